@@ -1,0 +1,114 @@
+// A tiled matrix product in three forms (constant FORM):
+//   0 project          out [M, N] = a [M, K] * b [K, N] + row K of b
+//   1 input gradient   out [M, N] = a [M, K] * transpose of b [N, K]
+//   2 weight gradient  out [splits, M, N]: per part of the K rows, transpose of [a | 1] * b; a is [K, M-1]
+// A workgroup owns 64 x 64 numbers of the output (of one part); a thread owns 4 x 4 of them.
+
+struct Params {
+    m: u32,
+    n: u32,
+    k: u32,
+    a_stride: u32,   // numbers from row to row of a
+    a_column: u32,   // first column of a that counts
+    b_stride: u32,
+    b_column: u32,
+    gap_at: u32,     // columns of b from here on stand `gap` further right
+    gap: u32,
+    per_split: u32,  // rows of the sum in one part
+}
+
+@group(0) @binding(0) var<storage, read> a: array<f32>;           // [M, K] or [K, M-1], rows a_stride apart
+@group(0) @binding(1) var<storage, read> b: array<f32>;           // [K+1, N], [N, K] or [K, N], rows b_stride apart
+@group(0) @binding(2) var<storage, read_write> out: array<f32>;   // [splits, M, N]
+@group(1) @binding(0) var<uniform> params: Params;
+
+// 16 steps of the sum; 4 neighbouring rows (of a) or columns (of b) to a vec4.
+var<workgroup> tile_a: array<vec4<f32>, 256>;    // [16, 64]
+var<workgroup> tile_b: array<vec4<f32>, 256>;    // [16, 64]
+
+fn load_a(row: u32, step: u32, end: u32) -> f32 {
+    if (row >= params.m || step >= end) { return 0.0; }
+    if (FORM == 2u) {
+        // The column of ones behind a sums the rows of b: the gradient of the bias.
+        if (row == params.m - 1u) { return 1.0; }
+        return a[step * params.a_stride + params.a_column + row];
+    }
+    return a[row * params.a_stride + params.a_column + step];
+}
+
+fn load_b(step: u32, column: u32, end: u32) -> f32 {
+    if (column >= params.n || step >= end) { return 0.0; }
+    if (FORM == 1u) { return b[column * params.b_stride + params.b_column + step]; }
+    let moved = column + select(0u, params.gap, column >= params.gap_at);
+    return b[step * params.b_stride + params.b_column + moved];
+}
+
+fn load4_a(row: u32, step: u32, end: u32) -> vec4<f32> {
+    return vec4(load_a(row, step, end), load_a(row + 1u, step, end), load_a(row + 2u, step, end), load_a(row + 3u, step, end));
+}
+
+fn load4_b(step: u32, column: u32, end: u32) -> vec4<f32> {
+    return vec4(
+        load_b(step, column, end), load_b(step, column + 1u, end), load_b(step, column + 2u, end), load_b(step, column + 3u, end));
+}
+
+fn store(split: u32, row: u32, column: u32, sum: vec4<f32>) {
+    if (row >= params.m) { return; }
+    for (var i = 0u; i < 4u; i++) {
+        if (column + i < params.n) {
+            var value = sum[i];
+            if (FORM == 0u) { value += b[params.k * params.b_stride + params.b_column + column + i]; }
+            out[(split * params.m + row) * params.n + column + i] = value;
+        }
+    }
+}
+
+@compute @workgroup_size(256)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) thread: u32,
+) {
+    let column_tiles = (params.n + 63u) / 64u;
+    let first_row = (group.x + group.y * groups.x) * 64u;
+    let first_column = (group.z % column_tiles) * 64u;
+    let split = group.z / column_tiles;
+    let begin = split * params.per_split;
+    let end = min(begin + params.per_split, params.k);
+
+    let row = thread / 16u;      // of 16 groups of 4 rows
+    let column = thread % 16u;   // of 16 groups of 4 columns
+    var sum0 = vec4(0.0);
+    var sum1 = vec4(0.0);
+    var sum2 = vec4(0.0);
+    var sum3 = vec4(0.0);
+    for (var slab = begin; slab < end; slab += 16u) {
+        // Neighbouring threads read neighbouring numbers: along the steps where rows are contiguous in them.
+        if (FORM == 2u) {
+            tile_a[thread] = load4_a(first_row + 4u * column, slab + row, end);
+        } else {
+            tile_a[column * 16u + row] = load4_a(first_row + 4u * row, slab + column, end);
+        }
+        if (FORM == 1u) {
+            tile_b[column * 16u + row] = load4_b(slab + column, first_column + 4u * row, end);
+        } else {
+            tile_b[thread] = load4_b(slab + row, first_column + 4u * column, end);
+        }
+        workgroupBarrier();
+        for (var step = 0u; step < 16u; step++) {
+            let values_a = tile_a[step * 16u + row];
+            let values_b = tile_b[step * 16u + column];
+            sum0 += values_a.x * values_b;
+            sum1 += values_a.y * values_b;
+            sum2 += values_a.z * values_b;
+            sum3 += values_a.w * values_b;
+        }
+        workgroupBarrier();
+    }
+    let out_row = first_row + 4u * row;
+    let out_column = first_column + 4u * column;
+    store(split, out_row, out_column, sum0);
+    store(split, out_row + 1u, out_column, sum1);
+    store(split, out_row + 2u, out_column, sum2);
+    store(split, out_row + 3u, out_column, sum3);
+}

@@ -1,0 +1,62 @@
+// The loss by log-sum-exp, its gradient into the logits, and the running totals.
+// One workgroup owns the whole batch, so that the totals need no second dispatch; a thread owns the sequences
+// thread, thread + 256, ...
+
+struct Params {
+    rows: u32,     // B
+    classes: u32,  // C
+    scale: f32,    // 1 / sequences of the whole batch
+}
+
+@group(0) @binding(0) var<storage, read> logits: array<f32>;          // [B, C]
+@group(0) @binding(1) var<storage, read> labels: array<u32>;          // [B]
+@group(0) @binding(2) var<storage, read_write> gradient: array<f32>;  // [B, C]
+@group(0) @binding(3) var<storage, read_write> totals: array<f32>;    // [4] losses, hits, sequences, spare
+@group(1) @binding(0) var<uniform> params: Params;
+
+var<workgroup> losses: array<f32, 256>;
+var<workgroup> hits: array<f32, 256>;
+
+@compute @workgroup_size(256)
+fn main(@builtin(local_invocation_index) thread: u32) {
+    var loss = 0.0;
+    var hit = 0.0;
+    for (var row = thread; row < params.rows; row += 256u) {
+        let at = row * params.classes;
+        let label = labels[row];
+        var largest = logits[at];
+        var best = 0u;
+        for (var class = 1u; class < params.classes; class++) {
+            if (logits[at + class] > largest) {
+                largest = logits[at + class];
+                best = class;
+            }
+        }
+        var sum = 0.0;
+        for (var class = 0u; class < params.classes; class++) {
+            sum += exp(logits[at + class] - largest);
+        }
+        let log_sum = largest + log(sum);
+        for (var class = 0u; class < params.classes; class++) {
+            let truth = select(0.0, 1.0, class == label);
+            gradient[at + class] = (exp(logits[at + class] - log_sum) - truth) * params.scale;
+        }
+        loss += log_sum - logits[at + label];
+        hit += select(0.0, 1.0, best == label);
+    }
+    losses[thread] = loss;
+    hits[thread] = hit;
+    workgroupBarrier();
+    for (var half = 128u; half > 0u; half /= 2u) {
+        if (thread < half) {
+            losses[thread] += losses[thread + half];
+            hits[thread] += hits[thread + half];
+        }
+        workgroupBarrier();
+    }
+    if (thread == 0u) {
+        totals[0] += losses[0];
+        totals[1] += hits[0];
+        totals[2] += f32(params.rows);
+    }
+}

@@ -1,0 +1,119 @@
+//! JSON Lines tables: one object per line.
+
+use serde_json::{Map, Value};
+
+use super::lines::Lines;
+use super::listing::quoted;
+use super::table::{Columns, Example, checked_label, missing_column};
+use crate::error::Result;
+
+/// Reads one example per line. The text is a string, the label a string, a number or a boolean.
+pub(super) fn read(mut lines: Lines, columns: &Columns) -> Result<Vec<Example>> {
+    let mut rows = Vec::new();
+    while let Some(line) = lines.next_text()? {
+        if !line.trim().is_empty() {
+            let (text, label) = cells(line, columns).map_err(|problem| lines.error(problem))?;
+            rows.push(Example { text, label, line: lines.line() });
+        }
+    }
+    Ok(rows)
+}
+
+fn cells(line: &str, columns: &Columns) -> std::result::Result<(String, Option<String>), String> {
+    let mut object = match serde_json::from_str(line) {
+        Ok(Value::Object(object)) => object,
+        Ok(other) => return Err(format!("is {}, not a JSON object", kind(&other))),
+        Err(fault) => return Err(syntax_problem(line, &fault)),
+    };
+    let label = columns.label.as_deref().map(|column| label(&object, column)).transpose()?;
+    let text = match object.remove(&columns.text) {
+        Some(Value::String(text)) => text,
+        Some(other) => return Err(format!("the text {} is {}, not a string", quoted(&columns.text), kind(&other))),
+        None => return Err(missing_column(&columns.text, "text", object.keys().map(String::as_str))),
+    };
+    Ok((text, label))
+}
+
+fn label(object: &Map<String, Value>, column: &str) -> std::result::Result<String, String> {
+    match object.get(column) {
+        Some(Value::String(label)) => checked_label(label, column),
+        Some(Value::Number(number)) => Ok(number.to_string()),
+        Some(Value::Bool(flag)) => Ok(flag.to_string()),
+        Some(other) => {
+            Err(format!("the label {} is {}, not a string, a number or a boolean", quoted(column), kind(other)))
+        }
+        None => Err(missing_column(column, "label", object.keys().map(String::as_str))),
+    }
+}
+
+/// What serde found, with the column alone: its line is always 1, as it sees one line at a time.
+fn syntax_problem(line: &str, fault: &serde_json::Error) -> String {
+    let reason = fault.to_string();
+    let place = format!(" at line {} column {}", fault.line(), fault.column());
+    let reason = reason.strip_suffix(&place).unwrap_or(&reason);
+    // The two layouts that are JSON but not JSON Lines.
+    let hint = if line.trim_start().starts_with('[') {
+        ": give one object per line, without a list around them"
+    } else if fault.is_eof() {
+        ": each object must stand on one line"
+    } else {
+        ""
+    };
+    format!("is not valid JSON ({reason}, column {}){hint}", fault.column())
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::data::Format::JsonLines;
+    use crate::data::table::tests::{read, row};
+
+    fn fails(text: &str, message: &str) {
+        assert_eq!(read(text, JsonLines), Err(message.to_string()), "{text:?}");
+    }
+
+    #[test]
+    fn labels_of_every_kind() {
+        let lines = "\u{feff}{\"text\": \"a\\tb\", \"label\": \" ham \"}\r\n\r\n{\"label\": 1, \"text\": \"\"}\n\
+                     {\"label\": true, \"text\": \"c\", \"more\": [1]}";
+        assert_eq!(read(lines, JsonLines), Ok(vec![row("a\tb", "ham", 1), row("", "1", 3), row("c", "true", 4)]));
+    }
+
+    #[test]
+    fn broken_lines_name_the_reason() {
+        fails("", "t: has no rows");
+        fails(
+            "{\"text\": \"a\", \"label\": 1}\n\n{\"text\": 1x}",
+            "t:3: is not valid JSON (expected `,` or `}`, column 11)",
+        );
+        fails(
+            "{\n\"text\": 1}",
+            "t:1: is not valid JSON (EOF while parsing an object, column 1): each object must stand on one line",
+        );
+        fails(
+            "[\n{}]",
+            "t:1: is not valid JSON (EOF while parsing a list, column 1): \
+             give one object per line, without a list around them",
+        );
+        fails("[]", "t:1: is a list, not a JSON object");
+        fails("{\"label\": 1}", "t:1: has no column `text`, only `label`: name the text column with --text");
+        fails("{\"text\": \"x\"}", "t:1: has no column `label`, only `text`: name the label column with --label");
+        fails("{\"text\": null, \"label\": 1}", "t:1: the text `text` is null, not a string");
+        fails(
+            "{\"text\": \"x\", \"label\": null}",
+            "t:1: the label `label` is null, not a string, a number or a boolean",
+        );
+        fails("{\"text\": \"x\", \"label\": \"\"}", "t:1: has an empty label (column `label`)");
+        fails("{}", "t:1: has no column `label`, only nothing: name the label column with --label");
+    }
+}

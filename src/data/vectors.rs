@@ -1,0 +1,173 @@
+//! Pretrained word vectors in the text layout of GloVe and word2vec.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use super::lines::Lines;
+use super::listing::quoted;
+use super::source::Source;
+use super::tokenizer::{PADDING, UNKNOWN};
+use crate::error::{Error, Result};
+
+/// The vectors of a vocabulary's words.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Vectors {
+    /// Length of each vector (D).
+    pub width: usize,
+    /// `[V, D]`, a row per word; zeros where none was found.
+    pub values: Vec<f32>,
+    /// `[V]`, whether the word has a vector.
+    pub found: Vec<bool>,
+}
+
+impl Vectors {
+    /// How many words have a vector.
+    pub fn count(&self) -> usize {
+        self.found.iter().filter(|&&found| found).count()
+    }
+
+    /// The word's vector `[D]`, where it has one.
+    pub fn get(&self, word: usize) -> Option<&[f32]> {
+        self.found.get(word)?.then(|| &self.values[word * self.width..][..self.width])
+    }
+}
+
+/// Reads the vectors of `words` (the place in `words` is the row) from a text file, plain or gzipped: a word and
+/// `width` numbers per line, and on line 1 perhaps word2vec's count and width. Only lines of wanted words are parsed;
+/// where a word occurs twice the first counts. The tokenizer's `[PAD]` and `[UNK]` get none.
+///
+/// # Errors
+/// [`Error::Io`] when the file cannot be read. [`Error::Data`] for another number of values than `width`, with the
+/// line; for a value that is no finite number; when no word is found; for damaged gzip data.
+pub fn read_vectors(path: &Path, words: &[String], width: usize) -> Result<Vectors> {
+    parse(Lines::open(&Source::from(path))?, words, width)
+}
+
+fn parse(mut lines: Lines, words: &[String], width: usize) -> Result<Vectors> {
+    let special = |word: &String| word == PADDING || word == UNKNOWN;
+    let rows: HashMap<&[u8], usize> =
+        words.iter().zip(0..).filter(|(word, _)| !special(word)).map(|(word, row)| (word.as_bytes(), row)).collect();
+    let mut vectors = Vectors { width, values: vec![0.0; words.len() * width], found: vec![false; words.len()] };
+    let mut unwanted = vec![0.0; width];
+    let mut first = true;
+    while let Some(line) = lines.next_bytes()? {
+        let (word, values) = cut_word(line);
+        let row = rows.get(word).copied().filter(|&row| !vectors.found[row]);
+        let outcome = if first && let Some(told) = header_width(word, values) {
+            if told == width { Ok(()) } else { Err(width_advice(told, width)) }
+        } else if let Some(row) = row {
+            let into = &mut vectors.values[row * width..][..width];
+            parse_values(values, into, first).map(|parsed| vectors.found[row] = parsed)
+        } else if first {
+            // Parsed though nobody wants it, so that a file of another width is refused whatever words it holds.
+            parse_values(values, &mut unwanted, first).map(drop)
+        } else {
+            continue;
+        };
+        first = false;
+        outcome.map_err(|problem| lines.error(problem))?;
+    }
+    if vectors.count() == 0 {
+        let problem = format!("has a vector for none of the {} words of the vocabulary", rows.len());
+        return Err(Error::data(lines.file(), problem));
+    }
+    Ok(vectors)
+}
+
+/// The line's first word, and the rest.
+fn cut_word(line: &[u8]) -> (&[u8], &[u8]) {
+    let end = line.iter().position(|&byte| byte == b' ' || byte == b'\t').unwrap_or(line.len());
+    line.split_at(end)
+}
+
+/// The width that word2vec's first line tells: two whole numbers and nothing else.
+fn header_width(word: &[u8], values: &[u8]) -> Option<usize> {
+    std::str::from_utf8(word).ok()?.parse::<u64>().ok()?;
+    std::str::from_utf8(values).ok()?.trim().parse().ok()
+}
+
+/// Parses a line's values; false when the line is of another word, one with blanks in it (GloVe 840B has `. . .`).
+/// `first`: on the first line another number of values is the file's width, later on it is damage.
+fn parse_values(values: &[u8], into: &mut [f32], first: bool) -> std::result::Result<bool, String> {
+    let values = std::str::from_utf8(values).map_err(|_| "has values that are not numbers")?;
+    let count = values.split_ascii_whitespace().count();
+    if count > into.len() && values.split_ascii_whitespace().next().is_some_and(|part| part.parse::<f32>().is_err()) {
+        return Ok(false);
+    }
+    if count != into.len() {
+        return Err(match first {
+            true => width_advice(count, into.len()),
+            false => format!("has {count} values, not {}: the file is damaged or cut short", into.len()),
+        });
+    }
+    for ((number, slot), part) in (1..).zip(into).zip(values.split_ascii_whitespace()) {
+        let value = part.parse().ok().filter(|value: &f32| value.is_finite());
+        *slot = value.ok_or_else(|| format!("value {number} is {}, not a finite number", quoted(part)))?;
+    }
+    Ok(true)
+}
+
+fn width_advice(there: usize, asked: usize) -> String {
+    let advice =
+        if there == 0 { "give another file".into() } else { format!("give --embedding {there} or another file") };
+    format!("has {there} values, --embedding asks for {asked}: {advice}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::source::unpack;
+
+    fn read(text: &str, words: &[&str], width: usize) -> std::result::Result<Vectors, String> {
+        let words: Vec<String> = words.iter().map(|word| word.to_string()).collect();
+        let opened = unpack("g.txt", std::io::Cursor::new(text.as_bytes().to_vec()), false).unwrap();
+        parse(Lines::new("g.txt".into(), opened), &words, width).map_err(|error| error.to_string())
+    }
+
+    fn fails(text: &str, message: &str) {
+        assert_eq!(read(text, &["[UNK]", "a", "b"], 2), Err(message.to_string()), "{text:?}");
+    }
+
+    #[test]
+    fn keeps_the_words_asked_for() {
+        let text = "the 9 9\nb 1 -2.5e-1\nx not parsed\na 3 4 \r\nb 7 7\n[UNK] 8 8\n";
+        let vectors = read(text, &["[PAD]", "[UNK]", "a", "é", "b"], 2).unwrap();
+        assert_eq!(vectors.found, [false, false, true, false, true]);
+        assert_eq!(vectors.values, [0.0, 0.0, 0.0, 0.0, 3.0, 4.0, 0.0, 0.0, 1.0, -0.25]);
+        assert_eq!(
+            (vectors.count(), vectors.get(4), vectors.get(3), vectors.get(9)),
+            (2, Some(&[1.0, -0.25][..]), None, None)
+        );
+    }
+
+    #[test]
+    fn word2vec_header_and_words_with_blanks() {
+        assert_eq!(read("2 3\na 1 2 3\n", &["a"], 3).unwrap().values, [1.0, 2.0, 3.0]);
+        let vectors = read("x 1 2\n. . . 5 6\n. 7 8\n", &["."], 2).unwrap();
+        assert_eq!(vectors.values, [7.0, 8.0]);
+        // A number is a word too.
+        assert_eq!(read("7 1 2\n", &["7"], 2).unwrap().values, [1.0, 2.0]);
+    }
+
+    #[test]
+    fn another_width_is_refused_on_the_first_line() {
+        fails("the 1 2 3\n", "g.txt:1: has 3 values, --embedding asks for 2: give --embedding 3 or another file");
+        fails("the 1\na 1\n", "g.txt:1: has 1 values, --embedding asks for 2: give --embedding 1 or another file");
+        fails("900 3\na 1 2 3\n", "g.txt:1: has 3 values, --embedding asks for 2: give --embedding 3 or another file");
+        fails("PK\n", "g.txt:1: has 0 values, --embedding asks for 2: give another file");
+    }
+
+    #[test]
+    fn damaged_lines_are_named() {
+        fails("the 1 2\na 1", "g.txt:2: has 1 values, not 2: the file is damaged or cut short");
+        fails("the 1 2\nx\na 1 nan\n", "g.txt:3: value 2 is `nan`, not a finite number");
+        fails("a 1e99 0\n", "g.txt:1: value 1 is `1e99`, not a finite number");
+        fails("a 0 0,5\n", "g.txt:1: value 2 is `0,5`, not a finite number");
+    }
+
+    #[test]
+    fn no_word_at_all() {
+        fails("", "g.txt: has a vector for none of the 2 words of the vocabulary");
+        fails("x 1 2\n", "g.txt: has a vector for none of the 2 words of the vocabulary");
+    }
+}

@@ -1,0 +1,118 @@
+//! The CPU engine: calls each kernel's twin with the same bindings in the same order.
+
+use super::Engine;
+use crate::error::{Error, Result};
+use crate::kernel::{Access, Binding};
+use crate::plan::{Dispatch, Limits, Plan};
+use std::collections::HashMap;
+
+/// Default budget for the buffers of one step.
+pub const DEFAULT_MEMORY: u64 = 4 << 30;
+
+/// Runs plans on the threads of rayon's pool.
+pub struct Cpu {
+    limits: Limits,
+    buffers: HashMap<String, Vec<u32>>,
+}
+
+impl Cpu {
+    /// An engine whose plans may use `memory` bytes.
+    pub fn new(memory: u64) -> Cpu {
+        let device = format!("the CPU engine ({} threads)", rayon::current_num_threads());
+        let limits = Limits {
+            device,
+            binding: u64::MAX,
+            workgroup_memory: u32::MAX,
+            invocations: u32::MAX,
+            storage_buffers: u32::MAX,
+            workgroups: u32::MAX,
+            memory,
+            dispatch_operations: f64::INFINITY,
+        };
+        Cpu { limits, buffers: HashMap::new() }
+    }
+}
+
+impl Engine for Cpu {
+    fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    fn run(&mut self, plan: &Plan) -> Result<()> {
+        plan.check(&self.limits)?;
+        // Out of the map for the length of the plan, so that dispatches find them by index.
+        let mut buffers: Vec<Vec<u32>> = Vec::with_capacity(plan.buffers.len());
+        for spec in &plan.buffers {
+            let mut words = self.buffers.remove(&spec.name).unwrap_or_default();
+            if words.len() < spec.len() {
+                words.resize(spec.len(), 0);
+            }
+            buffers.push(words);
+        }
+        for (buffer, data) in &plan.uploads {
+            buffers[buffer.0][..data.len()].copy_from_slice(data);
+        }
+        for dispatch in &plan.dispatches {
+            let start = std::time::Instant::now();
+            run_twin(dispatch, &mut buffers);
+            log::trace!("{} ({}): {:?}", dispatch.kernel.name, dispatch.place, start.elapsed());
+        }
+        for (spec, words) in plan.buffers.iter().zip(buffers) {
+            self.buffers.insert(spec.name.clone(), words);
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, buffer: &str, words: &[u32]) -> Result<()> {
+        self.buffers.insert(buffer.into(), words.to_vec());
+        Ok(())
+    }
+
+    fn read(&mut self, buffer: &str, len: usize) -> Result<Vec<u32>> {
+        match self.buffers.get(buffer) {
+            Some(words) if words.len() >= len => Ok(words[..len].to_vec()),
+            Some(words) => Err(no_buffer(buffer, &format!("{len} elements asked of {}", words.len()))),
+            None => Err(no_buffer(buffer, "no such buffer")),
+        }
+    }
+
+    fn wait(&mut self) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// The error of reading what is not there.
+pub(super) fn no_buffer(buffer: &str, problem: &str) -> Error {
+    Error::Plan { operation: format!("reading buffer `{buffer}`"), problem: problem.into() }
+}
+
+fn run_twin(dispatch: &Dispatch, buffers: &mut [Vec<u32>]) {
+    let kernel = dispatch.kernel;
+    let is_written = |at: usize| kernel.bindings[at].access == Access::Write;
+    // Written buffers are taken out while the twin runs; the plan's check saw to it that no other binding uses them.
+    let mut written: Vec<Vec<u32>> = (0..dispatch.bindings.len())
+        .filter(|&at| is_written(at))
+        .map(|at| std::mem::take(&mut buffers[dispatch.bindings[at].buffer.0]))
+        .collect();
+    {
+        let mut own = written.iter_mut();
+        let mut bindings: Vec<Binding> = dispatch
+            .bindings
+            .iter()
+            .enumerate()
+            .map(|(at, view)| {
+                let range = view.offset..view.offset + view.len;
+                if is_written(at) {
+                    Binding::Write(&mut own.next().expect("one per written binding")[range])
+                } else {
+                    Binding::Read(&buffers[view.buffer.0][range])
+                }
+            })
+            .collect();
+        (kernel.twin)(dispatch, &mut bindings);
+    }
+    let views = dispatch.bindings.iter().enumerate().filter(|(at, _)| is_written(*at));
+    for ((_, view), words) in views.zip(written) {
+        buffers[view.buffer.0] = words;
+    }
+}

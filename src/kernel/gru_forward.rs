@@ -1,0 +1,204 @@
+//! The GRU's recurrence over the slices of one level, forward (reset after, as PyTorch and cuDNN).
+
+use super::activation::{sigmoid, tanh, vectorised};
+use super::product::{Layout, product};
+use super::tiles::{Tile, tiles};
+use super::{Binding, BindingSpec, Kernel, grid};
+use crate::compare::Tolerance;
+use crate::plan::{Cost, Dispatch, View};
+use rayon::prelude::*;
+
+pub static KERNEL: Kernel = Kernel {
+    name: "gru_forward",
+    shader: include_str!("../../shaders/gru_forward.wgsl"),
+    bindings: &[
+        BindingSpec::indices("rows", "[R, 2]"),
+        BindingSpec::indices("slots", "[P]"),
+        BindingSpec::read("gates", "[N, 3H]"),
+        BindingSpec::read("weights", "[H+1, 3H]"),
+        BindingSpec::write("tape", "[P, 5H]"),
+        BindingSpec::write("last", "[R, H]"),
+    ],
+    twin,
+    workgroup_memory: |d| 2 * 16 * d.constant("H") as u32,
+    tolerance: Tolerance::new(2e-6, 2e-5),
+};
+
+/// Rows that one workgroup of the shader owns: the lanes of a `vec4`.
+pub const LANES: usize = 4;
+
+/// The part of a level that one dispatch of the recurrence works on.
+#[derive(Clone, Copy, Debug)]
+pub struct Span {
+    /// Rows of the level.
+    pub rows: usize,
+    /// Real steps of all rows.
+    pub steps: usize,
+    /// Steps `begin..end` of every row are run; a row's state is carried in the level's states.
+    pub begin: usize,
+    pub end: usize,
+    pub hidden: usize,
+    /// Rows step `t` of row `i` reads its gates from: `slots[first + t]`, otherwise `first + t` itself.
+    pub slotted: bool,
+}
+
+impl Span {
+    /// Threads of a workgroup: one per hidden unit, in whole groups of 32, at most what every device has.
+    pub fn threads(&self) -> u32 {
+        self.hidden.next_multiple_of(32).min(256) as u32
+    }
+
+    /// Share of the level's steps that lie in `begin..end`, if rows were equally long.
+    fn work(&self) -> f64 {
+        let mean = self.steps as f64 / self.rows as f64;
+        self.rows as f64 * ((self.end as f64).min(mean.ceil()) - self.begin as f64).max(0.0)
+    }
+
+    /// Operations of the recurrent products, forward; the backward pass has as many.
+    pub fn operations(&self) -> f64 {
+        self.work() * 6.0 * (self.hidden * self.hidden) as f64
+    }
+}
+
+/// One level's recurrence: reads gates, writes each row's last state and, when `save`, what the backward pass needs:
+/// `tape [P, 5H]` = r, z, n, q, h before the step, where `q = h·U_n + c_n`.
+pub fn dispatch(
+    place: String,
+    span: Span,
+    save: bool,
+    [rows, slots, gates, weights, tape, last]: [View; 6],
+) -> Dispatch {
+    let moved = span.work() * (span.hidden * if save { 8 } else { 3 }) as f64;
+    Dispatch {
+        kernel: &KERNEL,
+        place,
+        bindings: vec![rows, slots, gates, weights, tape, last],
+        constants: vec![
+            ("H", span.hidden as u32),
+            ("THREADS", span.threads()),
+            ("SLOTTED", span.slotted.into()),
+            ("SAVE", save.into()),
+        ],
+        parameters: vec![span.rows as u32, span.begin as u32, span.end as u32],
+        workgroups: grid(span.rows.div_ceil(LANES)),
+        cost: Cost { operations: span.operations(), bytes: 4.0 * moved },
+    }
+}
+
+fn twin(d: &Dispatch, bindings: &mut [Binding]) {
+    let [rows, slots, gates, weights, tape, last] = bindings else { unreachable!("checked by the plan") };
+    let hidden = d.constant("H");
+    let (save, slotted) = (d.constant("SAVE") == 1, d.constant("SLOTTED") == 1);
+    let (begin, end) = (d.parameter(1), d.parameter(2));
+    let rows = &rows.u32()[..2 * d.parameter(0)];
+    let tape = if save { tape.f32_mut() } else { &mut [] };
+    let level =
+        Level { hidden, begin, end, slots: slotted.then(|| slots.u32()), gates: gates.f32(), weights: weights.f32() };
+    tiles(rows, hidden, tape, last.f32_mut()).into_par_iter().for_each(|tile| level.run(tile, save));
+}
+
+/// What all tiles of a level share.
+struct Level<'a> {
+    hidden: usize,
+    begin: usize,
+    end: usize,
+    slots: Option<&'a [u32]>,
+    gates: &'a [f32],
+    weights: &'a [f32],
+}
+
+impl Level<'_> {
+    fn run(&self, tile: Tile, save: bool) {
+        let hidden = self.hidden;
+        let order = tile.by_steps();
+        let (weights, biases) = self.weights.split_at(3 * hidden * hidden);
+        // State and product of the rows, in the order of `order`.
+        let mut state = vec![0.0; order.len() * hidden];
+        let mut product_of = vec![0.0; order.len() * 3 * hidden];
+        if self.begin > 0 {
+            for (own, &row) in state.chunks_mut(hidden).zip(&order) {
+                own.copy_from_slice(&tile.state[row * hidden..][..hidden]);
+            }
+        }
+        let end = self.end.min(tile.steps(order[0]));
+        let mut alive = order.len();
+        for t in self.begin..end {
+            while tile.steps(order[alive - 1]) <= t {
+                alive -= 1;
+            }
+            // The first step begins from h = 0, so that its product is 0.
+            if t > 0 {
+                let sizes = (alive, 3 * hidden, hidden);
+                let (to, from) = (Layout::rows(3 * hidden), Layout::rows(hidden));
+                product(sizes, &mut product_of, to, 0.0, &state, from, weights, to);
+            }
+            vectorised(
+                #[inline(always)]
+                || {
+                    for (i, &row) in order[..alive].iter().enumerate() {
+                        let step = tile.first() + tile.local(row) + t;
+                        let slot = self.slots.map_or(step, |slots| slots[step] as usize);
+                        let gates = &self.gates[slot * 3 * hidden..][..3 * hidden];
+                        let product = &product_of[i * 3 * hidden..][..3 * hidden];
+                        let state = &mut state[i * hidden..][..hidden];
+                        if save {
+                            let at = (tile.local(row) + t) * 5 * hidden;
+                            let tape = &mut tile.tape[at..][..5 * hidden];
+                            saved_step(hidden, gates, product, biases, state, tape);
+                        } else {
+                            step_only(hidden, gates, product, biases, state);
+                        }
+                    }
+                },
+            );
+        }
+        for (own, &row) in state.chunks(hidden).zip(&order) {
+            if tile.steps(row) > self.begin {
+                tile.state[row * hidden..][..hidden].copy_from_slice(own);
+            }
+        }
+    }
+}
+
+/// r, z, n, q and the next state of one unit.
+#[inline(always)]
+fn unit([x_r, x_z, x_n]: [f32; 3], [q_r, q_z, q_n]: [f32; 3], h: f32) -> [f32; 5] {
+    let r = sigmoid(x_r + q_r);
+    let z = sigmoid(x_z + q_z);
+    let n = tanh(x_n + r * q_n);
+    [r, z, n, q_n, n + z * (h - n)]
+}
+
+/// Splits rows of three gates.
+#[inline(always)]
+fn gates_of(row: &[f32], hidden: usize) -> [&[f32]; 3] {
+    [&row[..hidden], &row[hidden..2 * hidden], &row[2 * hidden..3 * hidden]]
+}
+
+#[inline(always)]
+fn step_only(hidden: usize, gates: &[f32], product: &[f32], biases: &[f32], state: &mut [f32]) {
+    let ([x_r, x_z, x_n], [p_r, p_z, p_n], [c_r, c_z, c_n]) =
+        (gates_of(gates, hidden), gates_of(product, hidden), gates_of(biases, hidden));
+    let state = &mut state[..hidden];
+    for j in 0..hidden {
+        let q = [p_r[j] + c_r[j], p_z[j] + c_z[j], p_n[j] + c_n[j]];
+        [.., state[j]] = unit([x_r[j], x_z[j], x_n[j]], q, state[j]);
+    }
+}
+
+#[inline(always)]
+fn saved_step(hidden: usize, gates: &[f32], product: &[f32], biases: &[f32], state: &mut [f32], tape: &mut [f32]) {
+    let ([x_r, x_z, x_n], [p_r, p_z, p_n], [c_r, c_z, c_n]) =
+        (gates_of(gates, hidden), gates_of(product, hidden), gates_of(biases, hidden));
+    let state = &mut state[..hidden];
+    let (tape_r, rest) = tape.split_at_mut(hidden);
+    let (tape_z, rest) = rest.split_at_mut(hidden);
+    let (tape_n, rest) = rest.split_at_mut(hidden);
+    let (tape_q, tape_h) = rest.split_at_mut(hidden);
+    let tape_h = &mut tape_h[..hidden];
+    for j in 0..hidden {
+        let q = [p_r[j] + c_r[j], p_z[j] + c_z[j], p_n[j] + c_n[j]];
+        tape_h[j] = state[j];
+        [tape_r[j], tape_z[j], tape_n[j], tape_q[j], state[j]] = unit([x_r[j], x_z[j], x_n[j]], q, state[j]);
+    }
+}

@@ -1,0 +1,162 @@
+//! Tiled matrix products, in the three forms that a layer needs: outputs, input gradients, weight gradients.
+
+use super::product::{Layout, product};
+use super::{Binding, BindingSpec, Kernel, grid};
+use crate::compare::Tolerance;
+use crate::plan::{Cost, Dispatch, View};
+use rayon::prelude::*;
+
+pub static KERNEL: Kernel = Kernel {
+    name: "matmul",
+    shader: include_str!("../../shaders/matmul.wgsl"),
+    bindings: &[
+        BindingSpec::read("a", "[M, K], or [K, M] for a weight gradient"),
+        BindingSpec::read("b", "[K+1, N] with a last row of biases, [N, K] or [K, N]"),
+        BindingSpec::write("out", "[M, N], or [splits, M+1, N] for a weight gradient"),
+    ],
+    twin,
+    workgroup_memory: |_| 2 * SLAB * TILE * 4,
+    tolerance: Tolerance::new(1e-7, 2e-5),
+};
+
+/// Rows and columns of the output that a workgroup owns, and steps of the sum that it holds on chip at a time.
+const TILE: u32 = 64;
+const SLAB: u32 = 16;
+
+/// The form of a product, as the shader's constant `FORM`.
+const PROJECT: u32 = 0;
+const INPUT_GRADIENT: u32 = 1;
+const WEIGHT_GRADIENT: u32 = 2;
+
+/// A matrix whose rows are `stride` numbers apart, beginning with column `column`.
+#[derive(Clone, Copy, Debug)]
+pub struct Columns {
+    pub view: View,
+    pub stride: usize,
+    pub column: usize,
+}
+
+impl Columns {
+    /// All columns of a matrix.
+    pub fn all(view: View, stride: usize) -> Columns {
+        Columns { view, stride, column: 0 }
+    }
+}
+
+fn tiles_of(count: usize) -> u32 {
+    count.div_ceil(TILE as usize) as u32
+}
+
+fn cost(m: usize, n: usize, k: usize) -> Cost {
+    let (m, n, k) = (m as f64, n as f64, k as f64);
+    Cost { operations: 2.0 * m * n * k, bytes: 4.0 * (m * k + k * n + m * n) }
+}
+
+/// `out [m, n] = a [m, k] · w [k, n] + bias`, where the bias is row `k` of `w [k+1, n]`.
+pub fn project(place: String, (m, n, k): (usize, usize, usize), a: View, w: View, out: View) -> Dispatch {
+    Dispatch {
+        kernel: &KERNEL,
+        place,
+        bindings: vec![a, w, out],
+        constants: vec![("FORM", PROJECT)],
+        parameters: [m, n, k, k, 0, n, 0, n, 0, k].map(|x| x as u32).to_vec(),
+        workgroups: grid_of(tiles_of(m), tiles_of(n), 1),
+        cost: cost(m, n, k),
+    }
+}
+
+/// `out [m, n] = delta [m, k] · wᵀ`, with `w [n, k]` (a bias below it is not read).
+pub fn input_gradient(place: String, (m, n, k): (usize, usize, usize), delta: Columns, w: View, out: View) -> Dispatch {
+    Dispatch {
+        kernel: &KERNEL,
+        place,
+        bindings: vec![delta.view, w, out],
+        constants: vec![("FORM", INPUT_GRADIENT)],
+        parameters: [m, n, k, delta.stride, delta.column, k, 0, n, 0, k].map(|x| x as u32).to_vec(),
+        workgroups: grid_of(tiles_of(m), tiles_of(n), 1),
+        cost: cost(m, n, k),
+    }
+}
+
+/// Rows of a weight gradient's sum in one part; fixed, so that the order of the sum is.
+const ROWS_PER_SPLIT: usize = 512;
+
+/// Parts in which a weight gradient over `rows` rows is summed.
+pub fn splits(rows: usize) -> usize {
+    rows.div_ceil(ROWS_PER_SPLIT)
+}
+
+/// Partial weight gradients `out [splits, m+1, n]`: per part of the rows `[x | 1]ᵀ · delta`, the last row being the
+/// bias gradient. Columns of `delta` from `gap_at` on stand `gap` further right (the tape keeps ∂n between ∂z and ∂q).
+pub fn weight_gradient(
+    place: String,
+    (m, n, rows): (usize, usize, usize),
+    x: Columns,
+    delta: Columns,
+    (gap_at, gap): (usize, usize),
+    out: View,
+) -> Dispatch {
+    Dispatch {
+        kernel: &KERNEL,
+        place,
+        bindings: vec![x.view, delta.view, out],
+        constants: vec![("FORM", WEIGHT_GRADIENT)],
+        parameters: [m + 1, n, rows, x.stride, x.column, delta.stride, delta.column, gap_at, gap, ROWS_PER_SPLIT]
+            .map(|x| x as u32)
+            .to_vec(),
+        workgroups: grid_of(tiles_of(m + 1), tiles_of(n), splits(rows) as u32),
+        cost: cost(m, n, rows),
+    }
+}
+
+/// Workgroups along the rows may exceed WebGPU's limit for one dimension; columns and splits do not.
+fn grid_of(rows: u32, columns: u32, splits: u32) -> [u32; 3] {
+    let [x, y, _] = grid(rows as usize);
+    [x, y, columns * splits]
+}
+
+fn twin(d: &Dispatch, bindings: &mut [Binding]) {
+    let [a, b, out] = bindings else { unreachable!("checked by the plan") };
+    let [m, n, k, a_stride, a_column, b_stride, b_column, gap_at, gap, per_split] =
+        std::array::from_fn(|i| d.parameter(i));
+    let (a, b, out) = (a.f32(), b.f32(), out.f32_mut());
+    let rows_of_a = Layout::rows(a_stride).from(a_column);
+    // Blocks of rows that keep every thread busy and the packing of `b` cheap.
+    let block = m.div_ceil(rayon::current_num_threads()).clamp(1, 512);
+    match d.constant("FORM") as u32 {
+        PROJECT => out[..m * n].par_chunks_mut(block * n).enumerate().for_each(|(i, out)| {
+            for row in out.chunks_mut(n) {
+                row.copy_from_slice(&b[k * n..][..n]);
+            }
+            let rows = rows_of_a.from(i * block * a_stride);
+            product((out.len() / n, n, k), out, Layout::rows(n), 1.0, a, rows, b, Layout::rows(n));
+        }),
+        INPUT_GRADIENT => out[..m * n].par_chunks_mut(block * n).enumerate().for_each(|(i, out)| {
+            let rows = rows_of_a.from(i * block * a_stride);
+            product((out.len() / n, n, k), out, Layout::rows(n), 0.0, a, rows, b, Layout::columns(k));
+        }),
+        _ => out[..k.div_ceil(per_split) * m * n].par_chunks_mut(m * n).enumerate().for_each(|(split, out)| {
+            let first = split * per_split;
+            let rows = per_split.min(k - first);
+            let x = Layout::columns(a_stride).from(a_column + first * a_stride);
+            let delta = Layout::rows(b_stride).from(b_column + first * b_stride);
+            let inputs = m - 1;
+            product((inputs, gap_at, rows), out, Layout::rows(n), 0.0, a, x, b, delta);
+            let (to, beyond) = (Layout::rows(n).from(gap_at), delta.from(gap_at + gap));
+            product((inputs, n - gap_at, rows), out, to, 0.0, a, x, b, beyond);
+            let (before_gap, after_gap) = out[inputs * n..].split_at_mut(gap_at);
+            before_gap.fill(0.0);
+            after_gap.fill(0.0);
+            for row in b[delta.offset..].chunks(b_stride).take(rows) {
+                add(before_gap, row);
+                add(after_gap, row.get(gap_at + gap..).unwrap_or(&[]));
+            }
+        }),
+    }
+}
+
+fn add(sum: &mut [f32], values: &[f32]) {
+    for (sum, value) in sum.iter_mut().zip(values) {
+        *sum += value;
+    }
+}

@@ -1,0 +1,107 @@
+//! Matrix products through the `gemm` crate, behind bounds that are checked.
+
+/// A matrix within a slice: element (r, c) stands at `offset + r·row + c·column`.
+#[derive(Clone, Copy)]
+pub struct Layout {
+    pub offset: usize,
+    pub row: usize,
+    pub column: usize,
+}
+
+impl Layout {
+    /// Rows of `stride` numbers, one after the other.
+    pub fn rows(stride: usize) -> Layout {
+        Layout { offset: 0, row: stride, column: 1 }
+    }
+
+    /// The transpose of rows of `stride` numbers.
+    pub fn columns(stride: usize) -> Layout {
+        Layout { offset: 0, row: 1, column: stride }
+    }
+
+    /// The same layout, beginning `offset` numbers later.
+    pub fn from(self, offset: usize) -> Layout {
+        Layout { offset: self.offset + offset, ..self }
+    }
+
+    /// One past the last element of `rows` × `columns`.
+    fn end(&self, rows: usize, columns: usize) -> usize {
+        if rows == 0 || columns == 0 {
+            0
+        } else {
+            self.offset + (rows - 1) * self.row + (columns - 1) * self.column + 1
+        }
+    }
+}
+
+/// `out [m, n] = keep·out + a [m, k] · b [k, n]` on the calling thread.
+///
+/// # Panics
+/// If a layout reaches beyond its slice.
+#[expect(clippy::too_many_arguments, reason = "the three matrices and their sizes, as in BLAS")]
+pub fn product(
+    (m, n, k): (usize, usize, usize),
+    out: &mut [f32],
+    to: Layout,
+    keep: f32,
+    a: &[f32],
+    from_a: Layout,
+    b: &[f32],
+    from_b: Layout,
+) {
+    assert!(to.end(m, n) <= out.len() && from_a.end(m, k) <= a.len() && from_b.end(k, n) <= b.len());
+    if m == 0 || n == 0 {
+        return;
+    }
+    // SAFETY: `end` bounds every element that the three layouts reach, the sizes were checked against the slices just
+    // above, and `out` is borrowed mutably, so that it overlaps neither `a` nor `b`.
+    unsafe {
+        gemm::gemm(
+            m,
+            n,
+            k,
+            out.as_mut_ptr().add(to.offset),
+            to.column as isize,
+            to.row as isize,
+            keep != 0.0,
+            a.as_ptr().add(from_a.offset.min(a.len())),
+            from_a.column as isize,
+            from_a.row as isize,
+            b.as_ptr().add(from_b.offset.min(b.len())),
+            from_b.column as isize,
+            from_b.row as isize,
+            keep,
+            1.0,
+            false,
+            false,
+            false,
+            gemm::Parallelism::None,
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_layouts_against_plain_loops() {
+        let (m, n, k) = (5, 7, 3);
+        let a: Vec<f32> = (0..m * k).map(|i| (i as f32 * 0.7).sin()).collect();
+        let b: Vec<f32> = (0..k * n).map(|i| (i as f32 * 0.3).cos()).collect();
+        let expected: Vec<f32> =
+            (0..m * n).map(|i| 2.0 + (0..k).map(|j| a[i / n * k + j] * b[j * n + i % n]).sum::<f32>()).collect();
+        let a_transposed: Vec<f32> = (0..m * k).map(|i| a[i % m * k + i / m]).collect();
+        for (a, from_a) in [(&a, Layout::rows(k)), (&a_transposed, Layout::columns(m))] {
+            let mut out = vec![2.0; m * n];
+            product((m, n, k), &mut out, Layout::rows(n), 1.0, a, from_a, &b, Layout::rows(n));
+            assert!(out.iter().zip(&expected).all(|(o, e)| (o - e).abs() < 1e-5));
+        }
+    }
+
+    #[test]
+    #[should_panic]
+    fn reaching_beyond_a_slice_panics() {
+        product((2, 2, 2), &mut [0.0; 4], Layout::rows(2), 0.0, &[0.0; 3], Layout::rows(2), &[0.0; 4], Layout::rows(2));
+    }
+}

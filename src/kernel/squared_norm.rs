@@ -1,0 +1,43 @@
+//! The sum of squares of a gradient, in parts; `step_control` adds the parts up.
+
+use super::{Binding, BindingSpec, Kernel};
+use crate::compare::Tolerance;
+use crate::plan::{Cost, Dispatch, View};
+use rayon::prelude::*;
+
+pub static KERNEL: Kernel = Kernel {
+    name: "squared_norm",
+    shader: include_str!("../../shaders/squared_norm.wgsl"),
+    bindings: &[BindingSpec::read("gradient", "[count]"), BindingSpec::write("parts", "[64]")],
+    twin,
+    workgroup_memory: |_| 256 * 4,
+    tolerance: Tolerance::new(1e-12, 1e-5),
+};
+
+/// Parts of the sum: fixed, so that its order is.
+pub const PARTS: usize = 64;
+
+/// `parts[g]` = sum of squares of the g-th of 64 stretches of `gradient [count]`.
+pub fn dispatch(place: String, count: usize, [gradient, parts]: [View; 2]) -> Dispatch {
+    Dispatch {
+        kernel: &KERNEL,
+        place,
+        bindings: vec![gradient, parts],
+        constants: vec![],
+        parameters: vec![count as u32, count.div_ceil(PARTS) as u32],
+        workgroups: [PARTS as u32, 1, 1],
+        cost: Cost { operations: 2.0 * count as f64, bytes: 4.0 * count as f64 },
+    }
+}
+
+fn twin(d: &Dispatch, bindings: &mut [Binding]) {
+    let [gradient, parts] = bindings else { unreachable!("checked by the plan") };
+    let (count, stretch) = (d.parameter(0), d.parameter(1));
+    let gradient = &gradient.f32()[..count];
+    parts.f32_mut()[..PARTS].par_iter_mut().enumerate().for_each(|(part, sum)| {
+        let from = (part * stretch).min(count);
+        let own = &gradient[from..(from + stretch).min(count)];
+        // Short runs in f32, their sums in f64: fast, and no worse than the shader's tree.
+        *sum = own.chunks(256).map(|run| f64::from(run.iter().map(|g| g * g).sum::<f32>())).sum::<f64>() as f32;
+    });
+}

@@ -1,0 +1,72 @@
+//! Decides about an optimiser step on the device: clipping by the global norm, or skipping a step that is not finite.
+
+use super::{Binding, BindingSpec, Kernel, no_workgroup_memory};
+use crate::compare::Tolerance;
+use crate::plan::{Cost, Dispatch, View};
+
+pub static KERNEL: Kernel = Kernel {
+    name: "step_control",
+    shader: include_str!("../../shaders/step_control.wgsl"),
+    bindings: &[BindingSpec::read("parts", "[count]"), BindingSpec::write("control", "[8]")],
+    twin,
+    workgroup_memory: no_workgroup_memory,
+    tolerance: Tolerance::new(1e-7, 1e-5),
+};
+
+/// Numbers in the control buffer.
+pub const CONTROL: usize = 8;
+/// Steps taken.
+pub const STEPS: usize = 0;
+/// β₁ and β₂ to the power of the steps taken.
+pub const BETA1_POWER: usize = 1;
+pub const BETA2_POWER: usize = 2;
+/// What the gradient is multiplied by.
+pub const SCALE: usize = 3;
+/// Steps skipped because the gradient's norm was not finite.
+pub const SKIPPED: usize = 4;
+/// The last step's norm, before clipping.
+pub const NORM: usize = 5;
+/// 1 if this step is to be taken.
+pub const TAKE: usize = 6;
+
+/// The control buffer before the first step.
+pub const START: [f32; CONTROL] = [0.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0];
+
+/// Adds the `count` parts of the squared norm up and writes the step's control numbers. `clip` is the largest norm
+/// that is left alone (infinite for no clipping): scale = min(1, clip / norm).
+pub fn dispatch(
+    place: String,
+    count: usize,
+    clip: f32,
+    [beta1, beta2]: [f32; 2],
+    [parts, control]: [View; 2],
+) -> Dispatch {
+    Dispatch {
+        kernel: &KERNEL,
+        place,
+        bindings: vec![parts, control],
+        constants: vec![],
+        parameters: vec![count as u32, clip.min(f32::MAX).to_bits(), beta1.to_bits(), beta2.to_bits()],
+        workgroups: [1, 1, 1],
+        cost: Cost { operations: count as f64, bytes: 4.0 * count as f64 },
+    }
+}
+
+fn twin(d: &Dispatch, bindings: &mut [Binding]) {
+    let [parts, control] = bindings else { unreachable!("checked by the plan") };
+    let (clip, beta1, beta2) = (d.parameter_f32(1), d.parameter_f32(2), d.parameter_f32(3));
+    let control = control.f32_mut();
+    let norm = parts.f32()[..d.parameter(0)].iter().sum::<f32>().sqrt();
+    control[NORM] = norm;
+    // Written so that NaN is skipped too.
+    if norm <= f32::MAX {
+        control[STEPS] += 1.0;
+        control[BETA1_POWER] *= beta1;
+        control[BETA2_POWER] *= beta2;
+        control[SCALE] = if norm > clip { clip / norm } else { 1.0 };
+        control[TAKE] = 1.0;
+    } else {
+        control[SKIPPED] += 1.0;
+        control[TAKE] = 0.0;
+    }
+}

@@ -1,0 +1,77 @@
+//! Sums rows by groups: the gate gradients of all steps that read the same token, in a fixed order.
+
+use super::activation::vectorised;
+use super::{Binding, BindingSpec, Kernel, grid, no_workgroup_memory};
+use crate::compare::Tolerance;
+use crate::plan::{Cost, Dispatch, View};
+use rayon::prelude::*;
+
+pub static KERNEL: Kernel = Kernel {
+    name: "sum_by_token",
+    shader: include_str!("../../shaders/sum_by_token.wgsl"),
+    bindings: &[
+        BindingSpec::indices("members", "[P]"),
+        BindingSpec::indices("starts", "[groups+1]"),
+        BindingSpec::read("values", "[*, stride]"),
+        BindingSpec::write("out", "[groups, width]"),
+    ],
+    twin,
+    workgroup_memory: no_workgroup_memory,
+    tolerance: Tolerance::new(1e-9, 1e-5),
+};
+
+/// Members of a group that one workgroup sums; frequent tokens are summed in pieces of this size, then the pieces.
+pub const PIECE: usize = 64;
+
+/// Which rows a group sums.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Members {
+    /// Rows `members[starts[g]..starts[g+1]]`.
+    Listed,
+    /// Rows `starts[g]..starts[g+1]` themselves; `members` is not read.
+    Consecutive,
+}
+
+/// `out [groups, width]`: each group's sum of the first `width` columns of its rows of `values [*, stride]`, added to
+/// what stands in `out` when `accumulate`.
+pub fn dispatch(
+    place: String,
+    (groups, width, stride): (usize, usize, usize),
+    rows: usize,
+    members_are: Members,
+    accumulate: bool,
+    [members, starts, values, out]: [View; 4],
+) -> Dispatch {
+    Dispatch {
+        kernel: &KERNEL,
+        place,
+        bindings: vec![members, starts, values, out],
+        constants: vec![("LISTED", (members_are == Members::Listed).into())],
+        parameters: vec![groups as u32, width as u32, stride as u32, accumulate.into()],
+        workgroups: grid(groups),
+        cost: Cost { operations: (rows * width) as f64, bytes: 4.0 * ((rows + groups) * width) as f64 },
+    }
+}
+
+fn twin(d: &Dispatch, bindings: &mut [Binding]) {
+    let [members, starts, values, out] = bindings else { unreachable!("checked by the plan") };
+    let (groups, width, stride) = (d.parameter(0), d.parameter(1), d.parameter(2));
+    let (listed, accumulate) = (d.constant("LISTED") == 1, d.parameter(3) == 1);
+    let (members, starts, values) = (members.u32(), starts.u32(), values.f32());
+    out.f32_mut()[..groups * width].par_chunks_mut(width).enumerate().with_min_len(64).for_each(|(group, out)| {
+        vectorised(
+            #[inline(always)]
+            || {
+                if !accumulate {
+                    out.fill(0.0);
+                }
+                for member in starts[group]..starts[group + 1] {
+                    let row = if listed { members[member as usize] } else { member } as usize;
+                    for (out, value) in out.iter_mut().zip(&values[row * stride..][..width]) {
+                        *out += value;
+                    }
+                }
+            },
+        );
+    });
+}

@@ -1,0 +1,52 @@
+//! The second pass of a weight gradient: sums its parts in a fixed order.
+
+use super::activation::vectorised;
+use super::{Binding, BindingSpec, Kernel, grid, no_workgroup_memory};
+use crate::compare::Tolerance;
+use crate::plan::{Cost, Dispatch, View};
+
+pub static KERNEL: Kernel = Kernel {
+    name: "sum_partials",
+    shader: include_str!("../../shaders/sum_partials.wgsl"),
+    bindings: &[BindingSpec::read("partials", "[splits, len]"), BindingSpec::write("out", "[len]")],
+    twin,
+    workgroup_memory: no_workgroup_memory,
+    tolerance: Tolerance::new(1e-7, 1e-5),
+};
+
+/// `out [len] = Σ partials [splits, len]`, added to what stands in `out` when `accumulate`.
+pub fn dispatch(
+    place: String,
+    (splits, len): (usize, usize),
+    accumulate: bool,
+    [partials, out]: [View; 2],
+) -> Dispatch {
+    Dispatch {
+        kernel: &KERNEL,
+        place,
+        bindings: vec![partials, out],
+        constants: vec![],
+        parameters: vec![splits as u32, len as u32, accumulate.into()],
+        workgroups: grid(len.div_ceil(256)),
+        cost: Cost { operations: (splits * len) as f64, bytes: 4.0 * (splits + 1) as f64 * len as f64 },
+    }
+}
+
+fn twin(d: &Dispatch, bindings: &mut [Binding]) {
+    let [partials, out] = bindings else { unreachable!("checked by the plan") };
+    let (splits, len) = (d.parameter(0), d.parameter(1));
+    let (partials, out) = (partials.f32(), &mut out.f32_mut()[..len]);
+    if d.parameter(2) == 0 {
+        out.fill(0.0);
+    }
+    vectorised(
+        #[inline(always)]
+        || {
+            for partial in partials.chunks(len).take(splits) {
+                for (out, value) in out.iter_mut().zip(partial) {
+                    *out += value;
+                }
+            }
+        },
+    );
+}

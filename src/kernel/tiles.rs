@@ -1,0 +1,61 @@
+//! The CPU's grid for the recurrence: tiles of neighbouring rows, each with its own part of the tape.
+
+/// Neighbouring rows that one task owns.
+pub struct Tile<'a> {
+    /// `[m, 2]`: first step and number of steps of each row.
+    pub rows: &'a [u32],
+    /// The rows' steps of the tape, `[steps of the tile, 5H]`; empty when nothing is saved.
+    pub tape: &'a mut [f32],
+    /// The rows' states or gradients, `[m, H]`.
+    pub state: &'a mut [f32],
+}
+
+impl Tile<'_> {
+    /// Rows in order of falling step counts, so that the rows alive at any step stand in front.
+    pub fn by_steps(&self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.rows.len() / 2).collect();
+        order.sort_by_key(|&row| std::cmp::Reverse(self.rows[2 * row + 1]));
+        order
+    }
+
+    /// First step (among all steps of the level) of the tile.
+    pub fn first(&self) -> usize {
+        self.rows[0] as usize
+    }
+
+    /// First step of `row` within the tile's part of the tape.
+    pub fn local(&self, row: usize) -> usize {
+        (self.rows[2 * row] - self.rows[0]) as usize
+    }
+
+    /// Steps of `row`.
+    pub fn steps(&self, row: usize) -> usize {
+        self.rows[2 * row + 1] as usize
+    }
+}
+
+/// Most rows of a tile: the state, gates and products of 64 rows at H = 50 stay within a core's second-level cache,
+/// and larger products run no faster.
+const MOST_ROWS: usize = 64;
+
+/// Cuts all rows of a level into tiles: as few as keep every thread busy. `tape` may be empty.
+///
+/// # Panics
+/// If the rows are not contiguous (`rows[i+1].first ≠ rows[i].first + rows[i].steps`) or beyond the tape.
+pub fn tiles<'a>(rows: &'a [u32], hidden: usize, mut tape: &'a mut [f32], mut state: &'a mut [f32]) -> Vec<Tile<'a>> {
+    let count = rows.len() / 2;
+    let threads = rayon::current_num_threads();
+    let rounds = count.div_ceil(MOST_ROWS * threads);
+    let size = count.div_ceil((rounds * threads).max(1)).max(1);
+    let saved = !tape.is_empty();
+    let mut tiles = Vec::with_capacity(count.div_ceil(size));
+    for rows in rows.chunks(2 * size) {
+        let last = rows.len() - 2;
+        let steps = if saved { (rows[last] + rows[last + 1] - rows[0]) as usize } else { 0 };
+        let (own_tape, other_tape) = std::mem::take(&mut tape).split_at_mut(steps * 5 * hidden);
+        let (own_state, other_state) = std::mem::take(&mut state).split_at_mut(rows.len() / 2 * hidden);
+        (tape, state) = (other_tape, other_state);
+        tiles.push(Tile { rows, tape: own_tape, state: own_state });
+    }
+    tiles
+}

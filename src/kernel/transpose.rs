@@ -1,0 +1,38 @@
+//! Transposes the recurrent weights once a step, so that the backward recurrence reads them along its threads.
+
+use super::{Binding, BindingSpec, Kernel, grid, no_workgroup_memory};
+use crate::compare::Tolerance;
+use crate::plan::{Cost, Dispatch, View};
+
+pub static KERNEL: Kernel = Kernel {
+    name: "transpose",
+    shader: include_str!("../../shaders/transpose.wgsl"),
+    bindings: &[BindingSpec::read("matrix", "[M, N]"), BindingSpec::write("out", "[N, M]")],
+    twin,
+    workgroup_memory: no_workgroup_memory,
+    tolerance: Tolerance::new(0.0, 0.0),
+};
+
+/// `out [n, m]` = transpose of `matrix [m, n]`.
+pub fn dispatch(place: String, (m, n): (usize, usize), [matrix, out]: [View; 2]) -> Dispatch {
+    Dispatch {
+        kernel: &KERNEL,
+        place,
+        bindings: vec![matrix, out],
+        constants: vec![],
+        parameters: vec![m as u32, n as u32],
+        workgroups: grid((m * n).div_ceil(256)),
+        cost: Cost { operations: 0.0, bytes: 8.0 * (m * n) as f64 },
+    }
+}
+
+fn twin(d: &Dispatch, bindings: &mut [Binding]) {
+    let [matrix, out] = bindings else { unreachable!("checked by the plan") };
+    let (m, n) = (d.parameter(0), d.parameter(1));
+    let matrix = matrix.f32();
+    for (column, out) in out.f32_mut()[..m * n].chunks_mut(m).enumerate() {
+        for (row, out) in out.iter_mut().enumerate() {
+            *out = matrix[row * n + column];
+        }
+    }
+}

@@ -1,0 +1,341 @@
+//! The sliced network: it knows the mathematics and plans; an engine runs the plans.
+
+mod backward;
+pub mod config;
+mod forward;
+pub mod parameters;
+mod planner;
+mod tokens;
+
+pub use crate::kernel::adam::Adam;
+pub use backward::Optimiser;
+pub use config::{Cell, Config};
+pub use parameters::{Parameters, Tensor};
+pub use planner::buffer;
+
+use crate::data::batch::{Batch, Part};
+use crate::engine::{Device, Engine, read_f32, write_f32};
+use crate::error::{Error, Result};
+use crate::kernel::softmax_cross_entropy::TOTALS;
+use crate::kernel::step_control::{self, CONTROL};
+use crate::plan::{Limits, Plan};
+use parameters::Layout;
+use planner::Planner;
+
+/// A network on a device.
+pub struct Network {
+    config: Config,
+    layout: Layout,
+    device: Device,
+}
+
+/// Loss and hits since they were last taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Totals {
+    /// Mean cross-entropy of the sequences, in nats.
+    pub loss: f64,
+    /// Share of the sequences that were classified correctly.
+    pub accuracy: f64,
+    /// Number of sequences.
+    pub sequences: usize,
+}
+
+/// The optimiser's state on the host, to go on with training later.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OptimiserState {
+    /// Adam's moments of the flat weights.
+    pub moments: [Vec<f32>; 2],
+    /// Adam's moments of the embedding; empty if it is frozen.
+    pub embedding_moments: [Vec<f32>; 2],
+    /// Steps, powers of β and skipped steps; see `kernel::step_control`.
+    pub control: Vec<f32>,
+}
+
+/// The loss of a batch and the gradient of every weight.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Gradients {
+    /// Mean cross-entropy.
+    pub loss: f32,
+    /// In the layout of the weights; the embedding's gradient is zero if it is frozen.
+    pub gradients: Parameters,
+}
+
+impl Network {
+    /// A network with random weights; the same seed gives the same bits.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for impossible sizes, [`Error::Limit`] for a network that the device cannot run.
+    pub fn new(config: Config, device: Device, seed: u64) -> Result<Network> {
+        config.check()?;
+        let parameters = Parameters::random(&config, seed);
+        Network::with_parameters(config, device, &parameters)
+    }
+
+    /// A network with given weights.
+    ///
+    /// # Errors
+    /// As [`Network::new`].
+    pub fn with_parameters(config: Config, device: Device, parameters: &Parameters) -> Result<Network> {
+        config.check()?;
+        let layout = Layout::new(&config);
+        let mut network = Network { config, layout, device };
+        // The smallest step tells whether the device can run this network at all.
+        let smallest = Batch { tokens: vec![0], lengths: vec![1], labels: vec![0] };
+        network.plan_training(&smallest, &Optimiser::default())?;
+        network.set_parameters(parameters)?;
+        network.reset_optimiser()?;
+        Ok(network)
+    }
+
+    /// Sizes and slicing.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Which device the network is on, in words.
+    pub fn device(&self) -> &str {
+        &self.device.description
+    }
+
+    /// The engine, for measurements and checks.
+    pub fn engine(&mut self) -> &mut dyn Engine {
+        self.device.engine.as_mut()
+    }
+
+    /// The logits `[B, C]` of a batch.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for a batch that does not fit the network, [`Error::Limit`] for a sequence that the device
+    /// cannot hold, [`Error::Device`] when the device fails.
+    pub fn logits(&mut self, batch: &Batch) -> Result<Vec<f32>> {
+        let mut logits = Vec::with_capacity(batch.len() * self.config.classes);
+        for (part, plan) in self.plan_inference(batch)? {
+            self.device.engine.run(&plan)?;
+            let count = part.sequences.len() * self.config.classes;
+            logits.extend(read_f32(self.engine(), buffer::LOGITS, count)?);
+        }
+        Ok(logits)
+    }
+
+    /// The probabilities `[B, C]` of the classes: softmax of the logits.
+    ///
+    /// # Errors
+    /// As [`Network::logits`].
+    pub fn probabilities(&mut self, batch: &Batch) -> Result<Vec<f32>> {
+        let mut logits = self.logits(batch)?;
+        for row in logits.chunks_mut(self.config.classes) {
+            let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            row.iter_mut().for_each(|x| *x = (*x - largest).exp());
+            let sum: f32 = row.iter().sum();
+            row.iter_mut().for_each(|x| *x /= sum);
+        }
+        Ok(logits)
+    }
+
+    /// One training step: forward, backward and optimiser, in one submit. Loss and hits are added to the totals.
+    ///
+    /// # Errors
+    /// As [`Network::logits`].
+    pub fn train_step(&mut self, batch: &Batch, optimiser: &Optimiser) -> Result<()> {
+        let plan = self.plan_training(batch, optimiser)?;
+        self.device.engine.run(&plan)
+    }
+
+    /// The loss of a batch and all gradients, without a step.
+    ///
+    /// # Errors
+    /// As [`Network::logits`].
+    pub fn gradients(&mut self, batch: &Batch) -> Result<Gradients> {
+        self.config.check_batch(batch, true)?;
+        write_f32(self.engine(), buffer::TOTALS, &[0.0; TOTALS])?;
+        let plan = self.fitting_plan(batch, None)?;
+        self.device.engine.run(&plan)?;
+        let loss = self.totals()?.loss as f32;
+        let flat_len = self.layout.len;
+        let flat = read_f32(self.engine(), buffer::GRADIENTS, flat_len)?;
+        let Config { vocabulary, embedding: width, freeze_embedding, .. } = self.config;
+        let mut embedding = vec![0.0; vocabulary * width];
+        if !freeze_embedding {
+            let distinct = tokens::Distinct::new(&batch.tokens, vocabulary).tokens;
+            let rows = read_f32(self.engine(), buffer::EMBEDDING_GRADIENT, distinct.len() * width)?;
+            for (token, row) in distinct.iter().zip(rows.chunks(width)) {
+                embedding[*token as usize * width..][..width].copy_from_slice(row);
+            }
+        }
+        Ok(Gradients { loss, gradients: Parameters { flat, embedding } })
+    }
+
+    /// Loss and hits of all training steps since they were last taken. Waits for the steps.
+    ///
+    /// # Errors
+    /// [`Error::Device`] when the device fails.
+    pub fn totals(&mut self) -> Result<Totals> {
+        let engine = self.engine();
+        let totals = read_f32(engine, buffer::TOTALS, TOTALS)?;
+        write_f32(engine, buffer::TOTALS, &[0.0; TOTALS])?;
+        let sequences = totals[2].max(1.0);
+        let [loss, correct] = [totals[0] / sequences, totals[1] / sequences].map(f64::from);
+        Ok(Totals { loss, accuracy: correct, sequences: totals[2] as usize })
+    }
+
+    /// Steps that were skipped because their gradient was not finite. Waits for the steps.
+    ///
+    /// # Errors
+    /// [`Error::Device`] when the device fails.
+    pub fn skipped_steps(&mut self) -> Result<usize> {
+        Ok(read_f32(self.engine(), buffer::CONTROL, CONTROL)?[step_control::SKIPPED] as usize)
+    }
+
+    /// The weights, copied from the device.
+    ///
+    /// # Errors
+    /// [`Error::Device`] when the device fails.
+    pub fn parameters(&mut self) -> Result<Parameters> {
+        let (len, table) = (self.layout.len, self.config.vocabulary * self.config.embedding);
+        let engine = self.engine();
+        let flat = read_f32(engine, buffer::WEIGHTS, len)?;
+        Ok(Parameters { flat, embedding: read_f32(engine, buffer::EMBEDDING, table)? })
+    }
+
+    /// Sets the weights.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for weights of another network, [`Error::Device`] when the device fails.
+    pub fn set_parameters(&mut self, parameters: &Parameters) -> Result<()> {
+        let table = self.config.vocabulary * self.config.embedding;
+        if parameters.flat.len() != self.layout.len || parameters.embedding.len() != table {
+            return Err(Error::Config("the weights belong to a network of other sizes".into()));
+        }
+        let engine = self.engine();
+        write_f32(engine, buffer::WEIGHTS, &parameters.flat)?;
+        write_f32(engine, buffer::EMBEDDING, &parameters.embedding)
+    }
+
+    /// Forgets the optimiser's moments and totals.
+    ///
+    /// # Errors
+    /// [`Error::Device`] when the device fails.
+    pub fn reset_optimiser(&mut self) -> Result<()> {
+        let zeros = vec![0.0; self.layout.len];
+        let trained = if self.config.freeze_embedding { 0 } else { self.config.vocabulary * self.config.embedding };
+        let table = vec![0.0; trained];
+        let state = OptimiserState {
+            moments: [zeros.clone(), zeros.clone()],
+            embedding_moments: [table.clone(), table],
+            control: step_control::START.to_vec(),
+        };
+        write_f32(self.engine(), buffer::GRADIENTS, &zeros)?;
+        write_f32(self.engine(), buffer::TOTALS, &[0.0; TOTALS])?;
+        self.set_optimiser_state(&state)
+    }
+
+    /// The optimiser's state, copied from the device.
+    ///
+    /// # Errors
+    /// [`Error::Device`] when the device fails.
+    pub fn optimiser_state(&mut self) -> Result<OptimiserState> {
+        let len = self.layout.len;
+        let trained = if self.config.freeze_embedding { 0 } else { self.config.vocabulary * self.config.embedding };
+        let engine = self.engine();
+        let mut read = |name: &str, len: usize| if len == 0 { Ok(vec![]) } else { read_f32(engine, name, len) };
+        let [m, v] = buffer::MOMENTS;
+        let [em, ev] = buffer::EMBEDDING_MOMENTS;
+        Ok(OptimiserState {
+            moments: [read(m, len)?, read(v, len)?],
+            embedding_moments: [read(em, trained)?, read(ev, trained)?],
+            control: read(buffer::CONTROL, CONTROL)?,
+        })
+    }
+
+    /// Sets the optimiser's state.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for the state of another network, [`Error::Device`] when the device fails.
+    pub fn set_optimiser_state(&mut self, state: &OptimiserState) -> Result<()> {
+        let trained = if self.config.freeze_embedding { 0 } else { self.config.vocabulary * self.config.embedding };
+        let fits = state.moments.iter().all(|m| m.len() == self.layout.len)
+            && state.embedding_moments.iter().all(|m| m.len() == trained)
+            && state.control.len() == CONTROL;
+        if !fits {
+            return Err(Error::Config("the optimiser's state belongs to a network of other sizes".into()));
+        }
+        let engine = self.engine();
+        for (name, values) in buffer::MOMENTS.iter().zip(&state.moments) {
+            write_f32(engine, name, values)?;
+        }
+        for (name, values) in buffer::EMBEDDING_MOMENTS.iter().zip(&state.embedding_moments) {
+            if trained > 0 {
+                write_f32(engine, name, values)?;
+            }
+        }
+        write_f32(engine, buffer::CONTROL, &state.control)
+    }
+
+    /// The plan of one training step on this network's device.
+    ///
+    /// # Errors
+    /// [`Error::Config`] and [`Error::Limit`] as [`Network::logits`].
+    pub fn plan_training(&self, batch: &Batch, optimiser: &Optimiser) -> Result<Plan> {
+        self.config.check_batch(batch, true)?;
+        self.fitting_plan(batch, Some(optimiser))
+    }
+
+    fn fitting_plan(&self, batch: &Batch, optimiser: Option<&Optimiser>) -> Result<Plan> {
+        training_plan(&self.config, batch, optimiser, self.device.engine.limits())
+    }
+
+    /// The forward plans of a batch, one per micro-batch; each ends with its logits.
+    ///
+    /// # Errors
+    /// [`Error::Config`] and [`Error::Limit`] as [`Network::logits`].
+    pub fn plan_inference(&self, batch: &Batch) -> Result<Vec<(Part, Plan)>> {
+        self.config.check_batch(batch, false)?;
+        let limits = self.device.engine.limits();
+        fit(batch, |parts| {
+            parts
+                .iter()
+                .map(|part| {
+                    let plan = self.plan_forward(&batch.part(part), limits);
+                    plan.check(limits).map(|()| (part.clone(), plan))
+                })
+                .collect()
+        })
+    }
+
+    fn plan_forward(&self, batch: &Batch, limits: &Limits) -> Plan {
+        let mut planner = Planner::new(&self.config, &self.layout, limits);
+        let distinct = tokens::Distinct::new(&batch.tokens, self.config.vocabulary);
+        let tokens = planner.project_tokens(&distinct);
+        let levels = planner.levels("", &tokens, &distinct.slots, &batch.lengths, false);
+        planner.logits(&levels);
+        planner.plan
+    }
+}
+
+/// The plan of one training step for a device with these limits, which need not be at hand: as few micro-batches as
+/// fit. Without an optimiser the plan ends with the gradients.
+///
+/// # Errors
+/// [`Error::Limit`] if not even a single sequence fits.
+pub fn training_plan(config: &Config, batch: &Batch, optimiser: Option<&Optimiser>, limits: &Limits) -> Result<Plan> {
+    let layout = Layout::new(config);
+    fit(batch, |parts| {
+        let plan = Planner::new(config, &layout, limits).training(batch, parts, optimiser);
+        plan.check(limits).map(|()| plan)
+    })
+}
+
+/// Tries one micro-batch, then twice as many as long as the limits say no.
+fn fit<T>(batch: &Batch, attempt: impl Fn(&[Part]) -> Result<T>) -> Result<T> {
+    let mut parts = 1;
+    loop {
+        let cut = batch.split(parts);
+        match attempt(&cut) {
+            Err(Error::Limit { .. }) if cut.len() < batch.len() => {
+                log::debug!("{parts} micro-batches do not fit, trying more");
+                parts *= 2;
+            }
+            outcome => return outcome,
+        }
+    }
+}

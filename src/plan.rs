@@ -1,0 +1,317 @@
+//! A plan: what an engine is to run, as pure data without any type of wgpu in it.
+//!
+//! A plan lists buffers (name, element, shape, role), what is uploaded into them, and dispatches (kernel, bindings,
+//! constants, parameters, workgroups) in order. It can be printed, tested, checked against a device's limits and
+//! costed without a GPU.
+
+use crate::error::{Error, Result};
+use crate::kernel::{Access, Kernel};
+use std::fmt;
+
+/// What a buffer is for; it decides how long its contents live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Weights, optimiser moments, counters: contents stay from plan to plan; the size never changes.
+    Persistent,
+    /// Uploaded with each plan.
+    Input,
+    /// Contents are undefined before the plan writes them.
+    Scratch,
+}
+
+/// One buffer of 4-byte elements (`f32` or `u32`, as its kernels declare).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BufferSpec {
+    pub name: String,
+    pub shape: Vec<usize>,
+    pub role: Role,
+}
+
+impl BufferSpec {
+    /// Number of 4-byte elements; at least 1, as no device binds an empty buffer.
+    pub fn len(&self) -> usize {
+        self.shape.iter().product::<usize>().max(1)
+    }
+
+    /// Always false: see [`BufferSpec::len`].
+    pub fn is_empty(&self) -> bool {
+        false
+    }
+}
+
+/// A buffer's place in [`Plan::buffers`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct BufferId(pub usize);
+
+/// Part of a buffer: `len` elements from element `offset` on. Offsets are multiples of [`ALIGNMENT`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct View {
+    pub buffer: BufferId,
+    pub offset: usize,
+    pub len: usize,
+}
+
+/// Views begin at multiples of this many elements: 256 bytes, the largest alignment that WebGPU lets a device ask for.
+pub const ALIGNMENT: usize = 64;
+
+/// One run of one kernel.
+#[derive(Clone)]
+pub struct Dispatch {
+    pub kernel: &'static Kernel,
+    /// Where in the network it stands, for messages: `level 0 forward`.
+    pub place: String,
+    /// One view per binding of the kernel, in its order.
+    pub bindings: Vec<View>,
+    /// Shape constants, compiled into the shader.
+    pub constants: Vec<(&'static str, u32)>,
+    /// Run-time numbers (the bits of `f32` or `u32`), in the order of the shader's uniform.
+    pub parameters: Vec<u32>,
+    pub workgroups: [u32; 3],
+    /// Floating-point operations, and bytes that must cross the memory bus at least once.
+    pub cost: Cost,
+}
+
+/// What work costs on any machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Cost {
+    pub operations: f64,
+    pub bytes: f64,
+}
+
+impl std::ops::AddAssign for Cost {
+    fn add_assign(&mut self, other: Cost) {
+        self.operations += other.operations;
+        self.bytes += other.bytes;
+    }
+}
+
+/// What a device can do, in WebGPU's terms; a plan is checked against it before it runs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Limits {
+    /// The device's name, for messages.
+    pub device: String,
+    /// Bytes of one storage binding.
+    pub binding: u64,
+    /// Bytes of workgroup memory.
+    pub workgroup_memory: u32,
+    /// Invocations of one workgroup.
+    pub invocations: u32,
+    /// Storage buffers of one dispatch.
+    pub storage_buffers: u32,
+    /// Workgroups along one dimension.
+    pub workgroups: u32,
+    /// Bytes of all buffers of a plan together.
+    pub memory: u64,
+    /// Floating-point operations of one recurrence dispatch; longer ones are split along time, as desktop watchdogs
+    /// kill work that runs for seconds.
+    pub dispatch_operations: f64,
+}
+
+impl Limits {
+    /// WebGPU's default limits, those that every conforming device has.
+    pub fn webgpu_default() -> Limits {
+        Limits {
+            device: "WebGPU's default limits".into(),
+            binding: 128 << 20,
+            workgroup_memory: 16 << 10,
+            invocations: 256,
+            storage_buffers: 8,
+            workgroups: 65_535,
+            memory: 1 << 30,
+            dispatch_operations: 4e9,
+        }
+    }
+}
+
+/// Buffers, uploads and dispatches, in the order in which an engine takes them.
+#[derive(Clone, Default)]
+pub struct Plan {
+    pub buffers: Vec<BufferSpec>,
+    pub uploads: Vec<(BufferId, Vec<u32>)>,
+    pub dispatches: Vec<Dispatch>,
+}
+
+impl Plan {
+    /// A buffer by name: made on first use, grown to the largest shape asked for afterwards.
+    pub fn buffer(&mut self, name: &str, shape: &[usize], role: Role) -> BufferId {
+        if let Some(at) = self.buffers.iter().position(|b| b.name == name) {
+            let spec = &mut self.buffers[at];
+            debug_assert_eq!(spec.role, role, "{name}");
+            if shape.iter().product::<usize>() > spec.len() {
+                spec.shape = shape.to_vec();
+            }
+            return BufferId(at);
+        }
+        self.buffers.push(BufferSpec { name: name.into(), shape: shape.to_vec(), role });
+        BufferId(self.buffers.len() - 1)
+    }
+
+    /// A view of a whole buffer of this shape (see [`Plan::buffer`]).
+    pub fn whole(&mut self, name: &str, shape: &[usize], role: Role) -> View {
+        let buffer = self.buffer(name, shape, role);
+        View { buffer, offset: 0, len: shape.iter().product::<usize>().max(1) }
+    }
+
+    /// A scratch buffer's view.
+    pub fn scratch(&mut self, name: &str, shape: &[usize]) -> View {
+        self.whole(name, shape, Role::Scratch)
+    }
+
+    /// An input buffer's view, and its upload.
+    pub fn upload(&mut self, name: &str, shape: &[usize], data: Vec<u32>) -> View {
+        debug_assert_eq!(shape.iter().product::<usize>(), data.len(), "{name}");
+        let view = self.whole(name, shape, Role::Input);
+        self.uploads.push((view.buffer, data));
+        view
+    }
+
+    /// Bytes of all buffers together.
+    pub fn memory(&self) -> u64 {
+        self.buffers.iter().map(|b| 4 * b.len() as u64).sum()
+    }
+
+    /// Operations and bytes of all dispatches together.
+    pub fn cost(&self) -> Cost {
+        let mut total = Cost::default();
+        for dispatch in &self.dispatches {
+            total += dispatch.cost;
+        }
+        total
+    }
+
+    /// Checks every dispatch against its kernel's declaration and against `limits`.
+    ///
+    /// # Errors
+    /// [`Error::Plan`] for a dispatch that does not fit its kernel or its buffers, [`Error::Limit`] for work that
+    /// does not fit the device.
+    pub fn check(&self, limits: &Limits) -> Result<()> {
+        let over = |what: String, needed: u64, limit: u64, advice: &str| {
+            Err(Error::Limit { what, needed, limit, device: limits.device.clone(), advice: advice.into() })
+        };
+        for (buffer, data) in &self.uploads {
+            let spec = &self.buffers[buffer.0];
+            if data.len() > spec.len() {
+                let problem = format!("upload of {} elements into {:?}", data.len(), spec.shape);
+                return Err(Error::Plan { operation: spec.name.clone(), problem });
+            }
+        }
+        for dispatch in &self.dispatches {
+            self.check_bindings(dispatch)?;
+            let operation = format!("`{}` ({})", dispatch.kernel.name, dispatch.place);
+            for (view, binding) in dispatch.bindings.iter().zip(dispatch.kernel.bindings) {
+                let bytes = 4 * view.len as u64;
+                if bytes > limits.binding {
+                    let name = &self.buffers[view.buffer.0].name;
+                    let what =
+                        format!("{operation}: buffer `{name}` {} of {} elements (bytes)", binding.shape, view.len);
+                    return over(
+                        what,
+                        bytes,
+                        limits.binding,
+                        "use shorter sequences, a smaller hidden size, or --device cpu",
+                    );
+                }
+            }
+            let storage = dispatch.bindings.len() as u64;
+            if storage > limits.storage_buffers.into() {
+                return over(
+                    format!("{operation}: storage buffers"),
+                    storage,
+                    limits.storage_buffers.into(),
+                    "use --device cpu",
+                );
+            }
+            let most = dispatch.workgroups.into_iter().max().unwrap_or(0);
+            if most > limits.workgroups {
+                return over(
+                    format!("{operation}: workgroups"),
+                    most.into(),
+                    limits.workgroups.into(),
+                    "use a smaller --memory, so that the batch is split",
+                );
+            }
+            let memory = (dispatch.kernel.workgroup_memory)(dispatch);
+            if memory > limits.workgroup_memory {
+                return over(
+                    format!("{operation}: workgroup memory in bytes"),
+                    memory.into(),
+                    limits.workgroup_memory.into(),
+                    "use a smaller hidden size or --device cpu",
+                );
+            }
+        }
+        let memory = self.memory();
+        if memory > limits.memory {
+            return over(
+                "the working set of one sequence (bytes)".into(),
+                memory,
+                limits.memory,
+                "raise --memory, or use shorter sequences, a smaller hidden size or a smaller vocabulary",
+            );
+        }
+        Ok(())
+    }
+
+    fn check_bindings(&self, dispatch: &Dispatch) -> Result<()> {
+        let kernel = dispatch.kernel;
+        let wrong = |problem: String| {
+            Err(Error::Plan { operation: format!("`{}` ({})", kernel.name, dispatch.place), problem })
+        };
+        if dispatch.bindings.len() != kernel.bindings.len() {
+            return wrong(format!("{} bindings for {} declared", dispatch.bindings.len(), kernel.bindings.len()));
+        }
+        for (at, (view, declared)) in dispatch.bindings.iter().zip(kernel.bindings).enumerate() {
+            let spec = &self.buffers[view.buffer.0];
+            if view.len == 0 || view.offset + view.len > spec.len() || view.offset % ALIGNMENT != 0 {
+                return wrong(format!(
+                    "`{}` {}: elements {}..{} of a buffer `{}` {:?}",
+                    declared.name,
+                    declared.shape,
+                    view.offset,
+                    view.offset + view.len,
+                    spec.name,
+                    spec.shape
+                ));
+            }
+            let alone = declared.access == Access::Read
+                || dispatch.bindings.iter().enumerate().all(|(other, v)| other == at || v.buffer != view.buffer);
+            if !alone {
+                return wrong(format!(
+                    "`{}` writes buffer `{}`, which another binding uses too",
+                    declared.name, spec.name
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Plan {
+    /// A table of buffers and dispatches, for reading.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for spec in &self.buffers {
+            writeln!(f, "buffer {:<24} {:?} {:?}", spec.name, spec.shape, spec.role)?;
+        }
+        for d in &self.dispatches {
+            let names: Vec<&str> = d.bindings.iter().map(|v| self.buffers[v.buffer.0].name.as_str()).collect();
+            writeln!(
+                f,
+                "{:<22} {:<28} {:?} {} ({:.3} GFLOP)",
+                d.kernel.name,
+                d.place,
+                d.workgroups,
+                names.join(" "),
+                d.cost.operations / 1e9
+            )?;
+        }
+        let cost = self.cost();
+        write!(
+            f,
+            "{} dispatches, {:.3} GFLOP, {:.1} MB moved, {:.1} MB of buffers",
+            self.dispatches.len(),
+            cost.operations / 1e9,
+            cost.bytes / 1e6,
+            self.memory() as f64 / 1e6
+        )
+    }
+}

@@ -1,0 +1,131 @@
+//! Random networks and batches, and the same weights for the float64 reference.
+#![allow(dead_code)]
+
+#[path = "../reference/mod.rs"]
+pub mod reference;
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use reference::{Gru, Model};
+use srnn::data::batch::Batch;
+use srnn::network::{Config, Parameters};
+use srnn::{Choice, Device, Slicing};
+
+/// A network, its weights (biases too are random) and a ragged batch.
+pub struct Case {
+    pub config: Config,
+    pub parameters: Parameters,
+    pub batch: Batch,
+}
+
+/// Sizes of a case.
+#[derive(Clone, Copy, Debug)]
+pub struct Sizes {
+    pub n: usize,
+    pub k: u32,
+    pub length: usize,
+    pub embedding: usize,
+    pub hidden: usize,
+    pub classes: usize,
+    pub vocabulary: usize,
+    pub batch: usize,
+}
+
+pub fn case(sizes: Sizes, seed: u64) -> Case {
+    let config = Config {
+        slicing: if sizes.k == 0 { Slicing::plain() } else { Slicing::new(sizes.n, sizes.k).unwrap() },
+        length: sizes.length,
+        vocabulary: sizes.vocabulary,
+        embedding: sizes.embedding,
+        hidden: sizes.hidden,
+        classes: sizes.classes,
+        ..Config::default()
+    };
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut parameters = Parameters::random(&config, seed);
+    for value in &mut parameters.flat {
+        *value += rng.random_range(-0.2..0.2);
+    }
+    for value in &mut parameters.embedding {
+        *value *= 5.0;
+    }
+    // The gaps between the views hold no weight.
+    let mut clean = Parameters { flat: vec![0.0; parameters.flat.len()], embedding: parameters.embedding.clone() };
+    let tensors = parameters.tensors(&config);
+    let find = |name: &str| tensors.iter().find(|t| t.name == name).map(|t| (t.shape.clone(), t.values.clone()));
+    clean.flat = Parameters::from_tensors(&config, find).unwrap().flat;
+    Case { batch: ragged(&config, sizes.batch, seed), config, parameters: clean }
+}
+
+/// A batch with at least one full and one single-step sequence, where there is room.
+pub fn ragged(config: &Config, count: usize, seed: u64) -> Batch {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 0x5eed);
+    let mut batch = Batch::default();
+    for i in 0..count {
+        let length = match i {
+            0 => config.length,
+            1 => 1,
+            _ => rng.random_range(1..=config.length),
+        };
+        batch.tokens.extend((0..length).map(|_| rng.random_range(0..config.vocabulary as u32)));
+        batch.lengths.push(length as u32);
+        batch.labels.push(rng.random_range(0..config.classes as u32));
+    }
+    batch
+}
+
+/// The values of a tensor, as PyTorch lays it out transposed back to the reference's `[inputs, outputs]`.
+fn matrix(config: &Config, parameters: &Parameters, name: &str) -> Vec<f64> {
+    let tensor = parameters.tensors(config).into_iter().find(|t| t.name == name).expect("a tensor of the network");
+    let values: Vec<f64> = tensor.values.iter().map(|&v| f64::from(v)).collect();
+    match tensor.shape[..] {
+        [rows, columns] => (0..rows * columns).map(|i| values[(i % rows) * columns + i / rows]).collect(),
+        _ => values,
+    }
+}
+
+/// Weights (or gradients) in the reference's form.
+pub fn model(config: &Config, parameters: &Parameters) -> Model {
+    let get = |name: String| matrix(config, parameters, &name);
+    let levels = (0..config.slicing.levels())
+        .map(|p| Gru {
+            inputs: config.inputs(p),
+            hidden: config.hidden,
+            w: get(format!("levels.{p}.weight_ih_l0")),
+            b: get(format!("levels.{p}.bias_ih_l0")),
+            u: get(format!("levels.{p}.weight_hh_l0")),
+            c: get(format!("levels.{p}.bias_hh_l0")),
+        })
+        .collect();
+    Model {
+        n: config.slicing.n(),
+        k: config.slicing.k(),
+        length: config.slicing.padded(config.length),
+        levels,
+        classes: config.classes,
+        v: get("head.weight".into()),
+        d: get("head.bias".into()),
+    }
+}
+
+/// The embedding `[V, D]` in float64.
+pub fn embedding(parameters: &Parameters) -> Vec<f64> {
+    parameters.embedding.iter().map(|&v| f64::from(v)).collect()
+}
+
+/// The sequences of a batch.
+pub fn sequences(batch: &Batch) -> Vec<Vec<usize>> {
+    let mut tokens = batch.tokens.iter().map(|&t| t as usize);
+    batch.lengths.iter().map(|&l| tokens.by_ref().take(l as usize).collect()).collect()
+}
+
+pub fn labels(batch: &Batch) -> Vec<usize> {
+    batch.labels.iter().map(|&l| l as usize).collect()
+}
+
+/// The GPU that the tests run on: `SRNN_TEST_DEVICE`, or the best adapter, software included.
+pub fn gpu() -> Device {
+    let choice: Choice = std::env::var("SRNN_TEST_DEVICE").unwrap_or("gpu".into()).parse().expect("SRNN_TEST_DEVICE");
+    Device::open(choice, None)
+        .unwrap_or_else(|error| panic!("{error}\nset SRNN_SKIP_GPU_TESTS=1 to have the GPU tests ignored"))
+}

@@ -1,0 +1,340 @@
+//! The float64 reference, checked by itself: every gradient against finite differences,
+//! slicing and masking against networks put together by hand, and the comparator against wrong gradients.
+
+mod reference;
+
+use reference::{Model, Random, embed, run_tokens, softmax_cross_entropy};
+
+/// Allowed error of an entry: RELATIVE · its size + ABSOLUTE.
+const RELATIVE: f64 = 1e-8;
+const ABSOLUTE: f64 = 3e-11;
+
+/// A random model with a batch for it.
+struct Case {
+    model: Model,
+    /// `[len, D]` each
+    sequences: Vec<Vec<f64>>,
+    /// `[B]`
+    labels: Vec<usize>,
+}
+
+/// (n, k, T, D, H, C, lengths)
+type Shape = (usize, u32, usize, usize, usize, usize, &'static [usize]);
+
+const SHAPES: [Shape; 9] = [
+    (2, 0, 6, 3, 4, 3, &[6, 1, 4]),    // the plain GRU
+    (5, 0, 1, 2, 3, 2, &[1, 1]),       // T = 1
+    (2, 1, 6, 3, 4, 3, &[6, 2, 4, 3]), // slices of 3: full, partly and wholly padded
+    (3, 1, 3, 2, 3, 2, &[3, 1, 2]),    // slices of one step
+    (3, 1, 12, 2, 3, 4, &[1, 1, 1]),   // sequences of one step only
+    (2, 2, 8, 3, 4, 3, &[8, 1, 5, 3]), // padding at every level
+    (2, 2, 12, 1, 1, 2, &[12, 7, 10]), // one input, one unit
+    (3, 2, 18, 2, 3, 2, &[18, 4, 11]), // n is no power of two
+    (1, 2, 4, 2, 2, 3, &[4, 1, 3]),    // merges of a single state
+];
+
+fn case(shape: Shape, seed: u64) -> Case {
+    let (n, k, length, inputs, hidden, classes, lengths) = shape;
+    let random = &mut Random(seed);
+    Case {
+        model: Model::zeros(n, k, length, inputs, hidden, classes).randomized(0.9, random),
+        sequences: lengths.iter().map(|len| random.values(len * inputs, 1.5)).collect(),
+        labels: lengths.iter().map(|_| random.below(classes)).collect(),
+    }
+}
+
+/// The derivative at 0, by the central difference of fourth order.
+fn slope(at: impl Fn(f64) -> f64) -> f64 {
+    let step = 1e-3;
+    (8.0 * (at(step) - at(-step)) - (at(2.0 * step) - at(-2.0 * step))) / (12.0 * step)
+}
+
+/// The numeric gradient of `objective` at `values`.
+fn differences(values: &[f64], objective: impl Fn(&[f64]) -> f64) -> Vec<f64> {
+    let moved = |index: usize, by: f64| {
+        let mut values = values.to_vec();
+        values[index] += by;
+        objective(&values)
+    };
+    (0..values.len()).map(|index| slope(|by| moved(index, by))).collect()
+}
+
+/// The numeric gradient of `objective` with respect to every weight array of `model`, by name.
+fn weight_differences(model: &Model, objective: impl Fn(&Model) -> f64) -> Vec<(String, Vec<f64>)> {
+    let mut all = Vec::new();
+    for (index, (name, values)) in model.named().into_iter().enumerate() {
+        let numeric = differences(values, |values| {
+            let mut moved = model.clone();
+            *moved.named_mut()[index].1 = values.to_vec();
+            objective(&moved)
+        });
+        all.push((name, numeric));
+    }
+    all
+}
+
+/// The largest errors seen, and over how many entries.
+#[derive(Debug, Default)]
+struct Seen {
+    entries: usize,
+    absolute: f64,
+    /// Over entries above 1e-4.
+    relative: f64,
+}
+
+impl Seen {
+    /// Compares two gradients entry by entry. Fails on a wrong length, on nothing to compare, and on NaN or infinity.
+    fn compare(&mut self, name: &str, analytic: &[f64], numeric: &[f64]) -> Result<(), String> {
+        if analytic.is_empty() || analytic.len() != numeric.len() {
+            let (left, right) = (analytic.len(), numeric.len());
+            return Err(format!("{name}: {left} entries against {right}"));
+        }
+        for (index, (a, b)) in analytic.iter().zip(numeric).enumerate() {
+            let size = a.abs().max(b.abs());
+            let error = (a - b).abs();
+            let close = error <= RELATIVE * size + ABSOLUTE; // false for NaN
+            if !(a.is_finite() && b.is_finite() && close) {
+                return Err(format!("{name}[{index}]: {a:e} against {b:e}"));
+            }
+            self.entries += 1;
+            self.absolute = self.absolute.max(error);
+            if size > 1e-4 {
+                self.relative = self.relative.max(error / size);
+            }
+        }
+        Ok(())
+    }
+
+    fn compare_weights(&mut self, analytic: &Model, numeric: &[(String, Vec<f64>)]) -> Result<(), String> {
+        let analytic = analytic.named();
+        if analytic.len() != numeric.len() {
+            return Err("another number of weight arrays".into());
+        }
+        for ((name, a), (_, b)) in analytic.iter().zip(numeric) {
+            self.compare(name, a, b)?;
+        }
+        Ok(())
+    }
+
+    fn compare_inputs(
+        &mut self,
+        analytic: &[Vec<f64>],
+        sequences: &[Vec<f64>],
+        objective: impl Fn(&[Vec<f64>]) -> f64,
+    ) -> Result<(), String> {
+        if analytic.len() != sequences.len() {
+            return Err("another number of sequences".into());
+        }
+        for (index, sequence) in sequences.iter().enumerate() {
+            let numeric = differences(sequence, |values| {
+                let mut moved = sequences.to_vec();
+                moved[index] = values.to_vec();
+                objective(&moved)
+            });
+            self.compare(&format!("x{index}"), &analytic[index], &numeric)?;
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn every_weight_and_input_gradient_matches_finite_differences() -> Result<(), String> {
+    for (index, shape) in SHAPES.into_iter().enumerate() {
+        let Case { model, sequences, labels } = case(shape, 100 + index as u64);
+        let outcome = model.run(&sequences, &labels);
+        assert_eq!(outcome.loss, model.loss(&sequences, &labels));
+
+        let mut seen = Seen::default();
+        let numeric = weight_differences(&model, |model| model.loss(&sequences, &labels));
+        seen.compare_weights(&outcome.gradients, &numeric)?;
+        seen.compare_inputs(&outcome.inputs, &sequences, |x| model.loss(x, &labels))?;
+        println!("{shape:?}: {seen:?}");
+
+        // Nothing above compared zeros only, but where the state before every step is zero.
+        for (name, values) in outcome.gradients.named() {
+            let one_step = name.ends_with('u') && values.iter().all(|value| *value == 0.0);
+            assert!(one_step || values.iter().any(|value| value.abs() > 1e-5), "{name} of {shape:?}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn gradients_match_from_a_random_upstream_gradient() -> Result<(), String> {
+    for (index, shape) in SHAPES.into_iter().enumerate() {
+        let Case { model, sequences, .. } = case(shape, 200 + index as u64);
+        let upstream = Random(300 + index as u64).values(sequences.len() * model.hidden(), 3.0);
+        let objective = |model: &Model, sequences: &[Vec<f64>]| -> f64 {
+            let states = model.states(sequences).concat();
+            states.iter().zip(&upstream).map(|(h, g)| h * g).sum()
+        };
+        let (gradients, inputs) = model.backward_from(&sequences, &upstream);
+
+        let mut seen = Seen::default();
+        let numeric = weight_differences(&model, |model| objective(model, &sequences));
+        seen.compare_weights(&gradients, &numeric)?;
+        seen.compare_inputs(&inputs, &sequences, |x| objective(&model, x))?;
+        println!("{shape:?}: {seen:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn the_embedding_gradient_matches_finite_differences() -> Result<(), String> {
+    let random = &mut Random(400);
+    let (vocabulary, width) = (6, 3);
+    for k in 0..=2 {
+        let model = Model::zeros(2, k, 8, width, 4, 3).randomized(0.9, random);
+        let embedding = random.values(vocabulary * width, 1.0);
+        // Repeated within and across sequences; token 4 is never used.
+        let tokens = [vec![1, 0, 1, 1, 5, 2, 3, 1], vec![5], vec![2, 2, 0]];
+        let labels = [2, 0, 1];
+
+        let (outcome, gradient) = run_tokens(&model, &embedding, &tokens, &labels);
+        let numeric = differences(&embedding, |values| model.loss(&embed(values, width, &tokens), &labels));
+        let mut seen = Seen::default();
+        seen.compare("embedding", &gradient, &numeric)?;
+        let numeric = weight_differences(&model, |model| model.loss(&embed(&embedding, width, &tokens), &labels));
+        seen.compare_weights(&outcome.gradients, &numeric)?;
+        println!("k = {k}: {seen:?}");
+
+        for (token, step) in gradient.chunks(width).enumerate() {
+            let used = step.iter().all(|value| value.abs() > 1e-7);
+            let unused = step.iter().all(|value| *value == 0.0);
+            assert!(if token == 4 { unused } else { used }, "token {token}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn the_comparator_fails_on_wrong_gradients() {
+    for shape in [SHAPES[0], SHAPES[2], SHAPES[5]] {
+        let Case { model, sequences, labels } = case(shape, 500);
+        let good = model.run(&sequences, &labels).gradients;
+        let numeric = weight_differences(&model, |model| model.loss(&sequences, &labels));
+        let verdict = |gradients: &Model| Seen::default().compare_weights(gradients, &numeric);
+        assert_eq!(verdict(&good), Ok(()));
+
+        let mut caught = 0;
+        for (array, (name, values)) in good.named().into_iter().enumerate() {
+            for (index, value) in values.iter().enumerate() {
+                let with = |wrong: f64| {
+                    let mut gradients = good.clone();
+                    gradients.named_mut()[array].1[index] = wrong;
+                    verdict(&gradients)
+                };
+                assert_eq!(with(*value), Ok(()));
+                for wrong in [f64::NAN, f64::INFINITY, -f64::INFINITY, value + 1e-6] {
+                    assert!(with(wrong).is_err(), "{name}[{index}] = {wrong}");
+                }
+                if value.abs() > 1e-7 {
+                    assert!(with(value * 1.001).is_err(), "{name}[{index}]");
+                    assert!(with(-value).is_err(), "{name}[{index}]");
+                    caught += 1;
+                }
+            }
+        }
+        assert!(caught > 100, "only {caught} entries of {shape:?}");
+    }
+
+    let mut seen = Seen::default();
+    assert!(seen.compare("good", &[1.0, 2.0], &[1.0, 2.0]).is_ok());
+    assert!(seen.compare("empty", &[], &[]).is_err());
+    assert!(seen.compare("short", &[1.0], &[1.0, 2.0]).is_err());
+    assert!(seen.compare("shifted", &[1.0, 2.0], &[2.0, 1.0]).is_err());
+    for wrong in [f64::NAN, f64::INFINITY] {
+        assert!(seen.compare("left", &[wrong], &[1.0]).is_err());
+        assert!(seen.compare("right", &[1.0], &[wrong]).is_err());
+        assert!(seen.compare("both", &[wrong], &[wrong]).is_err());
+    }
+}
+
+/// `model` with other slicing and the same weights.
+fn resliced(model: &Model, n: usize, length: usize) -> Model {
+    Model { n, length, ..model.clone() }
+}
+
+/// Everything but the slicing must be the same, to the bit.
+fn assert_same(left: &Model, right: &Model, sequences: &[Vec<f64>], labels: &[usize]) {
+    let (left, right) = (left.run(sequences, labels), right.run(sequences, labels));
+    assert_eq!(left.states, right.states);
+    assert_eq!(left.logits, right.logits);
+    assert_eq!(left.loss, right.loss);
+    assert_eq!(left.inputs, right.inputs);
+    assert_eq!(left.gradients.named(), right.gradients.named());
+}
+
+#[test]
+fn padding_in_front_changes_nothing() {
+    let random = &mut Random(600);
+    let sequences = [random.values(5 * 3, 1.5), random.values(2 * 3, 1.5)];
+    let labels = [1, 0];
+
+    // The plain GRU: T = 5 and T = 9.
+    let plain = Model::zeros(2, 0, 9, 3, 4, 2).randomized(0.9, random);
+    assert_same(&plain, &resliced(&plain, 2, 5), &sequences, &labels);
+
+    // Slices of 2 steps: of 7 slices the front 4 are padding, so 3 slices give the same.
+    let sliced = Model::zeros(7, 1, 14, 3, 4, 2).randomized(0.9, random);
+    assert_same(&sliced, &resliced(&sliced, 3, 6), &sequences, &labels);
+
+    // But slices of 3 steps do not.
+    let wider = resliced(&sliced, 7, 21);
+    assert_ne!(sliced.states(&sequences), wider.states(&sequences));
+}
+
+#[test]
+fn slices_and_merges_are_plain_recurrences() {
+    let random = &mut Random(700);
+    let model = Model::zeros(2, 2, 12, 3, 4, 2).randomized(0.9, random);
+    let plain = |level: usize, x: &[f64]| -> Vec<f64> {
+        let gru = model.levels[level].clone();
+        let length = x.len() / gru.inputs;
+        let mut network = Model::zeros(2, 0, length, gru.inputs, gru.hidden, 2);
+        network.levels = vec![gru];
+        network.states(&[x.to_vec()]).concat()
+    };
+
+    // A full sequence: 4 slices of 3 steps.
+    let full = random.values(12 * 3, 1.5);
+    let states: Vec<f64> = full.chunks(9).flat_map(|slice| plain(0, slice)).collect();
+    let merged = [plain(1, &states[..8]), plain(1, &states[8..])].concat();
+    assert_eq!(model.states(std::slice::from_ref(&full)), [plain(2, &merged)]);
+
+    // 7 of 12 steps: slices of 0, 1, 3 and 3 real steps.
+    let ragged = &full[..7 * 3];
+    let first = plain(0, &ragged[..3]);
+    let second = [plain(0, &ragged[3..12]), plain(0, &ragged[12..])].concat();
+    let merged = [plain(1, &first), plain(1, &second)].concat();
+    assert_eq!(model.states(&[ragged.to_vec()]), [plain(2, &merged)]);
+
+    // 5 of 12 steps: slices of 0, 0, 2 and 3, so that level 2 has a padded step, too.
+    let short = &full[..5 * 3];
+    let states = [plain(0, &short[..6]), plain(0, &short[6..])].concat();
+    assert_eq!(model.states(&[short.to_vec()]), [plain(2, &plain(1, &states))]);
+}
+
+#[test]
+fn one_unit_agrees_with_numbers_worked_out_elsewhere() {
+    let mut model = Model::zeros(2, 0, 2, 1, 1, 2);
+    let gru = &mut model.levels[0];
+    gru.w = vec![0.5, -0.3, 0.8];
+    gru.b = vec![0.1, 0.2, -0.1];
+    gru.u = vec![-0.4, 0.6, 0.9];
+    gru.c = vec![0.05, -0.15, 0.25];
+    let states = model.states(&[vec![1.0], vec![1.0, -2.0]]).concat();
+    for (state, expected) in states.iter().zip([0.39264781801871446, 0.011698786692705465]) {
+        assert!((state - expected).abs() < 1e-15, "{state} {expected}");
+    }
+    assert_eq!(states.len(), 2);
+}
+
+#[test]
+fn cross_entropy_bears_large_logits() {
+    let (loss, gradient) = softmax_cross_entropy(&[1000.0, 0.0, 0.0, -1000.0], &[0, 1], 2);
+    assert_eq!(loss, 500.0); // the mean of 0 and 1000
+    assert_eq!(gradient, [0.0, 0.0, 0.5, -0.5]);
+    let (loss, _) = softmax_cross_entropy(&[0.0; 5], &[3], 5);
+    assert!((loss - 5.0_f64.ln()).abs() < 1e-15);
+}
