@@ -1,0 +1,177 @@
+//! `srnn demo`: the main job
+
+use super::bench::timing_table;
+use super::reporter::Reporter;
+use super::{DeviceArgs, check_free, interrupt, plot, print, save, table};
+use clap::Args;
+use srnn::data::{Example, Labels, Part, Tokenizer, emails};
+use srnn::network::{Config, Network};
+use srnn::timing::Bench;
+use srnn::train::{Dataset, Ending, Evaluation, Options, Trainer};
+use srnn::{Result, Slicing};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Train a sliced and a plain GRU on real e-mails, then time both for growing lengths
+///
+/// The e-mails (SpamAssassin's public corpus, spam or not) are part of this program. Prints a table of accuracy and
+/// time, a table of timings, and draws the speed-up over length.
+#[derive(Args)]
+pub struct Demo {
+    /// Epochs of each network
+    #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    epochs: u32,
+    /// Lengths that are timed
+    #[arg(long, value_delimiter = ',', default_value = "128,512,2048,8192,32768", value_name = "T,…")]
+    lengths: Vec<usize>,
+    /// Where the plot goes [default: srnn-demo.svg, with a number if that is there]
+    #[arg(long, value_name = "FILE")]
+    plot: Option<PathBuf>,
+    /// Overwrite the plot
+    #[arg(long)]
+    force: bool,
+    /// Seed of weights and order
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    #[command(flatten)]
+    device: DeviceArgs,
+}
+
+/// What training one network gave.
+struct Trained {
+    slicing: Slicing,
+    weights: usize,
+    evaluation: Evaluation,
+    /// Seconds of all epochs, without validation.
+    seconds: f64,
+    epochs: usize,
+}
+
+struct Data {
+    train: Dataset,
+    valid: Dataset,
+    test: Dataset,
+    config: Config,
+}
+
+impl Demo {
+    pub fn run(self) -> Result<ExitCode> {
+        check_free(self.plot.as_ref(), self.force)?;
+        let description = self.device.open()?.description;
+        interrupt::listen();
+        let sliced = Slicing::new(8, 2)?;
+        let data = read_emails(sliced)?;
+        eprintln!(
+            "data: {} e-mails to train, {} to validate, {} for the test; spam or ham",
+            data.train.len(),
+            data.valid.len(),
+            data.test.len()
+        );
+        let mut results = Vec::new();
+        for slicing in [sliced, Slicing::plain()] {
+            match self.train(&data, slicing)? {
+                Some(result) => results.push(result),
+                None => return Ok(ExitCode::from(130)),
+            }
+        }
+        let length = data.config.length;
+        print(&format!("\nSpam or ham, T = {length}, on {description}\n{}\n", accuracy_table(&results, length)))?;
+
+        let longest = self.lengths.iter().copied().max().unwrap_or(0);
+        let slicings = [Slicing::plain(), sliced, Slicing::new(8, 3)?, Slicing::new(8, 4)?];
+        let mut timings = Vec::new();
+        for &length in self.lengths.iter().filter(|_| longest > 0) {
+            if interrupt::asked() {
+                return Ok(ExitCode::from(130));
+            }
+            eprintln!("timing T = {length} …");
+            let bench = Bench {
+                slicings: slicings.into_iter().filter(|slicing| slicing.slices() <= length).collect(),
+                lengths: vec![length],
+                seed: self.seed,
+                device: self.device.device,
+                memory: self.device.memory,
+                ..Bench::default()
+            };
+            timings.extend(bench.run(|_| ())?);
+        }
+        let Bench { batch, hidden, input, .. } = Bench::default();
+        let title = format!("Training step, batch {batch}, H = {hidden}, D = {input}, on {description}");
+        print(&format!("\n{title}\n{}\n", timing_table(&timings)))?;
+        let path = self.plot.clone().unwrap_or_else(free_name);
+        save(&path, &plot::speedup(&title, &timings)?)?;
+        print(&format!("plot: {}\n", path.display()))?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn train(&self, data: &Data, slicing: Slicing) -> Result<Option<Trained>> {
+        let config = Config { slicing, ..data.config.clone() };
+        let weights = config.parameters(true);
+        let device = srnn::Device::open(self.device.device, self.device.memory)?;
+        let network = Network::new(config, device, self.seed)?;
+        let options = Options { epochs: self.epochs as usize, batch: 50, seed: self.seed, ..Options::default() };
+        let mut trainer = Trainer::new(network, options.clone());
+        let mut seconds = 0.0;
+        let on_epoch = |epoch: &srnn::train::Epoch, _: &mut Trainer| {
+            seconds += epoch.seconds;
+            Ok(())
+        };
+        let name = format!("{:<4}", slicing.to_string());
+        let mut reporter = Reporter::new(&name, options.epochs, Box::new(on_epoch));
+        let ending = trainer.fit(&data.train, &data.valid, &mut reporter)?;
+        drop(reporter);
+        if ending == Ending::Stopped {
+            return Ok(None);
+        }
+        let evaluation = Evaluation::of(&mut trainer.network, &data.test, options.batch)?;
+        Ok(Some(Trained { slicing, weights, evaluation, seconds, epochs: options.epochs }))
+    }
+}
+
+fn read_emails(slicing: Slicing) -> Result<Data> {
+    let parts = [emails(Part::Train)?, emails(Part::Valid)?, emails(Part::Test)?];
+    let labels = Labels::fit(&parts[0])?;
+    let texts = |examples: &[Example]| examples.iter().map(|example| example.text.clone()).collect::<Vec<String>>();
+    let tokenizer = Tokenizer::fit(&texts(&parts[0]), 20_000, 2)?;
+    let encode = |examples: &Vec<Example>| {
+        Dataset::new(tokenizer.encode_batch(&texts(examples)), labels.encode("the e-mails", examples)?)
+    };
+    let [train, valid, test] = [encode(&parts[0])?, encode(&parts[1])?, encode(&parts[2])?];
+    let (vocabulary, classes) = (tokenizer.vocabulary_size(), labels.len());
+    let config = Config { slicing, vocabulary, embedding: 50, classes, ..Config::default() };
+    Ok(Data { train, valid, test, config })
+}
+
+fn accuracy_table(results: &[Trained], length: usize) -> comfy_table::Table {
+    let plain = results.iter().find(|result| result.slicing.k() == 0).map(|result| result.seconds);
+    let mut rows =
+        table(&["network", "steps in a row", "weights", "test accuracy", "test loss", "s per epoch", "speed-up"]);
+    for result in results {
+        let slicing = result.slicing;
+        let name = match slicing.k() {
+            0 => "plain GRU".to_string(),
+            k => format!("SRNN({},{k})", slicing.n()),
+        };
+        rows.add_row([
+            name,
+            slicing.sequential_steps(length).to_string(),
+            result.weights.to_string(),
+            format!("{:.2} %", 100.0 * result.evaluation.accuracy),
+            format!("{:.4}", result.evaluation.loss),
+            format!("{:.2}", result.seconds / result.epochs as f64),
+            plain.map_or("–".into(), |plain| format!("{:.1}×", plain / result.seconds)),
+        ]);
+    }
+    rows
+}
+
+/// The first of srnn-demo.svg, srnn-demo-2.svg, … that is not there: nothing is overwritten unasked.
+fn free_name() -> PathBuf {
+    let mut path = PathBuf::from("srnn-demo.svg");
+    let mut number = 1;
+    while path.exists() {
+        number += 1;
+        path = format!("srnn-demo-{number}.svg").into();
+    }
+    path
+}

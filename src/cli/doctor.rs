@@ -1,0 +1,65 @@
+//! `srnn doctor`
+
+use super::{DeviceArgs, print, table};
+use clap::Args;
+use srnn::Result;
+use srnn::doctor::{Finding, check_up};
+use std::process::ExitCode;
+
+/// Run every kernel on a device and on the CPU engine, and compare
+///
+/// Takes the dispatches of forward and training plans one by one, runs each on both from the same numbers, and prints
+/// the worst error of each kernel against its tolerance. Exits with 1 if a kernel is off.
+#[derive(Args)]
+pub struct Doctor {
+    /// Print every dispatch
+    #[arg(long)]
+    all: bool,
+    #[command(flatten)]
+    device: DeviceArgs,
+}
+
+impl Doctor {
+    pub fn run(self) -> Result<ExitCode> {
+        let mut device = self.device.open()?;
+        let findings = check_up(device.engine.as_mut())?;
+        let shown: Vec<&Finding> = if self.all { findings.iter().collect() } else { worst_by_kernel(&findings) };
+        let mut rows = table(&["kernel", "place", "writes", "error", "allowed", "verdict"]);
+        for finding in shown {
+            let (error, allowed, verdict) = match &finding.outcome {
+                Ok(fine) => (format!("{:.1e}", fine.error), format!("{:.1e}", fine.allowed), "ok".to_string()),
+                Err(mismatch) => (String::new(), String::new(), mismatch.to_string()),
+            };
+            rows.add_row([finding.kernel, &finding.place, finding.binding, &error, &allowed, &verdict]);
+        }
+        let off = findings.iter().filter(|finding| finding.outcome.is_err()).count();
+        let verdict = match off {
+            0 => format!("all {} results of {} are within tolerance", findings.len(), device.description),
+            _ => format!("{off} of {} results of {} are off", findings.len(), device.description),
+        };
+        print(&format!("{rows}\n{verdict}\n"))?;
+        Ok(if off == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
+/// The share of the allowed error that was made; infinite for what is off.
+fn severity(finding: &Finding) -> f64 {
+    match &finding.outcome {
+        Ok(fine) if fine.error == 0.0 => 0.0,
+        Ok(fine) => fine.error / fine.allowed,
+        Err(_) => f64::INFINITY,
+    }
+}
+
+/// Of each kernel and binding the worst finding, in the order of the plan.
+fn worst_by_kernel(findings: &[Finding]) -> Vec<&Finding> {
+    let mut worst: Vec<&Finding> = Vec::new();
+    for finding in findings {
+        match worst.iter_mut().find(|w| w.kernel == finding.kernel && w.binding == finding.binding) {
+            None => worst.push(finding),
+            Some(known) if severity(finding) > severity(known) => *known = finding,
+            Some(_) => {}
+        }
+    }
+    worst
+}

@@ -1,0 +1,172 @@
+//! The command line: one file per command, and what they print with.
+
+mod bench;
+mod demo;
+mod devices;
+mod doctor;
+mod eval;
+mod interrupt;
+mod plot;
+mod predict;
+mod reporter;
+mod train;
+
+use clap::{Args, Parser, Subcommand};
+use srnn::data::{Columns, Format};
+use srnn::{Choice, Device, Error, Result};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Sliced recurrent neural networks: classify long sequences on any GPU, or on the CPU.
+///
+/// A sliced network SRNN(n,k) cuts a sequence into n^k slices, runs one GRU over all slices at once, and merges their
+/// last states n at a time in k further levels. T steps that must wait for one another become T/n^k + n·k.
+/// Set RUST_LOG=srnn=debug to see what the engine does.
+#[derive(Parser)]
+#[command(name = "srnn", version, max_term_width = 110)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Demo(demo::Demo),
+    Train(Box<train::Train>),
+    Eval(eval::Eval),
+    Predict(predict::Predict),
+    Bench(bench::BenchArgs),
+    Devices(devices::Devices),
+    Doctor(doctor::Doctor),
+}
+
+/// Where to compute.
+#[derive(Args, Clone)]
+struct DeviceArgs {
+    /// auto (a hardware GPU, else the CPU engine), cpu, gpu (the best adapter, software included) or gpu:N
+    #[arg(long, default_value = "auto", value_name = "DEVICE")]
+    device: Choice,
+    /// Memory for the buffers of one step, such as 500M or 8G; larger batches are split [default: 4G]
+    #[arg(long, value_parser = parse_memory, value_name = "SIZE")]
+    memory: Option<u64>,
+}
+
+impl DeviceArgs {
+    /// Opens the device and says which it is.
+    fn open(&self) -> Result<Device> {
+        let device = Device::open(self.device, self.memory)?;
+        eprintln!("device: {}", device.description);
+        Ok(device)
+    }
+}
+
+/// Which columns of a table to read.
+#[derive(Args, Clone)]
+struct TableArgs {
+    /// Column that holds the text
+    #[arg(long, default_value = "text", value_name = "COLUMN")]
+    text: String,
+    /// Column that holds the label
+    #[arg(long, default_value = "label", value_name = "COLUMN")]
+    label: String,
+    /// tsv, csv or jsonl; needed only where the file's name does not tell
+    #[arg(long, value_name = "FORMAT")]
+    format: Option<Format>,
+}
+
+impl TableArgs {
+    fn columns(&self) -> Columns {
+        Columns { text: self.text.clone(), label: Some(self.label.clone()) }
+    }
+}
+
+fn parse_memory(text: &str) -> std::result::Result<u64, String> {
+    let wrong = || format!("`{text}` is no size: write bytes, or a number with K, M or G, such as 500M");
+    let (digits, unit) = match text.trim_end_matches(['B', 'b']).char_indices().last() {
+        Some((at, 'k' | 'K')) => (&text[..at], 1u64 << 10),
+        Some((at, 'm' | 'M')) => (&text[..at], 1 << 20),
+        Some((at, 'g' | 'G')) => (&text[..at], 1 << 30),
+        _ => (text, 1),
+    };
+    let number: u64 = digits.parse().map_err(|_| wrong())?;
+    number.checked_mul(unit).filter(|&bytes| bytes > 0).ok_or_else(wrong)
+}
+
+/// Prints to standard output; a reader that has gone (`| head`) ends the program quietly.
+fn print(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
+        outcome => outcome.map_err(Error::io("standard output")),
+    }
+}
+
+/// A table whose numbers are aligned to the right.
+fn table(header: &[&str]) -> comfy_table::Table {
+    let mut table = comfy_table::Table::new();
+    table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY).set_header(header);
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(comfy_table::CellAlignment::Right);
+    }
+    table
+}
+
+/// Refuses to overwrite a result unasked.
+fn check_free(path: Option<&PathBuf>, force: bool) -> Result<()> {
+    match path {
+        Some(path) if path.exists() && !force => Err(Error::Config(format!(
+            "{} is there already: give another name, or --force to overwrite",
+            path.display()
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Writes a result file.
+fn save(path: &Path, contents: &str) -> Result<()> {
+    srnn::train::files::write_atomically(path, contents.as_bytes())
+}
+
+/// Runs the command of the arguments.
+pub fn run() -> ExitCode {
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("srnn=warn,error"))
+        .format_timestamp(None)
+        .format_target(false)
+        .init();
+    let outcome = match Cli::parse().command {
+        Command::Demo(command) => command.run(),
+        Command::Train(command) => command.run(),
+        Command::Eval(command) => command.run(),
+        Command::Predict(command) => command.run(),
+        Command::Bench(command) => command.run(),
+        Command::Devices(command) => command.run(),
+        Command::Doctor(command) => command.run(),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("error: {error}");
+        ExitCode::FAILURE
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn sizes() {
+        assert_eq!(parse_memory("4G"), Ok(4 << 30));
+        assert_eq!(parse_memory("500m"), Ok(500 << 20));
+        assert_eq!(parse_memory("12KB"), Ok(12 << 10));
+        assert_eq!(parse_memory("100"), Ok(100));
+        for text in ["", "G", "-1G", "1.5G", "0", "99999999999G"] {
+            assert!(parse_memory(text).is_err(), "`{text}`");
+        }
+    }
+}

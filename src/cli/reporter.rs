@@ -1,0 +1,101 @@
+//! Shows training: a progress bar on a terminal, plain lines elsewhere.
+
+use super::interrupt;
+use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+use srnn::Result;
+use srnn::train::{Epoch, Observer, Step, Trainer};
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+/// What to do with a finished epoch beside showing it: saving, say.
+type OnEpoch<'a> = Box<dyn FnMut(&Epoch, &mut Trainer) -> Result<()> + 'a>;
+
+/// An observer that prints to standard error.
+pub struct Reporter<'a> {
+    bar: Option<ProgressBar>,
+    name: String,
+    epochs: usize,
+    last_line: Instant,
+    totals: Option<(f64, f64)>,
+    on_epoch: OnEpoch<'a>,
+}
+
+/// Pause between plain lines within an epoch.
+const PLAIN_PAUSE: Duration = Duration::from_secs(10);
+
+impl<'a> Reporter<'a> {
+    /// `name` stands before every line; empty for none.
+    pub fn new(name: &str, epochs: usize, on_epoch: OnEpoch<'a>) -> Reporter<'a> {
+        let name = if name.is_empty() { String::new() } else { format!("{name}  ") };
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let style = ProgressStyle::with_template("{prefix} {bar:24} {pos}/{len}  {msg}  {eta} left");
+            ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+        });
+        Reporter { bar, name, epochs, last_line: Instant::now(), totals: None, on_epoch }
+    }
+
+    fn line(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| eprintln!("{text}")),
+            None => eprintln!("{text}"),
+        }
+    }
+}
+
+impl Observer for Reporter<'_> {
+    fn step(&mut self, step: &Step) {
+        self.totals = step.totals.or(self.totals);
+        let speed = HumanCount((step.tokens as f64 / step.seconds.max(1e-9)) as u64);
+        let scores = match self.totals {
+            Some((loss, accuracy)) => format!("loss {loss:.4}  accuracy {:.2} %  ", 100.0 * accuracy),
+            None => String::new(),
+        };
+        let title = format!("{}epoch {}/{}", self.name, step.epoch, self.epochs);
+        if let Some(bar) = &self.bar {
+            bar.set_prefix(title);
+            bar.set_length(step.steps as u64);
+            bar.set_position(step.step as u64);
+            bar.set_message(format!("{scores}{speed} tokens/s"));
+        } else if self.last_line.elapsed() > PLAIN_PAUSE {
+            self.last_line = Instant::now();
+            let left = step.seconds / step.step as f64 * (step.steps - step.step) as f64;
+            eprintln!("{title}  step {}/{}  {scores}{speed} tokens/s  {left:.0} s left", step.step, step.steps);
+        }
+    }
+
+    fn epoch(&mut self, epoch: &Epoch, trainer: &mut Trainer) -> Result<()> {
+        let Epoch { train_loss, train_accuracy, valid_loss, valid_accuracy, seconds, tokens_per_second, .. } = epoch;
+        self.line(&format!(
+            "{}epoch {}/{}  train: loss {train_loss:.4}, accuracy {:.2} %  valid: loss {valid_loss:.4}, accuracy {:.2} %{}  {seconds:.1} s, {} tokens/s",
+            self.name,
+            epoch.epoch,
+            self.epochs,
+            100.0 * train_accuracy,
+            100.0 * valid_accuracy,
+            if epoch.best { " (best)" } else { "" },
+            HumanCount(*tokens_per_second as u64),
+        ));
+        if epoch.skipped_steps > 0 {
+            let skipped = epoch.skipped_steps;
+            self.line(&format!("  {skipped} steps so far had gradients that are not finite and were skipped: try a lower --learning-rate"));
+        }
+        self.totals = None;
+        self.last_line = Instant::now();
+        if let Some(bar) = &self.bar {
+            bar.reset();
+        }
+        (self.on_epoch)(epoch, trainer)
+    }
+
+    fn stop(&self) -> bool {
+        interrupt::asked()
+    }
+}
+
+impl Drop for Reporter<'_> {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}

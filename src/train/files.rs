@@ -1,0 +1,51 @@
+//! Writing files so that a reader never sees half of one.
+
+use crate::error::{Error, Result};
+use std::io::Write;
+use std::path::Path;
+
+/// Writes to a temporary file beside `path`, then renames it.
+///
+/// # Errors
+/// [`Error::Io`], with `path`; a file that was there before is then untouched.
+pub fn write_atomically(path: &Path, contents: &[u8]) -> Result<()> {
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let mut file = tempfile::Builder::new().prefix(".srnn-").tempfile_in(folder).map_err(Error::io(path))?;
+    file.write_all(contents).map_err(Error::io(path))?;
+    file.as_file().sync_all().map_err(Error::io(path))?;
+    allow_others_to_read(file.as_file()).map_err(Error::io(path))?;
+    file.persist(path).map_err(|error| Error::Io { path: path.into(), source: error.error })?;
+    Ok(())
+}
+
+/// Temporary files are private to their owner; results are not meant to be.
+#[cfg(unix)]
+fn allow_others_to_read(file: &std::fs::File) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    file.set_permissions(std::fs::Permissions::from_mode(0o644))
+}
+
+#[cfg(not(unix))]
+fn allow_others_to_read(_: &std::fs::File) -> std::io::Result<()> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn contents_are_replaced_whole_and_nothing_is_left_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.txt");
+        write_atomically(&path, b"one").unwrap();
+        write_atomically(&path, b"two").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"two");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        let missing = folder.path().join("no").join("a.txt");
+        assert!(write_atomically(&missing, b"").unwrap_err().to_string().contains("a.txt"));
+    }
+}

@@ -1,0 +1,266 @@
+//! The model directory: `config.json`, `model.safetensors`, `tokenizer.json`, and what training adds to it.
+
+use super::files::write_atomically;
+use super::{Options, Progress};
+use crate::data::{Labels, Tokenizer};
+use crate::engine::Device;
+use crate::error::{Error, Result};
+use crate::network::{Config, Network, OptimiserState, Parameters};
+use safetensors::SafeTensors;
+use safetensors::tensor::{Dtype, TensorView};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// A trained classifier as it is stored: network, class names and tokenizer.
+pub struct Model {
+    pub config: Config,
+    pub labels: Labels,
+    pub tokenizer: Tokenizer,
+    pub parameters: Parameters,
+}
+
+/// The text of `config.json`.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ConfigFile {
+    format: String,
+    network: Config,
+    labels: Labels,
+}
+
+/// The format that this version writes and reads.
+const FORMAT: &str = "srnn-1";
+const CONFIG: &str = "config.json";
+const WEIGHTS: &str = "model.safetensors";
+const TOKENIZER: &str = "tokenizer.json";
+const METRICS: &str = "metrics.jsonl";
+const CHECKPOINT: &str = "checkpoint.safetensors";
+
+impl Model {
+    /// Reads a model directory.
+    ///
+    /// # Errors
+    /// [`Error::Io`] or [`Error::Model`], naming the file that is missing, damaged or foreign.
+    pub fn load(folder: &Path) -> Result<Model> {
+        if !folder.is_dir() {
+            return Err(Error::model(folder, "there is no such model directory (`srnn train --out DIR` makes one)"));
+        }
+        let path = folder.join(CONFIG);
+        let text = read_text(&path)?;
+        let file: ConfigFile = serde_json::from_str(&text)
+            .map_err(|error| Error::model(&path, format!("this is no configuration of srnn: {error}")))?;
+        if file.format != FORMAT {
+            let problem = format!("format `{}` is unknown: this version reads `{FORMAT}`", file.format);
+            return Err(Error::model(&path, problem));
+        }
+        file.network.check().map_err(|error| Error::model(&path, error.to_string()))?;
+        if file.labels.len() != file.network.classes {
+            let problem = format!("{} labels for {} classes", file.labels.len(), file.network.classes);
+            return Err(Error::model(&path, problem));
+        }
+        let path = folder.join(TOKENIZER);
+        let tokenizer = Tokenizer::from_json(&path, &read_text(&path)?)?;
+        if tokenizer.vocabulary_size() != file.network.vocabulary {
+            let (words, ids) = (tokenizer.vocabulary_size(), file.network.vocabulary);
+            return Err(Error::model(&path, format!("{words} words, and the network has {ids}: not of this model")));
+        }
+        let parameters = read_weights(&folder.join(WEIGHTS), &file.network)?;
+        Ok(Model { config: file.network, labels: file.labels, tokenizer, parameters })
+    }
+
+    /// The network on a device.
+    ///
+    /// # Errors
+    /// As [`Network::with_parameters`].
+    pub fn network(&self, device: Device) -> Result<Network> {
+        Network::with_parameters(self.config.clone(), device, &self.parameters)
+    }
+
+    /// Writes configuration, weights and tokenizer; the folder must exist.
+    ///
+    /// # Errors
+    /// [`Error::Io`], naming the file.
+    pub fn save(&self, folder: &Path) -> Result<()> {
+        let file = ConfigFile { format: FORMAT.into(), network: self.config.clone(), labels: self.labels.clone() };
+        write_atomically(&folder.join(CONFIG), to_json(&file).as_bytes())?;
+        write_atomically(&folder.join(TOKENIZER), self.tokenizer.to_json()?.as_bytes())?;
+        self.save_weights(folder)
+    }
+
+    /// Writes the weights alone.
+    ///
+    /// # Errors
+    /// [`Error::Io`], naming the file.
+    pub fn save_weights(&self, folder: &Path) -> Result<()> {
+        write_weights(&folder.join(WEIGHTS), &self.config, &self.parameters)
+    }
+}
+
+/// Makes the folder for a new model.
+///
+/// # Errors
+/// [`Error::Model`] if there is something already and `force` is not set; with `force`, if what is there is neither
+/// empty nor a model directory.
+pub fn prepare_folder(folder: &Path, force: bool) -> Result<()> {
+    let used = folder.is_dir() && std::fs::read_dir(folder).map_err(Error::io(folder))?.next().is_some();
+    if folder.exists() && !folder.is_dir() {
+        return Err(Error::model(folder, "this is a file: --out names a directory"));
+    }
+    if used && !force {
+        return Err(Error::model(
+            folder,
+            "the directory is there already: give another --out, or --force to overwrite",
+        ));
+    }
+    if used && !folder.join(CONFIG).is_file() {
+        return Err(Error::model(folder, "the directory holds other things than a model: it is not overwritten"));
+    }
+    std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
+    for stale in [CHECKPOINT, METRICS] {
+        remove_if_there(&folder.join(stale))?;
+    }
+    Ok(())
+}
+
+/// Adds one line to `metrics.jsonl`.
+///
+/// # Errors
+/// [`Error::Io`], naming the file.
+pub fn append_metrics<T: Serialize>(folder: &Path, line: &T) -> Result<()> {
+    let path = folder.join(METRICS);
+    let mut text = if path.exists() { read_text(&path)? } else { String::new() };
+    text.push_str(&serde_json::to_string(line).expect("metrics are plain numbers"));
+    text.push('\n');
+    write_atomically(&path, text.as_bytes())
+}
+
+/// Everything that training needs to go on, beside the model itself.
+#[derive(Serialize, Deserialize)]
+pub struct Checkpoint<T> {
+    pub options: Options,
+    pub progress: Progress,
+    /// What the caller wants back: where the data is, say.
+    pub caller: T,
+}
+
+/// Writes a checkpoint: the weights and the optimiser's state of this moment, then how training stands.
+///
+/// # Errors
+/// [`Error::Io`], naming the file.
+pub fn save_checkpoint<T: Serialize>(folder: &Path, checkpoint: &Checkpoint<T>, network: &mut Network) -> Result<()> {
+    let state = network.optimiser_state()?;
+    let parameters = network.parameters()?;
+    let [m, v] = &state.moments;
+    let [em, ev] = &state.embedding_moments;
+    let tensors = [
+        ("weights", &parameters.flat),
+        ("embedding", &parameters.embedding),
+        ("moment1", m),
+        ("moment2", v),
+        ("embedding.moment1", em),
+        ("embedding.moment2", ev),
+        ("control", &state.control),
+    ];
+    // One file holds the state and the place it belongs to, so that a crash in between cannot part them.
+    let text = serde_json::to_string(checkpoint).expect("a checkpoint is plain data");
+    let info = std::collections::HashMap::from([("checkpoint".to_string(), text)]);
+    let views = tensors.map(|(name, values)| (name.to_string(), view(&[values.len()], values)));
+    write_safetensors(&folder.join(CHECKPOINT), views.into_iter().collect(), Some(info))
+}
+
+/// Reads a checkpoint: how training stands, and the weights and the optimiser's state of that moment.
+///
+/// # Errors
+/// [`Error::Io`] or [`Error::Model`], naming the file.
+pub fn load_checkpoint<T: for<'a> Deserialize<'a>>(folder: &Path) -> Result<(Checkpoint<T>, CheckpointState)> {
+    let path = folder.join(CHECKPOINT);
+    if folder.is_dir() && !path.exists() {
+        return Err(Error::model(
+            folder,
+            "there is no checkpoint to go on from: training was finished, or never begun",
+        ));
+    }
+    let bytes = std::fs::read(&path).map_err(Error::io(&path))?;
+    let damaged = |error: String| Error::model(&path, format!("this is no checkpoint of srnn: {error}"));
+    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| damaged(e.to_string()))?;
+    let text = header.metadata().as_ref().and_then(|info| info.get("checkpoint"));
+    let text = text.ok_or_else(|| damaged("it says not where training stands".into()))?;
+    let checkpoint = serde_json::from_str(text).map_err(|e| damaged(e.to_string()))?;
+    let file = SafeTensors::deserialize(&bytes).map_err(|e| damaged(e.to_string()))?;
+    let take =
+        |name: &str| floats(&file, name).map(|(_, values)| values).ok_or_else(|| damaged(format!("no `{name}`")));
+    let state = CheckpointState {
+        parameters: Parameters { flat: take("weights")?, embedding: take("embedding")? },
+        optimiser: OptimiserState {
+            moments: [take("moment1")?, take("moment2")?],
+            embedding_moments: [take("embedding.moment1")?, take("embedding.moment2")?],
+            control: take("control")?,
+        },
+    };
+    Ok((checkpoint, state))
+}
+
+/// Weights and optimiser of a checkpoint.
+pub struct CheckpointState {
+    pub parameters: Parameters,
+    pub optimiser: OptimiserState,
+}
+
+/// Removes a finished training's checkpoint.
+///
+/// # Errors
+/// [`Error::Io`], naming the file.
+pub fn remove_checkpoint(folder: &Path) -> Result<()> {
+    remove_if_there(&folder.join(CHECKPOINT))
+}
+
+fn remove_if_there(path: &Path) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::io(path)(error)),
+        _ => Ok(()),
+    }
+}
+
+fn to_json<T: Serialize>(value: &T) -> String {
+    serde_json::to_string_pretty(value).expect("plain data") + "\n"
+}
+
+fn read_text(path: &Path) -> Result<String> {
+    let bytes = std::fs::read(path).map_err(Error::io(path))?;
+    String::from_utf8(bytes).map_err(|_| Error::model(path, "this is no text file"))
+}
+
+fn view<'a>(shape: &[usize], values: &'a [f32]) -> TensorView<'a> {
+    TensorView::new(Dtype::F32, shape.to_vec(), bytemuck::cast_slice(values)).expect("the shape fits the values")
+}
+
+fn write_safetensors(
+    path: &Path,
+    views: Vec<(String, TensorView)>,
+    info: Option<std::collections::HashMap<String, String>>,
+) -> Result<()> {
+    let bytes = safetensors::serialize(views, info)
+        .map_err(|error| Error::model(path, format!("the weights cannot be written: {error}")))?;
+    write_atomically(path, &bytes)
+}
+
+fn write_weights(path: &Path, config: &Config, parameters: &Parameters) -> Result<()> {
+    let tensors = parameters.tensors(config);
+    let views = tensors.iter().map(|tensor| (tensor.name.clone(), view(&tensor.shape, &tensor.values))).collect();
+    // Readers of the usual layout look for this key.
+    let info = std::collections::HashMap::from([("format".to_string(), "pt".to_string())]);
+    write_safetensors(path, views, Some(info))
+}
+
+/// Shape and values of a tensor of 32-bit floats.
+fn floats(file: &SafeTensors, name: &str) -> Option<(Vec<usize>, Vec<f32>)> {
+    let tensor = file.tensor(name).ok().filter(|tensor| tensor.dtype() == Dtype::F32)?;
+    Some((tensor.shape().to_vec(), bytemuck::pod_collect_to_vec(tensor.data())))
+}
+
+fn read_weights(path: &Path, config: &Config) -> Result<Parameters> {
+    let bytes = std::fs::read(path).map_err(Error::io(path))?;
+    let file = SafeTensors::deserialize(&bytes)
+        .map_err(|error| Error::model(path, format!("this is no safetensors file, or it is damaged: {error}")))?;
+    Parameters::from_tensors(config, |name| floats(&file, name)).map_err(|error| Error::model(path, error.to_string()))
+}
