@@ -1,12 +1,5 @@
-//! σ and tanh in forms that compilers turn into vector code: no branch, no table, no call.
-
-/// Runs `work` compiled for the best instruction set of this machine: one binary fits every x86-64 and aarch64.
-#[inline(always)]
-pub fn vectorised<R>(work: impl pulp::NullaryFnOnce<Output = R>) -> R {
-    use std::sync::OnceLock;
-    static ARCH: OnceLock<pulp::Arch> = OnceLock::new();
-    ARCH.get_or_init(pulp::Arch::new).dispatch(work)
-}
+//! σ and tanh in forms that compilers turn into vector code: no branch, no table, no call. Callers are compiled once per
+//! instruction set (`multiversion`), so that one binary runs well on any x86-64 and on aarch64.
 
 /// e^x for x in [−87, 88], clamped outside; NaN stays NaN. Relative error below 2e-7.
 #[inline(always)]

@@ -1,10 +1,10 @@
 //! Adam (Kingma & Ba, 2015) over a flat buffer, or over a table of which only some rows have a gradient.
 
-use super::activation::vectorised;
 use super::step_control::{BETA1_POWER, BETA2_POWER, SCALE, TAKE};
 use super::{Binding, BindingSpec, Kernel, grid, no_workgroup_memory};
 use crate::compare::Tolerance;
 use crate::plan::{Cost, Dispatch, View};
+use multiversion::multiversion;
 use rayon::prelude::*;
 
 pub static KERNEL: Kernel = Kernel {
@@ -112,7 +112,7 @@ fn twin(d: &Dispatch, bindings: &mut [Binding]) {
                 true if slots[i] == NO_SLOT => &zeros,
                 true => &gradient[slots[i] as usize * width..][..width],
             };
-            update.apply(gradient, weights, first, second);
+            apply(&update, gradient, weights, first, second);
         });
 }
 
@@ -127,18 +127,13 @@ struct Update {
     correction: f32,
 }
 
-impl Update {
-    fn apply(&self, gradient: &[f32], weights: &mut [f32], first: &mut [f32], second: &mut [f32]) {
-        vectorised(
-            #[inline(always)]
-            || {
-                for (((w, m), v), g) in weights.iter_mut().zip(first).zip(second).zip(gradient) {
-                    let g = g * self.scale;
-                    *m = self.beta1 * *m + (1.0 - self.beta1) * g;
-                    *v = self.beta2 * *v + (1.0 - self.beta2) * g * g;
-                    *w -= self.rate * *m / (v.sqrt() * self.correction + self.epsilon);
-                }
-            },
-        );
+#[multiversion(targets = "simd")]
+fn apply(update: &Update, gradient: &[f32], weights: &mut [f32], first: &mut [f32], second: &mut [f32]) {
+    let Update { scale, rate, beta1, beta2, epsilon, correction } = *update;
+    for (((w, m), v), g) in weights.iter_mut().zip(first).zip(second).zip(gradient) {
+        let g = g * scale;
+        *m = beta1 * *m + (1.0 - beta1) * g;
+        *v = beta2 * *v + (1.0 - beta2) * g * g;
+        *w -= rate * *m / (v.sqrt() * correction + epsilon);
     }
 }

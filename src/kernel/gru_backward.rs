@@ -1,13 +1,13 @@
 //! The GRU's recurrence over the slices of one level, backward: from the gradient of each row's last state to the
 //! gradients of all gates.
 
-use super::activation::vectorised;
 use super::gru_forward::{LANES, Span};
 use super::product::{Layout, product};
 use super::tiles::{Tile, tiles};
 use super::{Binding, BindingSpec, Kernel, grid};
 use crate::compare::Tolerance;
 use crate::plan::{Cost, Dispatch, View};
+use multiversion::multiversion;
 use rayon::prelude::*;
 
 pub static KERNEL: Kernel = Kernel {
@@ -63,17 +63,17 @@ fn run(tile: Tile, hidden: usize, begin: usize, end: usize, weights_transposed: 
         while alive < order.len() && tile.steps(order[alive]) > t {
             alive += 1;
         }
-        vectorised(
-            #[inline(always)]
-            || {
-                for (i, &row) in order[..alive].iter().enumerate() {
-                    let at = (tile.local(row) + t) * 5 * hidden;
-                    let tape = &mut tile.tape[at..][..5 * hidden];
-                    let delta = &mut delta[i * 3 * hidden..][..3 * hidden];
-                    step(hidden, tape, &mut gradient[i * hidden..][..hidden], delta);
-                }
-            },
-        );
+        for (i, &row) in order[..alive].iter().enumerate() {
+            let at = (tile.local(row) + t) * 5 * hidden;
+            let (tape_r, rest) = tile.tape[at..][..5 * hidden].split_at_mut(hidden);
+            let (tape_z, rest) = rest.split_at_mut(hidden);
+            let (tape_n, rest) = rest.split_at_mut(hidden);
+            let (tape_q, tape_h) = rest.split_at_mut(hidden);
+            let (delta_r, rest) = delta[i * 3 * hidden..][..3 * hidden].split_at_mut(hidden);
+            let (delta_z, delta_q) = rest.split_at_mut(hidden);
+            let gradient = &mut gradient[i * hidden..][..hidden];
+            step(hidden, tape_r, tape_z, tape_n, tape_q, tape_h, gradient, delta_r, delta_z, delta_q);
+        }
         // Nothing is asked of the state before the first step: it is 0.
         if t > 0 {
             let (to, from) = (Layout::rows(hidden), Layout::rows(3 * hidden));
@@ -85,24 +85,38 @@ fn run(tile: Tile, hidden: usize, begin: usize, end: usize, weights_transposed: 
     }
 }
 
-/// One step of one row: turns its tape into gradients, and ∂h' into the part z ∂h' of ∂h.
-#[inline(always)]
-fn step(hidden: usize, tape: &mut [f32], gradient: &mut [f32], delta: &mut [f32]) {
-    let (tape_r, rest) = tape.split_at_mut(hidden);
-    let (tape_z, rest) = rest.split_at_mut(hidden);
-    let (tape_n, rest) = rest.split_at_mut(hidden);
-    let (tape_q, tape_h) = rest.split_at_mut(hidden);
-    let (delta_r, rest) = delta.split_at_mut(hidden);
-    let (delta_z, delta_q) = rest.split_at_mut(hidden);
-    let (tape_h, delta_q, gradient) = (&tape_h[..hidden], &mut delta_q[..hidden], &mut gradient[..hidden]);
+/// One step of one row: turns its tape into gradients, and ∂h' into the part z ∂h' of ∂h. Every slice that is written is
+/// a parameter of its own, as in the forward step.
+#[multiversion(targets = "simd")]
+#[expect(clippy::too_many_arguments, reason = "see above")]
+fn step(
+    hidden: usize,
+    tape_r: &mut [f32],
+    tape_z: &mut [f32],
+    tape_n: &mut [f32],
+    tape_q: &mut [f32],
+    tape_h: &[f32],
+    gradient: &mut [f32],
+    delta_r: &mut [f32],
+    delta_z: &mut [f32],
+    delta_q: &mut [f32],
+) {
+    let (tape_r, tape_z, tape_n) = (&mut tape_r[..hidden], &mut tape_z[..hidden], &mut tape_n[..hidden]);
+    let (tape_q, tape_h, gradient) = (&mut tape_q[..hidden], &tape_h[..hidden], &mut gradient[..hidden]);
+    let (delta_r, delta_z, delta_q) = (&mut delta_r[..hidden], &mut delta_z[..hidden], &mut delta_q[..hidden]);
     for j in 0..hidden {
         let (r, z, n, q, h, g) = (tape_r[j], tape_z[j], tape_n[j], tape_q[j], tape_h[j], gradient[j]);
         let d_n = g * (1.0 - z) * (1.0 - n * n);
         let d_r = d_n * q * r * (1.0 - r);
         let d_z = g * (h - n) * z * (1.0 - z);
         let d_q = d_n * r;
-        (tape_r[j], tape_z[j], tape_n[j], tape_q[j]) = (d_r, d_z, d_n, d_q);
-        (delta_r[j], delta_z[j], delta_q[j]) = (d_r, d_z, d_q);
+        tape_r[j] = d_r;
+        tape_z[j] = d_z;
+        tape_n[j] = d_n;
+        tape_q[j] = d_q;
+        delta_r[j] = d_r;
+        delta_z[j] = d_z;
+        delta_q[j] = d_q;
         gradient[j] = g * z;
     }
 }

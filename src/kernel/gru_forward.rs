@@ -1,11 +1,12 @@
 //! The GRU's recurrence over the slices of one level, forward (reset after, as PyTorch and cuDNN).
 
-use super::activation::{sigmoid, tanh, vectorised};
+use super::activation::{sigmoid, tanh};
 use super::product::{Layout, product};
 use super::tiles::{Tile, tiles};
 use super::{Binding, BindingSpec, Kernel, grid};
 use crate::compare::Tolerance;
 use crate::plan::{Cost, Dispatch, View};
+use multiversion::multiversion;
 use rayon::prelude::*;
 
 pub static KERNEL: Kernel = Kernel {
@@ -132,25 +133,23 @@ impl Level<'_> {
                 let (to, from) = (Layout::rows(3 * hidden), Layout::rows(hidden));
                 product(sizes, &mut product_of, to, 0.0, &state, from, weights, to);
             }
-            vectorised(
-                #[inline(always)]
-                || {
-                    for (i, &row) in order[..alive].iter().enumerate() {
-                        let step = tile.first() + tile.local(row) + t;
-                        let slot = self.slots.map_or(step, |slots| slots[step] as usize);
-                        let gates = &self.gates[slot * 3 * hidden..][..3 * hidden];
-                        let product = &product_of[i * 3 * hidden..][..3 * hidden];
-                        let state = &mut state[i * hidden..][..hidden];
-                        if save {
-                            let at = (tile.local(row) + t) * 5 * hidden;
-                            let tape = &mut tile.tape[at..][..5 * hidden];
-                            saved_step(hidden, gates, product, biases, state, tape);
-                        } else {
-                            step_only(hidden, gates, product, biases, state);
-                        }
-                    }
-                },
-            );
+            for (i, &row) in order[..alive].iter().enumerate() {
+                let step = tile.first() + tile.local(row) + t;
+                let slot = self.slots.map_or(step, |slots| slots[step] as usize);
+                let gates = &self.gates[slot * 3 * hidden..][..3 * hidden];
+                let product = &product_of[i * 3 * hidden..][..3 * hidden];
+                let state = &mut state[i * hidden..][..hidden];
+                if save {
+                    let at = (tile.local(row) + t) * 5 * hidden;
+                    let (tape_r, rest) = tile.tape[at..][..5 * hidden].split_at_mut(hidden);
+                    let (tape_z, rest) = rest.split_at_mut(hidden);
+                    let (tape_n, rest) = rest.split_at_mut(hidden);
+                    let (tape_q, tape_h) = rest.split_at_mut(hidden);
+                    saved_step(hidden, gates, product, biases, state, tape_r, tape_z, tape_n, tape_q, tape_h);
+                } else {
+                    step_only(hidden, gates, product, biases, state);
+                }
+            }
         }
         for (own, &row) in state.chunks(hidden).zip(&order) {
             if tile.steps(row) > self.begin {
@@ -175,7 +174,8 @@ fn gates_of(row: &[f32], hidden: usize) -> [&[f32]; 3] {
     [&row[..hidden], &row[hidden..2 * hidden], &row[2 * hidden..3 * hidden]]
 }
 
-#[inline(always)]
+/// One step of one row.
+#[multiversion(targets = "simd")]
 fn step_only(hidden: usize, gates: &[f32], product: &[f32], biases: &[f32], state: &mut [f32]) {
     let ([x_r, x_z, x_n], [p_r, p_z, p_n], [c_r, c_z, c_n]) =
         (gates_of(gates, hidden), gates_of(product, hidden), gates_of(biases, hidden));
@@ -186,19 +186,35 @@ fn step_only(hidden: usize, gates: &[f32], product: &[f32], biases: &[f32], stat
     }
 }
 
-#[inline(always)]
-fn saved_step(hidden: usize, gates: &[f32], product: &[f32], biases: &[f32], state: &mut [f32], tape: &mut [f32]) {
+/// One step of one row, with the tape. Every slice that is written is a parameter of its own: so the compiler knows
+/// that they do not overlap, and makes vector code.
+#[multiversion(targets = "simd")]
+#[expect(clippy::too_many_arguments, reason = "see above")]
+fn saved_step(
+    hidden: usize,
+    gates: &[f32],
+    product: &[f32],
+    biases: &[f32],
+    state: &mut [f32],
+    tape_r: &mut [f32],
+    tape_z: &mut [f32],
+    tape_n: &mut [f32],
+    tape_q: &mut [f32],
+    tape_h: &mut [f32],
+) {
     let ([x_r, x_z, x_n], [p_r, p_z, p_n], [c_r, c_z, c_n]) =
         (gates_of(gates, hidden), gates_of(product, hidden), gates_of(biases, hidden));
-    let state = &mut state[..hidden];
-    let (tape_r, rest) = tape.split_at_mut(hidden);
-    let (tape_z, rest) = rest.split_at_mut(hidden);
-    let (tape_n, rest) = rest.split_at_mut(hidden);
-    let (tape_q, tape_h) = rest.split_at_mut(hidden);
-    let tape_h = &mut tape_h[..hidden];
+    let (state, tape_r, tape_z) = (&mut state[..hidden], &mut tape_r[..hidden], &mut tape_z[..hidden]);
+    let (tape_n, tape_q, tape_h) = (&mut tape_n[..hidden], &mut tape_q[..hidden], &mut tape_h[..hidden]);
     for j in 0..hidden {
         let q = [p_r[j] + c_r[j], p_z[j] + c_z[j], p_n[j] + c_n[j]];
-        tape_h[j] = state[j];
-        [tape_r[j], tape_z[j], tape_n[j], tape_q[j], state[j]] = unit([x_r[j], x_z[j], x_n[j]], q, state[j]);
+        let h = state[j];
+        let [r, z, n, q, after] = unit([x_r[j], x_z[j], x_n[j]], q, h);
+        tape_r[j] = r;
+        tape_z[j] = z;
+        tape_n[j] = n;
+        tape_q[j] = q;
+        tape_h[j] = h;
+        state[j] = after;
     }
 }

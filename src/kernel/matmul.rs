@@ -1,6 +1,6 @@
 //! Tiled matrix products, in the three forms that a layer needs: outputs, input gradients, weight gradients.
 
-use super::product::{Layout, product};
+use super::product::{Layout, add, product};
 use super::{Binding, BindingSpec, Kernel, grid};
 use crate::compare::Tolerance;
 use crate::plan::{Cost, Dispatch, View};
@@ -152,11 +152,5 @@ fn twin(d: &Dispatch, bindings: &mut [Binding]) {
                 add(after_gap, row.get(gap_at + gap..).unwrap_or(&[]));
             }
         }),
-    }
-}
-
-fn add(sum: &mut [f32], values: &[f32]) {
-    for (sum, value) in sum.iter_mut().zip(values) {
-        *sum += value;
     }
 }

@@ -1,4 +1,6 @@
-//! Matrix products through the `gemm` crate, behind bounds that are checked.
+//! Matrix products through the `gemm` crate, behind bounds that are checked, and sums of rows.
+
+use multiversion::multiversion;
 
 /// A matrix within a slice: element (r, c) stands at `offset + r·row + c·column`.
 #[derive(Clone, Copy)]
@@ -77,6 +79,14 @@ pub fn product(
             false,
             gemm::Parallelism::None,
         );
+    }
+}
+
+/// `sum += values`, as far as the shorter one reaches.
+#[multiversion(targets = "simd")]
+pub fn add(sum: &mut [f32], values: &[f32]) {
+    for (sum, value) in sum.iter_mut().zip(values) {
+        *sum += value;
     }
 }
 

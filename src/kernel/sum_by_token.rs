@@ -1,6 +1,6 @@
 //! Sums rows by groups: the gate gradients of all steps that read the same token, in a fixed order.
 
-use super::activation::vectorised;
+use super::product::add;
 use super::{Binding, BindingSpec, Kernel, grid, no_workgroup_memory};
 use crate::compare::Tolerance;
 use crate::plan::{Cost, Dispatch, View};
@@ -59,19 +59,12 @@ fn twin(d: &Dispatch, bindings: &mut [Binding]) {
     let (listed, accumulate) = (d.constant("LISTED") == 1, d.parameter(3) == 1);
     let (members, starts, values) = (members.u32(), starts.u32(), values.f32());
     out.f32_mut()[..groups * width].par_chunks_mut(width).enumerate().with_min_len(64).for_each(|(group, out)| {
-        vectorised(
-            #[inline(always)]
-            || {
-                if !accumulate {
-                    out.fill(0.0);
-                }
-                for member in starts[group]..starts[group + 1] {
-                    let row = if listed { members[member as usize] } else { member } as usize;
-                    for (out, value) in out.iter_mut().zip(&values[row * stride..][..width]) {
-                        *out += value;
-                    }
-                }
-            },
-        );
+        if !accumulate {
+            out.fill(0.0);
+        }
+        for member in starts[group]..starts[group + 1] {
+            let row = if listed { members[member as usize] } else { member } as usize;
+            add(out, &values[row * stride..][..width]);
+        }
     });
 }

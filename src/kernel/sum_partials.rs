@@ -1,6 +1,6 @@
 //! The second pass of a weight gradient: sums its parts in a fixed order.
 
-use super::activation::vectorised;
+use super::product::add;
 use super::{Binding, BindingSpec, Kernel, grid, no_workgroup_memory};
 use crate::compare::Tolerance;
 use crate::plan::{Cost, Dispatch, View};
@@ -39,14 +39,7 @@ fn twin(d: &Dispatch, bindings: &mut [Binding]) {
     if d.parameter(2) == 0 {
         out.fill(0.0);
     }
-    vectorised(
-        #[inline(always)]
-        || {
-            for partial in partials.chunks(len).take(splits) {
-                for (out, value) in out.iter_mut().zip(partial) {
-                    *out += value;
-                }
-            }
-        },
-    );
+    for partial in partials.chunks(len).take(splits) {
+        add(out, partial);
+    }
 }
