@@ -19,7 +19,7 @@ use std::process::ExitCode;
 #[derive(Args)]
 pub struct Demo {
     /// Epochs of each network
-    #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 4, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     epochs: u32,
     /// Lengths that are timed
     #[arg(long, value_delimiter = ',', default_value = "128,512,2048,8192,32768", value_name = "T,…")]
@@ -138,7 +138,7 @@ fn read_emails(slicing: Slicing) -> Result<Data> {
     };
     let [train, valid, test] = [encode(&parts[0])?, encode(&parts[1])?, encode(&parts[2])?];
     let (vocabulary, classes) = (tokenizer.vocabulary_size(), labels.len());
-    let config = Config { slicing, vocabulary, embedding: 50, classes, ..Config::default() };
+    let config = Config { slicing, vocabulary, embedding: 100, classes, ..Config::default() };
     Ok(Data { train, valid, test, config })
 }
 
