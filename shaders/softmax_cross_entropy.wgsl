@@ -36,12 +36,12 @@ fn main(@builtin(local_invocation_index) thread: u32) {
         for (var c = 0u; c < params.classes; c++) {
             sum += exp(logits[at + c] - largest);
         }
-        let log_sum = largest + log(sum);
+        // Nothing is added to largest: where it is large, the sum of logarithms would round the others away.
         for (var c = 0u; c < params.classes; c++) {
             let truth = select(0.0, 1.0, c == label);
-            gradient[at + c] = (exp(logits[at + c] - log_sum) - truth) * params.scale;
+            gradient[at + c] = (exp(logits[at + c] - largest) / sum - truth) * params.scale;
         }
-        loss += log_sum - logits[at + label];
+        loss += log(sum) + (largest - logits[at + label]);
         hit += select(0.0, 1.0, best == label);
     }
     losses[thread] = loss;
