@@ -7,10 +7,11 @@ pub mod reference;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use reference::{Gru, Model};
+use srnn::compare::{Tolerance, compare};
 use srnn::data::batch::Batch;
 use srnn::engine::Engine;
 use srnn::engine::gpu::{self, Abilities, Gpu};
-use srnn::network::{Config, Parameters};
+use srnn::network::{Config, Network, Parameters};
 use srnn::{Choice, Device, Slicing};
 use std::sync::{Mutex, PoisonError};
 
@@ -124,6 +125,23 @@ pub fn sequences(batch: &Batch) -> Vec<Vec<usize>> {
 
 pub fn labels(batch: &Batch) -> Vec<usize> {
     batch.labels.iter().map(|&l| l as usize).collect()
+}
+
+/// Logits, loss and all gradients of an engine against the float64 reference.
+pub fn agrees_with_the_reference(case: &Case, device: Device) {
+    const CLOSE: Tolerance = Tolerance::new(1e-6, 1e-5);
+    let Case { config, parameters, batch } = case;
+    let mut network = Network::with_parameters(config.clone(), device, parameters).unwrap();
+    let (expected, expected_embedding) =
+        reference::run_tokens(&model(config, parameters), &embedding(parameters), &sequences(batch), &labels(batch));
+    compare(&network.logits(batch).unwrap(), &expected.logits, CLOSE).expect("logits");
+    let actual = network.gradients(batch).unwrap();
+    compare(&[actual.loss], &[expected.loss], CLOSE).expect("loss");
+    let gradients = model(config, &actual.gradients);
+    for ((name, actual), (_, expected)) in gradients.named().into_iter().zip(expected.gradients.named()) {
+        compare(actual, expected, CLOSE).unwrap_or_else(|error| panic!("gradient of {name}: {error}"));
+    }
+    compare(&embedding(&actual.gradients), &expected_embedding, CLOSE).expect("gradient of the embedding");
 }
 
 /// The GPU that the tests run on: `SRNN_TEST_DEVICE`, or the best adapter, software included.
