@@ -7,7 +7,10 @@ use srnn::{Device, Result, Slicing};
 
 fn main() -> Result<()> {
     println!("{}", Device::auto()?.description);
-    println!("{:>7} {:>7} {:>12} {:>14} {:>10} {:>11}", "T", "slices", "ms a step", "tokens/s", "speed-up", "step bound");
+    println!(
+        "{:>7} {:>7} {:>12} {:>14} {:>10} {:>11}",
+        "T", "slices", "ms a step", "tokens/s", "speed-up", "step bound"
+    );
     let bench = Bench {
         slicings: vec![Slicing::plain(), Slicing::new(8, 2)?, Slicing::new(16, 2)?],
         lengths: vec![512, 2048, 8192],

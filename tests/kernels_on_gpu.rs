@@ -305,6 +305,7 @@ proptest! {
         beyond in 0usize..9,
         gap_share in 0usize..=100,
         gap in 0usize..60,
+        accumulate in any::<bool>(),
     ) {
         let mut trial = Trial::new(seed);
         let strides = (columns.0 + m + beyond, columns.1 + n + gap + beyond);
@@ -313,7 +314,7 @@ proptest! {
         let x = Columns { view: x, stride: strides.0, column: columns.0 };
         let delta = Columns { view: delta, stride: strides.1, column: columns.1 };
         let gap_at = gap_share * n / 100;
-        trial.with(matmul::weight_gradient(place(), (m, n, rows), x, delta, (gap_at, gap), out)).check();
+        trial.with(matmul::weight_gradient(place(), (m, n, rows), [x, delta], (gap_at, gap), accumulate, out)).check();
     }
 
     #[test]

@@ -7,6 +7,7 @@ use naga::valid::{Capabilities, ValidationFlags, Validator};
 use naga::{AddressSpace, GlobalVariable, Module, ScalarKind, StorageAccess, TypeInner};
 use network_cases::{Sizes, case};
 use srnn::Device;
+use srnn::engine::gpu::adapter::INVOCATIONS;
 use srnn::kernel::{Access, Element, KERNELS, Kernel};
 use srnn::network::{Config, Network, Optimiser, training_plan};
 use srnn::plan::{Dispatch, Limits};
@@ -49,7 +50,7 @@ fn check(source: &str, dispatch: &Dispatch) -> Result<(), String> {
         return Err(format!("the entry point is `{}`", entry.name));
     }
     let invocations: u32 = entry.workgroup_size.iter().product();
-    if invocations > Limits::webgpu_default().invocations {
+    if invocations > INVOCATIONS {
         return Err(format!("{invocations} invocations"));
     }
 
