@@ -25,7 +25,7 @@ fn main() -> Result<()> {
         ..Config::default()
     };
     let device = Device::auto()?;
-    println!("{}", device.description);
+    println!("{device}");
     let mut network = Network::new(config, device, 1)?;
     let mut rng = ChaCha8Rng::seed_from_u64(2);
     for step in 1..=STEPS {

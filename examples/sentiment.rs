@@ -45,7 +45,7 @@ fn main() -> Result<()> {
         ..Config::default() // SRNN(8,2), T = 512, H = 50
     };
     let device = Device::auto()?;
-    println!("{}", device.description);
+    println!("{device}");
     let network = Network::new(config, device, 1)?;
     let mut trainer = Trainer::new(network, Options { epochs: 3, batch: 50, ..Options::default() });
     trainer.fit(&train, &valid, &mut Printer)?;

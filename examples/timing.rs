@@ -6,7 +6,7 @@ use srnn::timing::Bench;
 use srnn::{Device, Result, Slicing};
 
 fn main() -> Result<()> {
-    println!("{}", Device::auto()?.description);
+    println!("{}", Device::auto()?);
     println!(
         "{:>7} {:>7} {:>12} {:>14} {:>10} {:>11}",
         "T", "slices", "ms a step", "tokens/s", "speed-up", "step bound"

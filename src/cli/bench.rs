@@ -67,7 +67,7 @@ impl BenchArgs {
     pub fn run(self) -> Result<ExitCode> {
         check_free(self.json.as_ref(), self.force)?;
         check_free(self.plot.as_ref(), self.force)?;
-        let description = self.device.open()?.description;
+        let device = self.device.open()?.name;
         let bench = Bench {
             slicings: self.slices,
             lengths: self.lengths,
@@ -86,14 +86,14 @@ impl BenchArgs {
             memory: self.device.memory,
         };
         let timings = bench.run(|timings| eprintln!("timed T = {}", timings[0].length))?;
-        let what = if bench.mode == Mode::Train { "training step" } else { "inference" };
-        let Bench { batch, hidden, input, .. } = bench;
-        let title = format!("{what}, batch {batch}, H = {hidden}, D = {input}, on {description}");
+        let what = if bench.mode == Mode::Train { "Training step" } else { "Inference" };
+        let Bench { batch, hidden, input, vocabulary, .. } = bench;
+        let title = format!("{what}, batch {batch}, H = {hidden}, D = {input}, V = {vocabulary}, on {device}");
         print(&format!("{title}\n{}\n", timing_table(&timings)))?;
         if let Some(path) = &self.json {
             let report = serde_json::json!({
-                "title": title, "device": description, "mode": bench.mode, "batch": batch, "hidden": hidden,
-                "input": input, "vocabulary": bench.vocabulary, "seed": bench.seed, "version": env!("CARGO_PKG_VERSION"),
+                "title": title, "device": device, "mode": bench.mode, "batch": batch, "hidden": hidden,
+                "input": input, "vocabulary": vocabulary, "seed": bench.seed, "version": env!("CARGO_PKG_VERSION"),
                 "timings": timings,
             });
             save(path, &format!("{report:#}\n"))?;

@@ -34,8 +34,8 @@ impl Doctor {
         }
         let off = findings.iter().filter(|finding| finding.outcome.is_err()).count();
         let verdict = match off {
-            0 => format!("all {} results of {} are within tolerance", findings.len(), device.description),
-            _ => format!("{off} of {} results of {} are off", findings.len(), device.description),
+            0 => format!("all {} results of {} are within tolerance", findings.len(), device.name),
+            _ => format!("{off} of {} results of {} are off", findings.len(), device.name),
         };
         print(&format!("{rows}\n{verdict}\n"))?;
         Ok(if off == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })

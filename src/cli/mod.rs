@@ -56,7 +56,7 @@ impl DeviceArgs {
     /// Opens the device and says which it is.
     fn open(&self) -> Result<Device> {
         let device = Device::open(self.device, self.memory)?;
-        eprintln!("device: {}", device.description);
+        eprintln!("device: {device}");
         Ok(device)
     }
 }

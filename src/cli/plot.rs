@@ -84,10 +84,7 @@ fn draw(
         chart
             .draw_series(DashedLineSeries::new(of(|timing| Some(timing.bound)), 5, 5, colour.mix(0.7).stroke_width(1)))?
             .label(format!("step bound of SRNN({},{})", slicing.n(), slicing.k()))
-            .legend(move |(x, y)| {
-                let dash = |from: i32| vec![(x + from, y), (x + from + 5, y)];
-                PathElement::new([dash(0), dash(10), dash(17)].concat(), colour.mix(0.7).stroke_width(1))
-            });
+            .legend(move |(x, y)| PathElement::new([(x, y), (x + 22, y)], colour.mix(0.7).stroke_width(1)));
     }
     chart
         .configure_series_labels()

@@ -45,11 +45,19 @@ impl fmt::Display for Choice {
     }
 }
 
-/// A device that is open: an engine, and one line that says which and why.
+/// A device that is open: an engine, which it is and why. Displayed, both in one line.
 pub struct Device {
     pub engine: Box<dyn Engine>,
-    /// `CPU engine, 2 threads (no hardware GPU was found)`.
-    pub description: String,
+    /// `CPU engine, 2 threads`.
+    pub name: String,
+    /// `no GPU was found`.
+    pub reason: String,
+}
+
+impl fmt::Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.name, self.reason)
+    }
 }
 
 impl Device {
@@ -66,13 +74,13 @@ impl Device {
     fn cpu_because(reason: &str, memory: Option<u64>) -> Device {
         let threads = rayon::current_num_threads();
         let engine = Box::new(Cpu::new(memory.unwrap_or(cpu::DEFAULT_MEMORY)));
-        Device { engine, description: format!("CPU engine, {threads} threads ({reason})") }
+        Device { engine, name: format!("CPU engine, {threads} threads"), reason: reason.into() }
     }
 
     fn gpu(adapter: &Adapter, reason: &str, memory: Option<u64>) -> Result<Device> {
         let engine = Box::new(Gpu::open(adapter, Abilities::All, memory.unwrap_or(gpu::DEFAULT_MEMORY))?);
         let software = if adapter.is_software() { ", a software adapter" } else { "" };
-        Ok(Device { engine, description: format!("{}{software} ({reason})", adapter.title()) })
+        Ok(Device { engine, name: format!("{}{software}", adapter.title()), reason: reason.into() })
     }
 
     /// Opens what was asked for. `memory` bounds the bytes of one step's buffers.

@@ -92,9 +92,9 @@ impl Network {
         &self.config
     }
 
-    /// Which device the network is on, in words.
-    pub fn device(&self) -> &str {
-        &self.device.description
+    /// The device that the network is on.
+    pub fn device(&self) -> &Device {
+        &self.device
     }
 
     /// The engine, for measurements and checks.

@@ -154,7 +154,7 @@ pub fn smallest_gpu() -> Device {
     let Choice::Gpu(at) = test_device() else { return self::gpu() };
     let adapter = open(gpu::adapter::adapter(at));
     let engine = open(Gpu::open(&adapter, Abilities::WebGpuDefault, gpu::DEFAULT_MEMORY));
-    Device { engine: Box::new(engine), description: adapter.title() }
+    Device { engine: Box::new(engine), name: adapter.title(), reason: "for the tests".into() }
 }
 
 /// Works on the GPU of the tests, which is opened once, so that its pipelines stay.
