@@ -118,7 +118,7 @@ fn the_same_seed_gives_the_same_bits() {
             assert_ne!(flat, case.parameters.flat);
             (losses.iter().map(|loss| loss.to_bits()).collect::<Vec<u64>>(), bits(&flat), bits(&embedding))
         });
-        assert!(one == other, "{}", device().description);
+        assert!(one == other, "{}", device());
     }
 }
 
