@@ -2,7 +2,7 @@
 //! gradients of all gates.
 
 use super::gru_forward::{LANES, Span};
-use super::product::{Layout, product};
+use super::product::{Strides, product};
 use super::tiles::{Tile, tiles};
 use super::{Binding, BindingSpec, Kernel, grid};
 use crate::compare::Tolerance;
@@ -76,7 +76,7 @@ fn run(tile: Tile, hidden: usize, begin: usize, end: usize, weights_transposed: 
         }
         // Nothing is asked of the state before the first step: it is 0.
         if t > 0 {
-            let (to, from) = (Layout::rows(hidden), Layout::rows(3 * hidden));
+            let (to, from) = (Strides::rows(hidden), Strides::rows(3 * hidden));
             product((alive, hidden, 3 * hidden), &mut gradient, to, 1.0, &delta, from, weights_transposed, to);
         }
     }

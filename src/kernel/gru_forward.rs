@@ -1,7 +1,7 @@
 //! The GRU's recurrence over the slices of one level, forward (reset after, as PyTorch and cuDNN).
 
 use super::activation::{sigmoid, tanh};
-use super::product::{Layout, product};
+use super::product::{Strides, product};
 use super::tiles::{Tile, tiles};
 use super::{Binding, BindingSpec, Kernel, grid};
 use crate::compare::Tolerance;
@@ -131,7 +131,7 @@ impl Level<'_> {
             // The first step begins from h = 0, so that its product is 0.
             if t > 0 {
                 let sizes = (alive, 3 * hidden, hidden);
-                let (to, from) = (Layout::rows(3 * hidden), Layout::rows(hidden));
+                let (to, from) = (Strides::rows(3 * hidden), Strides::rows(hidden));
                 product(sizes, &mut product_of, to, 0.0, &state, from, weights, to);
             }
             for (i, &row) in order[..alive].iter().enumerate() {

@@ -1,6 +1,6 @@
 //! Tiled matrix products, in the three forms that a layer needs: outputs, input gradients, weight gradients.
 
-use super::product::{Layout, add, product};
+use super::product::{Strides, add, product};
 use super::{Binding, BindingSpec, Kernel, grid};
 use crate::compare::Tolerance;
 use crate::plan::{Cost, Dispatch, View};
@@ -132,7 +132,7 @@ fn twin(d: &Dispatch, bindings: &mut [Binding]) {
         std::array::from_fn(|i| d.parameter(i));
     let keep = d.parameters[10] as f32;
     let (a, b, out) = (a.f32(), b.f32(), out.f32_mut());
-    let rows_of_a = Layout::rows(a_stride).from(a_column);
+    let rows_of_a = Strides::rows(a_stride).from(a_column);
     // Blocks of rows that keep every thread busy and the packing of `b` cheap.
     let block = m.div_ceil(rayon::current_num_threads()).clamp(1, 512);
     match d.constant("FORM") as u32 {
@@ -141,20 +141,20 @@ fn twin(d: &Dispatch, bindings: &mut [Binding]) {
                 row.copy_from_slice(&b[k * n..][..n]);
             }
             let rows = rows_of_a.from(i * block * a_stride);
-            product((out.len() / n, n, k), out, Layout::rows(n), 1.0, a, rows, b, Layout::rows(n));
+            product((out.len() / n, n, k), out, Strides::rows(n), 1.0, a, rows, b, Strides::rows(n));
         }),
         INPUT_GRADIENT => out[..m * n].par_chunks_mut(block * n).enumerate().for_each(|(i, out)| {
             let rows = rows_of_a.from(i * block * a_stride);
-            product((out.len() / n, n, k), out, Layout::rows(n), 0.0, a, rows, b, Layout::columns(k));
+            product((out.len() / n, n, k), out, Strides::rows(n), 0.0, a, rows, b, Strides::columns(k));
         }),
         _ => out[..k.div_ceil(per_split) * m * n].par_chunks_mut(m * n).enumerate().for_each(|(split, out)| {
             let first = split * per_split;
             let rows = per_split.min(k - first);
-            let x = Layout::columns(a_stride).from(a_column + first * a_stride);
-            let delta = Layout::rows(b_stride).from(b_column + first * b_stride);
+            let x = Strides::columns(a_stride).from(a_column + first * a_stride);
+            let delta = Strides::rows(b_stride).from(b_column + first * b_stride);
             let inputs = m - 1;
-            product((inputs, gap_at, rows), out, Layout::rows(n), keep, a, x, b, delta);
-            let (to, beyond) = (Layout::rows(n).from(gap_at), delta.from(gap_at + gap));
+            product((inputs, gap_at, rows), out, Strides::rows(n), keep, a, x, b, delta);
+            let (to, beyond) = (Strides::rows(n).from(gap_at), delta.from(gap_at + gap));
             product((inputs, n - gap_at, rows), out, to, keep, a, x, b, beyond);
             let (before_gap, after_gap) = out[inputs * n..].split_at_mut(gap_at);
             if keep == 0.0 {

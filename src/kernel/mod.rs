@@ -20,7 +20,7 @@ pub mod sum_partials;
 pub mod transpose;
 
 mod activation;
-mod product;
+pub(crate) mod product;
 mod tiles;
 
 /// How a kernel uses a binding. What is only read is bound read-only: every writable buffer costs a barrier.

@@ -4,26 +4,26 @@ use multiversion::multiversion;
 
 /// A matrix within a slice: element (r, c) stands at `offset + r·row + c·column`.
 #[derive(Clone, Copy)]
-pub struct Layout {
+pub struct Strides {
     pub offset: usize,
     pub row: usize,
     pub column: usize,
 }
 
-impl Layout {
+impl Strides {
     /// Rows of `stride` numbers, one after the other.
-    pub fn rows(stride: usize) -> Layout {
-        Layout { offset: 0, row: stride, column: 1 }
+    pub fn rows(stride: usize) -> Strides {
+        Strides { offset: 0, row: stride, column: 1 }
     }
 
     /// The transpose of rows of `stride` numbers.
-    pub fn columns(stride: usize) -> Layout {
-        Layout { offset: 0, row: 1, column: stride }
+    pub fn columns(stride: usize) -> Strides {
+        Strides { offset: 0, row: 1, column: stride }
     }
 
     /// The same layout, beginning `offset` numbers later.
-    pub fn from(self, offset: usize) -> Layout {
-        Layout { offset: self.offset + offset, ..self }
+    pub fn from(self, offset: usize) -> Strides {
+        Strides { offset: self.offset + offset, ..self }
     }
 
     /// One past the last element of `rows` × `columns`.
@@ -44,12 +44,12 @@ impl Layout {
 pub fn product(
     (m, n, k): (usize, usize, usize),
     out: &mut [f32],
-    to: Layout,
+    to: Strides,
     keep: f32,
     a: &[f32],
-    from_a: Layout,
+    from_a: Strides,
     b: &[f32],
-    from_b: Layout,
+    from_b: Strides,
 ) {
     assert!(to.end(m, n) <= out.len() && from_a.end(m, k) <= a.len() && from_b.end(k, n) <= b.len());
     if m == 0 || n == 0 {
@@ -102,9 +102,9 @@ mod tests {
         let expected: Vec<f32> =
             (0..m * n).map(|i| 2.0 + (0..k).map(|j| a[i / n * k + j] * b[j * n + i % n]).sum::<f32>()).collect();
         let a_transposed: Vec<f32> = (0..m * k).map(|i| a[i % m * k + i / m]).collect();
-        for (a, from_a) in [(&a, Layout::rows(k)), (&a_transposed, Layout::columns(m))] {
+        for (a, from_a) in [(&a, Strides::rows(k)), (&a_transposed, Strides::columns(m))] {
             let mut out = vec![2.0; m * n];
-            product((m, n, k), &mut out, Layout::rows(n), 1.0, a, from_a, &b, Layout::rows(n));
+            product((m, n, k), &mut out, Strides::rows(n), 1.0, a, from_a, &b, Strides::rows(n));
             assert!(out.iter().zip(&expected).all(|(o, e)| (o - e).abs() < 1e-5));
         }
     }
@@ -112,6 +112,15 @@ mod tests {
     #[test]
     #[should_panic]
     fn reaching_beyond_a_slice_panics() {
-        product((2, 2, 2), &mut [0.0; 4], Layout::rows(2), 0.0, &[0.0; 3], Layout::rows(2), &[0.0; 4], Layout::rows(2));
+        product(
+            (2, 2, 2),
+            &mut [0.0; 4],
+            Strides::rows(2),
+            0.0,
+            &[0.0; 3],
+            Strides::rows(2),
+            &[0.0; 4],
+            Strides::rows(2),
+        );
     }
 }

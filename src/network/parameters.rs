@@ -2,6 +2,7 @@
 
 use super::config::Config;
 use crate::error::{Error, Result};
+use crate::kernel::product::{Strides, product};
 use crate::plan::ALIGNMENT;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -184,23 +185,38 @@ fn glorot(weights: &mut [f32], inputs: usize, outputs: usize, rng: &mut ChaCha8R
     weights.fill_with(|| uniform.sample(rng));
 }
 
+/// Rows that are made orthogonal to all earlier ones by products of matrices, then to one another one by one.
+const BLOCK: usize = 32;
+
 /// A random orthogonal matrix `[size, size]`: normal rows made orthonormal by Gram and Schmidt, twice for accuracy.
 fn orthogonal(size: usize, rng: &mut ChaCha8Rng) -> Vec<f32> {
-    let mut rows: Vec<Vec<f64>> = Vec::with_capacity(size);
-    while rows.len() < size {
-        let mut row: Vec<f64> = (0..size).map(|_| StandardNormal.sample(rng)).collect();
+    let mut rows: Vec<f32> = (0..size * size).map(|_| StandardNormal.sample(rng)).collect();
+    let mut along = vec![0.0; BLOCK * size];
+    for first in (0..size).step_by(BLOCK) {
+        let (done, rest) = rows.split_at_mut(first * size);
+        let count = BLOCK.min(size - first);
+        let block = &mut rest[..count * size];
         for _ in 0..2 {
-            for other in &rows {
-                let along: f64 = row.iter().zip(other).map(|(a, b)| a * b).sum();
-                row.iter_mut().zip(other).for_each(|(a, b)| *a -= along * b);
+            // block -= (block · doneᵀ) · done
+            if first > 0 {
+                let (wide, narrow) = (Strides::rows(size), Strides::rows(first));
+                product((count, first, size), &mut along, narrow, 0.0, block, wide, done, Strides::columns(size));
+                along[..count * first].iter_mut().for_each(|a| *a = -*a);
+                product((count, size, first), block, wide, 1.0, &along, narrow, done, wide);
+            }
+            for row in 0..count {
+                let (others, own) = block.split_at_mut(row * size);
+                let own = &mut own[..size];
+                for other in others.chunks(size) {
+                    let along: f32 = own.iter().zip(other).map(|(a, b)| a * b).sum();
+                    own.iter_mut().zip(other).for_each(|(a, b)| *a -= along * b);
+                }
+                let norm = own.iter().map(|a| a * a).sum::<f32>().sqrt();
+                own.iter_mut().for_each(|a| *a /= norm);
             }
         }
-        let norm = row.iter().map(|a| a * a).sum::<f64>().sqrt();
-        if norm > 1e-6 {
-            rows.push(row.iter().map(|a| a / norm).collect());
-        }
     }
-    rows.concat().into_iter().map(|a| a as f32).collect()
+    rows
 }
 
 #[cfg(test)]
@@ -241,6 +257,18 @@ mod tests {
             }
         }
         assert!(find("levels.1.bias_hh_l0").values.iter().all(|b| *b == 0.0));
+    }
+
+    #[test]
+    fn large_orthogonal_matrices_are_orthogonal() {
+        let size = 2 * BLOCK + 7;
+        let matrix = orthogonal(size, &mut ChaCha8Rng::seed_from_u64(5));
+        for (i, a) in matrix.chunks(size).enumerate() {
+            for (j, b) in matrix.chunks(size).enumerate() {
+                let dot: f32 = a.iter().zip(b).map(|(a, b)| a * b).sum();
+                assert!((dot - if i == j { 1.0 } else { 0.0 }).abs() < 1e-5, "rows {i} and {j}: {dot}");
+            }
+        }
     }
 
     #[test]
