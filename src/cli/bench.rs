@@ -66,7 +66,13 @@ enum ModeArg {
 impl BenchArgs {
     /// Refuses what can be refused before anything is timed.
     fn check(&self) -> Result<()> {
-        let sizes = [("batch", self.batch), ("vocabulary", self.vocabulary), ("repeats", self.repeats)];
+        let sizes = [
+            ("batch", self.batch),
+            ("hidden", self.hidden),
+            ("input", self.input),
+            ("vocabulary", self.vocabulary),
+            ("repeats", self.repeats),
+        ];
         sizes.into_iter().try_for_each(|(name, size)| at_least_one(name, size))?;
         self.lengths.iter().try_for_each(|&length| at_least_one("lengths", length))?;
         let plain = self.slices.contains(&Slicing::plain());

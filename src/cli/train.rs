@@ -241,6 +241,7 @@ impl Train {
             ("length", self.length),
             ("hidden", self.hidden),
             ("embedding", self.embedding),
+            ("patience", self.patience.unwrap_or(1)),
         ];
         sizes.into_iter().try_for_each(|(name, size)| at_least_one(name, size))?;
         if self.vocabulary < 3 {
