@@ -15,6 +15,7 @@ struct Params {
     gap_at: u32,     // columns of b from here on stand `gap` further right
     gap: u32,
     per_split: u32,  // rows of the sum in one part
+    accumulate: u32, // 1: add to what stands in out (weight gradients)
 }
 
 @group(0) @binding(0) var<storage, read> a: array<f32>;           // [M, K] or [K, M-1], rows a_stride apart
@@ -58,7 +59,9 @@ fn store(split: u32, row: u32, column: u32, sum: vec4<f32>) {
         if (column + i < params.n) {
             var value = sum[i];
             if (FORM == 0u) { value += b[params.k * params.b_stride + params.b_column + column + i]; }
-            out[(split * params.m + row) * params.n + column + i] = value;
+            let at = (split * params.m + row) * params.n + column + i;
+            if (FORM == 2u && params.accumulate == 1u) { value += out[at]; }
+            out[at] = value;
         }
     }
 }

@@ -26,22 +26,22 @@ fn main(@builtin(local_invocation_index) thread: u32) {
         let label = labels[row];
         var largest = logits[at];
         var best = 0u;
-        for (var class = 1u; class < params.classes; class++) {
-            if (logits[at + class] > largest) {
-                largest = logits[at + class];
-                best = class;
+        for (var c = 1u; c < params.classes; c++) {
+            if (logits[at + c] > largest) {
+                largest = logits[at + c];
+                best = c;
             }
         }
         var sum = 0.0;
-        for (var class = 0u; class < params.classes; class++) {
-            sum += exp(logits[at + class] - largest);
+        for (var c = 0u; c < params.classes; c++) {
+            sum += exp(logits[at + c] - largest);
         }
-        let log_sum = largest + log(sum);
-        for (var class = 0u; class < params.classes; class++) {
-            let truth = select(0.0, 1.0, class == label);
-            gradient[at + class] = (exp(logits[at + class] - log_sum) - truth) * params.scale;
+        // Nothing is added to largest: where it is large, the sum of logarithms would round the others away.
+        for (var c = 0u; c < params.classes; c++) {
+            let truth = select(0.0, 1.0, c == label);
+            gradient[at + c] = (exp(logits[at + c] - largest) / sum - truth) * params.scale;
         }
-        loss += log_sum - logits[at + label];
+        loss += log(sum) + (largest - logits[at + label]);
         hit += select(0.0, 1.0, best == label);
     }
     losses[thread] = loss;

@@ -94,8 +94,6 @@ pub struct Limits {
     pub binding: u64,
     /// Bytes of workgroup memory.
     pub workgroup_memory: u32,
-    /// Invocations of one workgroup.
-    pub invocations: u32,
     /// Storage buffers of one dispatch.
     pub storage_buffers: u32,
     /// Workgroups along one dimension.
@@ -114,7 +112,6 @@ impl Limits {
             device: "WebGPU's default limits".into(),
             binding: 128 << 20,
             workgroup_memory: 16 << 10,
-            invocations: 256,
             storage_buffers: 8,
             workgroups: 65_535,
             memory: 1 << 30,

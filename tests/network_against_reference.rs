@@ -3,27 +3,12 @@
 
 mod network_cases;
 
-use network_cases::{Case, Sizes, case, embedding, labels, model, reference, sequences};
+use network_cases::{Case, Sizes, agrees_with_the_reference, case};
 use proptest::prelude::*;
 use srnn::Device;
-use srnn::compare::{Tolerance, compare};
-use srnn::network::Network;
-
-const CLOSE: Tolerance = Tolerance::new(1e-6, 1e-5);
 
 fn check(case: &Case) {
-    let Case { config, parameters, batch } = case;
-    let mut network = Network::with_parameters(config.clone(), Device::cpu(), parameters).unwrap();
-    let (expected, expected_embedding) =
-        reference::run_tokens(&model(config, parameters), &embedding(parameters), &sequences(batch), &labels(batch));
-    compare(&network.logits(batch).unwrap(), &expected.logits, CLOSE).expect("logits");
-    let actual = network.gradients(batch).unwrap();
-    compare(&[actual.loss], &[expected.loss], CLOSE).expect("loss");
-    let gradients = model(config, &actual.gradients);
-    for ((name, actual), (_, expected)) in gradients.named().into_iter().zip(expected.gradients.named()) {
-        compare(actual, expected, CLOSE).unwrap_or_else(|error| panic!("gradient of {name}: {error}"));
-    }
-    compare(&embedding(&actual.gradients), &expected_embedding, CLOSE).expect("gradient of the embedding");
+    agrees_with_the_reference(case, Device::cpu());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::Engine;
 use crate::error::{Error, Result};
 use crate::kernel::{Access, Binding};
-use crate::plan::{Dispatch, Limits, Plan};
+use crate::plan::{Dispatch, Limits, Plan, Role};
 use std::collections::HashMap;
 
 /// Default budget for the buffers of one step.
@@ -23,7 +23,6 @@ impl Cpu {
             device,
             binding: u64::MAX,
             workgroup_memory: u32::MAX,
-            invocations: u32::MAX,
             storage_buffers: u32::MAX,
             workgroups: u32::MAX,
             memory,
@@ -40,6 +39,11 @@ impl Engine for Cpu {
 
     fn run(&mut self, plan: &Plan) -> Result<()> {
         plan.check(&self.limits)?;
+        for spec in plan.buffers.iter().filter(|spec| spec.role == Role::Persistent) {
+            if self.buffers.get(&spec.name).is_some_and(|words| words.len() < spec.len()) {
+                return Err(no_buffer(&spec.name, "a persistent buffer cannot grow"));
+            }
+        }
         // Out of the map for the length of the plan, so that dispatches find them by index.
         let mut buffers: Vec<Vec<u32>> = Vec::with_capacity(plan.buffers.len());
         for spec in &plan.buffers {

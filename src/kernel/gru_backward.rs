@@ -21,7 +21,7 @@ pub static KERNEL: Kernel = Kernel {
     ],
     twin,
     workgroup_memory: |d| 4 * 16 * d.constant("H") as u32,
-    tolerance: Tolerance::new(1e-9, 2e-5),
+    tolerance: Tolerance::new(1e-9, 1e-5),
 };
 
 /// One level's backward recurrence. The tape's r, z, n, q become ∂r, ∂z, ∂n (gradients of the gates before their

@@ -17,7 +17,7 @@ pub static KERNEL: Kernel = Kernel {
     ],
     twin,
     workgroup_memory: no_workgroup_memory,
-    tolerance: Tolerance::new(1e-9, 1e-5),
+    tolerance: Tolerance::new(1e-9, 2e-6),
 };
 
 /// Members of a group that one workgroup sums; frequent tokens are summed in pieces of this size, then the pieces.

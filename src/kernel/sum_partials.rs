@@ -11,7 +11,7 @@ pub static KERNEL: Kernel = Kernel {
     bindings: &[BindingSpec::read("partials", "[splits, len]"), BindingSpec::write("out", "[len]")],
     twin,
     workgroup_memory: no_workgroup_memory,
-    tolerance: Tolerance::new(1e-7, 1e-5),
+    tolerance: Tolerance::new(1e-9, 2e-6),
 };
 
 /// `out [len] = Σ partials [splits, len]`, added to what stands in `out` when `accumulate`.

@@ -141,12 +141,14 @@ impl Planner<'_> {
         let gradient = self.affine(buffer::GRADIENTS, affine);
         let sizes = (affine.inputs, affine.outputs, rows);
         let splits = matmul::splits(rows);
-        if splits == 1 && !accumulate {
-            self.plan.dispatches.push(matmul::weight_gradient(place, sizes, x, delta, gap, gradient));
+        if splits == 1 {
+            let dispatch = matmul::weight_gradient(place, sizes, [x, delta], gap, accumulate, gradient);
+            self.plan.dispatches.push(dispatch);
             return;
         }
         let partials = self.plan.scratch("partial_gradients", &[splits, affine.len()]);
-        self.plan.dispatches.push(matmul::weight_gradient(place.clone(), sizes, x, delta, gap, partials));
+        let dispatch = matmul::weight_gradient(place.clone(), sizes, [x, delta], gap, false, partials);
+        self.plan.dispatches.push(dispatch);
         let sizes = (splits, affine.len());
         self.plan.dispatches.push(sum_partials::dispatch(place, sizes, accumulate, [partials, gradient]));
     }

@@ -7,9 +7,13 @@ pub mod reference;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use reference::{Gru, Model};
+use srnn::compare::{Tolerance, compare};
 use srnn::data::batch::Batch;
-use srnn::network::{Config, Parameters};
+use srnn::engine::Engine;
+use srnn::engine::gpu::{self, Abilities, Gpu};
+use srnn::network::{Config, Network, Parameters};
 use srnn::{Choice, Device, Slicing};
+use std::sync::{Mutex, PoisonError};
 
 /// A network, its weights (biases too are random) and a ragged batch.
 pub struct Case {
@@ -123,9 +127,48 @@ pub fn labels(batch: &Batch) -> Vec<usize> {
     batch.labels.iter().map(|&l| l as usize).collect()
 }
 
+/// Logits, loss and all gradients of an engine against the float64 reference.
+pub fn agrees_with_the_reference(case: &Case, device: Device) {
+    const CLOSE: Tolerance = Tolerance::new(1e-6, 1e-5);
+    let Case { config, parameters, batch } = case;
+    let mut network = Network::with_parameters(config.clone(), device, parameters).unwrap();
+    let (expected, expected_embedding) =
+        reference::run_tokens(&model(config, parameters), &embedding(parameters), &sequences(batch), &labels(batch));
+    compare(&network.logits(batch).unwrap(), &expected.logits, CLOSE).expect("logits");
+    let actual = network.gradients(batch).unwrap();
+    compare(&[actual.loss], &[expected.loss], CLOSE).expect("loss");
+    let gradients = model(config, &actual.gradients);
+    for ((name, actual), (_, expected)) in gradients.named().into_iter().zip(expected.gradients.named()) {
+        compare(actual, expected, CLOSE).unwrap_or_else(|error| panic!("gradient of {name}: {error}"));
+    }
+    compare(&embedding(&actual.gradients), &expected_embedding, CLOSE).expect("gradient of the embedding");
+}
+
 /// The GPU that the tests run on: `SRNN_TEST_DEVICE`, or the best adapter, software included.
 pub fn gpu() -> Device {
-    let choice: Choice = std::env::var("SRNN_TEST_DEVICE").unwrap_or("gpu".into()).parse().expect("SRNN_TEST_DEVICE");
-    Device::open(choice, None)
-        .unwrap_or_else(|error| panic!("{error}\nset SRNN_SKIP_GPU_TESTS=1 to have the GPU tests ignored"))
+    open(Device::open(test_device(), None))
+}
+
+/// The same GPU with no more than WebGPU's default limits.
+pub fn smallest_gpu() -> Device {
+    let Choice::Gpu(at) = test_device() else { return self::gpu() };
+    let adapter = open(gpu::adapter::adapter(at));
+    let engine = open(Gpu::open(&adapter, Abilities::WebGpuDefault, gpu::DEFAULT_MEMORY));
+    Device { engine: Box::new(engine), description: adapter.title() }
+}
+
+/// Works on the GPU of the tests, which is opened once, so that its pipelines stay.
+pub fn on_gpu<R>(work: impl FnOnce(&mut dyn Engine) -> R) -> R {
+    static GPU: Mutex<Option<Device>> = Mutex::new(None);
+    // A test that failed leaves the device as good as it was.
+    let mut device = GPU.lock().unwrap_or_else(PoisonError::into_inner);
+    work(device.get_or_insert_with(self::gpu).engine.as_mut())
+}
+
+fn test_device() -> Choice {
+    std::env::var("SRNN_TEST_DEVICE").unwrap_or("gpu".into()).parse().expect("SRNN_TEST_DEVICE")
+}
+
+fn open<T>(device: srnn::Result<T>) -> T {
+    device.unwrap_or_else(|error| panic!("{error}\nset SRNN_SKIP_GPU_TESTS=1 to have the GPU tests ignored"))
 }

@@ -41,7 +41,10 @@ impl Adapter {
     }
 }
 
-/// All adapters that can run compute shaders, the best first. `gpu:N` names them by their place in this list.
+/// Invocations of the largest workgroup among the kernels: what every WebGPU device has, but not every GLES one.
+pub const INVOCATIONS: u32 = 256;
+
+/// All adapters that can run the compute shaders, the best first. `gpu:N` names them by their place in this list.
 pub fn adapters() -> Vec<Adapter> {
     let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
     descriptor.flags = wgpu::InstanceFlags::empty();
@@ -50,6 +53,7 @@ pub fn adapters() -> Vec<Adapter> {
         .into_iter()
         .filter(|adapter| adapter.get_info().backend != Backend::Noop)
         .filter(|adapter| adapter.get_downlevel_capabilities().flags.contains(DownlevelFlags::COMPUTE_SHADERS))
+        .filter(|adapter| adapter.limits().max_compute_invocations_per_workgroup >= INVOCATIONS)
         .map(|adapter| {
             let info = adapter.get_info();
             let (limits, features) = (adapter.limits(), adapter.features());
@@ -95,7 +99,6 @@ pub(super) fn plan_limits(device: String, limits: &wgpu::Limits, memory: u64) ->
         device,
         binding: limits.max_storage_buffer_binding_size.min(limits.max_buffer_size),
         workgroup_memory: limits.max_compute_workgroup_storage_size,
-        invocations: limits.max_compute_invocations_per_workgroup,
         storage_buffers: limits.max_storage_buffers_per_shader_stage,
         workgroups: limits.max_compute_workgroups_per_dimension,
         memory,

@@ -1,0 +1,517 @@
+//! Every kernel by itself: the shader against its twin on random shapes and numbers.
+//!
+//! With `--nocapture` each comparison prints how much of its tolerance it used.
+
+mod network_cases;
+
+use network_cases::on_gpu;
+use proptest::prelude::*;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use srnn::compare::compare;
+use srnn::engine::{Engine, cpu::Cpu};
+use srnn::kernel::adam::{self, Adam, NO_SLOT, Rows};
+use srnn::kernel::gru_forward::{self, Span};
+use srnn::kernel::matmul::{self, Columns};
+use srnn::kernel::step_control::{self, NORM, SKIPPED, STEPS, TAKE};
+use srnn::kernel::sum_by_token::{self, Members};
+use srnn::kernel::{Access, gather_rows, gru_backward, softmax_cross_entropy, squared_norm, sum_partials, transpose};
+use srnn::plan::{ALIGNMENT, Dispatch, Plan, Role, View};
+
+/// Words in front of and behind every binding, which no kernel may touch.
+const GUARD: usize = ALIGNMENT;
+const UNTOUCHED: u32 = 0x7fc0_dead;
+
+/// One dispatch, and what stands in its bindings before. Outputs hold random numbers too, as kernels add to some and
+/// leave others alone.
+struct Trial {
+    plan: Plan,
+    contents: Vec<Vec<u32>>,
+    rng: ChaCha8Rng,
+}
+
+impl Trial {
+    fn new(seed: u64) -> Trial {
+        Trial { plan: Plan::default(), contents: Vec::new(), rng: ChaCha8Rng::seed_from_u64(seed) }
+    }
+
+    fn words(&mut self, values: Vec<u32>) -> View {
+        let at = self.contents.len();
+        let (len, guard) = (values.len(), [UNTOUCHED; GUARD]);
+        self.contents.push([&guard[..], &values, &guard].concat());
+        let buffer = self.plan.buffer(&format!("binding{at}"), &[len + 2 * GUARD], Role::Persistent);
+        View { buffer, offset: GUARD, len }
+    }
+
+    fn floats(&mut self, values: &[f32]) -> View {
+        self.words(values.iter().map(|value| value.to_bits()).collect())
+    }
+
+    /// `count` numbers uniform in ±`size`.
+    fn within(&mut self, size: f32, count: usize) -> Vec<f32> {
+        (0..count).map(|_| self.rng.random_range(-size..=size)).collect()
+    }
+
+    /// A binding of such numbers.
+    fn random(&mut self, size: f32, count: usize) -> View {
+        let values = self.within(size, count);
+        self.floats(&values)
+    }
+
+    /// `count` indices below `end`.
+    fn below(&mut self, end: usize, count: usize) -> Vec<u32> {
+        (0..count).map(|_| self.rng.random_range(0..end as u32)).collect()
+    }
+
+    /// A binding that the dispatch does not read.
+    fn unread(&mut self) -> View {
+        self.words(vec![UNTOUCHED])
+    }
+
+    /// Ragged rows `[count, 2]` of 1 to `longest` steps, one of them `longest`; and the number of all steps.
+    fn ragged(&mut self, count: usize, longest: usize) -> (View, usize) {
+        let (full, mut steps) = (self.rng.random_range(0..count), 0);
+        let mut rows = Vec::new();
+        for row in 0..count {
+            let own = if row == full { longest } else { self.rng.random_range(1..=longest) };
+            rows.extend([steps as u32, own as u32]);
+            steps += own;
+        }
+        (self.words(rows), steps)
+    }
+
+    fn with(mut self, dispatch: Dispatch) -> Trial {
+        self.plan.dispatches.push(dispatch);
+        self
+    }
+
+    fn dispatch(&mut self) -> &mut Dispatch {
+        &mut self.plan.dispatches[0]
+    }
+
+    /// What stands in the bindings afterwards.
+    fn run(&self, engine: &mut dyn Engine) -> Vec<Vec<u32>> {
+        for (spec, words) in self.plan.buffers.iter().zip(&self.contents) {
+            engine.write(&spec.name, words).unwrap();
+        }
+        engine.run(&self.plan).unwrap();
+        let read = |(spec, words): (_, &Vec<u32>)| {
+            let spec: &srnn::plan::BufferSpec = spec;
+            engine.read(&spec.name, words.len()).unwrap()
+        };
+        self.plan.buffers.iter().zip(&self.contents).map(read).collect()
+    }
+
+    fn on_both(&self) -> [Vec<Vec<u32>>; 2] {
+        [on_gpu(|engine| self.run(engine)), self.run(&mut Cpu::new(u64::MAX))]
+    }
+
+    /// Checks that only writable bindings changed, and that these agree within the kernel's tolerance.
+    fn compare(&self, [actual, expected]: &[Vec<Vec<u32>>; 2]) -> Result<(), String> {
+        let [dispatch] = &self.plan.dispatches[..] else { unreachable!("one dispatch") };
+        let kernel = dispatch.kernel;
+        for (declared, view) in kernel.bindings.iter().zip(&dispatch.bindings) {
+            let at = view.buffer.0;
+            let name = format!("`{}` of {} {:?}", declared.name, kernel.name, dispatch.constants);
+            let inside = view.offset..view.offset + view.len;
+            for (engine, words) in [("GPU", &actual[at]), ("CPU", &expected[at])] {
+                let may_change = |i: usize| declared.access == Access::Write && inside.contains(&i);
+                let before = &self.contents[at];
+                if let Some(i) = (0..words.len()).find(|&i| words[i] != before[i] && !may_change(i)) {
+                    return Err(format!("{name}: the {engine} wrote element {i}, which it may not"));
+                }
+            }
+            if declared.access == Access::Write {
+                let [actual, expected] = [actual, expected].map(|all| numbers(&all[at][inside.clone()]));
+                let agreement = compare(&actual, &expected, kernel.tolerance).map_err(|e| format!("{name}: {e}"))?;
+                println!("{name}: error {:.2e} allowed {:.2e}", agreement.error, agreement.allowed);
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs the dispatch on both engines, and gives what the GPU wrote into the writable bindings.
+    fn check(&self) -> Vec<Vec<f32>> {
+        let outcome = self.on_both();
+        self.compare(&outcome).unwrap();
+        let dispatch = &self.plan.dispatches[0];
+        let written =
+            dispatch.kernel.bindings.iter().zip(&dispatch.bindings).filter(|(b, _)| b.access == Access::Write);
+        written.map(|(_, view)| numbers(&outcome[0][view.buffer.0][view.offset..][..view.len])).collect()
+    }
+}
+
+fn numbers(words: &[u32]) -> Vec<f32> {
+    words.iter().map(|&word| f32::from_bits(word)).collect()
+}
+
+fn place() -> String {
+    "trial".into()
+}
+
+/// Shape of a recurrence: rows, longest row, and the first and last step that are run, as shares of 100.
+#[derive(Clone, Copy, Debug)]
+struct Recurrence {
+    seed: u64,
+    hidden: usize,
+    rows: usize,
+    longest: usize,
+    shares: (usize, usize),
+}
+
+impl Recurrence {
+    fn span(&self, steps: usize, slotted: bool) -> Span {
+        let Recurrence { hidden, rows, longest, shares: (from, to), .. } = *self;
+        let begin = from * longest / 100;
+        let end = begin + 1 + to * (longest - begin - 1) / 99;
+        Span { rows, steps, begin, end, hidden, slotted }
+    }
+
+    /// Weights of about the size of orthogonal ones.
+    fn weight_size(&self) -> f32 {
+        (3.0 / self.hidden as f32).sqrt()
+    }
+
+    fn forward(&self, slotted: bool, save: bool) -> Trial {
+        let (mut trial, hidden) = (Trial::new(self.seed), self.hidden);
+        let (rows, steps) = trial.ragged(self.rows, self.longest);
+        let distinct = if slotted { steps.div_ceil(2) } else { steps };
+        let slots = match slotted {
+            true => {
+                let slots = trial.below(distinct, steps);
+                trial.words(slots)
+            }
+            false => trial.unread(),
+        };
+        let gates = trial.random(2.0, distinct * 3 * hidden);
+        let weights = trial.random(self.weight_size(), (hidden + 1) * 3 * hidden);
+        let tape = trial.random(1.0, if save { steps * 5 * hidden } else { 1 });
+        let last = trial.random(1.0, self.rows * hidden);
+        let bindings = [rows, slots, gates, weights, tape, last];
+        trial.with(gru_forward::dispatch(place(), self.span(steps, slotted), save, bindings))
+    }
+
+    fn backward(&self) -> Trial {
+        let (mut trial, hidden) = (Trial::new(self.seed), self.hidden);
+        let (rows, steps) = trial.ragged(self.rows, self.longest);
+        let weights = trial.random(self.weight_size(), 3 * hidden * hidden);
+        let mut tape = trial.within(1.0, steps * 5 * hidden);
+        for step in tape.chunks_mut(5 * hidden) {
+            // r and z are within (0, 1).
+            step[..2 * hidden].iter_mut().for_each(|gate| *gate = 0.5 + 0.49 * *gate);
+        }
+        let tape = trial.floats(&tape);
+        let gradient = trial.random(1.0, self.rows * hidden);
+        trial.with(gru_backward::dispatch(place(), self.span(steps, false), [rows, weights, tape, gradient]))
+    }
+}
+
+fn recurrences() -> impl Strategy<Value = Recurrence> {
+    let hidden = prop_oneof![Just(1usize), Just(32), Just(50), Just(130), 1usize..=130];
+    (any::<u64>(), hidden, 1usize..=70, 1usize..=9, prop_oneof![Just((0usize, 99usize)), (0usize..100, 0usize..100)])
+        .prop_map(|(seed, hidden, rows, longest, shares)| Recurrence { seed, hidden, rows, longest, shares })
+}
+
+fn gather(seed: u64, table: usize, count: usize, width: usize) -> Trial {
+    let mut trial = Trial::new(seed);
+    let ids = trial.below(table, count);
+    let ids = trial.words(ids);
+    let bindings = [ids, trial.random(1.0, table * width), trial.random(1.0, count * width)];
+    trial.with(gather_rows::dispatch(place(), (count, width), bindings))
+}
+
+fn project(seed: u64, m: usize, n: usize, k: usize) -> Trial {
+    let mut trial = Trial::new(seed);
+    let [a, w, out] = [m * k, (k + 1) * n, m * n].map(|count| trial.random(1.0, count));
+    trial.with(matmul::project(place(), (m, n, k), a, w, out))
+}
+
+/// Groups of 0 to `most` rows each, listed in any order or consecutive.
+fn token_sums(seed: u64, groups: usize, most: usize, width: usize, listed: bool, accumulate: bool) -> Trial {
+    let mut trial = Trial::new(seed);
+    let mut starts = vec![0];
+    for group in 0..groups {
+        let own = if most == 0 { 0 } else { trial.rng.random_range(0..=most as u32) };
+        starts.push(starts[group] + own);
+    }
+    let rows = starts[groups] as usize;
+    let members = match listed {
+        true => {
+            let members = trial.below(rows.max(1), rows.max(1));
+            trial.words(members)
+        }
+        false => trial.unread(),
+    };
+    let stride = width + trial.rng.random_range(0..20);
+    let bindings =
+        [members, trial.words(starts), trial.random(1.0, rows.max(1) * stride), trial.random(1.0, groups * width)];
+    let members_are = if listed { Members::Listed } else { Members::Consecutive };
+    trial.with(sum_by_token::dispatch(place(), (groups, width, stride), rows, members_are, accumulate, bindings))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    #[cfg_attr(skip_gpu_tests, ignore = "SRNN_SKIP_GPU_TESTS=1")]
+    fn forward_recurrence(shape in recurrences(), slotted in any::<bool>(), save in any::<bool>()) {
+        shape.forward(slotted, save).check();
+    }
+
+    #[test]
+    #[cfg_attr(skip_gpu_tests, ignore = "SRNN_SKIP_GPU_TESTS=1")]
+    fn backward_recurrence(shape in recurrences()) {
+        shape.backward().check();
+    }
+
+    #[test]
+    #[cfg_attr(skip_gpu_tests, ignore = "SRNN_SKIP_GPU_TESTS=1")]
+    fn gathered_rows(seed in any::<u64>(), table in 1usize..50, count in 1usize..200, width in 1usize..200) {
+        gather(seed, table, count, width).check();
+    }
+
+    #[test]
+    #[cfg_attr(skip_gpu_tests, ignore = "SRNN_SKIP_GPU_TESTS=1")]
+    fn projection(seed in any::<u64>(), m in 1usize..200, n in 1usize..200, k in 1usize..210) {
+        project(seed, m, n, k).check();
+    }
+
+    #[test]
+    #[cfg_attr(skip_gpu_tests, ignore = "SRNN_SKIP_GPU_TESTS=1")]
+    fn input_gradient(
+        seed in any::<u64>(),
+        m in 1usize..200,
+        n in 1usize..200,
+        k in 1usize..210,
+        column in 0usize..9,
+        beyond in 0usize..9,
+    ) {
+        let mut trial = Trial::new(seed);
+        let stride = column + k + beyond;
+        // As for the gates: weights of n inputs, k outputs, and their bias below.
+        let [delta, w, out] = [m * stride, (n + 1) * k, m * n].map(|count| trial.random(1.0, count));
+        let delta = Columns { view: delta, stride, column };
+        trial.with(matmul::input_gradient(place(), (m, n, k), delta, w, out)).check();
+    }
+
+    #[test]
+    #[cfg_attr(skip_gpu_tests, ignore = "SRNN_SKIP_GPU_TESTS=1")]
+    fn weight_gradient(
+        seed in any::<u64>(),
+        m in 1usize..140,
+        n in 1usize..160,
+        rows in prop_oneof![1usize..40, 500usize..530, 1000usize..1600],
+        columns in (0usize..9, 0usize..9),
+        beyond in 0usize..9,
+        gap_share in 0usize..=100,
+        gap in 0usize..60,
+        accumulate in any::<bool>(),
+    ) {
+        let mut trial = Trial::new(seed);
+        let strides = (columns.0 + m + beyond, columns.1 + n + gap + beyond);
+        let counts = [rows * strides.0, rows * strides.1, matmul::splits(rows) * (m + 1) * n];
+        let [x, delta, out] = counts.map(|count| trial.random(1.0, count));
+        let x = Columns { view: x, stride: strides.0, column: columns.0 };
+        let delta = Columns { view: delta, stride: strides.1, column: columns.1 };
+        let gap_at = gap_share * n / 100;
+        trial.with(matmul::weight_gradient(place(), (m, n, rows), [x, delta], (gap_at, gap), accumulate, out)).check();
+    }
+
+    #[test]
+    #[cfg_attr(skip_gpu_tests, ignore = "SRNN_SKIP_GPU_TESTS=1")]
+    fn summed_partials(seed in any::<u64>(), splits in 1usize..30, len in 1usize..3000, accumulate in any::<bool>()) {
+        let mut trial = Trial::new(seed);
+        let bindings = [splits * len, len].map(|count| trial.random(1.0, count));
+        trial.with(sum_partials::dispatch(place(), (splits, len), accumulate, bindings)).check();
+    }
+
+    #[test]
+    #[cfg_attr(skip_gpu_tests, ignore = "SRNN_SKIP_GPU_TESTS=1")]
+    fn transposed(seed in any::<u64>(), m in 1usize..140, n in 1usize..400) {
+        let mut trial = Trial::new(seed);
+        let bindings = [m * n, m * n].map(|count| trial.random(1.0, count));
+        trial.with(transpose::dispatch(place(), (m, n), bindings)).check();
+    }
+
+    #[test]
+    #[cfg_attr(skip_gpu_tests, ignore = "SRNN_SKIP_GPU_TESTS=1")]
+    fn summed_by_token(
+        seed in any::<u64>(),
+        groups in 1usize..60,
+        most in 0usize..100,
+        width in 1usize..400,
+        listed in any::<bool>(),
+        accumulate in any::<bool>(),
+    ) {
+        token_sums(seed, groups, most, width, listed, accumulate).check();
+    }
+
+    #[test]
+    #[cfg_attr(skip_gpu_tests, ignore = "SRNN_SKIP_GPU_TESTS=1")]
+    fn loss_and_its_gradient(
+        seed in any::<u64>(),
+        rows in prop_oneof![1usize..20, 200usize..600],
+        classes in 1usize..=40,
+        // 0 makes all logits equal: the first class is the guess.
+        size in prop_oneof![Just(0.0f32), Just(1.0), Just(20.0), Just(3e4)],
+    ) {
+        let mut trial = Trial::new(seed);
+        let logits = trial.random(size, rows * classes);
+        let labels = trial.below(classes, rows);
+        let bindings = [logits, trial.words(labels), trial.random(1.0, rows * classes), trial.random(2.0, 4)];
+        let scale = 1.0 / rows as f32;
+        let written = trial.with(softmax_cross_entropy::dispatch(place(), (rows, classes), scale, bindings)).check();
+        for gradient in written[0].chunks(classes) {
+            prop_assert!(gradient.iter().sum::<f32>().abs() < 1e-5 * scale, "softmax and one-hot both add up to 1");
+        }
+    }
+
+    #[test]
+    #[cfg_attr(skip_gpu_tests, ignore = "SRNN_SKIP_GPU_TESTS=1")]
+    fn norms(seed in any::<u64>(), count in prop_oneof![1usize..300, 1usize..50_000]) {
+        let mut trial = Trial::new(seed);
+        let bindings = [trial.random(0.1, count), trial.random(1.0, squared_norm::PARTS)];
+        trial.with(squared_norm::dispatch(place(), count, bindings)).check();
+    }
+
+    #[test]
+    #[cfg_attr(skip_gpu_tests, ignore = "SRNN_SKIP_GPU_TESTS=1")]
+    fn decision_about_a_step(
+        seed in any::<u64>(),
+        count in 1usize..=128,
+        // Clips all, some or none of these norms.
+        clip in prop_oneof![Just(0.1f32), Just(6.0), Just(f32::INFINITY)],
+        bad in prop_oneof![
+            3 => Just(None),
+            1 => prop_oneof![Just(f32::NAN), Just(f32::INFINITY), Just(f32::MAX)].prop_map(Some),
+        ],
+    ) {
+        let mut trial = Trial::new(seed);
+        let mut parts: Vec<f32> = trial.within(1.0, count + 1).iter().map(|part| part.abs()).collect();
+        if let Some(bad) = bad {
+            let at = trial.rng.random_range(0..count);
+            // Two of the largest number add up to infinity.
+            (parts[at], parts[at + 1]) = (bad, bad);
+        }
+        let parts = trial.floats(&parts);
+        let control = trial.floats(&[7.0, 0.5, 0.9, 0.3, 2.0, 1.0, 1.0, 0.0]);
+        let dispatch = step_control::dispatch(place(), count + 1, clip, [0.9, 0.999], [parts, control]);
+        let trial = trial.with(dispatch);
+        let mut outcome = trial.on_both();
+        if bad.is_some() {
+            // The norm is not finite, which is no number to compare.
+            for outcome in &mut outcome {
+                let norm = &mut outcome[control.buffer.0][GUARD + NORM];
+                prop_assert!(!f32::from_bits(*norm).is_finite());
+                *norm = 0;
+            }
+        }
+        trial.compare(&outcome).unwrap();
+        let control = numbers(&outcome[0][control.buffer.0][GUARD..]);
+        let expected = if bad.is_some() { [7.0, 3.0, 0.0] } else { [8.0, 2.0, 1.0] };
+        prop_assert_eq!([STEPS, SKIPPED, TAKE].map(|at| control[at]), expected);
+    }
+
+    #[test]
+    #[cfg_attr(skip_gpu_tests, ignore = "SRNN_SKIP_GPU_TESTS=1")]
+    fn optimiser(
+        seed in any::<u64>(),
+        rows in 1usize..80,
+        width in 1usize..70,
+        by_slot in any::<bool>(),
+        take in prop_oneof![3 => Just(1.0f32), 1 => Just(0.0)],
+        steps in 1i32..2000,
+    ) {
+        let (mut trial, count) = (Trial::new(seed), rows * width);
+        // Some rows of the table have a gradient, in any order.
+        let touched: Vec<usize> = (0..rows).filter(|_| trial.rng.random_bool(0.6)).collect();
+        let slots = match by_slot {
+            true => {
+                let mut slots = vec![NO_SLOT; rows];
+                touched.iter().rev().zip(0..).for_each(|(&row, slot)| slots[row] = slot);
+                trial.words(slots)
+            }
+            false => trial.unread(),
+        };
+        let gradient = trial.random(0.1, if by_slot { (touched.len() * width).max(1) } else { count });
+        // A large rate, so that the comparison sees what a step adds to the weights.
+        let adam = Adam { learning_rate: 0.5, ..Adam::default() };
+        let control = [0.0, adam.beta1.powi(steps), adam.beta2.powi(steps), 0.7, 0.0, 0.0, take, 0.0];
+        let control = trial.floats(&control);
+        let (weights, first) = (trial.within(1.0, count), trial.within(0.1, count));
+        let second: Vec<f32> = first.iter().map(|m| m * m * trial.rng.random_range(1.0..4.0)).collect();
+        let [first, second] = [first, second].map(|moments| trial.floats(&moments));
+        let bindings = [gradient, slots, control, trial.floats(&weights), first, second];
+        let rows = if by_slot { Rows::BySlot { width } } else { Rows::Flat };
+        let written = trial.with(adam::dispatch(place(), count, rows, adam, bindings)).check();
+        prop_assert_eq!(written[0] == weights, take == 0.0, "a skipped step changes nothing, any other does");
+    }
+}
+
+/// WebGPU allows 65,535 workgroups along a dimension; larger grids have two.
+#[test]
+#[cfg_attr(skip_gpu_tests, ignore = "SRNN_SKIP_GPU_TESTS=1")]
+fn grids_of_two_dimensions() {
+    let long = Recurrence { seed: 1, hidden: 1, rows: 4 * 32_768 + 2, longest: 2, shares: (0, 99) };
+    for trial in [
+        long.forward(true, true),
+        long.backward(),
+        gather(1, 5, 70_000, 2),
+        token_sums(1, 70_000, 2, 3, true, false),
+        project(1, 64 * 32_768 + 3, 2, 1),
+    ] {
+        assert!(trial.plan.dispatches[0].workgroups[1] > 1);
+        trial.check();
+    }
+}
+
+/// The widest recurrence that WebGPU's default limits hold, and one that needs more than one unit to a thread.
+#[test]
+#[cfg_attr(skip_gpu_tests, ignore = "SRNN_SKIP_GPU_TESTS=1")]
+fn wide_recurrences() {
+    let limits = on_gpu(|engine| engine.limits().clone());
+    for hidden in [256, 300] {
+        let wide = Recurrence { seed: 2, hidden, rows: 6, longest: 3, shares: (0, 99) };
+        for trial in [wide.forward(true, true), wide.backward()] {
+            // Not every device has workgroup memory for the wider one.
+            if hidden == 256 || trial.plan.check(&limits).is_ok() {
+                trial.check();
+            }
+        }
+    }
+}
+
+/// The comparison above finds differences: other constants, other steps, a single number.
+#[test]
+#[cfg_attr(skip_gpu_tests, ignore = "SRNN_SKIP_GPU_TESTS=1")]
+fn wrong_results_are_found_out() {
+    let shape = Recurrence { seed: 3, hidden: 20, rows: 9, longest: 5, shares: (0, 99) };
+    let differs = |mut changed: Trial, original: &Trial, change: fn(&mut Dispatch)| {
+        change(changed.dispatch());
+        let outcome = [on_gpu(|engine| changed.run(engine)), original.run(&mut Cpu::new(u64::MAX))];
+        original.compare(&outcome).unwrap_err()
+    };
+    let forward = || shape.forward(true, true);
+    let begin = differs(forward(), &forward(), |d| d.parameters[1] = 1);
+    assert!(begin.contains("off by"), "{begin}");
+    let slots = differs(forward(), &forward(), |d| d.constants[2].1 = 0);
+    assert!(slots.contains("off by"), "{slots}");
+    let end = differs(shape.backward(), &shape.backward(), |d| d.parameters[2] -= 1);
+    assert!(end.contains("off by"), "{end}");
+    let row = differs(forward(), &forward(), |d| d.parameters[0] -= 1);
+    assert!(row.contains("off by"), "{row}");
+
+    let trial = forward();
+    let with = |binding: usize, element: usize, change: fn(f32) -> f32| {
+        let mut outcome = trial.on_both();
+        let word = &mut outcome[0][binding][element];
+        *word = change(f32::from_bits(*word)).to_bits();
+        trial.compare(&outcome)
+    };
+    let (gates, tape, last) = (2, 4, 5);
+    assert_eq!(with(last, GUARD + 7, |value| value), Ok(()));
+    assert!(with(last, GUARD + 7, |value| value + 1e-3).unwrap_err().contains("element 7"));
+    assert!(with(tape, GUARD, |_| f32::NAN).unwrap_err().contains("NaN"));
+    assert!(with(tape, GUARD - 1, |_| 1.0).unwrap_err().contains("may not"));
+    assert!(with(gates, GUARD + 1, |_| 1.0).unwrap_err().contains("may not"));
+}

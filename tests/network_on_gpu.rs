@@ -1,0 +1,255 @@
+//! The whole network on the GPU: against the float64 reference and the CPU engine, within WebGPU's default limits, and
+//! cut up in time and in micro-batches.
+
+mod network_cases;
+
+use network_cases::{Case, Sizes, agrees_with_the_reference, case, gpu, ragged, smallest_gpu};
+use srnn::compare::{Tolerance, compare};
+use srnn::data::batch::Batch;
+use srnn::engine::{read_f32, write_f32};
+use srnn::network::{Adam, Config, Network, Optimiser, Parameters, buffer, training_plan};
+use srnn::plan::{Limits, Plan};
+use srnn::{Device, Error, Slicing};
+
+/// Two orders of rounding.
+const CLOSE: Tolerance = Tolerance::new(1e-7, 1e-5);
+
+const PAPER: Sizes =
+    Sizes { n: 8, k: 2, length: 128, embedding: 20, hidden: 50, classes: 5, vocabulary: 200, batch: 16 };
+
+/// Ragged networks of all depths.
+fn cases() -> Vec<Case> {
+    let deep = Sizes { n: 2, k: 3, length: 45, embedding: 7, hidden: 33, classes: 3, vocabulary: 50, batch: 9 };
+    let plain = Sizes { n: 1, k: 0, length: 40, embedding: 3, hidden: 9, classes: 2, vocabulary: 7, batch: 70 };
+    let wide = Sizes { n: 3, k: 1, length: 20, embedding: 70, hidden: 130, classes: 4, vocabulary: 30, batch: 40 };
+    [PAPER, deep, plain, wide].into_iter().zip(1..).map(|(sizes, seed)| case(sizes, seed)).collect()
+}
+
+fn network(case: &Case, device: Device) -> Network {
+    Network::with_parameters(case.config.clone(), device, &case.parameters).unwrap()
+}
+
+/// What a plan that ends with the gradients leaves: totals, gradient of the weights and of the embeddings.
+fn gradients(network: &mut Network, plan: &Plan) -> [Vec<f32>; 3] {
+    let engine = network.engine();
+    write_f32(engine, buffer::TOTALS, &[0.0; 4]).unwrap();
+    engine.run(plan).unwrap();
+    [buffer::TOTALS, buffer::GRADIENTS, buffer::EMBEDDING_GRADIENT].map(|name| {
+        let spec = plan.buffers.iter().find(|spec| spec.name == name).unwrap();
+        read_f32(engine, name, spec.len()).unwrap()
+    })
+}
+
+/// Checks that two plans for a case leave the same gradients, to rounding, on both engines.
+fn same_gradients(case: &Case, one: &Plan, other: &Plan) {
+    for device in [Device::cpu(), gpu()] {
+        let mut network = network(case, device);
+        let expected = gradients(&mut network, one);
+        let actual = gradients(&mut network, other);
+        for (actual, expected) in actual.iter().zip(&expected) {
+            compare(actual, expected, CLOSE).unwrap_or_else(|error| panic!("{}: {error}", network.device()));
+        }
+    }
+}
+
+fn plan(case: &Case, limits: &Limits) -> Plan {
+    training_plan(&case.config, &case.batch, None, limits).unwrap()
+}
+
+fn dispatches_of(plan: &Plan, place: &str) -> usize {
+    plan.dispatches.iter().filter(|d| d.place == place).count()
+}
+
+#[test]
+#[cfg_attr(skip_gpu_tests, ignore = "SRNN_SKIP_GPU_TESTS=1")]
+fn gradients_agree_with_the_reference() {
+    for case in cases() {
+        agrees_with_the_reference(&case, gpu());
+    }
+}
+
+#[test]
+#[cfg_attr(skip_gpu_tests, ignore = "SRNN_SKIP_GPU_TESTS=1")]
+fn gradients_agree_with_the_cpu_engine() {
+    for case in cases() {
+        let limits = Limits::webgpu_default();
+        let plan = plan(&case, &limits);
+        let [actual, expected] = [gpu(), Device::cpu()].map(|device| gradients(&mut network(&case, device), &plan));
+        for (actual, expected) in actual.iter().zip(&expected) {
+            compare(actual, expected, CLOSE).unwrap();
+        }
+    }
+}
+
+/// The losses of `steps` training steps, each on a batch of its own, and what is left at the end.
+fn train(case: &Case, device: Device, steps: u64) -> (Vec<f64>, Network) {
+    let mut network = network(case, device);
+    let optimiser = Optimiser { adam: Adam { learning_rate: 5e-3, ..Adam::default() }, clip: Some(1.0) };
+    let losses = (0..steps)
+        .map(|step| {
+            network.train_step(&ragged(&case.config, case.batch.len(), 100 + step), &optimiser).unwrap();
+            network.totals().unwrap().loss
+        })
+        .collect();
+    (losses, network)
+}
+
+#[test]
+#[cfg_attr(skip_gpu_tests, ignore = "SRNN_SKIP_GPU_TESTS=1")]
+fn thirty_training_steps_follow_the_cpu_engine() {
+    let case = case(PAPER, 1);
+    let [(actual, mut on_gpu), (expected, mut on_cpu)] = [gpu(), Device::cpu()].map(|device| train(&case, device, 30));
+    for (step, (actual, expected)) in actual.iter().zip(&expected).enumerate() {
+        compare(&[*actual], &[*expected], Tolerance::new(1e-4, 0.0)).unwrap_or_else(|e| panic!("step {step}: {e}"));
+    }
+    let [actual, expected] = [&mut on_gpu, &mut on_cpu].map(|network| network.optimiser_state().unwrap().control);
+    compare(&actual, &expected, Tolerance::new(0.0, 1e-4)).expect("steps, powers of β, scale, skipped and norm");
+}
+
+#[test]
+#[cfg_attr(skip_gpu_tests, ignore = "SRNN_SKIP_GPU_TESTS=1")]
+fn the_same_seed_gives_the_same_bits() {
+    let case = case(PAPER, 1);
+    let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<u32>>();
+    for device in [gpu, Device::cpu] {
+        let [one, other] = [(); 2].map(|()| {
+            let (losses, mut network) = train(&case, device(), 5);
+            let Parameters { flat, embedding } = network.parameters().unwrap();
+            assert_ne!(flat, case.parameters.flat);
+            (losses.iter().map(|loss| loss.to_bits()).collect::<Vec<u64>>(), bits(&flat), bits(&embedding))
+        });
+        assert!(one == other, "{}", device().description);
+    }
+}
+
+#[test]
+#[cfg_attr(skip_gpu_tests, ignore = "SRNN_SKIP_GPU_TESTS=1")]
+fn a_recurrence_cut_along_time_gives_the_same_gradients() {
+    for case in cases() {
+        let whole = plan(&case, &Limits::webgpu_default());
+        assert_eq!(dispatches_of(&whole, "level 0 forward"), 1);
+        let operations = whole.dispatches.iter().find(|d| d.place == "level 0 forward").unwrap().cost.operations;
+        let cut = plan(&case, &Limits { dispatch_operations: operations / 3.0, ..Limits::webgpu_default() });
+        assert!(dispatches_of(&cut, "level 0 forward") > 1, "{cut}");
+        assert_eq!(dispatches_of(&cut, "level 0 backward"), dispatches_of(&cut, "level 0 forward"));
+        same_gradients(&case, &whole, &cut);
+    }
+}
+
+#[test]
+#[cfg_attr(skip_gpu_tests, ignore = "SRNN_SKIP_GPU_TESTS=1")]
+fn micro_batches_add_up_to_the_same_gradients() {
+    for case in cases() {
+        let whole = plan(&case, &Limits::webgpu_default());
+        let memory = whole.memory();
+        let tight = (1..100).map(|percent| Limits { memory: memory * percent / 100, ..Limits::webgpu_default() });
+        // The least memory that does: micro-batches as small as can be.
+        let mut tight = tight.filter_map(|limits| training_plan(&case.config, &case.batch, None, &limits).ok());
+        let cut = tight.next().expect("less memory is enough for micro-batches");
+        assert!(dispatches_of(&cut, "loss") > 1, "{cut}");
+        same_gradients(&case, &whole, &cut);
+    }
+}
+
+/// Micro-batches end in one step of the optimiser, which moves every weight as the whole batch would.
+#[test]
+#[cfg_attr(skip_gpu_tests, ignore = "SRNN_SKIP_GPU_TESTS=1")]
+fn micro_batches_make_one_step() {
+    let case = case(PAPER, 3);
+    let optimiser = Optimiser { adam: Adam { epsilon: 1e-3, ..Adam::default() }, clip: Some(0.1) };
+    let plan = |limits: &Limits| training_plan(&case.config, &case.batch, Some(&optimiser), limits).unwrap();
+    let whole = plan(&Limits::webgpu_default());
+    let cut = plan(&Limits { memory: whole.memory() * 6 / 10, ..Limits::webgpu_default() });
+    assert!(dispatches_of(&cut, "loss") > 1 && dispatches_of(&cut, "step") == 1, "{cut}");
+    for device in [gpu, Device::cpu] {
+        let [expected, actual] = [&whole, &cut].map(|plan| {
+            let mut network = network(&case, device());
+            network.engine().run(plan).unwrap();
+            let Parameters { flat, embedding } = network.parameters().unwrap();
+            let moved = |new: Vec<f32>, old: &[f32]| new.iter().zip(old).map(|(n, o)| n - o).collect::<Vec<f32>>();
+            [moved(flat, &case.parameters.flat), moved(embedding, &case.parameters.embedding)]
+        });
+        for (actual, expected) in actual.iter().zip(&expected) {
+            // A step of about 1e-3, of which the rounding of weights of about 1 is seen.
+            compare(actual, expected, Tolerance::new(2e-7, 1e-4)).unwrap();
+        }
+    }
+}
+
+/// Two long sequences, cut as the paper cuts 32,768 steps, on a device that has no more than any other.
+#[test]
+#[cfg_attr(skip_gpu_tests, ignore = "SRNN_SKIP_GPU_TESTS=1")]
+fn very_long_sequences_within_webgpus_limits() {
+    for (n, k) in [(8, 4), (32, 2)] {
+        let length = 32_768;
+        let sizes = Sizes { n, k, length, embedding: 16, hidden: 50, classes: 2, vocabulary: 500, batch: 1 };
+        let mut case = case(sizes, 4);
+        let short = 20_001;
+        case.batch.tokens.extend_from_within(length - short..);
+        case.batch.lengths.push(short as u32);
+        case.batch.labels.push(1);
+        let limits = Limits::webgpu_default();
+        let optimiser = Optimiser::default();
+        training_plan(&case.config, &case.batch, Some(&optimiser), &limits).unwrap().check(&limits).unwrap();
+        let [actual, expected] = [smallest_gpu(), Device::cpu()].map(|device| {
+            let mut network = network(&case, device);
+            network.train_step(&case.batch, &optimiser).unwrap();
+            let totals = network.totals().unwrap();
+            assert_eq!(totals.sequences, 2);
+            let parameters = network.parameters().unwrap();
+            assert_ne!(parameters.flat, case.parameters.flat);
+            assert!(parameters.flat.iter().chain(&parameters.embedding).all(|weight| weight.is_finite()));
+            totals.loss
+        });
+        compare(&[actual], &[expected], Tolerance::new(1e-4, 0.0)).unwrap();
+    }
+}
+
+/// Planned, not run: it needs no GPU.
+#[test]
+fn a_hundred_very_long_sequences_can_be_planned() {
+    for (n, k) in [(8, 4), (32, 2)] {
+        let config = Config { slicing: Slicing::new(n, k).unwrap(), length: 32_768, ..Config::default() };
+        let batch = Batch {
+            tokens: (0..100 * 32_768).map(|i| i % 30_000).collect(),
+            lengths: vec![32_768; 100],
+            labels: vec![0; 100],
+        };
+        let limits = Limits::webgpu_default();
+        let plan = training_plan(&config, &batch, Some(&Optimiser::default()), &limits).unwrap();
+        plan.check(&limits).unwrap();
+        assert!(dispatches_of(&plan, "loss") > 1 && dispatches_of(&plan, "step") == 1);
+    }
+}
+
+/// As wide as WebGPU's default limits allow.
+const WIDEST: Sizes = Sizes { n: 2, k: 1, length: 4, embedding: 3, hidden: 256, classes: 2, vocabulary: 5, batch: 3 };
+
+#[test]
+#[cfg_attr(skip_gpu_tests, ignore = "SRNN_SKIP_GPU_TESTS=1")]
+fn the_widest_network_within_webgpus_limits() {
+    agrees_with_the_reference(&case(WIDEST, 5), smallest_gpu());
+}
+
+#[test]
+fn a_hidden_size_beyond_the_limits_is_refused_by_name() {
+    let Case { config, batch, .. } = case(WIDEST, 5);
+    let limits = Limits::webgpu_default();
+    training_plan(&config, &batch, None, &limits).unwrap();
+    let wider = Config { hidden: WIDEST.hidden + 1, ..config };
+    let Err(error) = training_plan(&wider, &batch, None, &limits) else { panic!("257 units are too many") };
+    assert!(matches!(error, Error::Limit { needed: 16_448, limit: 16_384, .. }), "{error}");
+    let text = error.to_string();
+    for part in ["gru_backward", "workgroup memory", "smaller hidden size", "WebGPU's default limits"] {
+        assert!(text.contains(part), "`{part}` is missing in: {text}");
+    }
+}
+
+/// Each dispatch costs a barrier and its bookkeeping.
+#[test]
+fn a_training_step_has_few_dispatches() {
+    let config = Config::default();
+    let plan = training_plan(&config, &ragged(&config, 100, 1), Some(&Optimiser::default()), &Limits::webgpu_default());
+    let count = plan.unwrap().dispatches.len();
+    assert!(count <= 40, "{count} dispatches");
+}

@@ -1,0 +1,201 @@
+//! Every shader, with every set of constants that plans give it, without a GPU: it is valid WGSL within WebGPU's
+//! default limits, and it declares what the kernel table says.
+
+mod network_cases;
+
+use naga::valid::{Capabilities, ValidationFlags, Validator};
+use naga::{AddressSpace, GlobalVariable, Module, ScalarKind, StorageAccess, TypeInner};
+use network_cases::{Sizes, case};
+use srnn::Device;
+use srnn::engine::gpu::adapter::INVOCATIONS;
+use srnn::kernel::{Access, Element, KERNELS, Kernel};
+use srnn::network::{Config, Network, Optimiser, training_plan};
+use srnn::plan::{Dispatch, Limits};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// One dispatch of every kernel and set of constants that the plans of various networks hold.
+fn dispatches() -> Vec<Dispatch> {
+    let mut found = BTreeMap::new();
+    for hidden in [1, 50, 130, 256] {
+        // Long enough for weight gradients in several parts.
+        for (n, k) in [(1, 0), (3, 1), (2, 2), (2, 3)] {
+            let sizes = Sizes { n, k, length: 600, embedding: 3, hidden, classes: 4, vocabulary: 9, batch: 3 };
+            let case = case(sizes, 1);
+            let limits = Limits::webgpu_default();
+            for freeze_embedding in [false, true] {
+                let config = Config { freeze_embedding, ..case.config.clone() };
+                let training = training_plan(&config, &case.batch, Some(&Optimiser::default()), &limits).unwrap();
+                let network = Network::with_parameters(config, Device::cpu(), &case.parameters).unwrap();
+                let inference = network.plan_inference(&case.batch).unwrap();
+                let plans = inference.into_iter().map(|(_, plan)| plan).chain([training]);
+                for dispatch in plans.flat_map(|plan| plan.dispatches) {
+                    found.insert((dispatch.kernel.name, dispatch.constants.clone()), dispatch);
+                }
+            }
+        }
+    }
+    found.into_values().collect()
+}
+
+/// Checks `source`, the shader of a dispatch's kernel, against the kernel's declaration and the dispatch.
+fn check(source: &str, dispatch: &Dispatch) -> Result<(), String> {
+    let kernel = dispatch.kernel;
+    let module = naga::front::wgsl::parse_str(source).map_err(|error| error.emit_to_string(source))?;
+    Validator::new(ValidationFlags::all(), Capabilities::empty())
+        .validate(&module)
+        .map_err(|error| error.emit_to_string(source))?;
+
+    let [entry] = &module.entry_points[..] else { return Err("there is not one entry point".into()) };
+    if entry.name != "main" {
+        return Err(format!("the entry point is `{}`", entry.name));
+    }
+    let invocations: u32 = entry.workgroup_size.iter().product();
+    if invocations > INVOCATIONS {
+        return Err(format!("{invocations} invocations"));
+    }
+
+    let (mut storage, mut uniforms, mut workgroup_memory) = (BTreeMap::new(), Vec::new(), 0);
+    for (_, variable) in module.global_variables.iter() {
+        let place = variable.binding.as_ref().map(|b| (b.group, b.binding));
+        match (variable.space, place) {
+            (AddressSpace::Storage { access }, Some((0, binding))) => {
+                storage.insert(binding as usize, (variable, access));
+            }
+            (AddressSpace::Uniform, Some((1, 0))) => uniforms.push(variable),
+            (AddressSpace::WorkGroup, None) => {
+                workgroup_memory += module.types[variable.ty].inner.size(module.to_ctx())
+            }
+            (space, place) => return Err(format!("{:?} in {space:?} at {place:?}", variable.name)),
+        }
+    }
+    if !storage.keys().copied().eq(0..kernel.bindings.len()) {
+        return Err(format!("storage bindings {:?} for {} declared", storage.keys(), kernel.bindings.len()));
+    }
+    for (declared, (variable, access)) in kernel.bindings.iter().zip(storage.values()) {
+        let expected = match declared.access {
+            Access::Read => StorageAccess::LOAD,
+            Access::Write => StorageAccess::LOAD | StorageAccess::STORE,
+        };
+        let kind = match declared.element {
+            Element::F32 => ScalarKind::Float,
+            Element::U32 => ScalarKind::Uint,
+        };
+        if variable.name.as_deref() != Some(declared.name) || *access != expected {
+            return Err(format!("{declared:?} is {:?} {access:?}", variable.name));
+        }
+        if element(&module, variable) != Some((kind, 4)) {
+            return Err(format!("the elements of {declared:?} are {:?}", element(&module, variable)));
+        }
+    }
+    let [uniform] = &uniforms[..] else { return Err("there is not one uniform".into()) };
+    let parameters = words(&module, uniform);
+    if parameters != Some(dispatch.parameters.len()) {
+        return Err(format!("a uniform of {parameters:?} words for {} parameters", dispatch.parameters.len()));
+    }
+    let declared = (kernel.workgroup_memory)(dispatch);
+    if workgroup_memory != declared {
+        return Err(format!("{workgroup_memory} bytes of workgroup memory for {declared} declared"));
+    }
+    Ok(())
+}
+
+/// Kind and width of the scalars of a runtime-sized array of scalars or vectors.
+fn element(module: &Module, variable: &GlobalVariable) -> Option<(ScalarKind, u8)> {
+    let TypeInner::Array { base, size: naga::ArraySize::Dynamic, .. } = module.types[variable.ty].inner else {
+        return None;
+    };
+    match module.types[base].inner {
+        TypeInner::Scalar(scalar) | TypeInner::Vector { scalar, .. } => Some((scalar.kind, scalar.width)),
+        _ => None,
+    }
+}
+
+/// Members of a struct of 4-byte scalars.
+fn words(module: &Module, variable: &GlobalVariable) -> Option<usize> {
+    let TypeInner::Struct { members, .. } = &module.types[variable.ty].inner else { return None };
+    let scalars = members.iter().enumerate().all(|(at, member)| {
+        let is_word = matches!(module.types[member.ty].inner, TypeInner::Scalar(scalar) if scalar.width == 4);
+        is_word && member.offset as usize == 4 * at
+    });
+    scalars.then_some(members.len())
+}
+
+#[test]
+fn every_shader_is_valid_and_declares_what_its_kernel_does() {
+    for dispatch in dispatches() {
+        let Dispatch { kernel, constants, .. } = &dispatch;
+        check(&kernel.source(constants), &dispatch)
+            .unwrap_or_else(|problem| panic!("{} with {constants:?}: {problem}", kernel.name));
+    }
+}
+
+/// So that the test above leaves nothing out.
+#[test]
+fn the_plans_use_every_kernel_in_every_variant() {
+    let mut seen: BTreeMap<&str, BTreeSet<Vec<u32>>> = BTreeMap::new();
+    for dispatch in dispatches() {
+        // Hidden sizes apart, constants are flags and forms.
+        let flags = dispatch.constants.iter().filter(|(name, _)| !["H", "THREADS"].contains(name));
+        seen.entry(dispatch.kernel.name).or_default().insert(flags.map(|(_, value)| *value).collect());
+    }
+    for kernel in KERNELS {
+        let variants = match kernel.name {
+            "gru_forward" => 4,
+            "matmul" => 3,
+            "adam" | "sum_by_token" => 2,
+            _ => 1,
+        };
+        assert_eq!(seen.get(kernel.name).map_or(0, BTreeSet::len), variants, "{}: {:?}", kernel.name, seen);
+    }
+}
+
+#[test]
+fn every_file_of_shaders_belongs_to_a_kernel() {
+    let files: BTreeSet<String> = std::fs::read_dir("shaders")
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().expect("a name in UTF-8"))
+        .collect();
+    let kernels: BTreeSet<String> = KERNELS.iter().map(|kernel| format!("{}.wgsl", kernel.name)).collect();
+    assert_eq!(files, kernels);
+    for kernel in KERNELS {
+        let text = std::fs::read_to_string(format!("shaders/{}.wgsl", kernel.name)).unwrap();
+        assert_eq!(text, kernel.shader, "`{}` holds the shader of its name", kernel.name);
+    }
+}
+
+/// The check finds out shaders that do not agree with their kernel.
+#[test]
+fn wrong_shaders_are_found_out() {
+    let all = dispatches();
+    let find = |kernel: &Kernel| all.iter().find(|d| d.kernel == kernel).unwrap();
+    let refused = |kernel: &Kernel, change: &dyn Fn(&str) -> String| {
+        let dispatch = find(kernel);
+        let good = kernel.source(&dispatch.constants);
+        check(&good, dispatch).unwrap();
+        let bad = change(&good);
+        assert_ne!(good, bad, "the change finds its text");
+        check(&bad, dispatch).expect_err("a wrong shader")
+    };
+    let (forward, transpose) = (&srnn::kernel::gru_forward::KERNEL, &srnn::kernel::transpose::KERNEL);
+    let swapped = refused(forward, &|source| {
+        let third = source.replace("@binding(2)", "@binding(9)");
+        third.replace("@binding(3)", "@binding(2)").replace("@binding(9)", "@binding(3)")
+    });
+    assert!(swapped.contains("gates"), "{swapped}");
+    let number = refused(forward, &|source| source.replace("@binding(5)", "@binding(6)"));
+    assert!(number.contains("storage bindings"), "{number}");
+    let access = refused(forward, &|source| source.replace("read> gates", "read_write> gates"));
+    assert!(access.contains("gates"), "{access}");
+    let memory = refused(forward, &|source| source.replace("2 * H>", "4 * H>"));
+    assert!(memory.contains("workgroup memory"), "{memory}");
+    let element = refused(transpose, &|source| source.replace("array<f32>", "array<u32>"));
+    assert!(element.contains("the elements of"), "{element}");
+    let parameters = refused(transpose, &|source| source.replace("m: u32,", "m: u32, x: u32,"));
+    assert!(parameters.contains("Some(3) words"), "{parameters}");
+    let entry = refused(transpose, &|source| source.replace("fn main", "fn transpose"));
+    assert!(entry.contains("`transpose`"), "{entry}");
+    let type_error = refused(transpose, &|source| source.replace("let at", "let at: f32"));
+    assert!(type_error.contains("at"), "{type_error}");
+    let invocations = refused(transpose, &|source| source.replace("size(256)", "size(257)"));
+    assert!(invocations.contains("257"), "{invocations}");
+}
