@@ -78,7 +78,7 @@ fn bad_settings_are_refused_before_any_work() {
     refused("--json no/a.json", "no/a.json cannot be written: there is no directory no");
     refused("--lengths 64 --memory 1000", "raise --memory");
     room.srnn("bench --lengths 12x").misused("invalid value '12x' for '--lengths <T,…>'");
-    room.srnn("bench --mode both").misused("possible values: train, infer");
+    room.srnn("bench --mode both").misused("invalid value 'both' for '--mode <MODE>'");
     assert!(room.contents(".").is_empty());
 }
 
