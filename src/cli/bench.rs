@@ -1,9 +1,9 @@
 //! `srnn bench`
 
-use super::{DeviceArgs, check_free, plot, print, save, table};
+use super::{DeviceArgs, at_least_one, check_free, note, plot, print, save, table};
 use clap::{Args, ValueEnum};
 use srnn::timing::{Bench, Mode, Timing};
-use srnn::{Result, Slicing};
+use srnn::{Error, Result, Slicing};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -64,9 +64,29 @@ enum ModeArg {
 }
 
 impl BenchArgs {
+    /// Refuses what can be refused before anything is timed.
+    fn check(&self) -> Result<()> {
+        let sizes = [
+            ("batch", self.batch),
+            ("hidden", self.hidden),
+            ("input", self.input),
+            ("vocabulary", self.vocabulary),
+            ("repeats", self.repeats),
+        ];
+        sizes.into_iter().try_for_each(|(name, size)| at_least_one(name, size))?;
+        self.lengths.iter().try_for_each(|&length| at_least_one("lengths", length))?;
+        let plain = self.slices.contains(&Slicing::plain());
+        if self.plot.is_some() && !(plain && self.slices.iter().any(|slicing| slicing.k() > 0)) {
+            let problem = "--plot draws speed-ups over the plain network: give rnn and a slicing with --slices";
+            return Err(Error::Config(problem.into()));
+        }
+        Ok(())
+    }
+
     pub fn run(self) -> Result<ExitCode> {
         check_free(self.json.as_ref(), self.force)?;
         check_free(self.plot.as_ref(), self.force)?;
+        self.check()?;
         let device = self.device.open()?.name;
         let bench = Bench {
             slicings: self.slices,
@@ -85,7 +105,7 @@ impl BenchArgs {
             device: self.device.device,
             memory: self.device.memory,
         };
-        let timings = bench.run(|timings| eprintln!("timed T = {}", timings[0].length))?;
+        let timings = bench.run(|timings| note(format_args!("timed T = {}", timings[0].length)))?;
         let what = if bench.mode == Mode::Train { "Training step" } else { "Inference" };
         let Bench { batch, hidden, input, vocabulary, .. } = bench;
         let title = format!("{what}, batch {batch}, H = {hidden}, D = {input}, V = {vocabulary}, on {device}");

@@ -2,13 +2,13 @@
 
 use super::bench::timing_table;
 use super::reporter::Reporter;
-use super::{DeviceArgs, check_free, interrupt, plot, print, save, table};
+use super::{DeviceArgs, check_free, interrupt, note, plot, print, save, table};
 use clap::Args;
 use srnn::data::{Example, Labels, Part, Tokenizer, emails};
 use srnn::network::{Config, Network};
 use srnn::timing::Bench;
 use srnn::train::{Dataset, Ending, Evaluation, Options, Trainer};
-use srnn::{Result, Slicing};
+use srnn::{Error, Result, Slicing};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -61,16 +61,17 @@ struct Data {
 impl Demo {
     pub fn run(self) -> Result<ExitCode> {
         check_free(self.plot.as_ref(), self.force)?;
+        let sliced = Slicing::new(8, 2)?;
+        if let Some(length) = self.lengths.iter().find(|&&length| length < sliced.slices()) {
+            let shortest = sliced.slices();
+            let problem = format!("--lengths {length}: SRNN(8,2) has {shortest} slices, so {shortest} is the shortest");
+            return Err(Error::Config(problem));
+        }
         let device = self.device.open()?.name;
         interrupt::listen();
-        let sliced = Slicing::new(8, 2)?;
         let data = read_emails(sliced)?;
-        eprintln!(
-            "data: {} e-mails to train, {} to validate, {} for the test; spam or ham",
-            data.train.len(),
-            data.valid.len(),
-            data.test.len()
-        );
+        let [train, valid, test] = [&data.train, &data.valid, &data.test].map(Dataset::len);
+        note(format_args!("data: {train} e-mails to train, {valid} to validate, {test} for the test; spam or ham"));
         let mut results = Vec::new();
         for slicing in [sliced, Slicing::plain()] {
             match self.train(&data, slicing)? {
@@ -81,14 +82,13 @@ impl Demo {
         let length = data.config.length;
         print(&format!("\nSpam or ham, T = {length}, on {device}\n{}\n", accuracy_table(&results, length)))?;
 
-        let longest = self.lengths.iter().copied().max().unwrap_or(0);
         let slicings = [Slicing::plain(), sliced, Slicing::new(8, 3)?, Slicing::new(8, 4)?];
         let mut timings = Vec::new();
-        for &length in self.lengths.iter().filter(|_| longest > 0) {
+        for &length in &self.lengths {
             if interrupt::asked() {
                 return Ok(ExitCode::from(130));
             }
-            eprintln!("timing T = {length} …");
+            note(format_args!("timing T = {length} …"));
             let bench = Bench {
                 slicings: slicings.into_iter().filter(|slicing| slicing.slices() <= length).collect(),
                 lengths: vec![length],

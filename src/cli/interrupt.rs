@@ -10,7 +10,7 @@ pub fn listen() {
         if ASKED.swap(true, Ordering::SeqCst) {
             std::process::exit(130);
         }
-        eprintln!("\nstopping after this step (Ctrl-C again to end at once)");
+        super::note("\nstopping after this step (Ctrl-C again to end at once)");
     };
     if let Err(error) = ctrlc::set_handler(handler) {
         log::warn!("Ctrl-C will end the program without saving: {error}");

@@ -56,7 +56,7 @@ impl DeviceArgs {
     /// Opens the device and says which it is.
     fn open(&self) -> Result<Device> {
         let device = Device::open(self.device, self.memory)?;
-        eprintln!("device: {device}");
+        note(format_args!("device: {device}"));
         Ok(device)
     }
 }
@@ -83,11 +83,12 @@ impl TableArgs {
 
 fn parse_memory(text: &str) -> std::result::Result<u64, String> {
     let wrong = || format!("`{text}` is no size: write bytes, or a number with K, M or G, such as 500M");
-    let (digits, unit) = match text.trim_end_matches(['B', 'b']).char_indices().last() {
-        Some((at, 'k' | 'K')) => (&text[..at], 1u64 << 10),
-        Some((at, 'm' | 'M')) => (&text[..at], 1 << 20),
-        Some((at, 'g' | 'G')) => (&text[..at], 1 << 30),
-        _ => (text, 1),
+    let size = text.strip_suffix(['B', 'b']).unwrap_or(text);
+    let (digits, unit) = match size.char_indices().last() {
+        Some((at, 'k' | 'K')) => (&size[..at], 1u64 << 10),
+        Some((at, 'm' | 'M')) => (&size[..at], 1 << 20),
+        Some((at, 'g' | 'G')) => (&size[..at], 1 << 30),
+        _ => (size, 1),
     };
     let number: u64 = digits.parse().map_err(|_| wrong())?;
     number.checked_mul(unit).filter(|&bytes| bytes > 0).ok_or_else(wrong)
@@ -102,6 +103,11 @@ fn print(text: &str) -> Result<()> {
     }
 }
 
+/// Prints a line to standard error. One that cannot be written is dropped: it is no reason to end a training.
+fn note(line: impl std::fmt::Display) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
 /// A table whose numbers are aligned to the right.
 fn table(header: &[&str]) -> comfy_table::Table {
     let mut table = comfy_table::Table::new();
@@ -112,15 +118,30 @@ fn table(header: &[&str]) -> comfy_table::Table {
     table
 }
 
-/// Refuses to overwrite a result unasked.
-fn check_free(path: Option<&PathBuf>, force: bool) -> Result<()> {
-    match path {
-        Some(path) if path.exists() && !force => Err(Error::Config(format!(
-            "{} is there already: give another name, or --force to overwrite",
-            path.display()
-        ))),
+/// Refuses a size of 0, by the name of its option.
+fn at_least_one(option: &str, size: usize) -> Result<()> {
+    match size {
+        0 => Err(Error::Config(format!("--{option} 0: it must be at least 1"))),
         _ => Ok(()),
     }
+}
+
+/// Refuses, before any work, to overwrite a result unasked or to write where there is no folder. Devices and pipes
+/// (`/dev/stdout`) are written to as they are.
+fn check_free(path: Option<&PathBuf>, force: bool) -> Result<()> {
+    let Some(path) = path else { return Ok(()) };
+    let place = path.display();
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let problem = if path.is_dir() {
+        format!("{place} is a directory: give the name of a file")
+    } else if path.is_file() && !force {
+        format!("{place} is there already: give another name, or --force to overwrite")
+    } else if !folder.is_dir() {
+        format!("{place} cannot be written: there is no directory {}", folder.display())
+    } else {
+        return Ok(());
+    };
+    Err(Error::Config(problem))
 }
 
 /// Writes a result file.
@@ -144,7 +165,7 @@ pub fn run() -> ExitCode {
         Command::Doctor(command) => command.run(),
     };
     outcome.unwrap_or_else(|error| {
-        eprintln!("error: {error}");
+        note(format_args!("error: {error}"));
         ExitCode::FAILURE
     })
 }
@@ -165,7 +186,8 @@ mod tests {
         assert_eq!(parse_memory("500m"), Ok(500 << 20));
         assert_eq!(parse_memory("12KB"), Ok(12 << 10));
         assert_eq!(parse_memory("100"), Ok(100));
-        for text in ["", "G", "-1G", "1.5G", "0", "99999999999G"] {
+        assert_eq!(parse_memory("100B"), Ok(100));
+        for text in ["", "B", "G", "1GBB", "-1G", "1.5G", "0", "99999999999G"] {
             assert!(parse_memory(text).is_err(), "`{text}`");
         }
     }

@@ -1,6 +1,6 @@
 //! Shows training: a progress bar on a terminal, plain lines elsewhere.
 
-use super::interrupt;
+use super::{interrupt, note};
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use srnn::Result;
 use srnn::train::{Epoch, Observer, Step, Trainer};
@@ -36,8 +36,8 @@ impl<'a> Reporter<'a> {
 
     fn line(&self, text: &str) {
         match &self.bar {
-            Some(bar) => bar.suspend(|| eprintln!("{text}")),
-            None => eprintln!("{text}"),
+            Some(bar) => bar.suspend(|| note(text)),
+            None => note(text),
         }
     }
 }
@@ -59,7 +59,8 @@ impl Observer for Reporter<'_> {
         } else if self.last_line.elapsed() > PLAIN_PAUSE {
             self.last_line = Instant::now();
             let left = step.seconds / step.step as f64 * (step.steps - step.step) as f64;
-            eprintln!("{title}  step {}/{}  {scores}{speed} tokens/s  {left:.0} s left", step.step, step.steps);
+            let Step { step, steps, .. } = step;
+            note(format_args!("{title}  step {step}/{steps}  {scores}{speed} tokens/s  {left:.0} s left"));
         }
     }
 

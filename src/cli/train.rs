@@ -1,16 +1,15 @@
 //! `srnn train`
 
 use super::reporter::Reporter;
-use super::{DeviceArgs, TableArgs, interrupt, print};
+use super::{DeviceArgs, TableArgs, at_least_one, interrupt, note, print};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use srnn::data::batch::{Padding, Truncate};
 use srnn::data::{Columns, Example, Format, Labels, Source, Tokenizer, hold_out, read_examples, read_vectors};
-use srnn::network::{Adam, Config, Network, Optimiser, Parameters};
+use srnn::network::{Adam, Config, Network, Optimiser, Parameters, training_plan};
 use srnn::train::model::{self, Checkpoint};
 use srnn::train::{Dataset, Ending, Evaluation, Model, Options, Trainer};
-use srnn::{Error, Result, Slicing};
-use std::ffi::OsString;
+use srnn::{Device, Error, Result, Slicing};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -32,7 +31,7 @@ pub struct Train {
     #[arg(long)]
     force: bool,
     /// Go on with a training that was stopped, with the settings that it began with
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["data", "out", "force"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = BEGINNING)]
     resume: Option<PathBuf>,
     #[command(flatten)]
     table: TableArgs,
@@ -40,7 +39,7 @@ pub struct Train {
     #[arg(long, value_name = "FILE")]
     valid: Option<Source>,
     /// Share of the training data that is held out
-    #[arg(long, default_value_t = 0.1, value_name = "SHARE")]
+    #[arg(long, default_value_t = 0.1, value_name = "SHARE", allow_negative_numbers = true)]
     valid_fraction: f64,
     /// Test data, evaluated once with the best weights
     #[arg(long, value_name = "FILE")]
@@ -82,10 +81,10 @@ pub struct Train {
     #[arg(long, value_name = "N")]
     epochs: Option<usize>,
     /// Adam's learning rate
-    #[arg(long, default_value_t = 1e-3, value_name = "RATE")]
+    #[arg(long, default_value_t = 1e-3, value_name = "RATE", allow_negative_numbers = true)]
     learning_rate: f32,
     /// Gradients are scaled down to this global norm; 0 leaves them alone
-    #[arg(long, default_value_t = 1.0, value_name = "NORM")]
+    #[arg(long, default_value_t = 1.0, value_name = "NORM", allow_negative_numbers = true)]
     clip: f32,
     /// Stop after this many epochs without a better validation
     #[arg(long, value_name = "N")]
@@ -96,6 +95,34 @@ pub struct Train {
     #[command(flatten)]
     device: DeviceArgs,
 }
+
+/// The arguments that a resumed training has from its beginning.
+const BEGINNING: [&str; 24] = [
+    "data",
+    "out",
+    "force",
+    "text",
+    "label",
+    "format",
+    "valid",
+    "valid_fraction",
+    "test",
+    "slices",
+    "length",
+    "hidden",
+    "embedding",
+    "vectors",
+    "freeze_embedding",
+    "vocabulary",
+    "min_count",
+    "truncate",
+    "padding",
+    "batch",
+    "learning_rate",
+    "clip",
+    "patience",
+    "seed",
+];
 
 fn parse_truncate(text: &str) -> std::result::Result<Truncate, String> {
     match text {
@@ -116,9 +143,9 @@ fn parse_padding(text: &str) -> std::result::Result<Padding, String> {
 /// Where the texts come from; kept in the checkpoint, so that training can go on.
 #[derive(Clone, Serialize, Deserialize)]
 struct Origin {
-    data: String,
-    valid: Option<String>,
-    test: Option<String>,
+    data: Source,
+    valid: Option<Source>,
+    test: Option<Source>,
     valid_fraction: f64,
     text: String,
     label: String,
@@ -143,8 +170,8 @@ impl Origin {
     fn read(&self) -> Result<Texts> {
         let columns = Columns { text: self.text.clone(), label: Some(self.label.clone()) };
         let format = self.format.as_ref().map(|format| format.parse::<Format>()).transpose()?;
-        let read = |place: &String| read_examples(&Source::from(OsString::from(place)), &columns, format);
-        let maybe = |place: &Option<String>| place.as_ref().map(read).transpose();
+        let read = |source: &Source| read_examples(source, &columns, format);
+        let maybe = |source: &Option<Source>| source.as_ref().map(read).transpose();
         Ok(Texts { train: read(&self.data)?, valid: maybe(&self.valid)?, test: maybe(&self.test)? })
     }
 
@@ -156,17 +183,16 @@ impl Origin {
         let (train, valid) = hold_out(labels, classes, self.valid_fraction);
         if valid.is_empty() || train.is_empty() {
             return Err(Error::Config(format!(
-                "{}: {} rows are too few to hold out {} of them for validation: give more data, or --valid FILE",
-                self.data,
-                labels.len(),
-                self.valid_fraction
+                "{}: there is nothing to hold out for validation, as no label has two rows: give more data, or \
+                 --valid FILE",
+                self.data
             )));
         }
         Ok((train, valid))
     }
 
     fn encode(&self, texts: &Texts, labels: &Labels, tokenizer: &Tokenizer) -> Result<Data> {
-        let encode = |place: &str, examples: &[Example]| {
+        let encode = |place: &Source, examples: &[Example]| {
             let words: Vec<&str> = examples.iter().map(|example| example.text.as_str()).collect();
             Dataset::new(tokenizer.encode_batch(&words), labels.encode(place, examples)?)
         };
@@ -184,6 +210,17 @@ impl Origin {
     }
 }
 
+impl Data {
+    /// Refuses, before anything is written, a network whose longest sequence the device cannot train on.
+    fn check_fits(&self, config: &Config, options: &Options, device: &Device) -> Result<()> {
+        let sets = [Some(&self.train), Some(&self.valid), self.test.as_ref()];
+        let sequences = sets.into_iter().flatten().flat_map(|set| &set.sequences);
+        let longest = sequences.max_by_key(|sequence| sequence.len()).expect("no data set is empty");
+        let batch = config.batch(&[longest], &[0]);
+        training_plan(config, &batch, Some(&options.optimiser), device.engine.limits()).map(drop)
+    }
+}
+
 impl Train {
     pub fn run(self) -> Result<ExitCode> {
         match &self.resume {
@@ -197,28 +234,35 @@ impl Train {
             true => Ok(value),
             false => Err(Error::Config(format!("--{name} {value}: it must be a positive number"))),
         };
-        if self.batch == 0 {
-            return Err(Error::Config("--batch 0: a batch needs a sequence".into()));
+        let epochs = self.epochs.unwrap_or(10);
+        let sizes = [
+            ("epochs", epochs),
+            ("batch", self.batch),
+            ("length", self.length),
+            ("hidden", self.hidden),
+            ("embedding", self.embedding),
+            ("patience", self.patience.unwrap_or(1)),
+        ];
+        sizes.into_iter().try_for_each(|(name, size)| at_least_one(name, size))?;
+        if self.vocabulary < 3 {
+            let problem = format!("--vocabulary {}: it must hold [PAD], [UNK] and a word", self.vocabulary);
+            return Err(Error::Config(problem));
         }
         if !(self.valid_fraction > 0.0 && self.valid_fraction < 1.0) {
-            let problem = format!("--valid-fraction {}: it must lie between 0 and 1", self.valid_fraction);
+            let problem = format!("--valid-fraction {}: it must be more than 0 and less than 1", self.valid_fraction);
             return Err(Error::Config(problem));
         }
         let learning_rate = positive("learning-rate", self.learning_rate)?;
         let clip = if self.clip == 0.0 { None } else { Some(positive("clip", self.clip)?) };
         let optimiser = Optimiser { adam: Adam { learning_rate, ..Adam::default() }, clip };
-        let epochs = self.epochs.unwrap_or(10);
-        if epochs == 0 {
-            return Err(Error::Config("--epochs 0: there is nothing to train".into()));
-        }
         Ok(Options { epochs, batch: self.batch, seed: self.seed, optimiser, patience: self.patience })
     }
 
     fn origin(&self) -> Origin {
         Origin {
-            data: self.data.as_ref().map(Source::to_string).unwrap_or_default(),
-            valid: self.valid.as_ref().map(Source::to_string),
-            test: self.test.as_ref().map(Source::to_string),
+            data: self.data.clone().expect("required by clap"),
+            valid: self.valid.clone(),
+            test: self.test.clone(),
             valid_fraction: self.valid_fraction,
             text: self.table.text.clone(),
             label: self.table.label.clone(),
@@ -243,6 +287,7 @@ impl Train {
             ..Config::default()
         };
         config.check()?;
+        model::check_folder(&folder, self.force)?;
         let device = self.device.open()?;
         let texts = origin.read()?;
         let labels = Labels::fit(&texts.train)?;
@@ -254,13 +299,14 @@ impl Train {
         drop(texts);
         config.vocabulary = tokenizer.vocabulary_size();
         config.classes = labels.len();
+        data.check_fits(&config, &options, &device)?;
         let mut parameters = Parameters::random(&config, self.seed);
         if let Some(path) = &self.vectors {
             use_vectors(&mut parameters, path, &tokenizer, self.embedding)?;
         }
         let network = Network::with_parameters(config.clone(), device, &parameters)?;
         describe(&data, &config);
-        model::prepare_folder(&folder, self.force)?;
+        model::prepare_folder(&folder)?;
         let model = Model { config, labels, tokenizer, parameters };
         model.save(&folder)?;
         train(Trainer::new(network, options), model, &data, &origin, &folder)
@@ -271,12 +317,16 @@ impl Train {
         let (checkpoint, state) = model::load_checkpoint::<Origin>(folder)?;
         let Checkpoint { mut options, progress, caller: origin } = checkpoint;
         options.epochs = self.epochs.unwrap_or(options.epochs);
+        if options.epochs <= progress.epoch {
+            let (asked, done) = (options.epochs, progress.epoch);
+            return Err(Error::Config(format!("--epochs {asked}: {done} are done already")));
+        }
         let device = self.device.open()?;
         let data = origin.encode(&origin.read()?, &model.labels, &model.tokenizer)?;
         let foreign = |error: Error| Error::model(folder, format!("the checkpoint is not of this model: {error}"));
         let mut network = Network::with_parameters(model.config.clone(), device, &state.parameters).map_err(foreign)?;
         network.set_optimiser_state(&state.optimiser).map_err(foreign)?;
-        eprintln!("going on at epoch {}, step {}", progress.epoch + 1, progress.step + 1);
+        note(format_args!("going on at epoch {}, step {}", progress.epoch + 1, progress.step + 1));
         let best = progress.best.is_some().then(|| model.parameters.clone());
         train(Trainer::resume(network, options, progress, best), model, &data, &origin, folder)
     }
@@ -291,14 +341,14 @@ fn use_vectors(parameters: &mut Parameters, path: &Path, tokenizer: &Tokenizer, 
             row.copy_from_slice(vector);
         }
     }
-    eprintln!("word vectors: {} of {} words", vectors.count(), words.len());
+    note(format_args!("word vectors: for {} of {} words", vectors.count(), words.len()));
     Ok(())
 }
 
 fn describe(data: &Data, config: &Config) {
     let test = data.test.as_ref().map_or(String::new(), |test| format!(", {} for the test", test.len()));
-    eprintln!("data: {} sequences to train, {} to validate{test}", data.train.len(), data.valid.len());
-    eprintln!(
+    note(format_args!("data: {} sequences to train, {} to validate{test}", data.train.len(), data.valid.len()));
+    note(format_args!(
         "network: {} GRU, T = {} in {} sequential steps, {} classes, {} words, {} weights",
         config.slicing,
         config.length,
@@ -306,7 +356,7 @@ fn describe(data: &Data, config: &Config) {
         config.classes,
         config.vocabulary,
         config.parameters(true)
-    );
+    ));
 }
 
 /// Trains to the end or to Ctrl-C, saving as it goes.
@@ -329,18 +379,12 @@ fn train(mut trainer: Trainer, mut model: Model, data: &Data, origin: &Origin, f
     drop(reporter);
     if ending == Ending::Stopped {
         save_checkpoint(&mut trainer, origin, folder)?;
-        let place = folder.display();
-        if origin.data == "-" {
-            eprintln!(
-                "stopped and saved; the data came from standard input, so feed it again: srnn train --resume {place}"
-            );
-        } else {
-            eprintln!("stopped and saved; go on with: srnn train --resume {place}");
-        }
+        let again = if origin.data == Source::Stdin { " (and the same data on standard input again)" } else { "" };
+        note(format_args!("stopped and saved; go on with: srnn train --resume {}{again}", folder.display()));
         return Ok(ExitCode::from(130));
     }
     if ending == Ending::NoImprovement {
-        eprintln!("stopped: the validation did not improve any more");
+        note("stopped: the validation did not improve any more");
     }
     model::remove_checkpoint(folder)?;
     let best = trainer.progress().best.clone().expect("an epoch was finished");

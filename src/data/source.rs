@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use flate2::bufread::MultiGzDecoder;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
@@ -19,8 +20,9 @@ const GZIP_FIRST_BYTE: u8 = 0x1f;
 /// Read-ahead of a file, in bytes.
 const READ_AHEAD: usize = 1 << 16;
 
-/// A file, or standard input (written `-`).
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A file, or standard input (written `-`, in JSON too).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
 pub enum Source {
     File(PathBuf),
     Stdin,
@@ -29,6 +31,22 @@ pub enum Source {
 impl From<OsString> for Source {
     fn from(given: OsString) -> Source {
         if given == "-" { Source::Stdin } else { Source::File(given.into()) }
+    }
+}
+
+impl From<String> for Source {
+    fn from(given: String) -> Source {
+        OsString::from(given).into()
+    }
+}
+
+impl From<Source> for String {
+    /// What [`Source::from`] reads again, where the path is Unicode.
+    fn from(source: Source) -> String {
+        match source {
+            Source::File(path) => path.to_string_lossy().into_owned(),
+            Source::Stdin => "-".into(),
+        }
     }
 }
 
@@ -105,6 +123,9 @@ mod tests {
         assert_eq!("mails.tsv".parse(), Ok(Source::File("mails.tsv".into())));
         assert_eq!(Source::from(Path::new("-")), Source::File("-".into()));
         assert_eq!(Source::Stdin.to_string(), "standard input");
+        for source in [Source::Stdin, Source::File("a b.tsv".into())] {
+            assert_eq!(Source::from(String::from(source.clone())), source);
+        }
     }
 
     #[test]

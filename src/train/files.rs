@@ -4,20 +4,31 @@ use crate::error::{Error, Result};
 use std::io::Write;
 use std::path::Path;
 
-/// Writes to a temporary file beside `path`, then renames it.
+/// Writes to a temporary file beside `path`, then renames it. What is there and is no file (`/dev/stdout`, a pipe) is
+/// written to as it is.
 ///
 /// # Errors
 /// [`Error::Io`], with `path`; a file that was there before is then untouched.
 pub fn write_atomically(path: &Path, contents: &[u8]) -> Result<()> {
+    write(path, contents).map_err(|error| {
+        let problem = format!("could not be written: {error}");
+        Error::io(path)(std::io::Error::new(error.kind(), problem))
+    })
+}
+
+fn write(path: &Path, contents: &[u8]) -> std::io::Result<()> {
+    if std::fs::metadata(path).is_ok_and(|there| !there.is_file()) {
+        return std::fs::write(path, contents);
+    }
     let folder = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    let mut file = tempfile::Builder::new().prefix(".srnn-").tempfile_in(folder).map_err(Error::io(path))?;
-    file.write_all(contents).map_err(Error::io(path))?;
-    file.as_file().sync_all().map_err(Error::io(path))?;
-    allow_others_to_read(file.as_file()).map_err(Error::io(path))?;
-    file.persist(path).map_err(|error| Error::Io { path: path.into(), source: error.error })?;
+    let mut file = tempfile::Builder::new().prefix(".srnn-").tempfile_in(folder)?;
+    file.write_all(contents)?;
+    file.as_file().sync_all()?;
+    allow_others_to_read(file.as_file())?;
+    file.persist(path)?;
     Ok(())
 }
 

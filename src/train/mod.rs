@@ -162,7 +162,7 @@ impl Trainer {
 
     fn out_of_patience(&self) -> bool {
         let since_best = self.progress.epoch - self.progress.best.as_ref().map_or(0, |best| best.epoch);
-        self.options.patience.is_some_and(|patience| since_best > patience)
+        self.options.patience.is_some_and(|patience| since_best >= patience)
     }
 
     fn restore_best(&mut self) -> Result<()> {

@@ -96,25 +96,40 @@ impl Model {
     }
 }
 
-/// Makes the folder for a new model.
+/// Checks that a new model may go into the folder.
 ///
 /// # Errors
 /// [`Error::Model`] if there is something already and `force` is not set; with `force`, if what is there is neither
 /// empty nor a model directory.
-pub fn prepare_folder(folder: &Path, force: bool) -> Result<()> {
-    let used = folder.is_dir() && std::fs::read_dir(folder).map_err(Error::io(folder))?.next().is_some();
+pub fn check_folder(folder: &Path, force: bool) -> Result<()> {
     if folder.exists() && !folder.is_dir() {
         return Err(Error::model(folder, "this is a file: --out names a directory"));
     }
+    let used = folder.is_dir() && std::fs::read_dir(folder).map_err(Error::io(folder))?.next().is_some();
     if used && !force {
         return Err(Error::model(
             folder,
             "the directory is there already: give another --out, or --force to overwrite",
         ));
     }
-    if used && !folder.join(CONFIG).is_file() {
+    if used && !is_model(folder) {
         return Err(Error::model(folder, "the directory holds other things than a model: it is not overwritten"));
     }
+    Ok(())
+}
+
+/// Whether the folder's `config.json` names a format of this crate; other programs have files of that name too.
+fn is_model(folder: &Path) -> bool {
+    let config = std::fs::read(folder.join(CONFIG)).ok();
+    let config = config.and_then(|bytes| serde_json::from_slice::<serde_json::Value>(&bytes).ok());
+    config.is_some_and(|config| config["format"].as_str().is_some_and(|format| format.starts_with("srnn-")))
+}
+
+/// Makes the folder for a new model; call [`check_folder`] first.
+///
+/// # Errors
+/// [`Error::Io`], naming the folder or the file in it that cannot be removed.
+pub fn prepare_folder(folder: &Path) -> Result<()> {
     std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
     for stale in [CHECKPOINT, METRICS] {
         remove_if_there(&folder.join(stale))?;

@@ -1,0 +1,91 @@
+//! Choosing a device: `srnn devices`, `srnn doctor`, `--device`, and `--help` of every command.
+
+use crate::room::{Room, Run};
+use assert_cmd::Command;
+
+#[test]
+fn every_command_explains_itself() {
+    let room = Room::new();
+    let help = room.srnn("--help").succeeds().out;
+    for name in ["demo", "train", "eval", "predict", "bench", "devices", "doctor"] {
+        assert!(help.contains(&format!("\n  {name} ")), "{name}:\n{help}");
+        let own = room.srnn(&format!("{name} --help")).succeeds().out;
+        assert!(own.contains(&format!("Usage: srnn {name}")), "{own}");
+        assert!(own.contains("--help"), "{own}");
+    }
+    let version = room.srnn("--version").succeeds().out;
+    assert_eq!(version, format!("srnn {}\n", env!("CARGO_PKG_VERSION")));
+    room.srnn("trian").misused("unrecognized subcommand 'trian'");
+    assert!(room.contents(".").is_empty());
+}
+
+#[test]
+fn devices_lists_the_cpu_and_what_auto_takes() {
+    let out = Room::new().srnn("devices").succeeds().out;
+    assert!(out.contains("cpu: the CPU engine, ") && out.contains("\nauto takes "), "{out}");
+}
+
+#[test]
+fn the_cpu_engine_passes_the_doctor() {
+    let run = Room::new().srnn("doctor --device cpu").succeeds();
+    assert!(run.out.contains("results of CPU engine, ") && run.out.ends_with("are within tolerance\n"), "{}", run.out);
+    assert!(Room::new().srnn("doctor --device cpu --all").succeeds().out.len() > run.out.len());
+}
+
+#[test]
+#[cfg_attr(skip_gpu_tests, ignore = "SRNN_SKIP_GPU_TESTS=1")]
+fn the_gpu_passes_the_doctor() {
+    let run = Room::new().srnn("doctor --device gpu").succeeds();
+    assert!(run.out.ends_with("are within tolerance\n"), "{}", run.out);
+    assert!(!run.out.contains("CPU engine"), "{}", run.out);
+}
+
+#[test]
+#[cfg_attr(skip_gpu_tests, ignore = "SRNN_SKIP_GPU_TESTS=1")]
+fn a_gpu_trains_and_its_model_runs_on_the_cpu() {
+    let room = Room::with_reviews();
+    room.train(&[("--device", "gpu"), ("--epochs", "6")]).succeeds();
+    let eval = room.srnn("eval out reviews.tsv --device cpu").succeeds();
+    assert!(eval.out.starts_with("60 texts: accuracy 100.00 %"), "{}", eval.out);
+    room.srnn("doctor --device gpu:99").refused("there is no gpu:99: gpu:0 is ");
+    room.train(&[("--device", "gpu:99"), ("--out", "none")]).refused("there is no gpu:99: gpu:0 is ");
+    assert!(!room.has("none"));
+}
+
+#[test]
+fn unknown_devices_are_refused() {
+    let room = Room::with_reviews();
+    for device in ["cuda", "gpu:", "gpu:x", "GPU"] {
+        let words = format!("unknown device `{device}`: use auto, cpu, gpu or gpu:N (`srnn devices` lists them)");
+        room.train(&[("--device", device)]).misused(&words);
+    }
+    assert!(!room.has("out"));
+}
+
+/// The command with no driver in sight, neither for Vulkan nor for GL.
+#[cfg(target_os = "linux")]
+fn without_drivers(room: &Room) -> Command {
+    let mut command = room.command();
+    for variable in ["VK_DRIVER_FILES", "VK_ICD_FILENAMES", "__EGL_VENDOR_LIBRARY_FILENAMES"] {
+        command.env(variable, room.path("no-such-driver.json"));
+    }
+    command
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn without_an_adapter_the_advice_is_what_to_install() {
+    let room = Room::with_reviews();
+    let advice = "no GPU adapter was found: install a Vulkan driver (on Debian and Ubuntu: \
+                  `apt install libvulkan1 mesa-vulkan-drivers`";
+    for arguments in ["doctor --device gpu", "bench --device gpu", "demo --device gpu:0"] {
+        Run::from(without_drivers(&room).args(arguments.split(' '))).refused(advice);
+    }
+    Run::from(without_drivers(&room).args(crate::room::training("reviews.tsv", &[("--device", "gpu")])))
+        .refused(advice);
+    assert!(!room.has("out"));
+    let listed = Run::from(without_drivers(&room).arg("devices")).succeeds().out;
+    assert!(listed.starts_with(advice) && listed.contains("auto takes the CPU engine: no GPU was found"), "{listed}");
+    let auto = Run::from(without_drivers(&room).args(crate::room::training("reviews.tsv", &[("--device", "auto")])));
+    assert!(auto.succeeds().err.contains("device: CPU engine, "));
+}

@@ -1,0 +1,86 @@
+//! Ctrl-C, and going on afterwards.
+#![cfg(unix)]
+
+use crate::room::{Room, Run, reviews, training};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, Command, Stdio};
+
+/// A training of a second or more, in many small steps.
+const LONG: [(&str, &str); 3] = [("--epochs", "6"), ("--batch", "2"), ("--length", "64")];
+
+fn room() -> Room {
+    let room = Room::new();
+    room.write("reviews.tsv", reviews(900));
+    room
+}
+
+/// Waits for the first epoch's line, then presses Ctrl-C, and gives what was printed after that line.
+fn press_after_an_epoch(mut child: Child) -> (Option<i32>, String) {
+    let mut err = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.starts_with("epoch 1/") {
+        line.clear();
+        assert!(err.read_line(&mut line).unwrap() > 0, "the training ended by itself");
+    }
+    std::thread::sleep(std::time::Duration::from_millis(30));
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let mut rest = String::new();
+    err.read_to_string(&mut rest).unwrap();
+    (child.wait().unwrap().code(), rest)
+}
+
+#[test]
+fn a_stopped_training_goes_on_to_the_same_bits() {
+    let room = room();
+    room.train(&[&LONG[..], &[("--out", "whole")]].concat()).succeeds();
+    let child = room.process().args(training("reviews.tsv", &LONG)).stderr(Stdio::piped()).spawn().unwrap();
+    let (code, err) = press_after_an_epoch(child);
+    assert_eq!(code, Some(130), "{err}");
+    assert!(err.contains("stopping after this step (Ctrl-C again to end at once)\n"), "{err}");
+    assert!(err.ends_with("stopped and saved; go on with: srnn train --resume out\n"), "{err}");
+    assert!(room.has("out/checkpoint.safetensors"));
+    room.srnn("eval out reviews.tsv --device cpu").succeeds();
+
+    room.srnn("train --resume out --device cpu --epochs 1").refused("--epochs 1: 1 are done already");
+    refuses_damage(&room);
+    let run = room.srnn("train --resume out --device cpu").succeeds();
+    assert!(run.err.contains("going on at epoch 2, step "), "{}", run.err);
+    assert!(!run.err.contains("step 1\n"), "the stop fell into an epoch: {}", run.err);
+    assert!(!room.has("out/checkpoint.safetensors"));
+    assert!(room.read("out/model.safetensors") == room.read("whole/model.safetensors"));
+    for folder in ["out", "whole"] {
+        assert_eq!(room.text(&format!("{folder}/metrics.jsonl")).lines().count(), 6);
+    }
+}
+
+/// A checkpoint that is cut short, or of a network of other sizes, is refused and stays as it is.
+fn refuses_damage(room: &Room) {
+    let before = room.contents("out");
+    let (whole, weights) = (&before["checkpoint.safetensors"], &before["model.safetensors"]);
+    for damaged in [&whole[..whole.len() - 9], &whole[..20], weights] {
+        room.write("out/checkpoint.safetensors", damaged);
+        let run = room.srnn("train --resume out --device cpu");
+        run.refused("out/checkpoint.safetensors: this is no checkpoint of srnn: ");
+        assert_eq!(room.read("out/checkpoint.safetensors"), damaged);
+    }
+    room.train(&[("--hidden", "3"), ("--out", "small")]).succeeds();
+    room.write("small/checkpoint.safetensors", whole);
+    room.srnn("train --resume small --device cpu").refused("small: the checkpoint is not of this model: ");
+    room.write("out/checkpoint.safetensors", whole);
+    assert_eq!(room.contents("out"), before);
+}
+
+#[test]
+fn standard_input_is_asked_for_again() {
+    let room = room();
+    let table = room.read("reviews.tsv");
+    let mut child =
+        room.process().args(training("-", &LONG)).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(&table).unwrap();
+    let (code, err) = press_after_an_epoch(child);
+    assert_eq!(code, Some(130), "{err}");
+    assert!(err.ends_with("--resume out (and the same data on standard input again)\n"), "{err}");
+    let run: Run = room.command().args("train --resume out --device cpu".split(' ')).write_stdin(table).into();
+    run.succeeds();
+    assert_eq!(room.text("out/metrics.jsonl").lines().count(), 6);
+}

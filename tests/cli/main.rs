@@ -1,0 +1,14 @@
+//! The command `srnn` as its users meet it: every command, every bad input, stopping and going on.
+
+mod bench;
+mod demo;
+mod device;
+mod eval;
+mod interrupt;
+mod models;
+mod out;
+mod pipes;
+mod predict;
+mod refusals;
+mod room;
+mod train;

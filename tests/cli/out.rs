@@ -1,0 +1,70 @@
+//! Where a model may go: nothing of the user's is overwritten, and no half of a file stays.
+
+use crate::room::{Room, training};
+
+#[test]
+fn a_directory_that_is_there_is_left_alone() {
+    let room = Room::with_reviews();
+    std::fs::create_dir(room.path("out")).unwrap();
+    room.train(&[]).succeeds();
+    let before = room.contents(".");
+    room.train(&[("--seed", "2")]).refused("out: the directory is there already: give another --out, or --force");
+    assert_eq!(room.contents("."), before);
+    room.train(&[("--seed", "2"), ("--force", "")]).succeeds();
+    assert!(room.read("out/model.safetensors") != before["out/model.safetensors"]);
+    assert_eq!(room.text("out/metrics.jsonl").lines().count(), 2);
+}
+
+#[test]
+fn force_spares_what_is_no_model() {
+    let room = Room::with_reviews();
+    std::fs::create_dir(room.path("out")).unwrap();
+    for (name, text) in [("notes.txt", "mine"), ("config.json", r#"{"format": "mine", "labels": []}"#)] {
+        room.write(&format!("out/{name}"), text);
+        let before = room.contents(".");
+        room.train(&[("--force", "")])
+            .refused("out: the directory holds other things than a model: it is not overwritten");
+        assert_eq!(room.contents("."), before);
+    }
+}
+
+#[test]
+fn files_are_no_directories() {
+    let room = Room::with_reviews();
+    room.write("file", "mine");
+    for force in [&[][..], &[("--force", "")]] {
+        let at = |out| room.train(&[&[("--out", out)], force].concat());
+        at("file").refused("file: this is a file: --out names a directory");
+        at("file/out").refused("file/out: Not a directory");
+    }
+    assert_eq!(room.text("file"), "mine");
+}
+
+#[test]
+fn a_refused_force_leaves_the_old_model_whole() {
+    let room = Room::with_model();
+    let before = room.contents(".");
+    for option in [("--vocabulary", "2"), ("--min-count", "1000"), ("--memory", "1000"), ("--vectors", "none.txt")] {
+        let run = room.train(&[("--out", "model"), ("--force", ""), option]);
+        run.refused("");
+        assert_eq!(room.contents("."), before, "{option:?}");
+    }
+}
+
+/// `ulimit -f` stands for a disk that is full: writing beyond 8 blocks of 512 or 1024 bytes fails.
+#[test]
+#[cfg(unix)]
+fn a_full_disk_leaves_no_half_of_a_file() {
+    let room = Room::with_reviews();
+    let output = std::process::Command::new("sh")
+        .args(["-c", r#"trap '' XFSZ; ulimit -f 8; exec "$0" "$@""#, env!("CARGO_BIN_EXE_srnn")])
+        .args(training("reviews.tsv", &[("--hidden", "50")]))
+        .current_dir(room.path("."))
+        .output()
+        .unwrap();
+    crate::room::Run::from(output).refused("out/model.safetensors: could not be written: File too large");
+    let left: Vec<String> = room.contents(".").into_keys().collect();
+    assert_eq!(left, ["out/config.json", "out/tokenizer.json", "reviews.tsv"]);
+    room.srnn("eval out reviews.tsv --device cpu").refused("out/model.safetensors: No such file");
+    room.train(&[("--force", "")]).succeeds();
+}

@@ -1,0 +1,67 @@
+//! `srnn predict`: one JSON line per text, at once.
+
+use crate::room::{Room, Run};
+use serde_json::Value;
+use std::io::{BufRead, BufReader, Write};
+use std::process::Stdio;
+
+/// The label of an answer, whose probabilities must be those of the classes.
+fn label(line: &str) -> String {
+    let answer: Value = serde_json::from_str(line).unwrap();
+    let shares = answer["probabilities"].as_object().unwrap();
+    assert_eq!(shares.keys().collect::<Vec<_>>(), ["bad", "good"]);
+    let sum: f64 = shares.values().map(|share| share.as_f64().unwrap()).sum();
+    assert!((sum - 1.0).abs() < 1e-5, "{line}");
+    let label = answer["label"].as_str().unwrap();
+    assert!(shares[label].as_f64().unwrap() >= 0.5, "{line}");
+    label.to_string()
+}
+
+#[test]
+fn a_file_and_standard_input_give_one_line_per_text() {
+    let room = Room::with_model();
+    let texts = "great and fine\n\nawful and poor\r\nunheard-of zebras\n".repeat(20);
+    room.write("texts.txt", &texts);
+    let from_file = room.srnn("predict model texts.txt --device cpu").succeeds();
+    let labels: Vec<String> = from_file.out.lines().map(label).collect();
+    assert_eq!(labels.len(), 80);
+    assert_eq!((labels[0].as_str(), labels[2].as_str()), ("good", "bad"));
+    let piped: Run = room.command().args(["predict", "model", "--device", "cpu"]).write_stdin(texts).into();
+    assert_eq!(piped.succeeds().out, from_file.out);
+    let nothing: Run = room.command().args(["predict", "model", "-", "--device", "cpu"]).write_stdin("").into();
+    assert_eq!(nothing.succeeds().out, "");
+}
+
+#[test]
+fn an_open_pipe_is_answered_line_by_line() {
+    let room = Room::with_model();
+    let mut child = room
+        .process()
+        .args(["predict", "model", "--device", "cpu"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let (mut to, mut from) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
+    for (text, expected) in [("lovely", Some("good")), ("", None), ("dull", Some("bad"))] {
+        to.write_all(format!("{text}\n").as_bytes()).unwrap();
+        let mut line = String::new();
+        from.read_line(&mut line).unwrap();
+        let label = label(&line);
+        assert!(expected.is_none_or(|expected| expected == label), "{text}: {line}");
+    }
+    drop(to);
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn bad_texts_are_refused_after_the_good_ones_are_answered() {
+    let room = Room::with_model();
+    room.write("texts.txt", b"great\nfine\ncaf\xe9\nmore\n");
+    let run = room.srnn("predict model texts.txt --device cpu");
+    assert_eq!(run.out.lines().count(), 2);
+    Run { out: String::new(), ..run }.refused("texts.txt:3: is not UTF-8 text (byte 4 of the line)");
+    room.srnn("predict model none.txt --device cpu").refused("none.txt: No such file");
+    room.srnn("predict none reviews.tsv --device cpu").refused("none: there is no such model directory");
+}
