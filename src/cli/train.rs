@@ -319,7 +319,7 @@ impl Train {
         options.epochs = self.epochs.unwrap_or(options.epochs);
         if options.epochs <= progress.epoch {
             let (asked, done) = (options.epochs, progress.epoch);
-            return Err(Error::Config(format!("--epochs {asked}: {done} are done already")));
+            return Err(Error::Config(format!("--epochs {asked}: epoch {done} is done already")));
         }
         let device = self.device.open()?;
         let data = origin.encode(&origin.read()?, &model.labels, &model.tokenizer)?;

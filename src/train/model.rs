@@ -128,9 +128,10 @@ fn is_model(folder: &Path) -> bool {
 /// Makes the folder for a new model; call [`check_folder`] first.
 ///
 /// # Errors
-/// [`Error::Io`], naming the folder or the file in it that cannot be removed.
+/// [`Error::Model`] if it cannot be made; [`Error::Io`], naming a file in it that cannot be removed.
 pub fn prepare_folder(folder: &Path) -> Result<()> {
-    std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
+    std::fs::create_dir_all(folder)
+        .map_err(|error| Error::model(folder, format!("the directory could not be made: {error}")))?;
     for stale in [CHECKPOINT, METRICS] {
         remove_if_there(&folder.join(stale))?;
     }
