@@ -28,7 +28,7 @@ pub enum Error {
 
     /// Work that does not fit the device or the memory budget.
     #[error("{what} needs {needed}, and the limit of {device} is {limit}: {advice}")]
-    Limit { what: String, needed: u64, limit: u64, device: String, advice: String },
+    Limit { what: String, needed: String, limit: String, device: String, advice: String },
 
     /// A plan whose dispatches do not fit their kernels: an operation, the shapes, and what was expected.
     #[error("{operation}: {problem}")]

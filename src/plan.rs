@@ -182,7 +182,7 @@ impl Plan {
     /// [`Error::Plan`] for a dispatch that does not fit its kernel or its buffers, [`Error::Limit`] for work that
     /// does not fit the device.
     pub fn check(&self, limits: &Limits) -> Result<()> {
-        let over = |what: String, needed: u64, limit: u64, advice: &str| {
+        let over = |what: String, [needed, limit]: [String; 2], advice: &str| {
             Err(Error::Limit { what, needed, limit, device: limits.device.clone(), advice: advice.into() })
         };
         for (buffer, data) in &self.uploads {
@@ -196,55 +196,37 @@ impl Plan {
             self.check_bindings(dispatch)?;
             let operation = format!("`{}` ({})", dispatch.kernel.name, dispatch.place);
             for (view, binding) in dispatch.bindings.iter().zip(dispatch.kernel.bindings) {
-                let bytes = 4 * view.len as u64;
-                if bytes > limits.binding {
+                let needed = 4 * view.len as u64;
+                if needed > limits.binding {
                     let name = &self.buffers[view.buffer.0].name;
-                    let what =
-                        format!("{operation}: buffer `{name}` {} of {} elements (bytes)", binding.shape, view.len);
-                    return over(
-                        what,
-                        bytes,
-                        limits.binding,
-                        "use shorter sequences, a smaller hidden size, or --device cpu",
-                    );
+                    let what = format!("{operation}: buffer `{name}` {}", binding.shape);
+                    let advice = "use shorter sequences, a smaller hidden size, or --device cpu";
+                    return over(what, [needed, limits.binding].map(bytes), advice);
                 }
             }
-            let storage = dispatch.bindings.len() as u64;
-            if storage > limits.storage_buffers.into() {
-                return over(
-                    format!("{operation}: storage buffers"),
-                    storage,
-                    limits.storage_buffers.into(),
-                    "use --device cpu",
-                );
+            let counts = [dispatch.bindings.len() as u32, limits.storage_buffers];
+            if counts[0] > counts[1] {
+                let what = format!("{operation}: the number of storage buffers");
+                return over(what, counts.map(|count| count.to_string()), "use --device cpu");
             }
-            let most = dispatch.workgroups.into_iter().max().unwrap_or(0);
-            if most > limits.workgroups {
-                return over(
-                    format!("{operation}: workgroups"),
-                    most.into(),
-                    limits.workgroups.into(),
-                    "use a smaller --memory, so that the batch is split",
-                );
+            let counts = [dispatch.workgroups.into_iter().max().unwrap_or(0), limits.workgroups];
+            if counts[0] > counts[1] {
+                let what = format!("{operation}: the number of workgroups");
+                let advice = "use a smaller --memory, so that the batch is split";
+                return over(what, counts.map(|count| count.to_string()), advice);
             }
-            let memory = (dispatch.kernel.workgroup_memory)(dispatch);
-            if memory > limits.workgroup_memory {
-                return over(
-                    format!("{operation}: workgroup memory in bytes"),
-                    memory.into(),
-                    limits.workgroup_memory.into(),
-                    "use a smaller hidden size or --device cpu",
-                );
+            let memory = [(dispatch.kernel.workgroup_memory)(dispatch), limits.workgroup_memory];
+            if memory[0] > memory[1] {
+                let what = format!("{operation}: workgroup memory");
+                let advice = "use a smaller hidden size or --device cpu";
+                return over(what, memory.map(|size| bytes(size.into())), advice);
             }
         }
         let memory = self.memory();
         if memory > limits.memory {
-            return over(
-                "the working set of one sequence (bytes)".into(),
-                memory,
-                limits.memory,
-                "raise --memory, or use shorter sequences, a smaller hidden size or a smaller vocabulary",
-            );
+            let what = "the working set of one sequence".to_string();
+            let advice = "raise --memory, or use shorter sequences, a smaller hidden size or a smaller vocabulary";
+            return over(what, [memory, limits.memory].map(bytes), advice);
         }
         Ok(())
     }
@@ -283,6 +265,17 @@ impl Plan {
     }
 }
 
+/// A number of bytes for reading: `1.5 GiB`.
+fn bytes(count: u64) -> String {
+    let units = ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    let unit = (0..units.len() - 1).take_while(|unit| count >= 1 << (10 * (unit + 1))).count();
+    if unit == 0 {
+        format!("{count} bytes")
+    } else {
+        format!("{:.1} {}", count as f64 / f64::exp2(10.0 * unit as f64), units[unit])
+    }
+}
+
 impl fmt::Display for Plan {
     /// A table of buffers and dispatches, for reading.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -310,5 +303,18 @@ impl fmt::Display for Plan {
             cost.bytes / 1e6,
             self.memory() as f64 / 1e6
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_for_reading() {
+        for (count, text) in [(0, "0 bytes"), (1023, "1023 bytes"), (1024, "1.0 KiB"), (1536 << 20, "1.5 GiB")] {
+            assert_eq!(bytes(count), text);
+        }
+        assert_eq!(bytes(u64::MAX), "16.0 EiB");
     }
 }

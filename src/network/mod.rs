@@ -66,7 +66,7 @@ impl Network {
     /// # Errors
     /// [`Error::Config`] for impossible sizes, [`Error::Limit`] for a network that the device cannot run.
     pub fn new(config: Config, device: Device, seed: u64) -> Result<Network> {
-        config.check()?;
+        check_device(&config, &device)?;
         let parameters = Parameters::random(&config, seed);
         Network::with_parameters(config, device, &parameters)
     }
@@ -76,12 +76,9 @@ impl Network {
     /// # Errors
     /// As [`Network::new`].
     pub fn with_parameters(config: Config, device: Device, parameters: &Parameters) -> Result<Network> {
-        config.check()?;
+        check_device(&config, &device)?;
         let layout = Layout::new(&config);
         let mut network = Network { config, layout, device };
-        // The smallest step tells whether the device can run this network at all.
-        let smallest = Batch { tokens: vec![0], lengths: vec![1], labels: vec![0] };
-        network.plan_training(&smallest, &Optimiser::default())?;
         network.set_parameters(parameters)?;
         network.reset_optimiser()?;
         Ok(network)
@@ -310,6 +307,13 @@ impl Network {
         planner.logits(&levels);
         planner.plan
     }
+}
+
+/// Plans the smallest step, which tells whether the device can run this network at all.
+fn check_device(config: &Config, device: &Device) -> Result<()> {
+    config.check()?;
+    let smallest = Batch { tokens: vec![0], lengths: vec![1], labels: vec![0] };
+    training_plan(config, &smallest, Some(&Optimiser::default()), device.engine.limits()).map(drop)
 }
 
 /// The plan of one training step for a device with these limits, which need not be at hand: as few micro-batches as

@@ -158,17 +158,18 @@ impl Parameters {
             Ok(values)
         };
         let layout = Layout::new(config);
-        let mut flat = vec![0.0; layout.len];
         let embedding = take(EMBEDDING, &[config.vocabulary, config.embedding])?;
+        // Grows as tensors are found: sizes that no file holds are refused before memory is asked for.
+        let mut flat = Vec::new();
         for affine in layout.all() {
             let [weight_name, bias_name] = &affine.names;
             let weights = take(weight_name, &[affine.outputs, affine.inputs])?;
             let bias = take(bias_name, &[affine.outputs])?;
-            let own = &mut flat[affine.offset..][..affine.len()];
-            let (to, bias_to) = own.split_at_mut(affine.inputs * affine.outputs);
-            to.copy_from_slice(&transposed(&weights, affine.outputs, affine.inputs));
-            bias_to.copy_from_slice(&bias);
+            flat.resize(affine.offset, 0.0);
+            flat.extend(transposed(&weights, affine.outputs, affine.inputs));
+            flat.extend(bias);
         }
+        flat.resize(layout.len, 0.0);
         Ok(Parameters { flat, embedding })
     }
 }

@@ -124,7 +124,7 @@ fn values_that_cannot_be_read() {
 #[test]
 fn memory_that_is_too_small_names_the_limit() {
     let room = Room::with_reviews();
-    options(&room, &[("--memory", "1000")], "is 1000: raise --memory");
+    options(&room, &[("--memory", "1000")], "is 1000 bytes: raise --memory");
     // Enough for a sequence of one word, not for the longest of these.
     room.write("reviews.tsv", reviews(40) + &"film ".repeat(3000) + "\tgood\n");
     let enough = room.train(&[("--length", "4000"), ("--memory", "100K")]);
