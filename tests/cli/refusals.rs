@@ -128,7 +128,7 @@ fn memory_that_is_too_small_names_the_limit() {
     // Enough for a sequence of one word, not for the longest of these.
     room.write("reviews.tsv", reviews(40) + &"film ".repeat(3000) + "\tgood\n");
     let enough = room.train(&[("--length", "4000"), ("--memory", "100K")]);
-    enough.refused("is 102400: raise --memory");
+    enough.refused("is 100.0 KiB: raise --memory");
     assert!(!room.has("out"));
 }
 
