@@ -2,11 +2,11 @@
 
 use crate::compare::{Mismatch, compare};
 use crate::data::batch::Batch;
-use crate::engine::{Engine, cpu::Cpu, cpu::DEFAULT_MEMORY};
+use crate::engine::{Device, Engine, cpu::Cpu, cpu::DEFAULT_MEMORY};
 use crate::error::Result;
 use crate::kernel::{Access, step_control};
 use crate::network::{Config, Network, Optimiser, Parameters, buffer, training_plan};
-use crate::plan::Plan;
+use crate::plan::{Limits, Plan};
 use crate::slicing::Slicing;
 
 /// What came of one buffer that one dispatch wrote.
@@ -61,44 +61,89 @@ pub fn examine(device: &mut dyn Engine, cpu: &mut Cpu, plan: &Plan) -> Result<Ve
     Ok(findings)
 }
 
-/// Examines a device on a forward and a training plan of a sliced network and of a plain one, with ragged sequences
-/// and sizes that no tile divides.
+/// Examines a device on forward and training plans of a sliced network and of a plain one, with ragged sequences and
+/// sizes that no tile divides: as the device would run them, and cut into micro-batches and along time.
 ///
 /// # Errors
 /// What the engines say.
 pub fn check_up(device: &mut dyn Engine) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
     for slicing in [Slicing::new(4, 2)?, Slicing::plain()] {
-        let config =
-            Config { slicing, length: 96, vocabulary: 211, embedding: 37, hidden: 50, classes: 3, ..Config::default() };
+        let (length, vocabulary, embedding, hidden, classes) = (192, 211, 37, 50, 3);
+        let config = Config { slicing, length, vocabulary, embedding, hidden, classes, ..Config::default() };
+        let batch = ragged_batch();
         let parameters = Parameters::random(&config, 7);
-        let (tokens, lengths): (Vec<Vec<u32>>, Vec<u32>) = [96u32, 71, 40, 40, 17, 9, 1]
-            .map(|l| ((0..l).map(|i| (i * i + 5 * l) % 211).collect(), l))
-            .into_iter()
-            .unzip();
-        let batch = Batch { tokens: tokens.concat(), lengths, labels: vec![0, 1, 2, 0, 1, 2, 0] };
-        let training = training_plan(&config, &batch, Some(&Optimiser::default()), device.limits())?;
+        let network = Network::with_parameters(config.clone(), Device::cpu(), &parameters)?;
         let mut cpu = Cpu::new(DEFAULT_MEMORY);
-        let table = vec![0.0f32; parameters.embedding.len()];
-        let flat = vec![0.0f32; parameters.flat.len()];
-        let persistent = [
+        for (name, values) in [
             (buffer::WEIGHTS, &parameters.flat),
-            (buffer::GRADIENTS, &flat),
-            (buffer::MOMENTS[0], &flat),
-            (buffer::MOMENTS[1], &flat),
             (buffer::EMBEDDING, &parameters.embedding),
-            (buffer::EMBEDDING_MOMENTS[0], &table),
-            (buffer::EMBEDDING_MOMENTS[1], &table),
             (buffer::CONTROL, &step_control::START.to_vec()),
-        ];
-        for (name, values) in persistent {
+        ] {
             cpu.write(name, bytemuck::cast_slice(values))?;
         }
-        let network = Network::with_parameters(config, crate::engine::Device::cpu(), &parameters)?;
         for (_, forward) in network.plan_inference(&batch)? {
             findings.extend(examine(device, &mut cpu, &forward)?);
         }
-        findings.extend(examine(device, &mut cpu, &training)?);
+        // The tape of level 0 is the largest buffer: half of it leaves room for micro-batches only.
+        let tape = 4 * (5 * hidden * batch.tokens.len()) as u64;
+        let cut = Limits { binding: tape / 2, dispatch_operations: 2e6, ..device.limits().clone() };
+        for limits in [device.limits().clone(), cut] {
+            let training = training_plan(&config, &batch, Some(&Optimiser::default()), &limits)?;
+            findings.extend(examine(device, &mut cpu, &training)?);
+        }
     }
     Ok(findings)
+}
+
+/// Enough tokens for weight gradients in several parts, in sequences from full length to a single token.
+fn ragged_batch() -> Batch {
+    let lengths: Vec<u32> = vec![192, 171, 140, 90, 90, 40, 17, 9, 1];
+    let tokens = lengths.iter().flat_map(|&length| (0..length).map(move |i| (i * i + 5 * length) % 211)).collect();
+    let labels = (0..lengths.len() as u32).map(|i| i % 3).collect();
+    Batch { tokens, lengths, labels }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::KERNELS;
+
+    #[test]
+    fn every_kernel_is_examined_in_every_variant() {
+        let findings = check_up(&mut Cpu::new(DEFAULT_MEMORY)).unwrap();
+        for kernel in KERNELS {
+            assert!(findings.iter().any(|finding| finding.kernel == kernel.name), "{}", kernel.name);
+        }
+        assert!(findings.iter().all(|finding| finding.outcome.is_ok()));
+        // Micro-batches and spans repeat the places of a plan.
+        let count = |place: &str| findings.iter().filter(|finding| finding.place == place).count();
+        assert!(count("level 0 backward") > 2 * 2 * 2 && count("loss") > 2 * 2 * 2);
+    }
+
+    #[test]
+    fn a_kernel_that_is_off_is_found() {
+        /// Runs plans rightly, and then adds to everything that is read.
+        struct Off(Cpu);
+        impl Engine for Off {
+            fn limits(&self) -> &Limits {
+                self.0.limits()
+            }
+            fn run(&mut self, plan: &Plan) -> Result<()> {
+                self.0.run(plan)
+            }
+            fn write(&mut self, buffer: &str, words: &[u32]) -> Result<()> {
+                self.0.write(buffer, words)
+            }
+            fn read(&mut self, buffer: &str, len: usize) -> Result<Vec<u32>> {
+                let words = self.0.read(buffer, len)?;
+                Ok(words.into_iter().map(|word| (f32::from_bits(word) * 1.01 + 0.01).to_bits()).collect())
+            }
+            fn wait(&mut self) -> Result<()> {
+                Ok(())
+            }
+        }
+        let findings = check_up(&mut Off(Cpu::new(DEFAULT_MEMORY))).unwrap();
+        assert!(findings.iter().all(|finding| finding.outcome.is_err()));
+    }
 }

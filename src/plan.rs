@@ -54,6 +54,9 @@ pub struct View {
 /// Views begin at multiples of this many elements: 256 bytes, the largest alignment that WebGPU lets a device ask for.
 pub const ALIGNMENT: usize = 64;
 
+/// Bytes of the largest binding on any engine: kernels count elements in 32 bits.
+pub const MOST_BYTES: u64 = 4 * u32::MAX as u64;
+
 /// One run of one kernel.
 #[derive(Clone)]
 pub struct Dispatch {
@@ -224,8 +227,9 @@ impl Plan {
         }
         let memory = self.memory();
         if memory > limits.memory {
-            let what = "the working set of one sequence".to_string();
-            let advice = "raise --memory, or use shorter sequences, a smaller hidden size or a smaller vocabulary";
+            let what = "the smallest micro-batch".to_string();
+            let advice =
+                "raise --memory, or use a smaller --batch, shorter sequences, a smaller hidden size or vocabulary";
             return over(what, [memory, limits.memory].map(bytes), advice);
         }
         Ok(())

@@ -31,6 +31,9 @@ pub struct Level {
     pub longest: usize,
 }
 
+/// Longest sequence, in steps: a billion numbers of tape at H = 10, and room for 32-bit positions in a batch.
+const LONGEST: usize = 1 << 24;
+
 impl Slicing {
     /// SRNN(n, k).
     ///
@@ -105,6 +108,9 @@ impl Slicing {
         let given = self.to_string();
         if length == 0 {
             return Err(Error::Slicing { given, problem: "a sequence needs at least one step".into() });
+        }
+        if length > LONGEST {
+            return Err(Error::Slicing { given, problem: format!("{length} steps: at most {LONGEST} are possible") });
         }
         if self.slices() > length {
             let problem = format!(
@@ -220,6 +226,7 @@ mod tests {
         assert!(slicing.check(4096).is_ok());
         assert!(slicing.check(4095).unwrap_err().to_string().contains("leave slices empty"));
         assert!(Slicing::plain().check(0).is_err());
+        assert!(Slicing::plain().check(usize::MAX).is_err());
     }
 
     #[test]

@@ -83,6 +83,9 @@ pub struct Timing {
     pub bound: f64,
 }
 
+/// Tokens of the largest batch.
+const MOST_TOKENS: usize = 1 << 28;
+
 /// Seconds after which a length gets no further repeats.
 const PATIENCE: f64 = 60.0;
 
@@ -98,6 +101,11 @@ impl Bench {
         }
         for &length in &self.lengths {
             self.slicings.iter().try_for_each(|slicing| slicing.check(length))?;
+            if self.batch.saturating_mul(length) > MOST_TOKENS {
+                let Bench { batch, .. } = self;
+                let problem = format!("{batch} sequences of {length} tokens: at most {MOST_TOKENS} tokens are timed");
+                return Err(Error::Config(problem));
+            }
         }
         let mut timings = Vec::new();
         for &length in &self.lengths {

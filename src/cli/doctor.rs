@@ -2,8 +2,9 @@
 
 use super::{DeviceArgs, print, table};
 use clap::Args;
-use srnn::Result;
 use srnn::doctor::{Finding, check_up};
+use srnn::engine::gpu::adapter::INSTALL_ADVICE;
+use srnn::{Error, Result};
 use std::process::ExitCode;
 
 /// Run every kernel on a device and on the CPU engine, and compare
@@ -22,6 +23,11 @@ pub struct Doctor {
 impl Doctor {
     pub fn run(self) -> Result<ExitCode> {
         let mut device = self.device.open()?;
+        if !device.is_gpu {
+            return Err(Error::NoDevice(format!(
+                "{device} is what others are compared with: there is nothing to check; {INSTALL_ADVICE}, or give --device gpu"
+            )));
+        }
         let findings = check_up(device.engine.as_mut())?;
         let shown: Vec<&Finding> = if self.all { findings.iter().collect() } else { worst_by_kernel(&findings) };
         let mut rows = table(&["kernel", "place", "writes", "error", "allowed", "verdict"]);

@@ -70,7 +70,7 @@ struct TableArgs {
     /// Column that holds the label
     #[arg(long, default_value = "label", value_name = "COLUMN")]
     label: String,
-    /// tsv, csv or jsonl; needed only where the file's name does not tell
+    /// tsv, csv or jsonl [default: by the file's name, else by its first line]
     #[arg(long, value_name = "FORMAT")]
     format: Option<Format>,
 }

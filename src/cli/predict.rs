@@ -4,6 +4,7 @@ use super::{DeviceArgs, print};
 use clap::Args;
 use srnn::Result;
 use srnn::data::{Source, read_lines};
+use srnn::kernel::softmax_cross_entropy::first_largest;
 use srnn::network::Network;
 use srnn::train::Model;
 use std::path::PathBuf;
@@ -62,12 +63,11 @@ fn answer(model: &Model, network: &mut Network, texts: &[String]) -> Result<()> 
     let names = model.labels.names();
     let mut lines = String::new();
     for row in probabilities.chunks(names.len()) {
-        let best = (0..row.len()).max_by(|&a, &b| row[a].total_cmp(&row[b])).expect("there are classes");
         // Shares to a millionth: what lies beyond is rounding.
         let share = |p: f32| (f64::from(p) * 1e6).round() / 1e6;
         let shares: serde_json::Map<String, serde_json::Value> =
             names.iter().zip(row).map(|(name, &p)| (name.clone(), share(p).into())).collect();
-        lines += &serde_json::json!({ "label": names[best], "probabilities": shares }).to_string();
+        lines += &serde_json::json!({ "label": names[first_largest(row)], "probabilities": shares }).to_string();
         lines.push('\n');
     }
     print(&lines)

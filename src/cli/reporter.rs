@@ -58,7 +58,7 @@ impl Observer for Reporter<'_> {
             bar.set_message(format!("{scores}{speed} tokens/s"));
         } else if self.last_line.elapsed() > PLAIN_PAUSE {
             self.last_line = Instant::now();
-            let left = step.seconds / step.step as f64 * (step.steps - step.step) as f64;
+            let left = step.seconds / (step.step - step.before) as f64 * (step.steps - step.step) as f64;
             let Step { step, steps, .. } = step;
             note(format_args!("{title}  step {step}/{steps}  {scores}{speed} tokens/s  {left:.0} s left"));
         }

@@ -150,6 +150,8 @@ struct Origin {
     text: String,
     label: String,
     format: Option<String>,
+    /// A checksum of the encoded data: training cannot go on with other data.
+    checksum: u32,
 }
 
 /// The texts of a training, not yet encoded.
@@ -211,12 +213,26 @@ impl Origin {
 }
 
 impl Data {
-    /// Refuses, before anything is written, a network whose longest sequence the device cannot train on.
+    /// Of the sequences and labels that are trained on and validated with, in their order.
+    fn checksum(&self) -> u32 {
+        let mut sum = flate2::Crc::new();
+        for set in [&self.train, &self.valid] {
+            for (sequence, label) in set.sequences.iter().zip(&set.labels) {
+                let numbers = [*label, sequence.len() as u32];
+                numbers.iter().chain(sequence).for_each(|number| sum.update(&number.to_le_bytes()));
+            }
+        }
+        sum.sum()
+    }
+
+    /// Refuses, before anything is written, a network whose largest batch the device cannot train on.
     fn check_fits(&self, config: &Config, options: &Options, device: &Device) -> Result<()> {
         let sets = [Some(&self.train), Some(&self.valid), self.test.as_ref()];
-        let sequences = sets.into_iter().flatten().flat_map(|set| &set.sequences);
-        let longest = sequences.max_by_key(|sequence| sequence.len()).expect("no data set is empty");
-        let batch = config.batch(&[longest], &[0]);
+        let mut sequences: Vec<&[u32]> =
+            sets.into_iter().flatten().flat_map(|set| &set.sequences).map(Vec::as_slice).collect();
+        sequences.sort_by_key(|sequence| std::cmp::Reverse(sequence.len()));
+        sequences.truncate(options.batch);
+        let batch = config.batch(&sequences, &vec![0; sequences.len()]);
         training_plan(config, &batch, Some(&options.optimiser), device.engine.limits()).map(drop)
     }
 }
@@ -267,13 +283,14 @@ impl Train {
             text: self.table.text.clone(),
             label: self.table.label.clone(),
             format: self.table.format.map(|format| format.to_string()),
+            checksum: 0,
         }
     }
 
     fn begin(&self) -> Result<ExitCode> {
         let options = self.options()?;
         let folder = self.out.clone().expect("required by clap");
-        let origin = self.origin();
+        let mut origin = self.origin();
         // What can be refused without work is refused before any.
         let mut config = Config {
             slicing: self.slices,
@@ -299,6 +316,7 @@ impl Train {
         drop(texts);
         config.vocabulary = tokenizer.vocabulary_size();
         config.classes = labels.len();
+        origin.checksum = data.checksum();
         data.check_fits(&config, &options, &device)?;
         let mut parameters = Parameters::random(&config, self.seed);
         if let Some(path) = &self.vectors {
@@ -323,6 +341,10 @@ impl Train {
         }
         let device = self.device.open()?;
         let data = origin.encode(&origin.read()?, &model.labels, &model.tokenizer)?;
+        if data.checksum() != origin.checksum {
+            let problem = "this is not the data that the training began with: it cannot go on, begin anew";
+            return Err(Error::data(&origin.data, problem));
+        }
         let foreign = |error: Error| Error::model(folder, format!("the checkpoint is not of this model: {error}"));
         let mut network = Network::with_parameters(model.config.clone(), device, &state.parameters).map_err(foreign)?;
         network.set_optimiser_state(&state.optimiser).map_err(foreign)?;
@@ -379,6 +401,11 @@ fn train(mut trainer: Trainer, mut model: Model, data: &Data, origin: &Origin, f
     drop(reporter);
     if ending == Ending::Stopped {
         save_checkpoint(&mut trainer, origin, folder)?;
+        if trainer.best().is_none() {
+            // There is no best epoch yet; what was learnt so far is better than the weights of the beginning.
+            model.parameters = trainer.network.parameters()?;
+            model.save_weights(folder)?;
+        }
         let again = if origin.data == Source::Stdin { " (and the same data on standard input again)" } else { "" };
         note(format_args!("stopped and saved; go on with: srnn train --resume {}{again}", folder.display()));
         return Ok(ExitCode::from(130));

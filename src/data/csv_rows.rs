@@ -22,7 +22,7 @@ pub(super) fn read(lines: Lines, columns: &Columns) -> Result<Vec<Example>> {
     loop {
         let more = reader.read_record(&mut record);
         let feed = reader.get_mut();
-        // The feed runs ahead of the records: what it found is the cause of whatever the crate says.
+        // What the feed found is the cause of whatever the crate says.
         if let Some(failure) = feed.failure.take() {
             return Err(failure);
         }

@@ -3,7 +3,7 @@
 use super::Engine;
 use crate::error::{Error, Result};
 use crate::kernel::{Access, Binding};
-use crate::plan::{Dispatch, Limits, Plan, Role};
+use crate::plan::{Dispatch, Limits, MOST_BYTES, Plan, Role};
 use std::collections::HashMap;
 
 /// Default budget for the buffers of one step.
@@ -21,7 +21,7 @@ impl Cpu {
         let device = format!("the CPU engine ({} threads)", rayon::current_num_threads());
         let limits = Limits {
             device,
-            binding: u64::MAX,
+            binding: MOST_BYTES,
             workgroup_memory: u32::MAX,
             storage_buffers: u32::MAX,
             workgroups: u32::MAX,

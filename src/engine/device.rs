@@ -52,6 +52,8 @@ pub struct Device {
     pub name: String,
     /// `no GPU was found`.
     pub reason: String,
+    /// Whether plans run on an adapter, not on the CPU engine.
+    pub is_gpu: bool,
 }
 
 impl fmt::Display for Device {
@@ -74,13 +76,13 @@ impl Device {
     fn cpu_because(reason: &str, memory: Option<u64>) -> Device {
         let threads = rayon::current_num_threads();
         let engine = Box::new(Cpu::new(memory.unwrap_or(cpu::DEFAULT_MEMORY)));
-        Device { engine, name: format!("CPU engine, {threads} threads"), reason: reason.into() }
+        Device { engine, name: format!("CPU engine, {threads} threads"), reason: reason.into(), is_gpu: false }
     }
 
     fn gpu(adapter: &Adapter, reason: &str, memory: Option<u64>) -> Result<Device> {
         let engine = Box::new(Gpu::open(adapter, Abilities::All, memory.unwrap_or(gpu::DEFAULT_MEMORY))?);
         let software = if adapter.is_software() { ", a software adapter" } else { "" };
-        Ok(Device { engine, name: format!("{}{software}", adapter.title()), reason: reason.into() })
+        Ok(Device { engine, name: format!("{}{software}", adapter.title()), reason: reason.into(), is_gpu: true })
     }
 
     /// Opens what was asked for. `memory` bounds the bytes of one step's buffers.

@@ -46,7 +46,7 @@ fn twin(d: &Dispatch, bindings: &mut [Binding]) {
     let [logits, labels, gradient, totals] = bindings else { unreachable!("checked by the plan") };
     let (rows, classes, scale) = (d.parameter(0), d.parameter(1), d.parameter_f32(2));
     let (logits, labels) = (logits.f32(), labels.u32());
-    // In f64, as thousands of losses may follow one another.
+    // In f64, as a batch may hold thousands of losses.
     let (mut loss, mut correct) = (0.0f64, 0.0);
     for (row, gradient) in gradient.f32_mut()[..rows * classes].chunks_mut(classes).enumerate() {
         let logits = &logits[row * classes..][..classes];

@@ -36,6 +36,9 @@ pub struct Config {
     pub freeze_embedding: bool,
 }
 
+/// Classes of the largest classifier: its loss is one workgroup's work, and its confusion matrix a square of them.
+const MOST_CLASSES: usize = 4096;
+
 impl Default for Config {
     /// The paper's sizes: SRNN(8,2), T = 512, H = 50, D = 200, 30,000 words.
     fn default() -> Config {
@@ -72,6 +75,10 @@ impl Config {
         }
         if self.classes < 2 {
             return Err(Error::Config(format!("{} classes: a classifier needs at least two", self.classes)));
+        }
+        if self.classes > MOST_CLASSES {
+            let problem = format!("{} classes: at most {MOST_CLASSES} are possible; is this the label?", self.classes);
+            return Err(Error::Config(problem));
         }
         self.slicing.check(self.length)
     }
@@ -147,6 +154,7 @@ mod tests {
             Config { embedding: 0, ..good.clone() },
             Config { vocabulary: 0, ..good.clone() },
             Config { classes: 1, ..good.clone() },
+            Config { classes: 5000, ..good.clone() },
             Config { length: 63, ..good.clone() },
             Config { length: 0, ..good.clone() },
         ] {

@@ -27,6 +27,8 @@ pub struct Network {
     config: Config,
     layout: Layout,
     device: Device,
+    /// Whether the optimiser's state is on the device; networks that only infer need none.
+    has_optimiser: bool,
 }
 
 /// Loss and hits since they were last taken.
@@ -78,9 +80,10 @@ impl Network {
     pub fn with_parameters(config: Config, device: Device, parameters: &Parameters) -> Result<Network> {
         check_device(&config, &device)?;
         let layout = Layout::new(&config);
-        let mut network = Network { config, layout, device };
+        let mut network = Network { config, layout, device, has_optimiser: false };
         network.set_parameters(parameters)?;
-        network.reset_optimiser()?;
+        write_f32(network.engine(), buffer::TOTALS, &[0.0; TOTALS])?;
+        write_f32(network.engine(), buffer::CONTROL, &step_control::START)?;
         Ok(network)
     }
 
@@ -135,17 +138,19 @@ impl Network {
     /// As [`Network::logits`].
     pub fn train_step(&mut self, batch: &Batch, optimiser: &Optimiser) -> Result<()> {
         let plan = self.plan_training(batch, optimiser)?;
+        if !self.has_optimiser {
+            self.reset_optimiser()?;
+        }
         self.device.engine.run(&plan)
     }
 
-    /// The loss of a batch and all gradients, without a step.
+    /// The loss of a batch and all gradients, without a step. The totals begin anew.
     ///
     /// # Errors
     /// As [`Network::logits`].
     pub fn gradients(&mut self, batch: &Batch) -> Result<Gradients> {
-        self.config.check_batch(batch, true)?;
+        let plan = training_plan(&self.config, batch, None, self.device.engine.limits())?;
         write_f32(self.engine(), buffer::TOTALS, &[0.0; TOTALS])?;
-        let plan = self.fitting_plan(batch, None)?;
         self.device.engine.run(&plan)?;
         let loss = self.totals()?.loss as f32;
         let flat_len = self.layout.len;
@@ -221,7 +226,6 @@ impl Network {
             embedding_moments: [table.clone(), table],
             control: step_control::START.to_vec(),
         };
-        write_f32(self.engine(), buffer::GRADIENTS, &zeros)?;
         write_f32(self.engine(), buffer::TOTALS, &[0.0; TOTALS])?;
         self.set_optimiser_state(&state)
     }
@@ -231,6 +235,9 @@ impl Network {
     /// # Errors
     /// [`Error::Device`] when the device fails.
     pub fn optimiser_state(&mut self) -> Result<OptimiserState> {
+        if !self.has_optimiser {
+            self.reset_optimiser()?;
+        }
         let len = self.layout.len;
         let trained = if self.config.freeze_embedding { 0 } else { self.config.vocabulary * self.config.embedding };
         let engine = self.engine();
@@ -265,7 +272,9 @@ impl Network {
                 write_f32(engine, name, values)?;
             }
         }
-        write_f32(engine, buffer::CONTROL, &state.control)
+        write_f32(engine, buffer::CONTROL, &state.control)?;
+        self.has_optimiser = true;
+        Ok(())
     }
 
     /// The plan of one training step on this network's device.
@@ -273,12 +282,7 @@ impl Network {
     /// # Errors
     /// [`Error::Config`] and [`Error::Limit`] as [`Network::logits`].
     pub fn plan_training(&self, batch: &Batch, optimiser: &Optimiser) -> Result<Plan> {
-        self.config.check_batch(batch, true)?;
-        self.fitting_plan(batch, Some(optimiser))
-    }
-
-    fn fitting_plan(&self, batch: &Batch, optimiser: Option<&Optimiser>) -> Result<Plan> {
-        training_plan(&self.config, batch, optimiser, self.device.engine.limits())
+        training_plan(&self.config, batch, Some(optimiser), self.device.engine.limits())
     }
 
     /// The forward plans of a batch, one per micro-batch; each ends with its logits.
@@ -288,50 +292,54 @@ impl Network {
     pub fn plan_inference(&self, batch: &Batch) -> Result<Vec<(Part, Plan)>> {
         self.config.check_batch(batch, false)?;
         let limits = self.device.engine.limits();
-        fit(batch, |parts| {
+        fit(batch, 0, limits, |parts| {
             parts
                 .iter()
                 .map(|part| {
-                    let plan = self.plan_forward(&batch.part(part), limits);
+                    let plan = forward_plan(&self.config, &self.layout, &batch.part(part), limits);
                     plan.check(limits).map(|()| (part.clone(), plan))
                 })
                 .collect()
         })
     }
-
-    fn plan_forward(&self, batch: &Batch, limits: &Limits) -> Plan {
-        let mut planner = Planner::new(&self.config, &self.layout, limits);
-        let distinct = tokens::Distinct::new(&batch.tokens, self.config.vocabulary);
-        let tokens = planner.project_tokens(&distinct);
-        let levels = planner.levels("", &tokens, &distinct.slots, &batch.lengths, false);
-        planner.logits(&levels);
-        planner.plan
-    }
 }
 
-/// Plans the smallest step, which tells whether the device can run this network at all.
+/// Plans the smallest inference, which tells whether the device can run this network at all.
 fn check_device(config: &Config, device: &Device) -> Result<()> {
     config.check()?;
-    let smallest = Batch { tokens: vec![0], lengths: vec![1], labels: vec![0] };
-    training_plan(config, &smallest, Some(&Optimiser::default()), device.engine.limits()).map(drop)
+    let smallest = Batch { tokens: vec![0], lengths: vec![1], labels: vec![] };
+    let limits = device.engine.limits();
+    forward_plan(config, &Layout::new(config), &smallest, limits).check(limits)
+}
+
+fn forward_plan(config: &Config, layout: &Layout, batch: &Batch, limits: &Limits) -> Plan {
+    let mut planner = Planner::new(config, layout, limits);
+    let distinct = tokens::Distinct::new(&batch.tokens, config.vocabulary);
+    let tokens = planner.project_tokens(&distinct);
+    let levels = planner.levels("", &tokens, &distinct.slots, &batch.lengths, false);
+    planner.logits(&levels);
+    planner.plan
 }
 
 /// The plan of one training step for a device with these limits, which need not be at hand: as few micro-batches as
 /// fit. Without an optimiser the plan ends with the gradients.
 ///
 /// # Errors
-/// [`Error::Limit`] if not even a single sequence fits.
+/// [`Error::Config`] for a batch that does not fit the network, [`Error::Limit`] if not even a single sequence fits.
 pub fn training_plan(config: &Config, batch: &Batch, optimiser: Option<&Optimiser>, limits: &Limits) -> Result<Plan> {
+    config.check_batch(batch, true)?;
     let layout = Layout::new(config);
-    fit(batch, |parts| {
+    // The tape of level 0 is the largest buffer of a micro-batch.
+    let tape = 4 * (5 * config.hidden * batch.tokens.len()) as u64;
+    fit(batch, tape, limits, |parts| {
         let plan = Planner::new(config, &layout, limits).training(batch, parts, optimiser);
         plan.check(limits).map(|()| plan)
     })
 }
 
-/// Tries one micro-batch, then twice as many as long as the limits say no.
-fn fit<T>(batch: &Batch, attempt: impl Fn(&[Part]) -> Result<T>) -> Result<T> {
-    let mut parts = 1;
+/// Tries as few micro-batches as hold a buffer of `largest` bytes, then twice as many as long as the limits say no.
+fn fit<T>(batch: &Batch, largest: u64, limits: &Limits, attempt: impl Fn(&[Part]) -> Result<T>) -> Result<T> {
+    let mut parts = largest.div_ceil(limits.binding.min(limits.memory).max(1)).max(1) as usize;
     loop {
         let cut = batch.split(parts);
         match attempt(&cut) {

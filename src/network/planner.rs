@@ -23,6 +23,9 @@ pub mod buffer {
     pub const LOGITS: &str = "logits";
 }
 
+/// Hidden units times steps that one dispatch of a recurrence runs one after the other.
+const LONGEST_SPAN: usize = 4_000_000;
+
 /// Makes one plan for one batch.
 pub(super) struct Planner<'a> {
     pub config: &'a Config,
@@ -73,7 +76,9 @@ impl<'a> Planner<'a> {
         let hidden = self.config.hidden;
         let whole = Span { rows: level.rows.len(), steps: level.steps, begin: 0, end: level.longest, hidden, slotted };
         let parts = (whole.operations() / self.limits.dispatch_operations).ceil().max(1.0) as usize;
-        let steps = level.longest.div_ceil(parts).max(1);
+        // However few the rows, a step takes its time: on a GPU one span is a second or so.
+        let most = if self.limits.dispatch_operations.is_finite() { LONGEST_SPAN.div_ceil(hidden) } else { usize::MAX };
+        let steps = level.longest.div_ceil(parts).clamp(1, most);
         (0..level.longest)
             .step_by(steps)
             .map(|begin| Span { begin, end: (begin + steps).min(level.longest), ..whole })

@@ -51,6 +51,7 @@ impl Dataset {
         rng.set_stream(epoch as u64 + 1);
         let mut rows: Vec<usize> = (0..self.len()).collect();
         rows.shuffle(&mut rng);
+        let batch = batch.clamp(1, self.len());
         for bucket in rows.chunks_mut(BUCKET * batch) {
             self.sort_by_length(bucket, length);
         }
@@ -63,7 +64,7 @@ impl Dataset {
     pub fn by_length(&self, batch: usize, length: usize) -> Vec<Vec<usize>> {
         let mut rows: Vec<usize> = (0..self.len()).collect();
         self.sort_by_length(&mut rows, length);
-        rows.chunks(batch).map(<[usize]>::to_vec).collect()
+        rows.chunks(batch.clamp(1, self.len())).map(<[usize]>::to_vec).collect()
     }
 
     fn sort_by_length(&self, rows: &mut [usize], length: usize) {

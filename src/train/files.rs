@@ -24,24 +24,25 @@ fn write(path: &Path, contents: &[u8]) -> std::io::Result<()> {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    let mut file = tempfile::Builder::new().prefix(".srnn-").tempfile_in(folder)?;
+    let mut file = temporary().prefix(".srnn-").tempfile_in(folder)?;
     file.write_all(contents)?;
     file.as_file().sync_all()?;
-    allow_others_to_read(file.as_file())?;
     file.persist(path)?;
     Ok(())
 }
 
-/// Temporary files are private to their owner; results are not meant to be.
+/// Temporary files are private to their owner; results are as public as the user's files are (by the umask).
 #[cfg(unix)]
-fn allow_others_to_read(file: &std::fs::File) -> std::io::Result<()> {
+fn temporary() -> tempfile::Builder<'static, 'static> {
     use std::os::unix::fs::PermissionsExt;
-    file.set_permissions(std::fs::Permissions::from_mode(0o644))
+    let mut builder = tempfile::Builder::new();
+    builder.permissions(std::fs::Permissions::from_mode(0o666));
+    builder
 }
 
 #[cfg(not(unix))]
-fn allow_others_to_read(_: &std::fs::File) -> std::io::Result<()> {
-    Ok(())
+fn temporary() -> tempfile::Builder<'static, 'static> {
+    tempfile::Builder::new()
 }
 
 #[cfg(test)]

@@ -58,8 +58,9 @@ pub struct Epoch {
 pub struct Step {
     /// Counts from 1.
     pub epoch: usize,
-    /// Steps done of this epoch, and its steps.
+    /// Steps done of this epoch, of which some before this stretch began, and all its steps.
     pub step: usize,
+    pub before: usize,
     pub steps: usize,
     /// Tokens read in this epoch and stretch, and the seconds that it took.
     pub tokens: usize,
@@ -178,7 +179,8 @@ impl Trainer {
         let length = self.network.config().length;
         let batches = train.epoch(batch, length, seed, self.progress.epoch);
         let (start, mut tokens) = (Instant::now(), 0);
-        for (at, rows) in batches.iter().enumerate().skip(self.progress.step) {
+        let before = self.progress.step;
+        for (at, rows) in batches.iter().enumerate().skip(before) {
             let sequences: Vec<&[u32]> = rows.iter().map(|&row| train.sequences[row].as_slice()).collect();
             let labels: Vec<u32> = rows.iter().map(|&row| train.labels[row]).collect();
             let batch = self.network.config().batch(&sequences, &labels);
@@ -194,7 +196,7 @@ impl Trainer {
             }
             let seconds = start.elapsed().as_secs_f64();
             let (epoch, steps) = (self.progress.epoch + 1, batches.len());
-            observer.step(&Step { epoch, step: at + 1, steps, tokens, seconds, totals });
+            observer.step(&Step { epoch, step: at + 1, before, steps, tokens, seconds, totals });
             if stop {
                 return Ok(None);
             }

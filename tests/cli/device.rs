@@ -26,10 +26,8 @@ fn devices_lists_the_cpu_and_what_auto_takes() {
 }
 
 #[test]
-fn the_cpu_engine_passes_the_doctor() {
-    let run = Room::new().srnn("doctor --device cpu").succeeds();
-    assert!(run.out.contains("results of CPU engine, ") && run.out.ends_with("are within tolerance\n"), "{}", run.out);
-    assert!(Room::new().srnn("doctor --device cpu --all").succeeds().out.len() > run.out.len());
+fn the_doctor_does_not_compare_the_cpu_engine_with_itself() {
+    Room::new().srnn("doctor --device cpu").refused("there is nothing to check");
 }
 
 #[test]

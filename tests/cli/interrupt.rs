@@ -42,6 +42,10 @@ fn a_stopped_training_goes_on_to_the_same_bits() {
     room.srnn("eval out reviews.tsv --device cpu").succeeds();
 
     room.srnn("train --resume out --device cpu --epochs 1").refused("--epochs 1: epoch ");
+    let table = room.read("reviews.tsv");
+    room.write("reviews.tsv", reviews(902));
+    room.srnn("train --resume out --device cpu").refused("this is not the data that the training began with");
+    room.write("reviews.tsv", table);
     refuses_damage(&room);
     let run = room.srnn("train --resume out --device cpu").succeeds();
     assert!(run.err.contains("going on at epoch "), "{}", run.err);
@@ -50,6 +54,25 @@ fn a_stopped_training_goes_on_to_the_same_bits() {
     for folder in ["out", "whole"] {
         assert_eq!(room.text(&format!("{folder}/metrics.jsonl")).lines().count(), 6);
     }
+}
+
+#[test]
+fn a_training_stopped_in_its_first_epoch_leaves_what_it_learnt() {
+    let room = Room::new();
+    room.write("reviews.tsv", reviews(20_000));
+    let options = [("--epochs", "2"), ("--batch", "2"), ("--length", "64")];
+    let child = room.process().args(training("reviews.tsv", &options)).stderr(Stdio::piped()).spawn().unwrap();
+    while !room.has("out/model.safetensors") {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    let before = room.read("out/model.safetensors");
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    assert!(!room.has("out/metrics.jsonl"), "an epoch was finished");
+    assert!(room.read("out/model.safetensors") != before);
+    assert!(room.has("out/checkpoint.safetensors"));
 }
 
 /// A checkpoint that is cut short, or of a network of other sizes, is refused and stays as it is.

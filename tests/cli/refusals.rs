@@ -95,7 +95,7 @@ fn sizes_and_rates_that_cannot_work() {
         "slices `8x4`: 4096 slices of 512 steps leave slices empty",
     );
     options(&room, &[("--hidden", "1000000000")], "the hidden size is 1000000000: at most ");
-    options(&room, &[("--hidden", "100000")], "raise --memory, or use");
+    options(&room, &[("--hidden", "100000")], "a smaller hidden size");
 }
 
 #[test]

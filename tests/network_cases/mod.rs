@@ -154,7 +154,7 @@ pub fn smallest_gpu() -> Device {
     let Choice::Gpu(at) = test_device() else { return self::gpu() };
     let adapter = open(gpu::adapter::adapter(at));
     let engine = open(Gpu::open(&adapter, Abilities::WebGpuDefault, gpu::DEFAULT_MEMORY));
-    Device { engine: Box::new(engine), name: adapter.title(), reason: "for the tests".into() }
+    Device { engine: Box::new(engine), name: adapter.title(), reason: "for the tests".into(), is_gpu: true }
 }
 
 /// Works on the GPU of the tests, which is opened once, so that its pipelines stay.
@@ -166,7 +166,10 @@ pub fn on_gpu<R>(work: impl FnOnce(&mut dyn Engine) -> R) -> R {
 }
 
 fn test_device() -> Choice {
-    std::env::var("SRNN_TEST_DEVICE").unwrap_or("gpu".into()).parse().expect("SRNN_TEST_DEVICE")
+    let name = std::env::var("SRNN_TEST_DEVICE").unwrap_or("gpu".into());
+    // A GPU test on the CPU engine would compare it with itself.
+    assert!(name.starts_with("gpu"), "SRNN_TEST_DEVICE={name}: GPU tests run on gpu or gpu:N");
+    name.parse().expect("SRNN_TEST_DEVICE")
 }
 
 fn open<T>(device: srnn::Result<T>) -> T {

@@ -1,7 +1,7 @@
 //! The adapters of this machine: which there are, which one to take, and what it can do.
 
 use crate::error::{Error, Result};
-use crate::plan::Limits;
+use crate::plan::{Limits, MOST_BYTES};
 use wgpu::{Backend, DeviceType, DownlevelFlags};
 
 /// One GPU (or software renderer) through one backend.
@@ -75,7 +75,7 @@ pub fn adapters() -> Vec<Adapter> {
 
 /// What to do where no adapter is found.
 pub const INSTALL_ADVICE: &str = "install a Vulkan driver (on Debian and Ubuntu: `apt install libvulkan1 mesa-vulkan-drivers`, \
-     which also brings a software adapter; for NVIDIA the vendor's driver), or use --device cpu";
+     which also brings a software adapter; for NVIDIA the vendor's driver)";
 
 /// The adapter at place `at` of [`adapters`].
 ///
@@ -84,7 +84,7 @@ pub const INSTALL_ADVICE: &str = "install a Vulkan driver (on Debian and Ubuntu:
 pub fn adapter(at: usize) -> Result<Adapter> {
     let mut found = adapters();
     if found.is_empty() {
-        return Err(Error::NoDevice(format!("no GPU adapter was found: {INSTALL_ADVICE}")));
+        return Err(Error::NoDevice(format!("no GPU adapter was found: {INSTALL_ADVICE}, or use --device cpu")));
     }
     if at >= found.len() {
         let names: Vec<String> = found.iter().enumerate().map(|(i, a)| format!("gpu:{i} is {}", a.title())).collect();
@@ -97,7 +97,7 @@ pub fn adapter(at: usize) -> Result<Adapter> {
 pub(super) fn plan_limits(device: String, limits: &wgpu::Limits, memory: u64) -> Limits {
     Limits {
         device,
-        binding: limits.max_storage_buffer_binding_size.min(limits.max_buffer_size),
+        binding: limits.max_storage_buffer_binding_size.min(limits.max_buffer_size).min(MOST_BYTES),
         workgroup_memory: limits.max_compute_workgroup_storage_size,
         storage_buffers: limits.max_storage_buffers_per_shader_stage,
         workgroups: limits.max_compute_workgroups_per_dimension,

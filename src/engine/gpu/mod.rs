@@ -58,7 +58,13 @@ impl Gpu {
             .map_err(|error| Error::NoDevice(format!("{title} could not be opened: {error}")))?;
         let failure = Arc::new(Mutex::new(None));
         let first = failure.clone();
-        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| report(&first, error.to_string())));
+        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
+            let advice = match error {
+                wgpu::Error::OutOfMemory { .. } => ": use a smaller --memory, so that batches are split",
+                _ => "",
+            };
+            report(&first, format!("{error}{advice}"));
+        }));
         let first = failure.clone();
         device.set_device_lost_callback(move |reason, message| {
             // Dropping the engine also counts as losing the device.
@@ -84,7 +90,7 @@ impl Gpu {
         Ok(Gpu { device, queue, limits, pipelines, uniform_layout, buffers, in_flight, failure })
     }
 
-    /// The error reported since the last look, if any.
+    /// The first error that was reported, if any: what came after it is not to be trusted.
     fn check(&self) -> Result<()> {
         let failure = self.failure.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
         match failure {
