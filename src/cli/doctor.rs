@@ -25,7 +25,8 @@ impl Doctor {
         let mut device = self.device.open()?;
         if !device.is_gpu {
             return Err(Error::NoDevice(format!(
-                "{device} is what others are compared with: there is nothing to check; {INSTALL_ADVICE}, or give --device gpu"
+                "the CPU engine is what devices are compared with, so there is nothing to check: give --device gpu (a \
+                 software adapter will do); if there is none, {INSTALL_ADVICE}"
             )));
         }
         let findings = check_up(device.engine.as_mut())?;
