@@ -6,7 +6,7 @@
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use srnn::data::batch::Batch;
+use srnn::data::Batch;
 use srnn::network::{Adam, Optimiser};
 use srnn::{Config, Device, Network, Result, Slicing};
 

@@ -7,7 +7,7 @@ use network_cases::{gpu, reference};
 use reference::{Gru, Model};
 use safetensors::{Dtype, SafeTensors};
 use srnn::compare::{Tolerance, compare};
-use srnn::data::batch::Batch;
+use srnn::data::Batch;
 use srnn::network::{Adam, Config, Network, Optimiser, Parameters, Tensor};
 use srnn::{Device, Slicing};
 

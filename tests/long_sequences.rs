@@ -5,7 +5,7 @@ mod network_cases;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use srnn::compare::{Tolerance, compare};
-use srnn::data::batch::Batch;
+use srnn::data::Batch;
 use srnn::network::{Config, Network, Optimiser, Parameters};
 use srnn::{Choice, Device, Slicing};
 

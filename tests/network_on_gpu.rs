@@ -5,7 +5,7 @@ mod network_cases;
 
 use network_cases::{Case, Sizes, agrees_with_the_reference, case, gpu, ragged, smallest_gpu};
 use srnn::compare::{Tolerance, compare};
-use srnn::data::batch::Batch;
+use srnn::data::Batch;
 use srnn::engine::{read_f32, write_f32};
 use srnn::network::{Adam, Config, Network, Optimiser, Parameters, buffer, training_plan};
 use srnn::plan::{Limits, Plan};

@@ -100,14 +100,14 @@ impl Batch {
 
     /// Cuts the batch into about `parts` runs of neighbouring sequences with about equally many tokens, at most one per
     /// sequence.
-    pub fn split(&self, parts: usize) -> Vec<Part> {
+    pub fn split(&self, parts: usize) -> Vec<MicroBatch> {
         let target = self.tokens.len().div_ceil(parts.max(1));
         let mut out = Vec::new();
-        let mut part = Part::default();
+        let mut part = MicroBatch::default();
         for (at, &length) in self.lengths.iter().enumerate() {
             if part.tokens.len() + length as usize > target && !part.sequences.is_empty() {
                 out.push(part.clone());
-                part = Part { sequences: at..at, tokens: part.tokens.end..part.tokens.end };
+                part = MicroBatch { sequences: at..at, tokens: part.tokens.end..part.tokens.end };
             }
             part.sequences.end = at + 1;
             part.tokens.end += length as usize;
@@ -119,7 +119,7 @@ impl Batch {
     }
 
     /// The part as a batch of its own.
-    pub fn part(&self, part: &Part) -> Batch {
+    pub fn part(&self, part: &MicroBatch) -> Batch {
         Batch {
             tokens: self.tokens[part.tokens.clone()].to_vec(),
             lengths: self.lengths[part.sequences.clone()].to_vec(),
@@ -130,7 +130,7 @@ impl Batch {
 
 /// Neighbouring sequences of a batch: a micro-batch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Part {
+pub struct MicroBatch {
     pub sequences: std::ops::Range<usize>,
     pub tokens: std::ops::Range<usize>,
 }

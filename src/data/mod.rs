@@ -3,6 +3,7 @@
 //! Everything a user hands in comes through this room, so each reader names the file and the line of what it
 //! refuses and says what to do about it. Nothing here knows of networks or devices.
 
+pub mod batch;
 pub mod emails;
 pub mod labels;
 pub mod source;
@@ -18,6 +19,7 @@ mod lines;
 mod listing;
 mod words;
 
+pub use batch::{Batch, Padding, Truncate};
 pub use emails::{Part, emails};
 pub use format::Format;
 pub use labels::Labels;
@@ -27,4 +29,3 @@ pub use split::hold_out;
 pub use table::{Columns, Example, read_examples};
 pub use tokenizer::Tokenizer;
 pub use vectors::{Vectors, read_vectors};
-pub mod batch;

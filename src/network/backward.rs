@@ -4,7 +4,7 @@ use super::forward::TokenViews;
 use super::parameters::Affine;
 use super::planner::{LevelViews, Planner, buffer};
 use super::tokens::{Distinct, Groups};
-use crate::data::batch::{Batch, Part};
+use crate::data::batch::{Batch, MicroBatch};
 use crate::kernel::adam::{self, Adam, Rows};
 use crate::kernel::matmul::{self, Columns};
 use crate::kernel::softmax_cross_entropy::{self, TOTALS};
@@ -32,7 +32,7 @@ impl Default for Optimiser {
 impl Planner<'_> {
     /// The plan of one training step on a batch, run in micro-batches `parts` whose gradients add up. Without an
     /// optimiser it ends with the gradients.
-    pub fn training(mut self, batch: &Batch, parts: &[Part], optimiser: Option<&Optimiser>) -> Plan {
+    pub fn training(mut self, batch: &Batch, parts: &[MicroBatch], optimiser: Option<&Optimiser>) -> Plan {
         let distinct = Distinct::new(&batch.tokens, self.config.vocabulary);
         let tokens = self.project_tokens(&distinct);
         let transposed = self.transposed_weights();

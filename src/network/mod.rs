@@ -13,7 +13,7 @@ pub use config::{Cell, Config};
 pub use parameters::{Parameters, Tensor};
 pub use planner::buffer;
 
-use crate::data::batch::{Batch, Part};
+use crate::data::batch::{Batch, MicroBatch};
 use crate::engine::{Device, Engine, read_f32, write_f32};
 use crate::error::{Error, Result};
 use crate::kernel::softmax_cross_entropy::TOTALS;
@@ -289,7 +289,7 @@ impl Network {
     ///
     /// # Errors
     /// [`Error::Config`] and [`Error::Limit`] as [`Network::logits`].
-    pub fn plan_inference(&self, batch: &Batch) -> Result<Vec<(Part, Plan)>> {
+    pub fn plan_inference(&self, batch: &Batch) -> Result<Vec<(MicroBatch, Plan)>> {
         self.config.check_batch(batch, false)?;
         let limits = self.device.engine.limits();
         fit(batch, 0, limits, |parts| {
@@ -338,7 +338,7 @@ pub fn training_plan(config: &Config, batch: &Batch, optimiser: Option<&Optimise
 }
 
 /// Tries as few micro-batches as hold a buffer of `largest` bytes, then twice as many as long as the limits say no.
-fn fit<T>(batch: &Batch, largest: u64, limits: &Limits, attempt: impl Fn(&[Part]) -> Result<T>) -> Result<T> {
+fn fit<T>(batch: &Batch, largest: u64, limits: &Limits, attempt: impl Fn(&[MicroBatch]) -> Result<T>) -> Result<T> {
     let mut parts = largest.div_ceil(limits.binding.min(limits.memory).max(1)).max(1) as usize;
     loop {
         let cut = batch.split(parts);

@@ -8,7 +8,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use reference::{Gru, Model};
 use srnn::compare::{Tolerance, compare};
-use srnn::data::batch::Batch;
+use srnn::data::Batch;
 use srnn::engine::Engine;
 use srnn::engine::gpu::{self, Abilities, Gpu};
 use srnn::network::{Config, Network, Parameters};
