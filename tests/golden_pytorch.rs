@@ -3,8 +3,8 @@
 
 mod network_cases;
 
-use network_cases::{gpu, reference};
-use reference::{Gru, Model};
+use network_cases::{gpu, model_of, reference, reference_layout};
+use reference::Model;
 use safetensors::{Dtype, SafeTensors};
 use srnn::compare::{Tolerance, compare};
 use srnn::data::Batch;
@@ -142,36 +142,12 @@ fn the_gpu_follows_pytorch_for_ten_steps() {
     ten_training_steps(gpu);
 }
 
-/// The transpose of `matrix [rows, columns]`.
-fn transposed((shape, values): (Vec<usize>, Vec<f64>)) -> Vec<f64> {
-    let [rows, columns] = shape[..] else { panic!("a matrix") };
-    (0..rows * columns).map(|i| values[(i % rows) * columns + i / rows]).collect()
-}
-
 /// The weights of the file, or the gradients behind `grad.`, in the reference's form.
 fn model(golden: &Golden, config: &Config, prefix: &str) -> Model {
-    let levels = (0..config.slicing.levels())
-        .map(|p| {
-            let find = |name: &str| golden.find(&format!("{prefix}levels.{p}.{name}_l0"));
-            Gru {
-                inputs: config.inputs(p),
-                hidden: config.hidden,
-                w: transposed(find("weight_ih")),
-                b: find("bias_ih").1,
-                u: transposed(find("weight_hh")),
-                c: find("bias_hh").1,
-            }
-        })
-        .collect();
-    Model {
-        n: config.slicing.n(),
-        k: config.slicing.k(),
-        length: config.slicing.padded(config.length),
-        levels,
-        classes: config.classes,
-        v: transposed(golden.find(&format!("{prefix}head.weight"))),
-        d: golden.values(&format!("{prefix}head.bias")),
-    }
+    model_of(config, |name| {
+        let (shape, values) = golden.find(&format!("{prefix}{name}"));
+        reference_layout(&shape, &values)
+    })
 }
 
 #[test]

@@ -78,27 +78,34 @@ pub fn ragged(config: &Config, count: usize, seed: u64) -> Batch {
     batch
 }
 
-/// The values of a tensor, as PyTorch lays it out transposed back to the reference's `[inputs, outputs]`.
-fn matrix(config: &Config, parameters: &Parameters, name: &str) -> Vec<f64> {
-    let tensor = parameters.tensors(config).into_iter().find(|t| t.name == name).expect("a tensor of the network");
-    let values: Vec<f64> = tensor.values.iter().map(|&v| f64::from(v)).collect();
-    match tensor.shape[..] {
+/// PyTorch's `[outputs, inputs]` as the reference's `[inputs, outputs]`; a bias stays as it is.
+pub fn reference_layout(shape: &[usize], values: &[f64]) -> Vec<f64> {
+    match *shape {
         [rows, columns] => (0..rows * columns).map(|i| values[(i % rows) * columns + i / rows]).collect(),
-        _ => values,
+        _ => values.to_vec(),
     }
 }
 
 /// Weights (or gradients) in the reference's form.
 pub fn model(config: &Config, parameters: &Parameters) -> Model {
-    let get = |name: String| matrix(config, parameters, &name);
+    let tensors = parameters.tensors(config);
+    model_of(config, |name| {
+        let tensor = tensors.iter().find(|tensor| tensor.name == name).expect("a tensor of the network");
+        let values: Vec<f64> = tensor.values.iter().map(|&value| f64::from(value)).collect();
+        reference_layout(&tensor.shape, &values)
+    })
+}
+
+/// The reference's form of weights that `get` gives by PyTorch's names, matrices as `[inputs, outputs]`.
+pub fn model_of(config: &Config, get: impl Fn(&str) -> Vec<f64>) -> Model {
     let levels = (0..config.slicing.levels())
         .map(|p| Gru {
             inputs: config.inputs(p),
             hidden: config.hidden,
-            w: get(format!("levels.{p}.weight_ih_l0")),
-            b: get(format!("levels.{p}.bias_ih_l0")),
-            u: get(format!("levels.{p}.weight_hh_l0")),
-            c: get(format!("levels.{p}.bias_hh_l0")),
+            w: get(&format!("levels.{p}.weight_ih_l0")),
+            b: get(&format!("levels.{p}.bias_ih_l0")),
+            u: get(&format!("levels.{p}.weight_hh_l0")),
+            c: get(&format!("levels.{p}.bias_hh_l0")),
         })
         .collect();
     Model {
@@ -107,8 +114,8 @@ pub fn model(config: &Config, parameters: &Parameters) -> Model {
         length: config.slicing.padded(config.length),
         levels,
         classes: config.classes,
-        v: get("head.weight".into()),
-        d: get("head.bias".into()),
+        v: get("head.weight"),
+        d: get("head.bias"),
     }
 }
 
