@@ -85,3 +85,25 @@ impl<'a> Planner<'a> {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_recurrences_are_split_along_time_however_few_the_rows() {
+        let config = Config { hidden: 50, ..Config::default() };
+        let (layout, limits) = (Layout::new(&config), Limits::webgpu_default());
+        let planner = Planner::new(&config, &layout, &limits);
+        // One row: little work, and many steps that wait for one another.
+        let longest = 262_144;
+        let level = Level { rows: vec![[0, longest as u32]], steps: longest, longest };
+        let spans = planner.spans(&level, true);
+        assert!(spans.len() > 1 && spans.iter().all(|span| (span.end - span.begin) * 50 <= LONGEST_SPAN));
+        assert!(spans.windows(2).all(|pair| pair[0].end == pair[1].begin));
+        assert_eq!((spans[0].begin, spans[spans.len() - 1].end), (0, longest));
+        // A CPU has no watchdog.
+        let limits = Limits { dispatch_operations: f64::INFINITY, ..limits };
+        assert_eq!(Planner::new(&config, &layout, &limits).spans(&level, true).len(), 1);
+    }
+}
