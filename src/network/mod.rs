@@ -70,7 +70,7 @@ impl Network {
     pub fn new(config: Config, device: Device, seed: u64) -> Result<Network> {
         check_device(&config, &device)?;
         let parameters = Parameters::random(&config, seed);
-        Network::with_parameters(config, device, &parameters)
+        Network::start(config, device, &parameters)
     }
 
     /// A network with given weights.
@@ -79,12 +79,23 @@ impl Network {
     /// As [`Network::new`].
     pub fn with_parameters(config: Config, device: Device, parameters: &Parameters) -> Result<Network> {
         check_device(&config, &device)?;
+        Network::start(config, device, parameters)
+    }
+
+    /// Puts the weights of a network that was checked on its device.
+    fn start(config: Config, device: Device, parameters: &Parameters) -> Result<Network> {
         let layout = Layout::new(&config);
         let mut network = Network { config, layout, device, has_optimiser: false };
         network.set_parameters(parameters)?;
         write_f32(network.engine(), buffer::TOTALS, &[0.0; TOTALS])?;
         write_f32(network.engine(), buffer::CONTROL, &step_control::START)?;
         Ok(network)
+    }
+
+    /// Numbers of the embedding that are trained.
+    fn trained_embedding(&self) -> usize {
+        let Config { freeze_embedding, vocabulary, embedding, .. } = self.config;
+        if freeze_embedding { 0 } else { vocabulary * embedding }
     }
 
     /// Sizes and slicing.
@@ -219,7 +230,7 @@ impl Network {
     /// [`Error::Device`] when the device fails.
     pub fn reset_optimiser(&mut self) -> Result<()> {
         let zeros = vec![0.0; self.layout.len];
-        let trained = if self.config.freeze_embedding { 0 } else { self.config.vocabulary * self.config.embedding };
+        let trained = self.trained_embedding();
         let table = vec![0.0; trained];
         let state = OptimiserState {
             moments: [zeros.clone(), zeros.clone()],
@@ -239,7 +250,7 @@ impl Network {
             self.reset_optimiser()?;
         }
         let len = self.layout.len;
-        let trained = if self.config.freeze_embedding { 0 } else { self.config.vocabulary * self.config.embedding };
+        let trained = self.trained_embedding();
         let engine = self.engine();
         let mut read = |name: &str, len: usize| if len == 0 { Ok(vec![]) } else { read_f32(engine, name, len) };
         let [m, v] = buffer::MOMENTS;
@@ -256,7 +267,7 @@ impl Network {
     /// # Errors
     /// [`Error::Config`] for the state of another network, [`Error::Device`] when the device fails.
     pub fn set_optimiser_state(&mut self, state: &OptimiserState) -> Result<()> {
-        let trained = if self.config.freeze_embedding { 0 } else { self.config.vocabulary * self.config.embedding };
+        let trained = self.trained_embedding();
         let fits = state.moments.iter().all(|m| m.len() == self.layout.len)
             && state.embedding_moments.iter().all(|m| m.len() == trained)
             && state.control.len() == CONTROL;
