@@ -56,11 +56,14 @@ impl Engine for Cpu {
         for (buffer, data) in &plan.uploads {
             buffers[buffer.0][..data.len()].copy_from_slice(data);
         }
-        for dispatch in &plan.dispatches {
-            let start = std::time::Instant::now();
-            run_twin(dispatch, &mut buffers);
-            log::trace!("{} ({}): {:?}", dispatch.kernel.name, dispatch.place, start.elapsed());
-        }
+        // Within the pool, so that threads are woken once a plan, not once a dispatch.
+        rayon::scope(|_| {
+            for dispatch in &plan.dispatches {
+                let start = std::time::Instant::now();
+                run_twin(dispatch, &mut buffers);
+                log::trace!("{} ({}): {:?}", dispatch.kernel.name, dispatch.place, start.elapsed());
+            }
+        });
         for (spec, words) in plan.buffers.iter().zip(buffers) {
             self.buffers.insert(spec.name.clone(), words);
         }

@@ -2,8 +2,8 @@
 //! gradients of all gates.
 
 use super::gru_forward::{LANES, Span};
-use super::product::{Strides, product};
-use super::tiles::{Tile, tiles};
+use super::product::dense_product;
+use super::tiles::{Tile, tiles, with_scratch};
 use super::{Binding, BindingSpec, Kernel, grid};
 use crate::compare::Tolerance;
 use crate::plan::{Cost, Dispatch, View};
@@ -51,10 +51,13 @@ fn twin(d: &Dispatch, bindings: &mut [Binding]) {
 }
 
 fn run(tile: Tile, hidden: usize, begin: usize, end: usize, weights_transposed: &[f32]) {
+    with_scratch(tile.count() * 4 * hidden, |scratch| run_with(scratch, tile, hidden, begin, end, weights_transposed));
+}
+
+fn run_with(scratch: &mut [f32], tile: Tile, hidden: usize, begin: usize, end: usize, weights_transposed: &[f32]) {
     let order = tile.by_steps();
     // ∂state, and ∂r ∂z ∂q of the step, in the order of `order`.
-    let mut gradient = vec![0.0; order.len() * hidden];
-    let mut delta = vec![0.0; order.len() * 3 * hidden];
+    let (gradient, delta) = scratch.split_at_mut(order.len() * hidden);
     for (own, &row) in gradient.chunks_mut(hidden).zip(&order) {
         own.copy_from_slice(&tile.state[row * hidden..][..hidden]);
     }
@@ -76,8 +79,7 @@ fn run(tile: Tile, hidden: usize, begin: usize, end: usize, weights_transposed: 
         }
         // Nothing is asked of the state before the first step: it is 0.
         if t > 0 {
-            let (to, from) = (Strides::rows(hidden), Strides::rows(3 * hidden));
-            product((alive, hidden, 3 * hidden), &mut gradient, to, 1.0, &delta, from, weights_transposed, to);
+            dense_product((alive, hidden, 3 * hidden), gradient, true, delta, weights_transposed);
         }
     }
     for (own, &row) in gradient.chunks(hidden).zip(&order) {

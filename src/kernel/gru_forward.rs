@@ -1,8 +1,8 @@
 //! The GRU's recurrence over the slices of one level, forward (reset after, as PyTorch and cuDNN).
 
-use super::activation::{sigmoid, tanh};
-use super::product::{Strides, product};
-use super::tiles::{Tile, tiles};
+use super::activation::{fused, has_fused, sigmoid, tanh};
+use super::product::dense_product;
+use super::tiles::{Tile, tiles, with_scratch};
 use super::{Binding, BindingSpec, Kernel, grid};
 use crate::compare::Tolerance;
 use crate::plan::{Cost, Dispatch, View};
@@ -111,12 +111,15 @@ struct Level<'a> {
 
 impl Level<'_> {
     fn run(&self, tile: Tile, save: bool) {
+        with_scratch(tile.count() * 4 * self.hidden, |scratch| self.run_with(scratch, tile, save));
+    }
+
+    fn run_with(&self, scratch: &mut [f32], tile: Tile, save: bool) {
         let hidden = self.hidden;
         let order = tile.by_steps();
         let (weights, biases) = self.weights.split_at(3 * hidden * hidden);
         // State and product of the rows, in the order of `order`.
-        let mut state = vec![0.0; order.len() * hidden];
-        let mut product_of = vec![0.0; order.len() * 3 * hidden];
+        let (state, product_of) = scratch.split_at_mut(order.len() * hidden);
         if self.begin > 0 {
             for (own, &row) in state.chunks_mut(hidden).zip(&order) {
                 own.copy_from_slice(&tile.state[row * hidden..][..hidden]);
@@ -130,9 +133,7 @@ impl Level<'_> {
             }
             // The first step begins from h = 0, so that its product is 0.
             if t > 0 {
-                let sizes = (alive, 3 * hidden, hidden);
-                let (to, from) = (Strides::rows(3 * hidden), Strides::rows(hidden));
-                product(sizes, &mut product_of, to, 0.0, &state, from, weights, to);
+                dense_product((alive, 3 * hidden, hidden), product_of, false, state, weights);
             }
             for (i, &row) in order[..alive].iter().enumerate() {
                 let step = tile.first() + tile.local(row) + t;
@@ -162,11 +163,11 @@ impl Level<'_> {
 
 /// r, z, n, q and the next state of one unit.
 #[inline(always)]
-fn unit([x_r, x_z, x_n]: [f32; 3], [q_r, q_z, q_n]: [f32; 3], h: f32) -> [f32; 5] {
-    let r = sigmoid(x_r + q_r);
-    let z = sigmoid(x_z + q_z);
-    let n = tanh(x_n + r * q_n);
-    [r, z, n, q_n, n + z * (h - n)]
+fn unit<const FUSED: bool>([x_r, x_z, x_n]: [f32; 3], [q_r, q_z, q_n]: [f32; 3], h: f32) -> [f32; 5] {
+    let r = sigmoid::<FUSED>(x_r + q_r);
+    let z = sigmoid::<FUSED>(x_z + q_z);
+    let n = tanh::<FUSED>(fused::<FUSED>(r, q_n, x_n));
+    [r, z, n, q_n, fused::<FUSED>(z, h - n, n)]
 }
 
 /// Splits rows of three gates.
@@ -183,7 +184,7 @@ fn step_only(hidden: usize, gates: &[f32], product: &[f32], biases: &[f32], stat
     let state = &mut state[..hidden];
     for j in 0..hidden {
         let q = [p_r[j] + c_r[j], p_z[j] + c_z[j], p_n[j] + c_n[j]];
-        [.., state[j]] = unit([x_r[j], x_z[j], x_n[j]], q, state[j]);
+        [.., state[j]] = unit::<{ has_fused!() }>([x_r[j], x_z[j], x_n[j]], q, state[j]);
     }
 }
 
@@ -210,7 +211,7 @@ fn saved_step(
     for j in 0..hidden {
         let q = [p_r[j] + c_r[j], p_z[j] + c_z[j], p_n[j] + c_n[j]];
         let h = state[j];
-        let [r, z, n, q, after] = unit([x_r[j], x_z[j], x_n[j]], q, h);
+        let [r, z, n, q, after] = unit::<{ has_fused!() }>([x_r[j], x_z[j], x_n[j]], q, h);
         tape_r[j] = r;
         tape_z[j] = z;
         tape_n[j] = n;

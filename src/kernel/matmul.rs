@@ -126,6 +126,9 @@ fn grid_of(rows: u32, columns: u32, splits: u32) -> [u32; 3] {
     [x, y, columns * splits]
 }
 
+/// Operations below which a block of rows is not handed to another thread: some ten microseconds of work.
+const WORTH_A_THREAD: usize = 500_000;
+
 fn twin(d: &Dispatch, bindings: &mut [Binding]) {
     let [a, b, out] = bindings else { unreachable!("checked by the plan") };
     let [m, n, k, a_stride, a_column, b_stride, b_column, gap_at, gap, per_split] =
@@ -133,8 +136,9 @@ fn twin(d: &Dispatch, bindings: &mut [Binding]) {
     let keep = d.parameters[10] as f32;
     let (a, b, out) = (a.f32(), b.f32(), out.f32_mut());
     let rows_of_a = Strides::rows(a_stride).from(a_column);
-    // Blocks of rows that keep every thread busy and the packing of `b` cheap.
-    let block = m.div_ceil(rayon::current_num_threads()).clamp(1, 512);
+    // Blocks of rows that keep every thread busy, the packing of `b` cheap, and each worth handing to a thread.
+    let worth = WORTH_A_THREAD.div_ceil(2 * n * k).max(1);
+    let block = m.div_ceil(rayon::current_num_threads()).clamp(worth, worth.max(512));
     match d.constant("FORM") as u32 {
         PROJECT => out[..m * n].par_chunks_mut(block * n).enumerate().for_each(|(i, out)| {
             for row in out.chunks_mut(n) {

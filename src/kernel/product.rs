@@ -1,5 +1,6 @@
 //! Matrix products through the `gemm` crate, behind bounds that are checked, and sums of rows.
 
+use super::activation::{fused, has_fused};
 use multiversion::multiversion;
 
 /// A matrix within a slice: element (r, c) stands at `offset + r·row + c·column`.
@@ -82,6 +83,50 @@ pub fn product(
     }
 }
 
+/// Rows of a product up to which packing `b` for gemm would cost more than the product itself.
+const FEW_ROWS: usize = 2;
+
+/// `out [m, n] = a [m, k] · b [k, n]`, added to what stands in `out` when `accumulate`. All three are dense.
+pub fn dense_product((m, n, k): (usize, usize, usize), out: &mut [f32], accumulate: bool, a: &[f32], b: &[f32]) {
+    if m > FEW_ROWS {
+        let keep = if accumulate { 1.0 } else { 0.0 };
+        let (to, from) = (Strides::rows(n), Strides::rows(k));
+        return product((m, n, k), out, to, keep, a, from, b, Strides::rows(n));
+    }
+    for (out, a) in out.chunks_mut(n).zip(a.chunks(k)).take(m) {
+        if !accumulate {
+            out.fill(0.0);
+        }
+        add_vector_product(n, out, a, b);
+    }
+}
+
+/// `out [n] += a [k] · b [k, n]`, four rows of `b` at a time.
+#[multiversion(targets = "simd")]
+fn add_vector_product(n: usize, out: &mut [f32], a: &[f32], b: &[f32]) {
+    let out = &mut out[..n];
+    for (a, rows) in a.chunks(4).zip(b.chunks(4 * n)) {
+        if let [a0, a1, a2, a3] = *a {
+            let (b0, rest) = rows.split_at(n);
+            let (b1, rest) = rest.split_at(n);
+            let (b2, b3) = rest.split_at(n);
+            let (b0, b1, b2, b3) = (&b0[..n], &b1[..n], &b2[..n], &b3[..n]);
+            for j in 0..n {
+                let sum = fused::<{ has_fused!() }>(a3, b3[j], out[j]);
+                let sum = fused::<{ has_fused!() }>(a2, b2[j], sum);
+                let sum = fused::<{ has_fused!() }>(a1, b1[j], sum);
+                out[j] = fused::<{ has_fused!() }>(a0, b0[j], sum);
+            }
+        } else {
+            for (a, row) in a.iter().zip(rows.chunks(n)) {
+                for (out, b) in out.iter_mut().zip(row) {
+                    *out += a * b;
+                }
+            }
+        }
+    }
+}
+
 /// `sum += values`, as far as the shorter one reaches.
 #[multiversion(targets = "simd")]
 pub fn add(sum: &mut [f32], values: &[f32]) {
@@ -106,6 +151,22 @@ mod tests {
             let mut out = vec![2.0; m * n];
             product((m, n, k), &mut out, Strides::rows(n), 1.0, a, from_a, &b, Strides::rows(n));
             assert!(out.iter().zip(&expected).all(|(o, e)| (o - e).abs() < 1e-5));
+        }
+    }
+
+    #[test]
+    fn dense_products_of_few_and_of_many_rows() {
+        for (m, n, k) in [(1, 7, 3), (2, 5, 9), (3, 5, 8), (1, 1, 1), (2, 33, 4)] {
+            let a: Vec<f32> = (0..m * k).map(|i| (i as f32 * 0.7).sin()).collect();
+            let b: Vec<f32> = (0..k * n).map(|i| (i as f32 * 0.3).cos()).collect();
+            for (accumulate, before) in [(false, 0.0), (true, 2.0)] {
+                let mut out = vec![2.0; m * n];
+                dense_product((m, n, k), &mut out, accumulate, &a, &b);
+                for (i, out) in out.iter().enumerate() {
+                    let expected: f32 = before + (0..k).map(|j| a[i / n * k + j] * b[j * n + i % n]).sum::<f32>();
+                    assert!((out - expected).abs() < 1e-5, "{m}x{n}x{k} {accumulate}: {out} for {expected}");
+                }
+            }
         }
     }
 

@@ -1,5 +1,7 @@
 //! The CPU's grid for the recurrence: tiles of neighbouring rows, each with its own part of the tape.
 
+use std::cell::RefCell;
+
 /// Neighbouring rows that one task owns.
 pub struct Tile<'a> {
     /// `[m, 2]`: first step and number of steps of each row.
@@ -10,10 +12,28 @@ pub struct Tile<'a> {
     pub state: &'a mut [f32],
 }
 
+thread_local! {
+    static SCRATCH: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Hands `work` a piece of zeroed memory of this thread, which is kept for the next tile.
+pub fn with_scratch(len: usize, work: impl FnOnce(&mut [f32])) {
+    SCRATCH.with_borrow_mut(|scratch| {
+        scratch.clear();
+        scratch.resize(len, 0.0);
+        work(scratch);
+    });
+}
+
 impl Tile<'_> {
+    /// Rows of the tile.
+    pub fn count(&self) -> usize {
+        self.rows.len() / 2
+    }
+
     /// Rows in order of falling step counts, so that the rows alive at any step stand in front.
     pub fn by_steps(&self) -> Vec<usize> {
-        let mut order: Vec<usize> = (0..self.rows.len() / 2).collect();
+        let mut order: Vec<usize> = (0..self.count()).collect();
         order.sort_by_key(|&row| std::cmp::Reverse(self.rows[2 * row + 1]));
         order
     }
