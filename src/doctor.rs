@@ -107,6 +107,7 @@ fn ragged_batch() -> Batch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::Timespan;
     use crate::kernel::KERNELS;
 
     #[test]
@@ -131,6 +132,9 @@ mod tests {
             }
             fn run(&mut self, plan: &Plan) -> Result<()> {
                 self.0.run(plan)
+            }
+            fn run_timed(&mut self, plan: &Plan) -> Result<Vec<Timespan>> {
+                self.0.run_timed(plan)
             }
             fn write(&mut self, buffer: &str, words: &[u32]) -> Result<()> {
                 self.0.write(buffer, words)

@@ -38,6 +38,10 @@ pub enum Error {
     #[error("{0}")]
     NoDevice(String),
 
+    /// The device lacks an ability, which something asked for needs.
+    #[error("{device} has no {ability}")]
+    Missing { device: String, ability: &'static str },
+
     /// The device failed or was lost while it worked.
     #[error("{device}: {problem}")]
     Device { device: String, problem: String },

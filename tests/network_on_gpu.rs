@@ -256,3 +256,33 @@ fn a_training_step_has_few_dispatches() {
     let count = plan.unwrap().dispatches.len();
     assert!(count <= 40, "{count} dispatches");
 }
+
+/// A plan runs in the order of its dispatches, timed or not, and leaves the same numbers.
+#[test]
+#[cfg_attr(skip_gpu_tests, ignore = "SRNN_SKIP_GPU_TESTS=1")]
+fn timed_runs_tell_when_each_dispatch_ran() {
+    let case = case(PAPER, 6);
+    let plan = plan(&case, &Limits::webgpu_default());
+    for device in [gpu(), Device::cpu()] {
+        let mut network = network(&case, device);
+        let expected = gradients(&mut network, &plan);
+        let times = network.engine().run_timed(&plan).unwrap();
+        assert_eq!(times.len(), plan.dispatches.len());
+        assert!(times.iter().all(|time| 0.0 <= time.begin && time.begin <= time.end), "{times:?}");
+        assert!(times.windows(2).all(|pair| pair[0].begin <= pair[1].begin), "{times:?}");
+        let longest = plan.dispatches.iter().zip(&times).max_by(|a, b| {
+            let [a, b] = [a.1, b.1].map(|time| time.end - time.begin);
+            a.total_cmp(&b)
+        });
+        assert!(longest.unwrap().1.end > longest.unwrap().1.begin && times[times.len() - 1].end < 60.0, "{times:?}");
+        assert_eq!(gradients(&mut network, &plan), expected);
+        assert_eq!(network.engine().run_timed(&Plan::default()).unwrap(), []);
+        // More passes than a query set holds.
+        let many = Plan { dispatches: vec![plan.dispatches[0].clone(); 2100], ..plan.clone() };
+        let times = network.engine().run_timed(&many).unwrap();
+        assert!(times.len() == 2100 && times.windows(2).all(|pair| pair[0].begin <= pair[1].begin));
+    }
+    let mut smallest = network(&case, smallest_gpu());
+    let error = smallest.engine().run_timed(&plan).unwrap_err();
+    assert!(error.to_string().contains("no timestamp queries, which timed runs need"), "{error}");
+}

@@ -9,6 +9,13 @@ pub use device::{Choice, Device};
 use crate::error::Result;
 use crate::plan::{Limits, Plan};
 
+/// When one dispatch of a plan ran, in seconds from the start of the plan.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Timespan {
+    pub begin: f64,
+    pub end: f64,
+}
+
 /// Runs plans and keeps their buffers, by name, from one plan to the next.
 pub trait Engine: Send {
     /// What the device can do, and its name.
@@ -17,6 +24,13 @@ pub trait Engine: Send {
     /// Checks the plan against the limits, uploads its inputs and runs its dispatches in order. On a GPU the call
     /// returns when the work is submitted.
     fn run(&mut self, plan: &Plan) -> Result<()>;
+
+    /// Runs a plan as [`Engine::run`], waits for it, and tells when each dispatch ran. On a GPU every dispatch gets a
+    /// pass of its own, so that the whole takes longer than a plain run.
+    ///
+    /// # Errors
+    /// [`Error::Missing`](crate::Error::Missing) if the device cannot tell the time, and those of [`Engine::run`].
+    fn run_timed(&mut self, plan: &Plan) -> Result<Vec<Timespan>>;
 
     /// Sets the contents of a buffer, which is made if it is not there.
     fn write(&mut self, buffer: &str, words: &[u32]) -> Result<()>;

@@ -2,16 +2,18 @@
 
 pub mod adapter;
 mod pipelines;
+mod timestamps;
 
 pub use adapter::{Adapter, adapters};
 pub use pipelines::CHECK_SHADERS;
 
-use super::{Engine, cpu::no_buffer};
+use super::{Engine, Timespan, cpu::no_buffer};
 use crate::error::{Error, Result};
-use crate::plan::{Limits, Plan, Role};
+use crate::plan::{Dispatch, Limits, Plan, Role};
 use pipelines::Pipelines;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
+use timestamps::Timestamps;
 
 /// Default budget for the buffers of one step; WebGPU does not tell how much memory a device has.
 pub const DEFAULT_MEMORY: u64 = 4 << 30;
@@ -22,11 +24,14 @@ const IN_FLIGHT: usize = 3;
 /// Which of an adapter's abilities a device is opened with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Abilities {
-    /// All limits that the adapter offers.
+    /// All limits that the adapter offers, and the features that are of use.
     All,
-    /// WebGPU's default limits, to try what any device can run.
+    /// WebGPU's default limits and no feature, to try what any device can run.
     WebGpuDefault,
 }
+
+/// Features that are asked for where the adapter has them.
+const OF_USE: wgpu::Features = wgpu::Features::TIMESTAMP_QUERY;
 
 /// Runs plans on one GPU.
 pub struct Gpu {
@@ -48,12 +53,13 @@ impl Gpu {
     /// [`Error::NoDevice`] if the adapter gives no device.
     pub fn open(adapter: &Adapter, abilities: Abilities, memory: u64) -> Result<Gpu> {
         let title = adapter.title();
-        let required_limits = match abilities {
-            Abilities::All => adapter.limits.clone(),
-            Abilities::WebGpuDefault => wgpu::Limits::default(),
+        let (required_limits, required_features) = match abilities {
+            Abilities::All => (adapter.limits.clone(), adapter.features & OF_USE),
+            Abilities::WebGpuDefault => (wgpu::Limits::default(), wgpu::Features::empty()),
         };
         let limits = adapter::plan_limits(title.clone(), &required_limits, memory);
-        let descriptor = wgpu::DeviceDescriptor { label: Some("srnn"), required_limits, ..Default::default() };
+        let label = Some("srnn");
+        let descriptor = wgpu::DeviceDescriptor { label, required_limits, required_features, ..Default::default() };
         let (device, queue) = pollster::block_on(adapter.adapter.request_device(&descriptor))
             .map_err(|error| Error::NoDevice(format!("{title} could not be opened: {error}")))?;
         let failure = Arc::new(Mutex::new(None));
@@ -146,11 +152,101 @@ impl Gpu {
         })
     }
 
+    /// Brings buffers, parameters and pipelines of a plan onto the device: what its dispatches are to be encoded with.
+    fn prepare(&mut self, plan: &Plan) -> Result<Vec<Step>> {
+        plan.check(&self.limits)?;
+        self.check()?;
+        self.prepare_buffers(plan)?;
+        let parameters = self.upload_parameters(plan, PARAMETER_STRIDE);
+        Ok(plan
+            .dispatches
+            .iter()
+            .enumerate()
+            .map(|(at, dispatch)| self.step(plan, dispatch, at, &parameters))
+            .collect())
+    }
+
+    fn step(&mut self, plan: &Plan, dispatch: &Dispatch, at: usize, parameters: &wgpu::BindGroup) -> Step {
+        let pipeline = self.pipelines.get(&self.device, dispatch.kernel, &dispatch.constants);
+        let entries: Vec<wgpu::BindGroupEntry> = dispatch
+            .bindings
+            .iter()
+            .zip(0..)
+            .map(|(view, binding)| {
+                let buffer = &self.buffers[&plan.buffers[view.buffer.0].name];
+                let (offset, size) = (4 * view.offset as u64, std::num::NonZeroU64::new(4 * view.len as u64));
+                let resource = wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset, size });
+                wgpu::BindGroupEntry { binding, resource }
+            })
+            .collect();
+        let bindings = self.device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some(dispatch.kernel.name),
+            layout: &pipeline.bindings,
+            entries: &entries,
+        });
+        Step {
+            pipeline: pipeline.pipeline.clone(),
+            bindings,
+            parameters: parameters.clone(),
+            parameters_at: (at * PARAMETER_STRIDE) as u32,
+            workgroups: dispatch.workgroups,
+        }
+    }
+
+    fn encoder(&self) -> wgpu::CommandEncoder {
+        self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("plan") })
+    }
+
+    /// The first `size` bytes of a buffer, when all work submitted before is done.
+    fn read_back<T: bytemuck::Pod>(&mut self, source: &wgpu::Buffer, size: u64, name: &str) -> Result<Vec<T>> {
+        let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
+        let label = Some("read-back");
+        let staging =
+            self.device.create_buffer(&wgpu::BufferDescriptor { label, size, usage, mapped_at_creation: false });
+        let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label });
+        encoder.copy_buffer_to_buffer(source, 0, &staging, 0, size);
+        self.queue.submit([encoder.finish()]);
+        let mapped = Arc::new(Mutex::new(None));
+        let result = mapped.clone();
+        staging.slice(..).map_async(wgpu::MapMode::Read, move |outcome| {
+            *result.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(outcome);
+        });
+        self.wait()?;
+        let problem = |problem: String| Error::Device { device: self.limits.device.clone(), problem };
+        match mapped.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take() {
+            Some(Ok(())) => {}
+            Some(Err(error)) => return Err(problem(format!("reading `{name}` back failed: {error}"))),
+            None => return Err(problem(format!("reading `{name}` back did not end"))),
+        }
+        let view =
+            staging.get_mapped_range(..).map_err(|error| problem(format!("reading `{name}` back failed: {error}")))?;
+        Ok(bytemuck::pod_collect_to_vec(&view))
+    }
+
     fn poll(&self, poll: wgpu::PollType) -> Result<()> {
         self.device
             .poll(poll)
             .map_err(|error| Error::Device { device: self.limits.device.clone(), problem: error.to_string() })?;
         self.check()
+    }
+}
+
+/// A dispatch, ready to be encoded.
+struct Step {
+    pipeline: wgpu::ComputePipeline,
+    bindings: wgpu::BindGroup,
+    parameters: wgpu::BindGroup,
+    parameters_at: u32,
+    workgroups: [u32; 3],
+}
+
+impl Step {
+    fn encode(&self, pass: &mut wgpu::ComputePass) {
+        pass.set_pipeline(&self.pipeline);
+        pass.set_bind_group(0, &self.bindings, &[]);
+        pass.set_bind_group(1, &self.parameters, &[self.parameters_at]);
+        let [x, y, z] = self.workgroups;
+        pass.dispatch_workgroups(x, y, z);
     }
 }
 
@@ -168,37 +264,11 @@ impl Engine for Gpu {
     }
 
     fn run(&mut self, plan: &Plan) -> Result<()> {
-        plan.check(&self.limits)?;
-        self.check()?;
-        self.prepare_buffers(plan)?;
-        let parameters = self.upload_parameters(plan, PARAMETER_STRIDE);
-        let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("plan") });
+        let steps = self.prepare(plan)?;
+        let mut encoder = self.encoder();
         {
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-            for (at, dispatch) in plan.dispatches.iter().enumerate() {
-                let pipeline = self.pipelines.get(&self.device, dispatch.kernel, &dispatch.constants);
-                let entries: Vec<wgpu::BindGroupEntry> = dispatch
-                    .bindings
-                    .iter()
-                    .zip(0..)
-                    .map(|(view, binding)| {
-                        let buffer = &self.buffers[&plan.buffers[view.buffer.0].name];
-                        let (offset, size) = (4 * view.offset as u64, std::num::NonZeroU64::new(4 * view.len as u64));
-                        let resource = wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset, size });
-                        wgpu::BindGroupEntry { binding, resource }
-                    })
-                    .collect();
-                let bindings = self.device.create_bind_group(&wgpu::BindGroupDescriptor {
-                    label: Some(dispatch.kernel.name),
-                    layout: &pipeline.bindings,
-                    entries: &entries,
-                });
-                pass.set_pipeline(&pipeline.pipeline);
-                pass.set_bind_group(0, &bindings, &[]);
-                pass.set_bind_group(1, &parameters, &[(at * PARAMETER_STRIDE) as u32]);
-                let [x, y, z] = dispatch.workgroups;
-                pass.dispatch_workgroups(x, y, z);
-            }
+            steps.iter().for_each(|step| step.encode(&mut pass));
         }
         self.in_flight.push_back(self.queue.submit([encoder.finish()]));
         if self.in_flight.len() > IN_FLIGHT {
@@ -206,6 +276,30 @@ impl Engine for Gpu {
             self.poll(wgpu::PollType::Wait { submission_index, timeout: None })?;
         }
         self.check()
+    }
+
+    fn run_timed(&mut self, plan: &Plan) -> Result<Vec<Timespan>> {
+        if !self.device.features().contains(wgpu::Features::TIMESTAMP_QUERY) {
+            let ability = "timestamp queries, which timed runs need";
+            return Err(Error::Missing { device: self.limits.device.clone(), ability });
+        }
+        let steps = self.prepare(plan)?;
+        if steps.is_empty() {
+            self.wait()?;
+            return Ok(vec![]);
+        }
+        let timestamps = Timestamps::new(&self.device, steps.len());
+        let mut encoder = self.encoder();
+        for (at, step) in steps.iter().enumerate() {
+            let timestamp_writes = Some(timestamps.of_pass(at));
+            let descriptor = wgpu::ComputePassDescriptor { label: None, timestamp_writes };
+            step.encode(&mut encoder.begin_compute_pass(&descriptor));
+        }
+        timestamps.resolve(&mut encoder);
+        self.queue.submit([encoder.finish()]);
+        let ticks = self.read_back(&timestamps.ticks, timestamps.ticks.size(), "timestamps")?;
+        let period = 1e-9 * f64::from(self.queue.get_timestamp_period());
+        Ok(timestamps::spans(&ticks, period))
     }
 
     fn write(&mut self, buffer: &str, words: &[u32]) -> Result<()> {
@@ -227,29 +321,7 @@ impl Engine for Gpu {
         if len == 0 {
             return Ok(Vec::new());
         }
-        let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
-        let label = Some("read-back");
-        let staging =
-            self.device.create_buffer(&wgpu::BufferDescriptor { label, size, usage, mapped_at_creation: false });
-        let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label });
-        encoder.copy_buffer_to_buffer(source, 0, &staging, 0, size);
-        self.queue.submit([encoder.finish()]);
-        let mapped = Arc::new(Mutex::new(None));
-        let result = mapped.clone();
-        staging.slice(..).map_async(wgpu::MapMode::Read, move |outcome| {
-            *result.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(outcome);
-        });
-        self.wait()?;
-        let problem = |problem: String| Error::Device { device: self.limits.device.clone(), problem };
-        match mapped.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take() {
-            Some(Ok(())) => {}
-            Some(Err(error)) => return Err(problem(format!("reading `{buffer}` back failed: {error}"))),
-            None => return Err(problem(format!("reading `{buffer}` back did not end"))),
-        }
-        let view = staging
-            .get_mapped_range(..)
-            .map_err(|error| problem(format!("reading `{buffer}` back failed: {error}")))?;
-        Ok(bytemuck::pod_collect_to_vec(&view))
+        self.read_back(&source.clone(), size, buffer)
     }
 
     fn wait(&mut self) -> Result<()> {
