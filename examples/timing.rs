@@ -3,7 +3,7 @@
 //!     cargo run --release --example timing
 
 use srnn::timing::Bench;
-use srnn::{Device, Result, Slicing};
+use srnn::{Device, Result};
 
 fn main() -> Result<()> {
     println!("{}", Device::auto()?);
@@ -11,11 +11,7 @@ fn main() -> Result<()> {
         "{:>7} {:>7} {:>12} {:>14} {:>10} {:>11}",
         "T", "slices", "ms a step", "tokens/s", "speed-up", "step bound"
     );
-    let bench = Bench {
-        slicings: vec![Slicing::plain(), Slicing::new(8, 2)?, Slicing::new(16, 2)?],
-        lengths: vec![512, 2048, 8192],
-        ..Bench::default()
-    };
+    let bench = Bench { slicings: "rnn,8x2,16x2".parse()?, lengths: vec![512, 2048, 8192], ..Bench::default() };
     bench.run(|timings| {
         for timing in timings {
             println!(

@@ -143,6 +143,9 @@ mod tests {
                 let words = self.0.read(buffer, len)?;
                 Ok(words.into_iter().map(|word| (f32::from_bits(word) * 1.01 + 0.01).to_bits()).collect())
             }
+            fn allocated(&self) -> u64 {
+                self.0.allocated()
+            }
             fn wait(&mut self) -> Result<()> {
                 Ok(())
             }

@@ -1,25 +1,34 @@
 //! `srnn bench`
 
-use super::{DeviceArgs, at_least_one, check_free, note, plot, print, save, table};
+use super::plot::{self, Series};
+use super::{DeviceArgs, at_least_one, check_free, note, print, save, table};
 use clap::{Args, ValueEnum};
-use srnn::timing::{Bench, Mode, Timing};
-use srnn::{Error, Result, Slicing};
+use indicatif::{BinaryBytes, HumanCount};
+use srnn::timing::{Bench, Ceilings, DispatchTime, Mode, Slicings, Timing, chrome_trace};
+use srnn::{Device, Error, Result};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Time networks side by side for growing lengths
 ///
 /// All slicings of a length take turns on the same random tokens. The speed-up is the plain network's median over the
-/// slicing's, so include rnn; next to it stands the bound that the step counts set, T / (T/n^k + n·k).
+/// slicing's, so include rnn; next to it stands the bound that the step counts set, T / (T/n^k + n·k). Rates stand
+/// next to the device's ceilings, a large matrix product and a large copy that are measured first.
 #[derive(Args)]
-#[command(after_help = "Example: srnn bench --slices rnn,8x2,16x2 --lengths 512,2048,8192 --plot speedup.svg")]
+#[command(after_help = "Examples:
+  srnn bench --slices rnn,8x2,16x2 --lengths 512,2048,8192 --plot speedup.svg
+  srnn bench --paper --json paper.json --plot paper.svg
+  srnn bench --slices 8x2 --lengths 512 --batch 100 --profile trace.json")]
 pub struct BenchArgs {
-    /// Slicings; rnn is the plain network
-    #[arg(long, value_delimiter = ',', default_value = "rnn,8x2", value_name = "NxK,…")]
-    slices: Vec<Slicing>,
+    /// Slicings with commas between them; rnn is the plain network, auto are rnn and several that suit the length
+    #[arg(long, default_value = "rnn,8x2", value_name = "NxK,…")]
+    slices: Slicings,
     /// Lengths in tokens
     #[arg(long, value_delimiter = ',', default_value = "512,2048,8192", value_name = "T,…")]
     lengths: Vec<usize>,
+    /// The paper's experiment: --slices auto --mode both --lengths 32,64,… up to 32768, and 131072
+    #[arg(long, conflicts_with_all = ["slices", "lengths", "mode"])]
+    paper: bool,
     /// Sequences of a batch
     #[arg(long, default_value_t = 1, value_name = "B")]
     batch: usize,
@@ -32,7 +41,10 @@ pub struct BenchArgs {
     /// Token ids, drawn uniformly
     #[arg(long, default_value_t = 30_000, value_name = "V")]
     vocabulary: usize,
-    /// A training step, or inference
+    /// Give every step a token of its own and freeze the embedding: the work of input that is numbers
+    #[arg(long, conflicts_with = "vocabulary")]
+    numeric: bool,
+    /// A training step, inference, or one after the other
     #[arg(long, value_enum, default_value_t = ModeArg::Train)]
     mode: ModeArg,
     /// Repeats that are timed; the median counts
@@ -44,6 +56,9 @@ pub struct BenchArgs {
     /// Seed of weights and tokens
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Time every kernel too: a table, and a Chrome trace in this file
+    #[arg(long, value_name = "FILE")]
+    profile: Option<PathBuf>,
     /// Write all numbers to this file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -57,11 +72,15 @@ pub struct BenchArgs {
     device: DeviceArgs,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
 enum ModeArg {
     Train,
     Infer,
+    Both,
 }
+
+/// Lengths of the paper's experiment, and one beyond.
+const PAPER: [usize; 12] = [32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16_384, 32_768, 131_072];
 
 impl BenchArgs {
     /// Refuses what can be refused before anything is timed.
@@ -75,88 +94,204 @@ impl BenchArgs {
         ];
         sizes.into_iter().try_for_each(|(name, size)| at_least_one(name, size))?;
         self.lengths.iter().try_for_each(|&length| at_least_one("lengths", length))?;
-        let plain = self.slices.contains(&Slicing::plain());
-        if self.plot.is_some() && !(plain && self.slices.iter().any(|slicing| slicing.k() > 0)) {
+        let speedups = self.lengths.iter().any(|&length| {
+            let slicings = self.slices.at(length);
+            slicings.iter().any(|slicing| slicing.k() == 0) && slicings.iter().any(|slicing| slicing.k() > 0)
+        });
+        if self.plot.is_some() && !speedups {
             let problem = "--plot draws speed-ups over the plain network: give rnn and a slicing with --slices";
             return Err(Error::Config(problem.into()));
         }
         Ok(())
     }
 
-    pub fn run(self) -> Result<ExitCode> {
-        check_free(self.json.as_ref(), self.force)?;
-        check_free(self.plot.as_ref(), self.force)?;
+    pub fn run(mut self) -> Result<ExitCode> {
+        if self.paper {
+            (self.slices, self.mode, self.lengths) = (Slicings::Auto, ModeArg::Both, PAPER.to_vec());
+        }
+        for path in [&self.json, &self.plot, &self.profile] {
+            check_free(path.as_ref(), self.force)?;
+        }
         self.check()?;
         let device = self.device.open()?.name;
-        let bench = Bench {
-            slicings: self.slices,
-            lengths: self.lengths,
-            batch: self.batch,
-            hidden: self.hidden,
-            input: self.input,
-            vocabulary: self.vocabulary,
-            mode: match self.mode {
-                ModeArg::Train => Mode::Train,
-                ModeArg::Infer => Mode::Infer,
-            },
-            warmup: self.warmup,
-            repeats: self.repeats,
-            seed: self.seed,
-            device: self.device.device,
-            memory: self.device.memory,
+        // Whatever the memory of a step may be, the ceilings are the device's.
+        let ceilings = Ceilings::measure(Device::open(self.device.device, None)?.engine.as_mut())?;
+        let modes = match self.mode {
+            ModeArg::Train => vec![Mode::Train],
+            ModeArg::Infer => vec![Mode::Infer],
+            ModeArg::Both => vec![Mode::Train, Mode::Infer],
         };
-        let timings = bench.run(|timings| note(format_args!("timed T = {}", timings[0].length)))?;
-        let what = if bench.mode == Mode::Train { "Training step" } else { "Inference" };
-        let Bench { batch, hidden, input, vocabulary, .. } = bench;
-        let title = format!("{what}, batch {batch}, H = {hidden}, D = {input}, V = {vocabulary}, on {device}");
-        print(&format!("{title}\n{}\n", timing_table(&timings)))?;
+        let words = if self.numeric { "numeric".to_string() } else { format!("V = {}", self.vocabulary) };
+        let sizes = format!("batch {}, H = {}, D = {}, {words}", self.batch, self.hidden, self.input);
+        let Ceilings { gflops, gbs } = ceilings;
+        let measured = format!("ceilings: {gflops:.0} GFLOP/s (a matrix product), {gbs:.1} GB/s (a copy)");
+        print(&format!("{sizes}, on {device}\n{measured}\n"))?;
+        let mut results = Vec::new();
+        for mode in modes {
+            let bench = Bench {
+                slicings: self.slices.clone(),
+                lengths: self.lengths.clone(),
+                batch: self.batch,
+                hidden: self.hidden,
+                input: self.input,
+                vocabulary: self.vocabulary,
+                numeric: self.numeric,
+                mode,
+                warmup: self.warmup,
+                repeats: self.repeats,
+                seed: self.seed,
+                device: self.device.device,
+                memory: self.device.memory,
+                profile: if self.profile.is_some() { self.repeats } else { 0 },
+            };
+            let timings =
+                bench.run(|timings| note(format_args!("timed {} at T = {}", name(mode), timings[0].length)))?;
+            print(&format!("\n{}\n{}\n", name(mode), timing_table(&timings, Some(&ceilings))))?;
+            if self.slices == Slicings::Auto {
+                print(&format!("\n{}, the best slicing of each length\n{}\n", name(mode), best_table(&timings)))?;
+            }
+            for timing in timings.iter().filter(|timing| !timing.profile.is_empty()) {
+                print(&format!("\n{}\n{}\n", case(mode, timing), profile_table(&timing.profile, &ceilings)))?;
+            }
+            results.push((mode, timings));
+        }
+        self.save(&device, &ceilings, &format!("{sizes}, on {device}"), &results)?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// Writes the files that were asked for.
+    fn save(&self, device: &str, ceilings: &Ceilings, title: &str, results: &[(Mode, Vec<Timing>)]) -> Result<()> {
         if let Some(path) = &self.json {
+            let results: Vec<_> =
+                results.iter().map(|(mode, timings)| serde_json::json!({ "mode": mode, "timings": timings })).collect();
             let report = serde_json::json!({
-                "title": title, "device": device, "mode": bench.mode, "batch": batch, "hidden": hidden,
-                "input": input, "vocabulary": vocabulary, "seed": bench.seed, "version": env!("CARGO_PKG_VERSION"),
-                "timings": timings,
+                "device": device, "ceilings": ceilings, "batch": self.batch, "hidden": self.hidden,
+                "input": self.input, "vocabulary": self.vocabulary, "numeric": self.numeric, "seed": self.seed,
+                "version": env!("CARGO_PKG_VERSION"), "command": std::env::args().skip(1).collect::<Vec<_>>().join(" "),
+                "results": results,
             });
             save(path, &format!("{report:#}\n"))?;
             print(&format!("numbers: {}\n", path.display()))?;
         }
+        if let Some(path) = &self.profile {
+            let all = results.iter().flat_map(|(mode, timings)| timings.iter().map(|timing| (*mode, timing)));
+            let profiles: Vec<_> = all.map(|(mode, timing)| (case(mode, timing), timing.profile.clone())).collect();
+            save(path, &format!("{:#}\n", chrome_trace(&profiles)))?;
+            print(&format!("trace: {}\n", path.display()))?;
+        }
         if let Some(path) = &self.plot {
-            save(path, &plot::speedup(&title, &timings)?)?;
+            let series: Vec<Series> = match self.slices {
+                Slicings::Auto => results.iter().map(|(mode, timings)| Series::best(name(*mode), timings)).collect(),
+                Slicings::Given(_) => results.iter().flat_map(|(mode, t)| Series::by_slicing(name(*mode), t)).collect(),
+            };
+            save(path, &plot::speedup(title, &series)?)?;
             print(&format!("plot: {}\n", path.display()))?;
         }
-        Ok(ExitCode::SUCCESS)
+        Ok(())
     }
 }
 
-/// Medians, spread and speed-up of all timings.
-pub fn timing_table(timings: &[Timing]) -> comfy_table::Table {
+fn name(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Train => "Training step",
+        Mode::Infer => "Inference",
+    }
+}
+
+fn case(mode: Mode, timing: &Timing) -> String {
+    format!("{}, {}, T = {}", name(mode), timing.slicing, timing.length)
+}
+
+fn ms(seconds: f64) -> String {
+    format!("{:.3}", 1e3 * seconds)
+}
+
+fn times(ratio: f64) -> String {
+    format!("{ratio:.1}×")
+}
+
+/// A rate, and its share of a ceiling where there is one.
+fn rate(rate: f64, ceiling: Option<f64>) -> String {
+    let digits = if rate < 10.0 { 1 } else { 0 };
+    match ceiling {
+        Some(ceiling) => format!("{rate:.digits$} ({:.0} %)", 100.0 * rate / ceiling),
+        None => format!("{rate:.digits$}"),
+    }
+}
+
+/// Medians, spread and speed-up of all timings; rates with their share of the ceilings.
+pub fn timing_table(timings: &[Timing], ceilings: Option<&Ceilings>) -> comfy_table::Table {
     let mut rows = table(&[
         "T",
         "slices",
         "median ms",
         "min",
         "max",
-        "repeats",
+        "sequences/s",
         "tokens/s",
         "GFLOP/s",
+        "GB/s",
+        "memory",
         "dispatches",
         "speed-up",
         "step bound",
     ]);
     for timing in timings {
-        let ms = |seconds: f64| format!("{:.3}", 1e3 * seconds);
         rows.add_row([
             timing.length.to_string(),
             timing.slicing.to_string(),
             ms(timing.median),
             ms(timing.min),
             ms(timing.max),
-            timing.repeats.to_string(),
-            indicatif::HumanCount(timing.tokens_per_second as u64).to_string(),
-            format!("{:.2}", timing.gflops),
+            format!("{:.1}", timing.sequences_per_second),
+            HumanCount(timing.tokens_per_second as u64).to_string(),
+            rate(timing.gflops, ceilings.map(|c| c.gflops)),
+            rate(timing.gbs, ceilings.map(|c| c.gbs)),
+            BinaryBytes(timing.allocated).to_string(),
             timing.dispatches.to_string(),
-            timing.speedup.map_or("–".into(), |speedup| format!("{speedup:.1}×")),
-            format!("{:.1}×", timing.bound),
+            timing.speedup.map_or("–".into(), times),
+            times(timing.bound),
         ]);
     }
+    rows
+}
+
+/// The fastest slicing of every length next to the plain network.
+fn best_table(timings: &[Timing]) -> comfy_table::Table {
+    let mut rows = table(&["T", "plain ms", "best", "ms", "speed-up", "step bound"]);
+    for (plain, best) in plot::best(timings) {
+        rows.add_row([
+            best.length.to_string(),
+            ms(plain.median),
+            best.slicing.to_string(),
+            ms(best.median),
+            times(plain.median / best.median),
+            times(best.bound),
+        ]);
+    }
+    rows
+}
+
+/// Time per kernel of one network, the longest first, next to what operations and bytes allow.
+fn profile_table(dispatches: &[DispatchTime], ceilings: &Ceilings) -> comfy_table::Table {
+    let mut sorted: Vec<&DispatchTime> = dispatches.iter().collect();
+    sorted.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
+    let total: f64 = dispatches.iter().map(|dispatch| dispatch.seconds).sum();
+    let floors: f64 = dispatches.iter().map(|dispatch| dispatch.floor(ceilings)).sum();
+    let mut rows = table(&["kernel", "place", "ms", "share", "GFLOP/s", "GB/s", "floor ms"]);
+    for dispatch in sorted {
+        let giga = 1e-9 / dispatch.seconds.max(1e-9);
+        rows.add_row([
+            dispatch.kernel.to_string(),
+            dispatch.place.clone(),
+            ms(dispatch.seconds),
+            format!("{:.1} %", 100.0 * dispatch.seconds / total),
+            rate(dispatch.operations * giga, Some(ceilings.gflops)),
+            rate(dispatch.bytes * giga, Some(ceilings.gbs)),
+            ms(dispatch.floor(ceilings)),
+        ]);
+    }
+    let [none, all] = [String::new(), "100 %".into()];
+    rows.add_row(["all".into(), none.clone(), ms(total), all, none.clone(), none, ms(floors)]);
     rows
 }

@@ -1,12 +1,13 @@
 //! `srnn demo`: the main job
 
 use super::bench::timing_table;
+use super::plot::{self, Series};
 use super::reporter::Reporter;
-use super::{DeviceArgs, check_free, interrupt, note, plot, print, save, table};
+use super::{DeviceArgs, check_free, interrupt, note, print, save, table};
 use clap::Args;
 use srnn::data::{Example, Labels, Part, Tokenizer, emails};
 use srnn::network::{Config, Network};
-use srnn::timing::Bench;
+use srnn::timing::{Bench, Slicings};
 use srnn::train::{Dataset, Ending, Evaluation, Options, Trainer};
 use srnn::{Error, Result, Slicing};
 use std::path::PathBuf;
@@ -90,7 +91,7 @@ impl Demo {
             }
             note(format_args!("timing T = {length} …"));
             let bench = Bench {
-                slicings: slicings.into_iter().filter(|slicing| slicing.slices() <= length).collect(),
+                slicings: Slicings::Given(slicings.into_iter().filter(|slicing| slicing.slices() <= length).collect()),
                 lengths: vec![length],
                 vocabulary: VOCABULARY,
                 seed: self.seed,
@@ -102,9 +103,9 @@ impl Demo {
         }
         let Bench { batch, hidden, input, .. } = Bench::default();
         let title = format!("Training step, batch {batch}, H = {hidden}, D = {input}, V = {VOCABULARY}, on {device}");
-        print(&format!("\n{title}\n{}\n", timing_table(&timings)))?;
+        print(&format!("\n{title}\n{}\n", timing_table(&timings, None)))?;
         let path = self.plot.clone().unwrap_or_else(free_name);
-        save(&path, &plot::speedup(&title, &timings)?)?;
+        save(&path, &plot::speedup(&title, &Series::by_slicing("Training step", &timings))?)?;
         print(&format!("plot: {}\n", path.display()))?;
         Ok(ExitCode::SUCCESS)
     }

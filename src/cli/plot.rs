@@ -14,30 +14,66 @@ const COLOURS: [RGBColor; 6] = [
     RGBColor(86, 180, 233),
 ];
 
-/// An SVG of all slicings' speed-ups (solid, with points) and step bounds (thin).
+/// One line of the plot, and the bound that goes with it: points of (T, times as fast as the plain network).
+pub struct Series {
+    pub name: String,
+    pub measured: Vec<(f64, f64)>,
+    pub bound: Vec<(f64, f64)>,
+}
+
+impl Series {
+    fn of<'a>(name: String, timings: impl Iterator<Item = &'a Timing> + Clone) -> Series {
+        let measured = timings.clone().filter_map(|t| t.speedup.map(|speedup| (t.length as f64, speedup)));
+        Series { name, measured: measured.collect(), bound: timings.map(|t| (t.length as f64, t.bound)).collect() }
+    }
+
+    /// One line per slicing.
+    pub fn by_slicing(what: &str, timings: &[Timing]) -> Vec<Series> {
+        let mut slicings: Vec<Slicing> = Vec::new();
+        for timing in timings {
+            if timing.slicing.k() > 0 && !slicings.contains(&timing.slicing) {
+                slicings.push(timing.slicing);
+            }
+        }
+        let line = |slicing: Slicing| {
+            let name = format!("{what}, SRNN({},{})", slicing.n(), slicing.k());
+            Series::of(name, timings.iter().filter(move |timing| timing.slicing == slicing))
+        };
+        slicings.into_iter().map(line).collect()
+    }
+
+    /// One line for the fastest slicing of every length.
+    pub fn best(what: &str, timings: &[Timing]) -> Series {
+        Series::of(format!("{what}, the best slicing"), best(timings).iter().map(|(_, best)| *best))
+    }
+}
+
+/// The plain network and the fastest slicing of every length at which both were timed.
+pub fn best(timings: &[Timing]) -> Vec<(&Timing, &Timing)> {
+    let plain = timings.iter().filter(|timing| timing.slicing.k() == 0);
+    let pair = |plain: &'_ Timing| {
+        let sliced = timings.iter().filter(|timing| timing.slicing.k() > 0 && timing.length == plain.length);
+        sliced.min_by(|a, b| a.median.total_cmp(&b.median))
+    };
+    plain.filter_map(|plain| pair(plain).map(|best| (plain, best))).collect()
+}
+
+/// An SVG of speed-ups (solid, with points) and step bounds (dashed).
 ///
 /// # Errors
 /// [`Error::Config`] if no speed-up was measured, as the plain network was not timed.
-pub fn speedup(title: &str, timings: &[Timing]) -> Result<String> {
-    let mut slicings: Vec<Slicing> = Vec::new();
-    for timing in timings {
-        if timing.slicing.k() > 0 && !slicings.contains(&timing.slicing) {
-            slicings.push(timing.slicing);
-        }
-    }
-    let lengths = timings.iter().map(|timing| timing.length as f64);
-    let (shortest, longest) = (lengths.clone().fold(f64::INFINITY, f64::min), lengths.fold(1.0, f64::max));
-    let speedups = timings.iter().filter_map(|timing| timing.speedup);
-    let bounds = timings.iter().map(|timing| timing.bound);
-    let top = bounds.chain(speedups.clone()).fold(1.0, f64::max);
-    let bottom = speedups.fold(1.0, f64::min);
-    if slicings.is_empty() || timings.iter().all(|timing| timing.speedup.is_none()) {
+pub fn speedup(title: &str, series: &[Series]) -> Result<String> {
+    let measured = || series.iter().flat_map(|series| &series.measured);
+    let all = || measured().chain(series.iter().flat_map(|series| &series.bound));
+    if measured().next().is_none() {
         return Err(Error::Config(
             "a plot of speed-ups needs the plain network (rnn) and a slicing among --slices".into(),
         ));
     }
+    let (shortest, longest) = all().fold((f64::INFINITY, 1.0f64), |(low, high), (x, _)| (low.min(*x), high.max(*x)));
+    let (bottom, top) = all().fold((1.0f64, 1.0f64), |(low, high), (_, y)| (low.min(*y), high.max(*y)));
     let mut svg = String::new();
-    draw(&mut svg, title, timings, &slicings, (shortest * 0.9, longest * 1.1), (bottom * 0.8, top * 1.5))
+    draw(&mut svg, title, series, (shortest * 0.9, longest * 1.1), (bottom * 0.8, top * 1.5))
         .map_err(|error| Error::Config(format!("the plot could not be drawn: {error}")))?;
     Ok(svg)
 }
@@ -47,8 +83,7 @@ type Drawn = std::result::Result<(), Box<dyn std::error::Error>>;
 fn draw(
     svg: &mut String,
     title: &str,
-    timings: &[Timing],
-    slicings: &[Slicing],
+    series: &[Series],
     (left, right): (f64, f64),
     (bottom, top): (f64, f64),
 ) -> Drawn {
@@ -70,20 +105,15 @@ fn draw(
         .light_line_style(WHITE)
         .bold_line_style(BLACK.mix(0.12))
         .draw()?;
-    for (slicing, colour) in slicings.iter().zip(COLOURS.iter().cycle()) {
-        let of = |value: fn(&Timing) -> Option<f64>| -> Vec<(f64, f64)> {
-            let own = timings.iter().filter(|timing| timing.slicing == *slicing);
-            own.filter_map(|timing| value(timing).map(|y| (timing.length as f64, y))).collect()
-        };
-        let measured = of(|timing| timing.speedup);
+    for (line, colour) in series.iter().zip(COLOURS.iter().cycle()) {
         chart
-            .draw_series(LineSeries::new(measured.clone(), colour.stroke_width(2)))?
-            .label(format!("SRNN({},{})", slicing.n(), slicing.k()))
+            .draw_series(LineSeries::new(line.measured.clone(), colour.stroke_width(2)))?
+            .label(line.name.clone())
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 22, y)], colour.stroke_width(2)));
-        chart.draw_series(measured.into_iter().map(|point| Circle::new(point, 4, colour.filled())))?;
+        chart.draw_series(line.measured.iter().map(|&point| Circle::new(point, 4, colour.filled())))?;
         chart
-            .draw_series(DashedLineSeries::new(of(|timing| Some(timing.bound)), 5, 5, colour.mix(0.7).stroke_width(1)))?
-            .label(format!("step bound of SRNN({},{})", slicing.n(), slicing.k()))
+            .draw_series(DashedLineSeries::new(line.bound.clone(), 5, 5, colour.mix(0.7).stroke_width(1)))?
+            .label("its step bound")
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 22, y)], colour.mix(0.7).stroke_width(1)));
     }
     chart

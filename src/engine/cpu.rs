@@ -53,11 +53,8 @@ impl Engine for Cpu {
         // Out of the map for the length of the plan, so that dispatches find them by index.
         let mut buffers: Vec<Vec<u32>> = Vec::with_capacity(plan.buffers.len());
         for spec in &plan.buffers {
-            let mut words = self.buffers.remove(&spec.name).unwrap_or_default();
-            if words.len() < spec.len() {
-                words.resize(spec.len(), 0);
-            }
-            buffers.push(words);
+            let words = self.buffers.remove(&spec.name).filter(|words| words.len() >= spec.len());
+            buffers.push(words.unwrap_or_else(|| vec![0; spec.len()]));
         }
         for (buffer, data) in &plan.uploads {
             buffers[buffer.0][..data.len()].copy_from_slice(data);
@@ -89,6 +86,10 @@ impl Engine for Cpu {
             Some(words) => Err(no_buffer(buffer, &format!("{len} elements asked of {}", words.len()))),
             None => Err(no_buffer(buffer, "no such buffer")),
         }
+    }
+
+    fn allocated(&self) -> u64 {
+        self.buffers.values().map(|words| 4 * words.capacity() as u64).sum()
     }
 
     fn wait(&mut self) -> Result<()> {

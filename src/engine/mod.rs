@@ -41,6 +41,9 @@ pub trait Engine: Send {
     /// [`Error::Plan`](crate::Error::Plan) if there is no such buffer or it is shorter.
     fn read(&mut self, buffer: &str, len: usize) -> Result<Vec<u32>>;
 
+    /// Bytes of all buffers that the engine holds.
+    fn allocated(&self) -> u64;
+
     /// Waits until all submitted work is done.
     fn wait(&mut self) -> Result<()>;
 }

@@ -229,16 +229,19 @@ impl Network {
     /// # Errors
     /// [`Error::Device`] when the device fails.
     pub fn reset_optimiser(&mut self) -> Result<()> {
-        let zeros = vec![0.0; self.layout.len];
-        let trained = self.trained_embedding();
-        let table = vec![0.0; trained];
-        let state = OptimiserState {
-            moments: [zeros.clone(), zeros.clone()],
-            embedding_moments: [table.clone(), table],
-            control: step_control::START.to_vec(),
-        };
-        write_f32(self.engine(), buffer::TOTALS, &[0.0; TOTALS])?;
-        self.set_optimiser_state(&state)
+        let (len, trained) = (self.layout.len, self.trained_embedding());
+        let engine = self.engine();
+        let embedding = buffer::EMBEDDING_MOMENTS.map(|name| (name, trained));
+        // One by one: the moments of an embedding are large.
+        for (name, len) in buffer::MOMENTS.map(|name| (name, len)).into_iter().chain(embedding) {
+            if len > 0 {
+                write_f32(engine, name, &vec![0.0; len])?;
+            }
+        }
+        write_f32(engine, buffer::TOTALS, &[0.0; TOTALS])?;
+        write_f32(engine, buffer::CONTROL, &step_control::START)?;
+        self.has_optimiser = true;
+        Ok(())
     }
 
     /// The optimiser's state, copied from the device.

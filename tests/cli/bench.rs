@@ -12,14 +12,15 @@ fn bench(room: &Room, options: &str) -> Run {
 #[test]
 fn training_and_inference_are_timed() {
     let room = Room::new();
-    for mode in ["train", "infer"] {
+    for (mode, name) in [("train", "Training step"), ("infer", "Inference")] {
         let run = bench(&room, &format!("--mode {mode} --json {mode}.json --plot {mode}.svg --batch 2")).succeeds();
         assert!(run.out.ends_with(&format!("numbers: {mode}.json\nplot: {mode}.svg\n")), "{}", run.out);
-        assert!(run.err.contains("timed T = 16\ntimed T = 32\n"), "{}", run.err);
+        assert!(run.err.contains(&format!("timed {name} at T = 16\ntimed {name} at T = 32\n")), "{}", run.err);
         assert_svg(&room.text(&format!("{mode}.svg")));
         let report = room.json(&format!("{mode}.json"));
-        assert_eq!((&report["mode"], &report["batch"]), (&mode.into(), &2.into()));
-        let timings = report["timings"].as_array().unwrap();
+        assert_eq!((&report["results"][0]["mode"], &report["batch"]), (&mode.into(), &2.into()));
+        assert!(report["ceilings"]["gflops"].as_f64().unwrap() > 0.0);
+        let timings = report["results"][0]["timings"].as_array().unwrap();
         let places: Vec<(&str, u64)> = timings
             .iter()
             .map(|timing| (timing["slicing"].as_str().unwrap(), timing["length"].as_u64().unwrap()))
@@ -37,6 +38,28 @@ fn training_and_inference_are_timed() {
 }
 
 #[test]
+fn slicings_can_suit_the_length_and_kernels_be_profiled() {
+    let room = Room::new();
+    let sizes = "--lengths 32 --hidden 4 --input 4 --vocabulary 50 --repeats 2 --device cpu";
+    let files = "--profile trace.json --plot best.svg";
+    let run = room.srnn(&format!("bench --slices auto --mode both {sizes} {files}")).succeeds();
+    for words in
+        ["Training step, the best slicing of each length", "Inference, 8x1, T = 32", "gru_backward", "ceilings: "]
+    {
+        assert!(run.out.contains(words), "{words} in {}", run.out);
+    }
+    assert_svg(&room.text("best.svg"));
+    let trace = room.json("trace.json");
+    let events = trace["traceEvents"].as_array().unwrap();
+    let processes: Vec<&str> =
+        events.iter().filter(|e| e["ph"] == "M").map(|e| e["args"]["name"].as_str().unwrap()).collect();
+    assert_eq!(processes.len(), 6, "{processes:?}");
+    assert!(events.iter().filter(|e| e["ph"] == "X").all(|e| e["dur"].as_f64().unwrap() >= 0.0));
+    room.srnn("bench --paper --lengths 32").misused("the argument '--paper' cannot be used with '--lengths <T,…>'");
+    bench(&room, "--profile trace.json").refused("trace.json is there already");
+}
+
+#[test]
 fn results_are_overwritten_only_when_asked() {
     let room = Room::new();
     room.write("mine.svg", "mine");
@@ -45,7 +68,7 @@ fn results_are_overwritten_only_when_asked() {
     bench(&room, "--json mine.json").refused("mine.json is there already");
     assert_eq!((room.text("mine.svg"), room.text("mine.json")), ("mine".into(), "mine".into()));
     bench(&room, "--json mine.json --force").succeeds();
-    assert!(room.json("mine.json")["timings"].is_array());
+    assert!(room.json("mine.json")["results"].is_array());
 }
 
 #[test]
@@ -55,7 +78,7 @@ fn numbers_can_go_to_standard_output_and_a_full_disk_is_told() {
     let run = bench(&room, "--json /dev/stdout").succeeds();
     let (begin, end) = (run.out.find("\n{").unwrap(), run.out.rfind("\n}").unwrap());
     let report: serde_json::Value = serde_json::from_str(&run.out[begin..end + 2]).unwrap();
-    assert!(report["timings"].is_array());
+    assert!(report["results"].is_array());
     if cfg!(target_os = "linux") {
         let run = bench(&room, "--json /dev/full");
         let run = Run { out: String::new(), ..run };
@@ -78,7 +101,7 @@ fn bad_settings_are_refused_before_any_work() {
     refused("--json no/a.json", "no/a.json cannot be written: there is no directory no");
     refused("--lengths 64 --memory 1000", "raise --memory");
     room.srnn("bench --lengths 12x").misused("invalid value '12x' for '--lengths <T,…>'");
-    room.srnn("bench --mode both").misused("invalid value 'both' for '--mode <MODE>'");
+    room.srnn("bench --mode neither").misused("invalid value 'neither' for '--mode <MODE>'");
     assert!(room.contents(".").is_empty());
 }
 
@@ -88,5 +111,5 @@ fn a_gpu_can_be_timed() {
     let room = Room::new();
     let run = room.srnn(&format!("bench --device gpu {SMALL} --json a.json")).succeeds();
     assert!(run.err.starts_with("device: ") && run.err.contains("(as asked)"), "{}", run.err);
-    assert_eq!(room.json("a.json")["timings"].as_array().unwrap().len(), 4);
+    assert_eq!(room.json("a.json")["results"][0]["timings"].as_array().unwrap().len(), 4);
 }

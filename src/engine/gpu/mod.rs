@@ -324,6 +324,10 @@ impl Engine for Gpu {
         self.read_back(&source.clone(), size, buffer)
     }
 
+    fn allocated(&self) -> u64 {
+        self.buffers.values().map(wgpu::Buffer::size).sum()
+    }
+
     fn wait(&mut self) -> Result<()> {
         self.in_flight.clear();
         self.poll(wgpu::PollType::wait_indefinitely())

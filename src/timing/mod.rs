@@ -1,13 +1,21 @@
-//! Timing networks side by side: the same batches, in alternation, medians over repeats.
+//! Timing networks side by side: the same batches, in alternation, medians over repeats, next to the device's ceilings.
+
+mod ceilings;
+mod profile;
+
+pub use ceilings::Ceilings;
+pub use profile::{DispatchTime, chrome_trace, profile};
 
 use crate::data::batch::Batch;
 use crate::engine::{Choice, Device};
 use crate::error::{Error, Result};
 use crate::network::{Config, Network, Optimiser};
+use crate::plan::Plan;
 use crate::slicing::Slicing;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
+use std::str::FromStr;
 use std::time::Instant;
 
 /// What one repeat does.
@@ -20,10 +28,47 @@ pub enum Mode {
     Infer,
 }
 
+/// The slicings that are timed at a length.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Slicings {
+    /// These, at every length.
+    Given(Vec<Slicing>),
+    /// The plain network and several slicings that suit the length: for n = 4, 8, 16 and 32 the most merges that leave
+    /// slices of n/2 steps or more.
+    Auto,
+}
+
+impl Slicings {
+    /// The slicings for sequences of `length` steps.
+    pub fn at(&self, length: usize) -> Vec<Slicing> {
+        match self {
+            Slicings::Given(slicings) => slicings.clone(),
+            Slicings::Auto => {
+                let suits = |&(n, k): &(usize, u32)| n.checked_pow(k).is_some_and(|slices| slices * n / 2 <= length);
+                let most = [4, 8, 16, 32].into_iter().filter_map(|n| (1..32).map(|k| (n, k)).take_while(suits).last());
+                let cut = most.filter_map(|(n, k)| Slicing::new(n, k).ok());
+                [Slicing::plain()].into_iter().chain(cut).collect()
+            }
+        }
+    }
+}
+
+impl FromStr for Slicings {
+    type Err = Error;
+
+    /// Reads `auto`, or slicings with commas between them.
+    fn from_str(text: &str) -> Result<Slicings> {
+        if text.trim().eq_ignore_ascii_case("auto") {
+            return Ok(Slicings::Auto);
+        }
+        text.split(',').map(str::parse).collect::<Result<_>>().map(Slicings::Given)
+    }
+}
+
 /// What is timed, for every length and slicing.
 #[derive(Clone, Debug)]
 pub struct Bench {
-    pub slicings: Vec<Slicing>,
+    pub slicings: Slicings,
     pub lengths: Vec<usize>,
     /// Sequences of a batch, all of full length.
     pub batch: usize,
@@ -32,29 +77,36 @@ pub struct Bench {
     pub input: usize,
     /// Token ids, drawn uniformly.
     pub vocabulary: usize,
+    /// Every step has a token of its own and the embedding is frozen, whatever `vocabulary` says: the work of input
+    /// that is numbers, not words.
+    pub numeric: bool,
     pub mode: Mode,
     pub warmup: usize,
     pub repeats: usize,
     pub seed: u64,
     pub device: Choice,
     pub memory: Option<u64>,
+    /// Timed runs of every dispatch, after the repeats; 0 for none.
+    pub profile: usize,
 }
 
 impl Default for Bench {
     fn default() -> Bench {
         Bench {
-            slicings: vec![Slicing::plain(), Slicing::new(8, 2).expect("8x2 is a slicing")],
+            slicings: Slicings::Given(vec![Slicing::plain(), Slicing::new(8, 2).expect("8x2 is a slicing")]),
             lengths: vec![512],
             batch: 1,
             hidden: 50,
             input: 50,
             vocabulary: 30_000,
+            numeric: false,
             mode: Mode::Train,
             warmup: 1,
             repeats: 5,
             seed: 1,
             device: Choice::Auto,
             memory: None,
+            profile: 0,
         }
     }
 }
@@ -72,15 +124,21 @@ pub struct Timing {
     pub repeats: usize,
     pub tokens_per_second: f64,
     pub sequences_per_second: f64,
-    /// Operations of a repeat over its time.
+    /// 10⁹ operations of a repeat over its seconds.
     pub gflops: f64,
+    /// 10⁹ bytes that a repeat must move at least, over its seconds.
+    pub gbs: f64,
     pub dispatches: usize,
-    /// Bytes of all buffers.
+    /// Bytes of all buffers, as planned, and as the engine holds them in the end.
     pub memory: u64,
+    pub allocated: u64,
     /// The plain RNN's median over this one, at the same length; absent if it was not timed.
     pub speedup: Option<f64>,
     /// What the step counts allow: T / (T/n^k + n·k).
     pub bound: f64,
+    /// Every dispatch, if the bench was to profile.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub profile: Vec<DispatchTime>,
 }
 
 /// Tokens of the largest batch.
@@ -96,11 +154,11 @@ impl Bench {
     /// [`Error::Config`] for nothing to time, [`Error::Slicing`] for a slicing that does not fit a length, and what
     /// the device says.
     pub fn run(&self, mut report: impl FnMut(&[Timing])) -> Result<Vec<Timing>> {
-        if self.slicings.is_empty() || self.lengths.is_empty() || self.batch == 0 || self.repeats == 0 {
-            return Err(Error::Config("a benchmark needs a slicing, a length, a batch and a repeat".into()));
+        if self.lengths.is_empty() || self.batch == 0 || self.repeats == 0 {
+            return Err(Error::Config("a benchmark needs a length, a batch and a repeat".into()));
         }
         for &length in &self.lengths {
-            self.slicings.iter().try_for_each(|slicing| slicing.check(length))?;
+            self.slicings.at(length).iter().try_for_each(|slicing| slicing.check(length))?;
             if self.batch.saturating_mul(length) > MOST_TOKENS {
                 let Bench { batch, .. } = self;
                 let problem = format!("{batch} sequences of {length} tokens: at most {MOST_TOKENS} tokens are timed");
@@ -119,11 +177,12 @@ impl Bench {
     fn time_length(&self, length: usize) -> Result<Vec<Timing>> {
         let batch = self.random_batch(length);
         let mut runs = Vec::new();
-        for &slicing in &self.slicings {
+        for slicing in self.slicings.at(length) {
             let config = Config {
                 slicing,
                 length,
-                vocabulary: self.vocabulary,
+                vocabulary: if self.numeric { batch.tokens.len() } else { self.vocabulary },
+                freeze_embedding: self.numeric,
                 embedding: self.input,
                 hidden: self.hidden,
                 classes: 5,
@@ -151,7 +210,7 @@ impl Bench {
         }
         let mut timings = runs
             .into_iter()
-            .map(|(network, seconds)| self.timing(&network, &batch, seconds))
+            .map(|(mut network, seconds)| self.timing(&mut network, &batch, seconds))
             .collect::<Result<Vec<Timing>>>()?;
         if let Some(plain) = timings.iter().find(|t| t.slicing.k() == 0).map(|t| t.median) {
             timings.iter_mut().for_each(|timing| timing.speedup = Some(plain / timing.median));
@@ -163,7 +222,10 @@ impl Bench {
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
         let vocabulary = self.vocabulary as u32;
         Batch {
-            tokens: (0..self.batch * length).map(|_| rng.random_range(0..vocabulary)).collect(),
+            tokens: match self.numeric {
+                true => (0..(self.batch * length) as u32).collect(),
+                false => (0..self.batch * length).map(|_| rng.random_range(0..vocabulary)).collect(),
+            },
             lengths: vec![length as u32; self.batch],
             labels: (0..self.batch as u32).map(|i| i % 5).collect(),
         }
@@ -177,15 +239,21 @@ impl Bench {
         network.engine().wait()
     }
 
-    fn timing(&self, network: &Network, batch: &Batch, mut seconds: Vec<f64>) -> Result<Timing> {
-        let plans = match self.mode {
+    fn timing(&self, network: &mut Network, batch: &Batch, mut seconds: Vec<f64>) -> Result<Timing> {
+        let plans: Vec<Plan> = match self.mode {
             Mode::Train => vec![network.plan_training(batch, &Optimiser::default())?],
             Mode::Infer => network.plan_inference(batch)?.into_iter().map(|(_, plan)| plan).collect(),
         };
+        let mut profiled = Vec::new();
+        for plan in plans.iter().filter(|_| self.profile > 0) {
+            profiled.extend(profile(network.engine(), plan, self.profile)?);
+        }
         seconds.sort_by(f64::total_cmp);
         let (median, min, max) = (median(&seconds), seconds[0], seconds[seconds.len() - 1]);
+        let allocated = network.engine().allocated();
         let config = network.config();
-        let operations: f64 = plans.iter().map(|plan| plan.cost().operations).sum();
+        let cost =
+            |of: fn(crate::plan::Cost) -> f64| plans.iter().map(|plan| of(plan.cost())).sum::<f64>() / median / 1e9;
         Ok(Timing {
             slicing: config.slicing,
             length: config.length,
@@ -195,11 +263,14 @@ impl Bench {
             repeats: seconds.len(),
             tokens_per_second: batch.tokens.len() as f64 / median,
             sequences_per_second: batch.len() as f64 / median,
-            gflops: operations / median / 1e9,
+            gflops: cost(|cost| cost.operations),
+            gbs: cost(|cost| cost.bytes),
             dispatches: plans.iter().map(|plan| plan.dispatches.len()).sum(),
             memory: plans.iter().map(|plan| plan.memory()).max().unwrap_or(0),
+            allocated,
             speedup: None,
             bound: config.slicing.speedup_bound(config.length),
+            profile: profiled,
         })
     }
 }
@@ -224,7 +295,7 @@ mod tests {
     #[test]
     fn every_length_and_slicing_is_timed() {
         let bench = Bench {
-            slicings: vec!["2x2".parse().unwrap(), Slicing::plain()],
+            slicings: "2x2,rnn".parse().unwrap(),
             lengths: vec![8, 16],
             hidden: 4,
             input: 3,
@@ -241,5 +312,34 @@ mod tests {
             assert_eq!(timings[1].speedup, Some(1.0));
         }
         assert!(Bench { lengths: vec![3], ..bench }.run(|_| ()).is_err());
+    }
+
+    #[test]
+    fn slicings_that_suit_a_length() {
+        let at = |length| Slicings::Auto.at(length).iter().map(Slicing::to_string).collect::<Vec<_>>().join(" ");
+        assert_eq!(at(4), "rnn");
+        assert_eq!(at(32), "rnn 4x2 8x1");
+        assert_eq!(at(512), "rnn 4x4 8x2 16x1 32x1");
+        assert_eq!(at(131_072), "rnn 4x8 8x5 16x3 32x2");
+        assert_eq!("8x2,rnn".parse::<Slicings>().unwrap().at(9).len(), 2);
+        assert_eq!("auto".parse::<Slicings>().unwrap(), Slicings::Auto);
+        assert!("8x2,,rnn".parse::<Slicings>().is_err());
+    }
+
+    #[test]
+    fn a_profile_has_every_dispatch_and_floors_below_what_was_measured() {
+        let mut engine = crate::engine::cpu::Cpu::new(1 << 30);
+        let ceilings = Ceilings::measure(&mut engine).unwrap();
+        assert!(ceilings.gflops > 0.1 && ceilings.gbs > 0.01, "{ceilings:?}");
+        assert_eq!(Ceilings { gflops: 2.0, gbs: 4.0 }.floor(6e9, 4e9), 3.0);
+        let bench = Bench { lengths: vec![64], profile: 2, device: Choice::Cpu, vocabulary: 10, ..Bench::default() };
+        for timing in bench.run(|_| ()).unwrap() {
+            assert_eq!(timing.profile.len(), timing.dispatches);
+            assert!(timing.profile.iter().all(|d| d.seconds >= 0.0 && d.floor(&ceilings) >= 0.0));
+            assert!(timing.profile.windows(2).all(|pair| pair[0].begin <= pair[1].begin));
+            assert!(timing.allocated > 0 && timing.memory > 0);
+            let trace = chrome_trace(&[("a".into(), timing.profile.clone())]);
+            assert_eq!(trace["traceEvents"].as_array().unwrap().len(), timing.dispatches + 1);
+        }
     }
 }

@@ -1,0 +1,79 @@
+//! What a device can do at most, measured on it: a large matrix product and a large copy.
+
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::kernel::{gather_rows, matmul};
+use crate::plan::Plan;
+use serde::Serialize;
+use std::time::Instant;
+
+/// The rates that no kernel can beat: one of them sets the least time of any work.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Ceilings {
+    /// Of a matrix product, in 10⁹ operations per second.
+    pub gflops: f64,
+    /// Of a copy, bytes read and bytes written, in 10⁹ per second.
+    pub gbs: f64,
+}
+
+/// Seconds after which a larger product is not tried any more.
+const LONG_ENOUGH: f64 = 0.1;
+
+/// Repeats of which the fastest counts.
+const REPEATS: usize = 15;
+
+/// Bytes of the copied matrix: beyond the caches, within WebGPU's default limit for one binding.
+const COPIED: usize = 64 << 20;
+
+impl Ceilings {
+    /// Measures both on an engine: square products of growing size until one takes long, and a copy of 64 MiB.
+    ///
+    /// # Errors
+    /// What the device says.
+    pub fn measure(engine: &mut dyn Engine) -> Result<Ceilings> {
+        let mut gflops = 0.0f64;
+        for size in [256, 512, 1024, 2048, 4096] {
+            let mut plan = Plan::default();
+            let a = plan.scratch("ceiling.a", &[size, size]);
+            let weights = plan.scratch("ceiling.weights", &[size + 1, size]);
+            let out = plan.scratch("ceiling.out", &[size, size]);
+            plan.dispatches.push(matmul::project("ceiling".into(), (size, size, size), a, weights, out));
+            match best(engine, &plan) {
+                Ok(seconds) => {
+                    gflops = gflops.max(plan.cost().operations / seconds / 1e9);
+                    if seconds > LONG_ENOUGH {
+                        break;
+                    }
+                }
+                // A small device has its ceiling from the sizes that fit.
+                Err(Error::Limit { .. }) if gflops > 0.0 => break,
+                Err(error) => return Err(error),
+            }
+        }
+        let width = 1024;
+        let count = COPIED / 4 / width;
+        let mut plan = Plan::default();
+        let ids = plan.upload("ceiling.ids", &[count], (0..count as u32).collect());
+        let from = plan.scratch("ceiling.a", &[count, width]);
+        let to = plan.scratch("ceiling.out", &[count, width]);
+        plan.dispatches.push(gather_rows::dispatch("ceiling".into(), (count, width), [ids, from, to]));
+        let seconds = best(engine, &plan)?;
+        Ok(Ceilings { gflops, gbs: 8.0 * (count * width) as f64 / seconds / 1e9 })
+    }
+
+    /// The least seconds that work of this many operations and bytes can take.
+    pub fn floor(&self, operations: f64, bytes: f64) -> f64 {
+        (operations / self.gflops).max(bytes / self.gbs) / 1e9
+    }
+}
+
+fn best(engine: &mut dyn Engine, plan: &Plan) -> Result<f64> {
+    let mut best = f64::INFINITY;
+    for _ in 0..REPEATS {
+        let start = Instant::now();
+        engine.run(plan)?;
+        engine.wait()?;
+        best = best.min(start.elapsed().as_secs_f64());
+    }
+    Ok(best)
+}

@@ -1,0 +1,70 @@
+//! Where the time of a step goes: every dispatch timed on the device, next to its floor.
+
+use super::{Ceilings, median};
+use crate::engine::Engine;
+use crate::error::Result;
+use crate::plan::Plan;
+use serde::Serialize;
+
+/// One dispatch of a plan, over several timed runs.
+#[derive(Clone, Debug, Serialize)]
+pub struct DispatchTime {
+    pub kernel: &'static str,
+    pub place: String,
+    /// Seconds from the start of the plan, in the last run.
+    pub begin: f64,
+    /// The median of its seconds.
+    pub seconds: f64,
+    pub operations: f64,
+    pub bytes: f64,
+}
+
+impl DispatchTime {
+    /// The least seconds that its operations and bytes allow.
+    pub fn floor(&self, ceilings: &Ceilings) -> f64 {
+        ceilings.floor(self.operations, self.bytes)
+    }
+}
+
+/// Runs a plan `repeats` times and times its dispatches. On a GPU the plan's passes are timed one by one.
+///
+/// # Errors
+/// [`Error::Missing`](crate::Error::Missing) if the device cannot tell the time, and what else it says.
+pub fn profile(engine: &mut dyn Engine, plan: &Plan, repeats: usize) -> Result<Vec<DispatchTime>> {
+    let mut runs = Vec::with_capacity(repeats.max(1));
+    for _ in 0..repeats.max(1) {
+        runs.push(engine.run_timed(plan)?);
+    }
+    let last = &runs[runs.len() - 1];
+    let time = |(at, dispatch): (usize, &crate::plan::Dispatch)| {
+        let mut seconds: Vec<f64> = runs.iter().map(|run| run[at].end - run[at].begin).collect();
+        seconds.sort_by(f64::total_cmp);
+        DispatchTime {
+            kernel: dispatch.kernel.name,
+            place: dispatch.place.clone(),
+            begin: last[at].begin,
+            seconds: median(&seconds),
+            operations: dispatch.cost.operations,
+            bytes: dispatch.cost.bytes,
+        }
+    };
+    Ok(plan.dispatches.iter().enumerate().map(time).collect())
+}
+
+/// Profiles by name as a Chrome trace (`chrome://tracing`, Perfetto): JSON with one process per profile.
+pub fn chrome_trace(profiles: &[(String, Vec<DispatchTime>)]) -> serde_json::Value {
+    let mut events = Vec::new();
+    for (process, (name, dispatches)) in profiles.iter().enumerate() {
+        events.push(serde_json::json!({
+            "name": "process_name", "ph": "M", "pid": process, "args": { "name": name },
+        }));
+        for dispatch in dispatches {
+            events.push(serde_json::json!({
+                "name": dispatch.place, "cat": dispatch.kernel, "ph": "X", "pid": process, "tid": 0,
+                "ts": 1e6 * dispatch.begin, "dur": 1e6 * dispatch.seconds,
+                "args": { "kernel": dispatch.kernel, "operations": dispatch.operations, "bytes": dispatch.bytes },
+            }));
+        }
+    }
+    serde_json::json!({ "traceEvents": events, "displayTimeUnit": "ms" })
+}
