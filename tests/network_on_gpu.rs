@@ -3,10 +3,10 @@
 
 mod network_cases;
 
-use network_cases::{Case, Sizes, agrees_with_the_reference, case, gpu, ragged, smallest_gpu};
+use network_cases::{Case, Sizes, agrees_with_the_reference, case, gpu, ragged, smallest_engine, smallest_gpu};
 use srnn::compare::{Tolerance, compare};
 use srnn::data::Batch;
-use srnn::engine::{read_f32, write_f32};
+use srnn::engine::{Engine, read_f32, write_f32};
 use srnn::network::{Adam, Config, Network, Optimiser, Parameters, buffer, training_plan};
 use srnn::plan::{Limits, Plan};
 use srnn::{Device, Error, Slicing};
@@ -285,4 +285,34 @@ fn timed_runs_tell_when_each_dispatch_ran() {
     let mut smallest = network(&case, smallest_gpu());
     let error = smallest.engine().run_timed(&plan).unwrap_err();
     assert!(error.to_string().contains("no timestamp queries, which timed runs need"), "{error}");
+}
+
+/// After the largest batch and a small one (whose weight gradients need one part only), a training step makes no object
+/// of the device, whatever its lengths.
+#[test]
+#[cfg_attr(skip_gpu_tests, ignore = "SRNN_SKIP_GPU_TESTS=1")]
+fn a_warm_training_step_makes_nothing() {
+    let case = case(PAPER, 7);
+    let mut gpu = smallest_engine();
+    gpu.write(buffer::WEIGHTS, bytemuck::cast_slice(&case.parameters.flat)).unwrap();
+    gpu.write(buffer::EMBEDDING, bytemuck::cast_slice(&case.parameters.embedding)).unwrap();
+    let mut step = |batch: &Batch| {
+        let plan = training_plan(&case.config, batch, Some(&Optimiser::default()), gpu.limits()).unwrap();
+        gpu.run(&plan).unwrap();
+        (gpu.made(), gpu.allocated(), plan)
+    };
+    let vocabulary = PAPER.vocabulary as u32;
+    let largest = Batch {
+        tokens: (0..vocabulary).cycle().take(PAPER.batch * PAPER.length).collect(),
+        lengths: vec![PAPER.length as u32; PAPER.batch],
+        labels: vec![0; PAPER.batch],
+    };
+    let (made, allocated, plan) = step(&largest);
+    assert!(made.buffers > 20 && made.bind_groups > 20 && made.pipelines > 8, "{made:?}");
+    assert!((plan.memory()..plan.memory() * 12 / 10).contains(&allocated), "{allocated} bytes for {plan}");
+    let (warm, ..) = step(&ragged(&case.config, 1, 1));
+    for (seed, count) in [16, 9, 1, 16, 2, 5, 16].into_iter().enumerate() {
+        let (made, _, plan) = step(&ragged(&case.config, count, seed as u64));
+        assert_eq!(made, warm, "{count} sequences\n{plan}");
+    }
 }

@@ -31,6 +31,11 @@ impl Pipelines {
         Pipelines { uniform, checks, made: HashMap::new() }
     }
 
+    /// How many were made.
+    pub fn count(&self) -> usize {
+        self.made.len()
+    }
+
     /// The pipeline of a kernel with these constants.
     pub fn get(
         &mut self,
