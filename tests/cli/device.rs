@@ -1,7 +1,8 @@
 //! Choosing a device: `srnn devices`, `srnn doctor`, `--device`, and `--help` of every command.
 
-use crate::room::{Room, Run};
+use crate::room::{Room, Run, training};
 use assert_cmd::Command;
+use srnn::engine::gpu::CACHE;
 
 #[test]
 fn every_command_explains_itself() {
@@ -48,6 +49,31 @@ fn a_gpu_trains_and_its_model_runs_on_the_cpu() {
     room.srnn("doctor --device gpu:99").refused("there is no gpu:99: gpu:0 is ");
     room.train(&[("--device", "gpu:99"), ("--out", "none")]).refused("there is no gpu:99: gpu:0 is ");
     assert!(!room.has("none"));
+}
+
+/// A cache that cannot be read or written is no reason to fail, and one that can holds the compiled pipelines.
+#[test]
+#[cfg_attr(skip_gpu_tests, ignore = "SRNN_SKIP_GPU_TESTS=1")]
+fn compiled_pipelines_are_kept() {
+    let room = Room::with_reviews();
+    let run = |cache: &str, out: &str| {
+        let options = [("--device", "gpu"), ("--epochs", "1"), ("--out", out)];
+        let mut command = room.command();
+        Run::from(command.env(CACHE, room.path(cache)).args(training("reviews.tsv", &options))).succeeds()
+    };
+    assert!(!run("cache", "cold").err.contains("cache"));
+    let kept = if room.has("cache") { room.contents("cache") } else { Default::default() };
+    // Backends other than Vulkan keep none.
+    for (name, contents) in &kept {
+        assert!(contents.len() > 1000, "{name}: {} bytes", contents.len());
+        assert!(!run("cache", "warm").err.contains("cache"));
+        room.write(&format!("cache/{name}"), &contents[..contents.len() / 2]);
+        assert!(!run("cache", "damaged").err.contains("cache"));
+        assert!(room.read(&format!("cache/{name}")).len() > contents.len() / 2);
+        assert!(run("reviews.tsv", "nowhere").err.contains("the cache could not be written"));
+    }
+    let models: Vec<_> = room.contents(".").into_keys().filter(|name| name.ends_with("model.safetensors")).collect();
+    assert_eq!(models.len(), if kept.is_empty() { 1 } else { 4 });
 }
 
 #[test]

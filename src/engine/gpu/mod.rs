@@ -2,10 +2,12 @@
 
 pub mod adapter;
 mod buffers;
+mod cache;
 mod pipelines;
 mod timestamps;
 
 pub use adapter::{Adapter, adapters};
+pub use cache::CACHE;
 pub use pipelines::CHECK_SHADERS;
 
 use super::{Engine, Timespan, cpu::no_buffer};
@@ -33,7 +35,7 @@ pub enum Abilities {
 }
 
 /// Features that are asked for where the adapter has them.
-const OF_USE: wgpu::Features = wgpu::Features::TIMESTAMP_QUERY;
+const OF_USE: wgpu::Features = wgpu::Features::TIMESTAMP_QUERY.union(wgpu::Features::PIPELINE_CACHE);
 
 /// How many objects a device was asked for since it was opened; a step that makes none is as cheap as can be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -88,7 +90,7 @@ impl Gpu {
             }
         });
         let buffers = Buffers::new(device.clone(), queue.clone());
-        let pipelines = Pipelines::new(buffers.uniform.clone());
+        let pipelines = Pipelines::new(device.clone(), &adapter.adapter.get_info(), buffers.uniform.clone());
         Ok(Gpu { device, queue, limits, pipelines, buffers, in_flight: VecDeque::new(), failure })
     }
 
@@ -115,10 +117,11 @@ impl Gpu {
     fn prepare(&mut self, plan: &Plan) -> Result<Vec<Step>> {
         plan.check(&self.limits)?;
         self.check()?;
+        self.pipelines.prepare(plan);
         self.buffers.prepare(plan, &self.limits)?;
         let parameters = self.buffers.parameters(plan);
         let step = |(at, dispatch): (usize, &Dispatch)| {
-            let pipeline = self.pipelines.get(&self.device, dispatch.kernel, &dispatch.constants);
+            let pipeline = self.pipelines.get(dispatch);
             Step {
                 pipeline: pipeline.pipeline.clone(),
                 bindings: self.buffers.bind(plan, dispatch, &pipeline.bindings, &self.limits),
