@@ -1,7 +1,7 @@
 //! The adapters of this machine: which there are, which one to take, and what it can do.
 
 use crate::error::{Error, Result};
-use crate::plan::{Limits, MOST_BYTES};
+use crate::plan::{Limits, MOST_BYTES, Tuning};
 use wgpu::{Backend, DeviceType, DownlevelFlags};
 
 /// One GPU (or software renderer) through one backend.
@@ -27,6 +27,18 @@ impl Adapter {
     /// Name and backend, for messages: `NVIDIA H100 (Vulkan)`.
     pub fn title(&self) -> String {
         format!("{} ({:?})", self.name, self.backend)
+    }
+
+    /// How work is cut for this kind of adapter, as long as nothing was measured.
+    pub(super) fn tuning(&self) -> Tuning {
+        // A software adapter has few threads, and the lanes of a row's units are its own vectors'. A discrete GPU has
+        // 20 to 150 processors, each of which runs a workgroup or more at a time.
+        let workgroups = match self.kind {
+            _ if self.is_software() => 1,
+            DeviceType::DiscreteGpu | DeviceType::VirtualGpu => 128,
+            _ => 16,
+        };
+        Tuning { workgroups }
     }
 
     /// Better adapters first: hardware before software, discrete before integrated, native APIs before GL.
@@ -94,7 +106,7 @@ pub fn adapter(at: usize) -> Result<Adapter> {
 }
 
 /// The limits that a plan is checked against.
-pub(super) fn plan_limits(device: String, limits: &wgpu::Limits, memory: u64) -> Limits {
+pub(super) fn plan_limits(device: String, limits: &wgpu::Limits, memory: u64, tuning: Tuning) -> Limits {
     Limits {
         device,
         binding: limits.max_storage_buffer_binding_size.min(limits.max_buffer_size).min(MOST_BYTES),
@@ -102,6 +114,7 @@ pub(super) fn plan_limits(device: String, limits: &wgpu::Limits, memory: u64) ->
         storage_buffers: limits.max_storage_buffers_per_shader_stage,
         workgroups: limits.max_compute_workgroups_per_dimension,
         memory,
+        tuning,
         ..Limits::webgpu_default()
     }
 }

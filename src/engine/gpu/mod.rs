@@ -68,7 +68,7 @@ impl Gpu {
             Abilities::All => (adapter.limits.clone(), adapter.features & OF_USE),
             Abilities::WebGpuDefault => (wgpu::Limits::default(), wgpu::Features::empty()),
         };
-        let limits = adapter::plan_limits(title.clone(), &required_limits, memory);
+        let limits = adapter::plan_limits(title.clone(), &required_limits, memory, adapter.tuning());
         let label = Some("srnn");
         let descriptor = wgpu::DeviceDescriptor { label, required_limits, required_features, ..Default::default() };
         let (device, queue) = pollster::block_on(adapter.adapter.request_device(&descriptor))
