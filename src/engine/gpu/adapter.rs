@@ -29,18 +29,6 @@ impl Adapter {
         format!("{} ({:?})", self.name, self.backend)
     }
 
-    /// How work is cut for this kind of adapter, as long as nothing was measured.
-    pub(super) fn tuning(&self) -> Tuning {
-        // A software adapter has few threads, and the lanes of a row's units are its own vectors'. A discrete GPU has
-        // 20 to 150 processors, each of which runs a workgroup or more at a time.
-        let workgroups = match self.kind {
-            _ if self.is_software() => 1,
-            DeviceType::DiscreteGpu | DeviceType::VirtualGpu => 128,
-            _ => 16,
-        };
-        Tuning { workgroups }
-    }
-
     /// Better adapters first: hardware before software, discrete before integrated, native APIs before GL.
     fn rank(&self) -> (bool, u8, bool) {
         let kind = match self.kind {

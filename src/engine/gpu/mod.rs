@@ -5,6 +5,7 @@ mod buffers;
 mod cache;
 mod pipelines;
 mod timestamps;
+pub mod tuning;
 
 pub use adapter::{Adapter, adapters};
 pub use cache::CACHE;
@@ -68,7 +69,7 @@ impl Gpu {
             Abilities::All => (adapter.limits.clone(), adapter.features & OF_USE),
             Abilities::WebGpuDefault => (wgpu::Limits::default(), wgpu::Features::empty()),
         };
-        let limits = adapter::plan_limits(title.clone(), &required_limits, memory, adapter.tuning());
+        let limits = adapter::plan_limits(title.clone(), &required_limits, memory, tuning::of(adapter));
         let label = Some("srnn");
         let descriptor = wgpu::DeviceDescriptor { label, required_limits, required_features, ..Default::default() };
         let (device, queue) = pollster::block_on(adapter.adapter.request_device(&descriptor))
