@@ -1,7 +1,7 @@
 // The recurrence of one level, backward, in place on the tape that gru_forward wrote.
-// A workgroup owns 4 neighbouring rows (slices), one per lane of a vec4, and loops over their steps from the last to
-// the first with the gradients on chip; a thread owns hidden units thread, thread + THREADS, ...
-// Constants: H hidden units, THREADS per workgroup.
+// A workgroup owns LANES neighbouring rows (slices), one per lane of a Lanes (see lanes/), and loops over their steps
+// from the last to the first with the gradients on chip; a thread owns hidden units thread, thread + THREADS, ...
+// Constants: H hidden units, THREADS per workgroup, LANES 1, 2 or 4.
 
 struct Params {
     rows: u32,   // R
@@ -15,20 +15,22 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> gradient: array<f32>;        // [R, H] of the state, carried over spans
 @group(1) @binding(0) var<uniform> params: Params;
 
-var<workgroup> carry: array<vec4<f32>, H>;        // gradient of the state
-var<workgroup> delta: array<vec4<f32>, 3 * H>;    // dr, dz, dq of the step
+var<workgroup> carry: array<Lanes, H>;        // gradient of the state
+var<workgroup> delta: array<Lanes, 3 * H>;    // dr, dz, dq of the step
 
-fn load(position: vec4<u32>, column: u32) -> vec4<f32> {
-    let at = position * (5u * H) + column;
-    return vec4(tape[at.x], tape[at.y], tape[at.z], tape[at.w]);
+fn load(position: Indices, column: u32) -> Lanes {
+    var values = Lanes(0.0);
+    for (var l = 0u; l < LANES; l++) {
+        values = put_lane(values, l, tape[index(position, l) * (5u * H) + column]);
+    }
+    return values;
 }
 
-fn save(live: vec4<bool>, position: vec4<u32>, column: u32, value: vec4<f32>) {
-    let at = position * (5u * H) + column;
-    if (live.x) { tape[at.x] = value.x; }
-    if (live.y) { tape[at.y] = value.y; }
-    if (live.z) { tape[at.z] = value.z; }
-    if (live.w) { tape[at.w] = value.w; }
+// Writes the lanes whose rows have a step before t.
+fn save(t: u32, steps: Indices, position: Indices, column: u32, values: Lanes) {
+    for (var l = 0u; l < LANES; l++) {
+        if (t <= index(steps, l)) { tape[index(position, l) * (5u * H) + column] = lane(values, l); }
+    }
 }
 
 @compute @workgroup_size(THREADS)
@@ -37,27 +39,30 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    let first_row = (group.x + group.y * groups.x) * 4u;
-    let row = vec4(first_row, first_row + 1u, first_row + 2u, first_row + 3u);
-    let present = row < vec4(params.rows);
-    // Rows beyond the last read row 0 and never live.
-    let safe = select(vec4(0u), row, present);
-    let row0 = rows[safe.x];
-    let row1 = rows[safe.y];
-    let row2 = rows[safe.z];
-    let row3 = rows[safe.w];
-    let first = vec4(row0.x, row1.x, row2.x, row3.x);
-    let steps = select(vec4(0u), vec4(row0.y, row1.y, row2.y, row3.y), present);
-    let longest = max(max(steps.x, steps.y), max(steps.z, steps.w));
-    let carried = safe * H;
+    let row = (group.x + group.y * groups.x) * LANES + LANE;
+    var first = Indices(0u);
+    var steps = Indices(0u);
+    var longest = 0u;
+    for (var l = 0u; l < LANES; l++) {
+        // Rows beyond the last have no steps.
+        if (index(row, l) < params.rows) {
+            let own = rows[index(row, l)];
+            first = put_index(first, l, own.x);
+            steps = put_index(steps, l, own.y);
+            longest = max(longest, own.y);
+        }
+    }
     for (var j = thread; j < H; j += THREADS) {
-        carry[j] = vec4(
-            gradient[carried.x + j], gradient[carried.y + j], gradient[carried.z + j], gradient[carried.w + j]);
+        var g = Lanes(0.0);
+        for (var l = 0u; l < LANES; l++) {
+            if (index(row, l) < params.rows) { g = put_lane(g, l, gradient[index(row, l) * H + j]); }
+        }
+        carry[j] = g;
     }
 
     for (var t = min(params.end, longest); t > params.begin; t--) {
-        let live = vec4(t) <= steps;
-        let position = select(vec4(0u), first + (t - 1u), live);
+        let live = Indices(t) <= steps;
+        let position = select(Indices(0u), first + (t - 1u), live);
         // A lane that does not live may meet another row's numbers here: all of its results are dropped.
         for (var j = thread; j < H; j += THREADS) {
             let r = load(position, j);
@@ -70,13 +75,13 @@ fn main(
             let d_r = d_n * q * r * (1.0 - r);
             let d_z = g * (h - n) * z * (1.0 - z);
             let d_q = d_n * r;
-            save(live, position, j, d_r);
-            save(live, position, H + j, d_z);
-            save(live, position, 2u * H + j, d_n);
-            save(live, position, 3u * H + j, d_q);
-            delta[j] = select(vec4(0.0), d_r, live);
-            delta[H + j] = select(vec4(0.0), d_z, live);
-            delta[2u * H + j] = select(vec4(0.0), d_q, live);
+            save(t, steps, position, j, d_r);
+            save(t, steps, position, H + j, d_z);
+            save(t, steps, position, 2u * H + j, d_n);
+            save(t, steps, position, 3u * H + j, d_q);
+            delta[j] = select(Lanes(0.0), d_r, live);
+            delta[H + j] = select(Lanes(0.0), d_z, live);
+            delta[2u * H + j] = select(Lanes(0.0), d_q, live);
             carry[j] = select(g, g * z, live);
         }
         workgroupBarrier();
@@ -94,10 +99,8 @@ fn main(
     }
 
     for (var j = thread; j < H; j += THREADS) {
-        let g = carry[j];
-        if (present.x) { gradient[row.x * H + j] = g.x; }
-        if (present.y) { gradient[row.y * H + j] = g.y; }
-        if (present.z) { gradient[row.z * H + j] = g.z; }
-        if (present.w) { gradient[row.w * H + j] = g.w; }
+        for (var l = 0u; l < LANES; l++) {
+            if (index(row, l) < params.rows) { gradient[index(row, l) * H + j] = lane(carry[j], l); }
+        }
     }
 }

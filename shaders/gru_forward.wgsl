@@ -1,7 +1,8 @@
 // The recurrence of one level, forward: h' = (1 - z) n + z h with the reset gate after the product.
-// A workgroup owns 4 neighbouring rows (slices), one per lane of a vec4, and loops over their steps with the states
-// on chip; a thread owns hidden units thread, thread + THREADS, ...
-// Constants: H hidden units, THREADS per workgroup, SLOTTED (gates are read through slots), SAVE (write the tape).
+// A workgroup owns LANES neighbouring rows (slices), one per lane of a Lanes (see lanes/), and loops over their steps
+// with the states on chip; a thread owns hidden units thread, thread + THREADS, ...
+// Constants: H hidden units, THREADS per workgroup, SLOTTED (gates are read through slots), SAVE (write the tape),
+// LANES 1, 2 or 4.
 
 struct Params {
     rows: u32,   // R
@@ -17,31 +18,33 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> last: array<f32>;     // [R, H] state after the last step run
 @group(1) @binding(0) var<uniform> params: Params;
 
-// The states of the 4 rows before and after a step, in turn.
-var<workgroup> state: array<vec4<f32>, 2 * H>;
+// The states of the rows before and after a step, in turn.
+var<workgroup> state: array<Lanes, 2 * H>;
 
 // Both forms are exact at the ends: no overflow, and NaN stays NaN.
-fn sigmoid(x: vec4<f32>) -> vec4<f32> {
+fn sigmoid(x: Lanes) -> Lanes {
     let e = exp(-abs(x));
-    return select(e, vec4(1.0), x >= vec4(0.0)) / (1.0 + e);
+    return select(e, Lanes(1.0), x >= Lanes(0.0)) / (1.0 + e);
 }
 
-fn tanh_exact(x: vec4<f32>) -> vec4<f32> {
+fn tanh_exact(x: Lanes) -> Lanes {
     let e = exp(-2.0 * abs(x));
     return sign(x) * (1.0 - e) / (1.0 + e);
 }
 
-fn gates_at(slot: vec4<u32>, column: u32) -> vec4<f32> {
-    let at = slot * (3u * H) + column;
-    return vec4(gates[at.x], gates[at.y], gates[at.z], gates[at.w]);
+fn gates_at(slot: Indices, column: u32) -> Lanes {
+    var values = Lanes(0.0);
+    for (var l = 0u; l < LANES; l++) {
+        values = put_lane(values, l, gates[index(slot, l) * (3u * H) + column]);
+    }
+    return values;
 }
 
-fn save(live: vec4<bool>, position: vec4<u32>, column: u32, value: vec4<f32>) {
-    let at = position * (5u * H) + column;
-    if (live.x) { tape[at.x] = value.x; }
-    if (live.y) { tape[at.y] = value.y; }
-    if (live.z) { tape[at.z] = value.z; }
-    if (live.w) { tape[at.w] = value.w; }
+// Writes the lanes whose rows have a step t.
+fn save(t: u32, steps: Indices, position: Indices, column: u32, values: Lanes) {
+    for (var l = 0u; l < LANES; l++) {
+        if (t < index(steps, l)) { tape[index(position, l) * (5u * H) + column] = lane(values, l); }
+    }
 }
 
 @compute @workgroup_size(THREADS)
@@ -50,25 +53,27 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    let first_row = (group.x + group.y * groups.x) * 4u;
-    let row = vec4(first_row, first_row + 1u, first_row + 2u, first_row + 3u);
-    let present = row < vec4(params.rows);
-    // Rows beyond the last read row 0 and never live.
-    let safe = select(vec4(0u), row, present);
-    let row0 = rows[safe.x];
-    let row1 = rows[safe.y];
-    let row2 = rows[safe.z];
-    let row3 = rows[safe.w];
-    let first = vec4(row0.x, row1.x, row2.x, row3.x);
-    let steps = select(vec4(0u), vec4(row0.y, row1.y, row2.y, row3.y), present);
-    let longest = max(max(steps.x, steps.y), max(steps.z, steps.w));
+    let row = (group.x + group.y * groups.x) * LANES + LANE;
+    var first = Indices(0u);
+    var steps = Indices(0u);
+    var longest = 0u;
+    for (var l = 0u; l < LANES; l++) {
+        // Rows beyond the last have no steps.
+        if (index(row, l) < params.rows) {
+            let own = rows[index(row, l)];
+            first = put_index(first, l, own.x);
+            steps = put_index(steps, l, own.y);
+            longest = max(longest, own.y);
+        }
+    }
     let end = min(params.end, longest);
 
-    let carried = safe * H;
     for (var j = thread; j < H; j += THREADS) {
-        var h = vec4(0.0);
-        if (params.begin > 0u) {
-            h = vec4(last[carried.x + j], last[carried.y + j], last[carried.z + j], last[carried.w + j]);
+        var h = Lanes(0.0);
+        for (var l = 0u; l < LANES; l++) {
+            if (index(steps, l) > params.begin && params.begin > 0u) {
+                h = put_lane(h, l, last[index(row, l) * H + j]);
+            }
         }
         state[j] = h;
     }
@@ -76,17 +81,19 @@ fn main(
 
     var before = 0u;
     for (var t = params.begin; t < end; t++) {
-        let live = vec4(t) < steps;
-        let position = select(vec4(0u), first + t, live);
+        let live = Indices(t) < steps;
+        let position = select(Indices(0u), first + t, live);
         var slot = position;
         if (SLOTTED == 1u) {
-            slot = vec4(slots[position.x], slots[position.y], slots[position.z], slots[position.w]);
+            for (var l = 0u; l < LANES; l++) {
+                slot = put_index(slot, l, slots[index(position, l)]);
+            }
         }
         let after = H - before;
         for (var j = thread; j < H; j += THREADS) {
-            var q_r = vec4(weights[H * 3u * H + j]);
-            var q_z = vec4(weights[H * 3u * H + H + j]);
-            var q_n = vec4(weights[H * 3u * H + 2u * H + j]);
+            var q_r = Lanes(weights[H * 3u * H + j]);
+            var q_z = Lanes(weights[H * 3u * H + H + j]);
+            var q_n = Lanes(weights[H * 3u * H + 2u * H + j]);
             // The first step begins from h = 0.
             if (t > 0u) {
                 for (var i = 0u; i < H; i++) {
@@ -103,11 +110,11 @@ fn main(
             let n = tanh_exact(gates_at(slot, 2u * H + j) + r * q_n);
             state[after + j] = select(h, n + z * (h - n), live);
             if (SAVE == 1u) {
-                save(live, position, j, r);
-                save(live, position, H + j, z);
-                save(live, position, 2u * H + j, n);
-                save(live, position, 3u * H + j, q_n);
-                save(live, position, 4u * H + j, h);
+                save(t, steps, position, j, r);
+                save(t, steps, position, H + j, z);
+                save(t, steps, position, 2u * H + j, n);
+                save(t, steps, position, 3u * H + j, q_n);
+                save(t, steps, position, 4u * H + j, h);
             }
         }
         before = after;
@@ -115,12 +122,9 @@ fn main(
     }
 
     // Rows that ended in an earlier span keep the state that they ended with.
-    let ran = steps > vec4(params.begin);
     for (var j = thread; j < H; j += THREADS) {
-        let h = state[before + j];
-        if (ran.x) { last[row.x * H + j] = h.x; }
-        if (ran.y) { last[row.y * H + j] = h.y; }
-        if (ran.z) { last[row.z * H + j] = h.z; }
-        if (ran.w) { last[row.w * H + j] = h.w; }
+        for (var l = 0u; l < LANES; l++) {
+            if (index(steps, l) > params.begin) { last[index(row, l) * H + j] = lane(state[before + j], l); }
+        }
     }
 }

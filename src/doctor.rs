@@ -6,7 +6,7 @@ use crate::engine::{Device, Engine, cpu::Cpu, cpu::DEFAULT_MEMORY};
 use crate::error::Result;
 use crate::kernel::{Access, step_control};
 use crate::network::{Config, Network, Optimiser, Parameters, buffer, training_plan};
-use crate::plan::{Limits, Plan};
+use crate::plan::{Limits, Plan, Tuning};
 use crate::slicing::Slicing;
 
 /// What came of one buffer that one dispatch wrote.
@@ -87,7 +87,9 @@ pub fn check_up(device: &mut dyn Engine) -> Result<Vec<Finding>> {
         }
         // The tape of level 0 is the largest buffer: half of it leaves room for micro-batches only.
         let tape = 4 * (5 * hidden * batch.tokens.len()) as u64;
-        let cut = Limits { binding: tape / 2, dispatch_operations: 2e6, ..device.limits().clone() };
+        // 8 workgroups are left by 4 rows to each at level 0, and by fewer above.
+        let tuning = Tuning { workgroups: 8 };
+        let cut = Limits { binding: tape / 2, dispatch_operations: 2e6, tuning, ..device.limits().clone() };
         for limits in [device.limits().clone(), cut] {
             let training = training_plan(&config, &batch, Some(&Optimiser::default()), &limits)?;
             findings.extend(examine(device, &mut cpu, &training)?);

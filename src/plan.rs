@@ -6,6 +6,7 @@
 
 use crate::error::{Error, Result};
 use crate::kernel::{Access, Kernel};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// What a buffer is for; it decides how long its contents live.
@@ -106,6 +107,14 @@ pub struct Limits {
     /// Floating-point operations of one recurrence dispatch; longer ones are split along time, as desktop watchdogs
     /// kill work that runs for seconds.
     pub dispatch_operations: f64,
+    pub tuning: Tuning,
+}
+
+/// How work is best cut for a device, as far as no limit says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tuning {
+    /// Workgroups that fill the device: rows of a recurrence share workgroups only as far as so many are left.
+    pub workgroups: usize,
 }
 
 impl Limits {
@@ -119,6 +128,7 @@ impl Limits {
             workgroups: 65_535,
             memory: 1 << 30,
             dispatch_operations: 4e9,
+            tuning: Tuning { workgroups: 1 },
         }
     }
 }

@@ -3,12 +3,12 @@
 
 mod network_cases;
 
-use network_cases::{Case, Sizes, agrees_with_the_reference, case, gpu, ragged, smallest_gpu};
+use network_cases::{Case, Sizes, agrees_with_the_reference, case, gpu, ragged, smallest_engine, smallest_gpu};
 use srnn::compare::{Tolerance, compare};
 use srnn::data::Batch;
-use srnn::engine::{read_f32, write_f32};
+use srnn::engine::{Engine, read_f32, write_f32};
 use srnn::network::{Adam, Config, Network, Optimiser, Parameters, buffer, training_plan};
-use srnn::plan::{Limits, Plan};
+use srnn::plan::{Limits, Plan, Tuning};
 use srnn::{Device, Error, Slicing};
 
 /// Two orders of rounding.
@@ -223,7 +223,7 @@ fn a_hundred_very_long_sequences_can_be_planned() {
 }
 
 /// As wide as WebGPU's default limits allow.
-const WIDEST: Sizes = Sizes { n: 2, k: 1, length: 4, embedding: 3, hidden: 256, classes: 2, vocabulary: 5, batch: 3 };
+const WIDEST: Sizes = Sizes { n: 2, k: 1, length: 4, embedding: 3, hidden: 1024, classes: 2, vocabulary: 5, batch: 3 };
 
 #[test]
 #[cfg_attr(skip_gpu_tests, ignore = "SRNN_SKIP_GPU_TESTS=1")]
@@ -236,8 +236,8 @@ fn a_hidden_size_beyond_the_limits_is_refused_by_name() {
     let Case { config, batch, .. } = case(WIDEST, 5);
     let limits = Limits::webgpu_default();
     training_plan(&config, &batch, None, &limits).unwrap();
-    let wider = Config { hidden: WIDEST.hidden + 1, ..config };
-    let Err(error) = training_plan(&wider, &batch, None, &limits) else { panic!("257 units are too many") };
+    let wider = Config { hidden: WIDEST.hidden + 8, ..config };
+    let Err(error) = training_plan(&wider, &batch, None, &limits) else { panic!("1032 units are too many") };
     assert!(
         matches!(&error, Error::Limit { needed, limit, .. } if needed == "16.1 KiB" && limit == "16.0 KiB"),
         "{error}"
@@ -245,6 +245,28 @@ fn a_hidden_size_beyond_the_limits_is_refused_by_name() {
     let text = error.to_string();
     for part in ["gru_backward", "workgroup memory", "smaller hidden size", "WebGPU's default limits"] {
         assert!(text.contains(part), "`{part}` is missing in: {text}");
+    }
+}
+
+/// Few rows are spread over more workgroups, up to what fills the device; the results are the same bits.
+#[test]
+#[cfg_attr(skip_gpu_tests, ignore = "SRNN_SKIP_GPU_TESTS=1")]
+fn rows_share_workgroups_only_on_a_full_device() {
+    let case = case(PAPER, 8);
+    let mut network = network(&case, gpu());
+    let mut run = |workgroups| {
+        let plan = plan(&case, &Limits { tuning: Tuning { workgroups }, ..Limits::webgpu_default() });
+        let lanes = |place| {
+            let dispatch = plan.dispatches.iter().find(|d| d.place == place).unwrap();
+            dispatch.constants.iter().find(|(name, _)| *name == "LANES").unwrap().1
+        };
+        (["level 0 forward", "level 1 backward", "level 2 forward"].map(lanes), gradients(&mut network, &plan))
+    };
+    // Some 600, 90 and 16 rows.
+    let (lanes, expected) = run(1);
+    assert_eq!(lanes, [4, 4, 4]);
+    for (workgroups, lanes) in [(4, [4, 4, 4]), (8, [4, 4, 2]), (16, [4, 4, 1]), (64, [4, 1, 1]), (10_000, [1, 1, 1])] {
+        assert_eq!(run(workgroups), (lanes, expected.clone()), "{workgroups} workgroups");
     }
 }
 
@@ -285,4 +307,34 @@ fn timed_runs_tell_when_each_dispatch_ran() {
     let mut smallest = network(&case, smallest_gpu());
     let error = smallest.engine().run_timed(&plan).unwrap_err();
     assert!(error.to_string().contains("no timestamp queries, which timed runs need"), "{error}");
+}
+
+/// After the largest batch and a small one (whose weight gradients need one part only), a training step makes no object
+/// of the device, whatever its lengths.
+#[test]
+#[cfg_attr(skip_gpu_tests, ignore = "SRNN_SKIP_GPU_TESTS=1")]
+fn a_warm_training_step_makes_nothing() {
+    let case = case(PAPER, 7);
+    let mut gpu = smallest_engine();
+    gpu.write(buffer::WEIGHTS, bytemuck::cast_slice(&case.parameters.flat)).unwrap();
+    gpu.write(buffer::EMBEDDING, bytemuck::cast_slice(&case.parameters.embedding)).unwrap();
+    let mut step = |batch: &Batch| {
+        let plan = training_plan(&case.config, batch, Some(&Optimiser::default()), gpu.limits()).unwrap();
+        gpu.run(&plan).unwrap();
+        (gpu.made(), gpu.allocated(), plan)
+    };
+    let vocabulary = PAPER.vocabulary as u32;
+    let largest = Batch {
+        tokens: (0..vocabulary).cycle().take(PAPER.batch * PAPER.length).collect(),
+        lengths: vec![PAPER.length as u32; PAPER.batch],
+        labels: vec![0; PAPER.batch],
+    };
+    let (made, allocated, plan) = step(&largest);
+    assert!(made.buffers > 20 && made.bind_groups > 20 && made.pipelines > 8, "{made:?}");
+    assert!((plan.memory()..plan.memory() * 12 / 10).contains(&allocated), "{allocated} bytes for {plan}");
+    let (warm, ..) = step(&ragged(&case.config, 1, 1));
+    for (seed, count) in [16, 9, 1, 16, 2, 5, 16].into_iter().enumerate() {
+        let (made, _, plan) = step(&ragged(&case.config, count, seed as u64));
+        assert_eq!(made, warm, "{count} sequences\n{plan}");
+    }
 }

@@ -8,6 +8,7 @@ use naga::{AddressSpace, GlobalVariable, Module, ScalarKind, StorageAccess, Type
 use network_cases::{Sizes, case};
 use srnn::Device;
 use srnn::engine::gpu::adapter::INVOCATIONS;
+use srnn::kernel::gru_forward::LANES;
 use srnn::kernel::{Access, Element, KERNELS, Kernel};
 use srnn::network::{Config, Network, Optimiser, training_plan};
 use srnn::plan::{Dispatch, Limits};
@@ -28,13 +29,24 @@ fn dispatches() -> Vec<Dispatch> {
                 let network = Network::with_parameters(config, Device::cpu(), &case.parameters).unwrap();
                 let inference = network.plan_inference(&case.batch).unwrap();
                 let plans = inference.into_iter().map(|(_, plan)| plan).chain([training]);
-                for dispatch in plans.flat_map(|plan| plan.dispatches) {
+                for dispatch in plans.flat_map(|plan| plan.dispatches).flat_map(for_any_device) {
                     found.insert((dispatch.kernel.name, dispatch.constants.clone()), dispatch);
                 }
             }
         }
     }
     found.into_values().collect()
+}
+
+/// A dispatch with all the numbers of lanes that devices may ask for.
+fn for_any_device(dispatch: Dispatch) -> Vec<Dispatch> {
+    let Some(at) = dispatch.constants.iter().position(|(name, _)| *name == "LANES") else { return vec![dispatch] };
+    let with = |lanes: usize| {
+        let mut own = dispatch.clone();
+        own.constants[at].1 = lanes as u32;
+        own
+    };
+    LANES.map(with).to_vec()
 }
 
 /// Checks `source`, the shader of a dispatch's kernel, against the kernel's declaration and the dispatch.
@@ -140,8 +152,8 @@ fn the_plans_use_every_kernel_in_every_variant() {
     }
     for kernel in KERNELS {
         let variants = match kernel.name {
-            "gru_forward" => 4,
-            "matmul" => 3,
+            "gru_forward" => 4 * LANES.len(),
+            "gru_backward" | "matmul" => 3,
             "adam" | "sum_by_token" => 2,
             _ => 1,
         };
@@ -153,7 +165,9 @@ fn the_plans_use_every_kernel_in_every_variant() {
 fn every_file_of_shaders_belongs_to_a_kernel() {
     let files: BTreeSet<String> = std::fs::read_dir("shaders")
         .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().expect("a name in UTF-8"))
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_file())
+        .map(|path| path.file_name().and_then(|name| name.to_str()).expect("a name in UTF-8").to_string())
         .collect();
     let kernels: BTreeSet<String> = KERNELS.iter().map(|kernel| format!("{}.wgsl", kernel.name)).collect();
     assert_eq!(files, kernels);

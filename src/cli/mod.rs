@@ -10,6 +10,7 @@ mod plot;
 mod predict;
 mod reporter;
 mod train;
+mod tune;
 
 use clap::{Args, Parser, Subcommand};
 use srnn::data::{Columns, Format};
@@ -39,6 +40,7 @@ enum Command {
     Bench(bench::BenchArgs),
     Devices(devices::Devices),
     Doctor(doctor::Doctor),
+    Tune(tune::Tune),
 }
 
 /// Where to compute.
@@ -163,6 +165,7 @@ pub fn run() -> ExitCode {
         Command::Bench(command) => command.run(),
         Command::Devices(command) => command.run(),
         Command::Doctor(command) => command.run(),
+        Command::Tune(command) => command.run(),
     };
     outcome.unwrap_or_else(|error| {
         note(format_args!("error: {error}"));

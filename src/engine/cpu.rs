@@ -28,6 +28,7 @@ impl Cpu {
             workgroups: u32::MAX,
             memory,
             dispatch_operations: f64::INFINITY,
+            ..Limits::webgpu_default()
         };
         Cpu { limits, buffers: HashMap::new() }
     }

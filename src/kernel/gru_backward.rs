@@ -1,7 +1,7 @@
 //! The GRU's recurrence over the slices of one level, backward: from the gradient of each row's last state to the
 //! gradients of all gates.
 
-use super::gru_forward::{LANES, Span};
+use super::gru_forward::Span;
 use super::product::dense_product;
 use super::tiles::{Tile, tiles, with_scratch};
 use super::{Binding, BindingSpec, Kernel, grid};
@@ -20,9 +20,14 @@ pub static KERNEL: Kernel = Kernel {
         BindingSpec::write("gradient", "[R, H]"),
     ],
     twin,
-    workgroup_memory: |d| 4 * 16 * d.constant("H") as u32,
+    workgroup_memory: |d| lanes_memory(d.constant("LANES"), d.constant("H")) as u32,
     tolerance: Tolerance::new(1e-9, 1e-5),
 };
+
+/// Bytes of workgroup memory for so many rows: the gradient of their states, and ∂r, ∂z, ∂q.
+pub(super) fn lanes_memory(lanes: usize, hidden: usize) -> usize {
+    4 * 4 * lanes * hidden
+}
 
 /// One level's backward recurrence. The tape's r, z, n, q become ∂r, ∂z, ∂n (gradients of the gates before their
 /// activation) and ∂q; its h stays. `gradient [R, H]` holds ∂loss/∂state, of each row's last state at the beginning
@@ -32,9 +37,9 @@ pub fn dispatch(place: String, span: Span, [rows, weights_transposed, tape, grad
         kernel: &KERNEL,
         place,
         bindings: vec![rows, weights_transposed, tape, gradient],
-        constants: vec![("H", span.hidden as u32), ("THREADS", span.threads())],
+        constants: vec![("H", span.hidden as u32), ("THREADS", span.threads()), ("LANES", span.lanes as u32)],
         parameters: vec![span.rows as u32, span.begin as u32, span.end as u32],
-        workgroups: grid(span.rows.div_ceil(LANES)),
+        workgroups: grid(span.rows.div_ceil(span.lanes)),
         cost: Cost { operations: span.operations(), bytes: 4.0 * span.operations() / (6 * span.hidden) as f64 * 9.0 },
     }
 }

@@ -3,9 +3,9 @@
 use super::activation::{fused, has_fused, sigmoid, tanh};
 use super::product::dense_product;
 use super::tiles::{Tile, tiles, with_scratch};
-use super::{Binding, BindingSpec, Kernel, grid};
+use super::{Binding, BindingSpec, Kernel, grid, gru_backward};
 use crate::compare::Tolerance;
-use crate::plan::{Cost, Dispatch, View};
+use crate::plan::{Cost, Dispatch, Limits, View};
 use multiversion::multiversion;
 use rayon::prelude::*;
 
@@ -21,13 +21,31 @@ pub static KERNEL: Kernel = Kernel {
         BindingSpec::write("last", "[R, H]"),
     ],
     twin,
-    workgroup_memory: |d| 2 * 16 * d.constant("H") as u32,
+    workgroup_memory: |d| (2 * 4 * d.constant("LANES") * d.constant("H")) as u32,
     // WGSL lets exp(x) be off by 3 + 2|x| units in the last place.
     tolerance: Tolerance::new(2e-6, 2e-5),
 };
 
-/// Rows that one workgroup of the shader owns: the lanes of a `vec4`.
-pub const LANES: usize = 4;
+/// Rows that one workgroup of the shaders can own, in the lanes of a number, a `vec2` or a `vec4`.
+pub const LANES: [usize; 3] = [1, 2, 4];
+
+/// The types of a shader with this constant `LANES`.
+pub(super) fn lane_types(lanes: u32) -> &'static str {
+    match lanes {
+        1 => include_str!("../../shaders/lanes/1.wgsl"),
+        2 => include_str!("../../shaders/lanes/2.wgsl"),
+        _ => include_str!("../../shaders/lanes/4.wgsl"),
+    }
+}
+
+/// Rows to a workgroup: with more rows every weight that is read serves more of them, with fewer there are more
+/// workgroups. So as many as leave enough workgroups to fill the device, and as the backward recurrence, the larger of
+/// both, has workgroup memory for.
+pub fn lanes(rows: usize, hidden: usize, limits: &Limits) -> usize {
+    let fits = |lanes: usize| gru_backward::lanes_memory(lanes, hidden) <= limits.workgroup_memory as usize;
+    let fills = |lanes: usize| rows.div_ceil(lanes) >= limits.tuning.workgroups;
+    LANES.into_iter().rev().find(|&lanes| fits(lanes) && fills(lanes)).unwrap_or(1)
+}
 
 /// The part of a level that one dispatch of the recurrence works on.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +60,8 @@ pub struct Span {
     pub hidden: usize,
     /// Rows step `t` of row `i` reads its gates from: `slots[first + t]`, otherwise `first + t` itself.
     pub slotted: bool,
+    /// Rows to a workgroup: see [`lanes`].
+    pub lanes: usize,
 }
 
 impl Span {
@@ -80,9 +100,10 @@ pub fn dispatch(
             ("THREADS", span.threads()),
             ("SLOTTED", span.slotted.into()),
             ("SAVE", save.into()),
+            ("LANES", span.lanes as u32),
         ],
         parameters: vec![span.rows as u32, span.begin as u32, span.end as u32],
-        workgroups: grid(span.rows.div_ceil(LANES)),
+        workgroups: grid(span.rows.div_ceil(span.lanes)),
         cost: Cost { operations: span.operations(), bytes: 4.0 * moved },
     }
 }

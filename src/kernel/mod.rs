@@ -76,11 +76,15 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    /// The complete WGSL: a dispatch's constants as `const NAME: u32 = value;`, then the shader.
+    /// The complete WGSL: a dispatch's constants as `const NAME: u32 = value;`, the types of its `LANES` where it has
+    /// such, then the shader.
     pub fn source(&self, constants: &[(&'static str, u32)]) -> String {
         let mut source = String::with_capacity(self.shader.len() + 32 * constants.len());
         for (name, value) in constants {
             source.push_str(&format!("const {name}: u32 = {value}u;\n"));
+            if *name == "LANES" {
+                source.push_str(gru_forward::lane_types(*value));
+            }
         }
         source.push_str(self.shader);
         source

@@ -2,7 +2,7 @@
 
 use super::config::Config;
 use super::parameters::{Affine, Layout};
-use crate::kernel::gru_forward::Span;
+use crate::kernel::gru_forward::{self, Span};
 use crate::plan::{Limits, Plan, Role, View};
 use crate::slicing::Level;
 
@@ -74,7 +74,9 @@ impl<'a> Planner<'a> {
     /// The dispatches in which a level's recurrence is run, in order of time: one, unless that would run for too long.
     pub fn spans(&self, level: &Level, slotted: bool) -> Vec<Span> {
         let hidden = self.config.hidden;
-        let whole = Span { rows: level.rows.len(), steps: level.steps, begin: 0, end: level.longest, hidden, slotted };
+        let (rows, steps, end) = (level.rows.len(), level.steps, level.longest);
+        let lanes = gru_forward::lanes(rows, hidden, self.limits);
+        let whole = Span { rows, steps, begin: 0, end, hidden, slotted, lanes };
         let parts = (whole.operations() / self.limits.dispatch_operations).ceil().max(1.0) as usize;
         // However few the rows, a step takes its time: on a GPU one span is a second or so.
         let most = if self.limits.dispatch_operations.is_finite() { LONGEST_SPAN.div_ceil(hidden) } else { usize::MAX };

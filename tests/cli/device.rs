@@ -1,13 +1,14 @@
 //! Choosing a device: `srnn devices`, `srnn doctor`, `--device`, and `--help` of every command.
 
-use crate::room::{Room, Run};
+use crate::room::{Room, Run, training};
 use assert_cmd::Command;
+use srnn::engine::gpu::CACHE;
 
 #[test]
 fn every_command_explains_itself() {
     let room = Room::new();
     let help = room.srnn("--help").succeeds().out;
-    for name in ["demo", "train", "eval", "predict", "bench", "devices", "doctor"] {
+    for name in ["demo", "train", "eval", "predict", "bench", "devices", "doctor", "tune"] {
         assert!(help.contains(&format!("\n  {name} ")), "{name}:\n{help}");
         let own = room.srnn(&format!("{name} --help")).succeeds().out;
         assert!(own.contains(&format!("Usage: srnn {name}")), "{own}");
@@ -48,6 +49,54 @@ fn a_gpu_trains_and_its_model_runs_on_the_cpu() {
     room.srnn("doctor --device gpu:99").refused("there is no gpu:99: gpu:0 is ");
     room.train(&[("--device", "gpu:99"), ("--out", "none")]).refused("there is no gpu:99: gpu:0 is ");
     assert!(!room.has("none"));
+}
+
+#[test]
+#[cfg_attr(skip_gpu_tests, ignore = "SRNN_SKIP_GPU_TESTS=1")]
+fn a_tuning_is_measured_and_remembered() {
+    let room = Room::new();
+    let run = |arguments: &str, level: &str| {
+        let mut command = room.command();
+        command.env(CACHE, room.path("cache")).env("RUST_LOG", level).args(arguments.split(' '));
+        Run::from(&mut command).succeeds()
+    };
+    let tuned = run("tune --device gpu", "srnn=warn");
+    assert!(tuned.out.contains(" workgroups fill ") && tuned.out.contains("cache/tuning.json"), "{}", tuned.out);
+    let kept = room.json("cache/tuning.json");
+    let [(adapter, tuning)] = &kept.as_object().unwrap().iter().collect::<Vec<_>>()[..] else { panic!("{kept}") };
+    assert!(tuned.err.contains(adapter.split(',').next().unwrap()), "{adapter}: {}", tuned.err);
+    let chosen = format!("{} workgroups fill ", tuning["workgroups"]);
+    assert!(tuned.out.contains(&chosen), "{}", tuned.out);
+    let bench = "bench --device gpu --slices rnn --lengths 4 --repeats 1 --vocabulary 9";
+    let read = run(bench, "srnn=info").err;
+    assert!(read.contains("as srnn tune measured"), "{read}");
+    room.write("cache/tuning.json", "{");
+    assert!(run(bench, "srnn=info").err.contains("no tunings could be read"));
+    room.srnn("tune --device cpu").refused("the CPU engine has nothing to tune");
+}
+
+/// A cache that cannot be read or written is no reason to fail, and one that can holds the compiled pipelines.
+#[test]
+#[cfg_attr(skip_gpu_tests, ignore = "SRNN_SKIP_GPU_TESTS=1")]
+fn compiled_pipelines_are_kept() {
+    let room = Room::with_reviews();
+    let run = |cache: &str, out: &str| {
+        let options = [("--device", "gpu"), ("--epochs", "1"), ("--out", out)];
+        let mut command = room.command();
+        Run::from(command.env(CACHE, room.path(cache)).args(training("reviews.tsv", &options))).succeeds()
+    };
+    assert!(!run("cache", "cold").err.contains("cache"));
+    let kept = if room.has("cache") { room.contents("cache") } else { Default::default() };
+    // Backends other than Vulkan keep none, and a software adapter may keep none in its file.
+    for (name, contents) in &kept {
+        assert!(!run("cache", "warm").err.contains("cache"));
+        room.write(&format!("cache/{name}"), &contents[..contents.len() / 2]);
+        assert!(!run("cache", "damaged").err.contains("cache"));
+        assert!(room.read(&format!("cache/{name}")).len() > contents.len() / 2);
+        assert!(run("reviews.tsv", "nowhere").err.contains("the cache could not be written"));
+    }
+    let models: Vec<_> = room.contents(".").into_keys().filter(|name| name.ends_with("model.safetensors")).collect();
+    assert_eq!(models.len(), if kept.is_empty() { 1 } else { 4 });
 }
 
 #[test]

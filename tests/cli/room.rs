@@ -2,6 +2,7 @@
 
 use assert_cmd::Command;
 use serde_json::Value;
+use srnn::engine::gpu::CACHE;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -89,17 +90,17 @@ impl Room {
         self.path(name).exists()
     }
 
-    /// The command, to be run in this room.
+    /// The command, to be run in this room, without what was learnt about devices.
     pub fn command(&self) -> Command {
         let mut command = Command::cargo_bin("srnn").unwrap();
-        command.current_dir(self.0.path()).env_remove("RUST_LOG").env_remove("RUST_BACKTRACE");
+        command.current_dir(self.0.path()).env_remove("RUST_LOG").env_remove("RUST_BACKTRACE").env(CACHE, "");
         command
     }
 
     /// The command for the standard library's `spawn`.
     pub fn process(&self) -> std::process::Command {
         let mut process = std::process::Command::new(env!("CARGO_BIN_EXE_srnn"));
-        process.current_dir(self.0.path()).env_remove("RUST_LOG");
+        process.current_dir(self.0.path()).env_remove("RUST_LOG").env(CACHE, "");
         process
     }
 

@@ -158,10 +158,15 @@ pub fn gpu() -> Device {
 
 /// The same GPU with no more than WebGPU's default limits.
 pub fn smallest_gpu() -> Device {
-    let Choice::Gpu(at) = test_device() else { return self::gpu() };
-    let adapter = open(gpu::adapter::adapter(at));
-    let engine = open(Gpu::open(&adapter, Abilities::WebGpuDefault, gpu::DEFAULT_MEMORY));
-    Device { engine: Box::new(engine), name: adapter.title(), reason: "for the tests".into(), is_gpu: true }
+    let engine = smallest_engine();
+    let name = engine.limits().device.clone();
+    Device { engine: Box::new(engine), name, reason: "for the tests".into(), is_gpu: true }
+}
+
+/// The engine of that device.
+pub fn smallest_engine() -> Gpu {
+    let Choice::Gpu(at) = test_device() else { unreachable!("gpu or gpu:N") };
+    open(Gpu::open(&open(gpu::adapter::adapter(at)), Abilities::WebGpuDefault, gpu::DEFAULT_MEMORY))
 }
 
 /// Works on the GPU of the tests, which is opened once, so that its pipelines stay.

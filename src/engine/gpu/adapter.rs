@@ -1,7 +1,7 @@
 //! The adapters of this machine: which there are, which one to take, and what it can do.
 
 use crate::error::{Error, Result};
-use crate::plan::{Limits, MOST_BYTES};
+use crate::plan::{Limits, MOST_BYTES, Tuning};
 use wgpu::{Backend, DeviceType, DownlevelFlags};
 
 /// One GPU (or software renderer) through one backend.
@@ -94,7 +94,7 @@ pub fn adapter(at: usize) -> Result<Adapter> {
 }
 
 /// The limits that a plan is checked against.
-pub(super) fn plan_limits(device: String, limits: &wgpu::Limits, memory: u64) -> Limits {
+pub(super) fn plan_limits(device: String, limits: &wgpu::Limits, memory: u64, tuning: Tuning) -> Limits {
     Limits {
         device,
         binding: limits.max_storage_buffer_binding_size.min(limits.max_buffer_size).min(MOST_BYTES),
@@ -102,6 +102,7 @@ pub(super) fn plan_limits(device: String, limits: &wgpu::Limits, memory: u64) ->
         storage_buffers: limits.max_storage_buffers_per_shader_stage,
         workgroups: limits.max_compute_workgroups_per_dimension,
         memory,
+        tuning,
         ..Limits::webgpu_default()
     }
 }

@@ -1,17 +1,22 @@
 //! The GPU engine: encodes a plan into one compute pass and one submit.
 
 pub mod adapter;
+mod buffers;
+mod cache;
 mod pipelines;
 mod timestamps;
+pub mod tuning;
 
 pub use adapter::{Adapter, adapters};
+pub use cache::CACHE;
 pub use pipelines::CHECK_SHADERS;
 
 use super::{Engine, Timespan, cpu::no_buffer};
 use crate::error::{Error, Result};
-use crate::plan::{Dispatch, Limits, Plan, Role};
+use crate::plan::{Dispatch, Limits, Plan};
+use buffers::{Buffers, PARAMETER_STRIDE};
 use pipelines::Pipelines;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use timestamps::Timestamps;
 
@@ -31,7 +36,15 @@ pub enum Abilities {
 }
 
 /// Features that are asked for where the adapter has them.
-const OF_USE: wgpu::Features = wgpu::Features::TIMESTAMP_QUERY;
+const OF_USE: wgpu::Features = wgpu::Features::TIMESTAMP_QUERY.union(wgpu::Features::PIPELINE_CACHE);
+
+/// How many objects a device was asked for since it was opened; a step that makes none is as cheap as can be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Made {
+    pub buffers: usize,
+    pub bind_groups: usize,
+    pub pipelines: usize,
+}
 
 /// Runs plans on one GPU.
 pub struct Gpu {
@@ -39,8 +52,7 @@ pub struct Gpu {
     queue: wgpu::Queue,
     limits: Limits,
     pipelines: Pipelines,
-    uniform_layout: wgpu::BindGroupLayout,
-    buffers: HashMap<String, wgpu::Buffer>,
+    buffers: Buffers,
     in_flight: VecDeque<wgpu::SubmissionIndex>,
     /// The first error that the device reported outside a call; wgpu would otherwise abort the program.
     failure: Arc<Mutex<Option<String>>>,
@@ -57,7 +69,7 @@ impl Gpu {
             Abilities::All => (adapter.limits.clone(), adapter.features & OF_USE),
             Abilities::WebGpuDefault => (wgpu::Limits::default(), wgpu::Features::empty()),
         };
-        let limits = adapter::plan_limits(title.clone(), &required_limits, memory);
+        let limits = adapter::plan_limits(title.clone(), &required_limits, memory, tuning::of(adapter));
         let label = Some("srnn");
         let descriptor = wgpu::DeviceDescriptor { label, required_limits, required_features, ..Default::default() };
         let (device, queue) = pollster::block_on(adapter.adapter.request_device(&descriptor))
@@ -78,22 +90,14 @@ impl Gpu {
                 report(&first, format!("the device was lost ({message}); open it again, or use --device cpu"));
             }
         });
-        let uniform_layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
-            label: Some("parameters"),
-            entries: &[wgpu::BindGroupLayoutEntry {
-                binding: 0,
-                visibility: wgpu::ShaderStages::COMPUTE,
-                ty: wgpu::BindingType::Buffer {
-                    ty: wgpu::BufferBindingType::Uniform,
-                    has_dynamic_offset: true,
-                    min_binding_size: None,
-                },
-                count: None,
-            }],
-        });
-        let pipelines = Pipelines::new(uniform_layout.clone());
-        let (buffers, in_flight) = (HashMap::new(), VecDeque::new());
-        Ok(Gpu { device, queue, limits, pipelines, uniform_layout, buffers, in_flight, failure })
+        let buffers = Buffers::new(device.clone(), queue.clone());
+        let pipelines = Pipelines::new(device.clone(), &adapter.adapter.get_info(), buffers.uniform.clone());
+        Ok(Gpu { device, queue, limits, pipelines, buffers, in_flight: VecDeque::new(), failure })
+    }
+
+    /// What was made so far.
+    pub fn made(&self) -> Made {
+        Made { pipelines: self.pipelines.count(), ..self.buffers.made }
     }
 
     /// The first error that was reported, if any: what came after it is not to be trusted.
@@ -105,92 +109,24 @@ impl Gpu {
         }
     }
 
-    fn make_buffer(&self, name: &str, words: usize) -> wgpu::Buffer {
-        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
-        let size = 4 * words as u64;
-        self.device.create_buffer(&wgpu::BufferDescriptor { label: Some(name), size, usage, mapped_at_creation: false })
-    }
-
-    fn prepare_buffers(&mut self, plan: &Plan) -> Result<()> {
-        for spec in &plan.buffers {
-            let needed = 4 * spec.len() as u64;
-            match self.buffers.get(&spec.name) {
-                Some(buffer) if buffer.size() >= needed => {}
-                Some(_) if spec.role == Role::Persistent => {
-                    return Err(no_buffer(&spec.name, "a persistent buffer cannot grow"));
-                }
-                _ => {
-                    let buffer = self.make_buffer(&spec.name, spec.len());
-                    self.buffers.insert(spec.name.clone(), buffer);
-                }
-            }
-        }
-        for (buffer, data) in &plan.uploads {
-            self.queue.write_buffer(&self.buffers[&plan.buffers[buffer.0].name], 0, bytemuck::cast_slice(data));
-        }
-        Ok(())
-    }
-
-    /// The parameters of all dispatches in one uniform buffer, `stride` bytes apart.
-    fn upload_parameters(&self, plan: &Plan, stride: usize) -> wgpu::BindGroup {
-        let mut words = vec![0u32; plan.dispatches.len().max(1) * stride / 4];
-        for (own, dispatch) in words.chunks_mut(stride / 4).zip(&plan.dispatches) {
-            own[..dispatch.parameters.len()].copy_from_slice(&dispatch.parameters);
-        }
-        let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
-        let size = 4 * words.len() as u64;
-        let label = Some("parameters");
-        let buffer =
-            self.device.create_buffer(&wgpu::BufferDescriptor { label, size, usage, mapped_at_creation: false });
-        self.queue.write_buffer(&buffer, 0, bytemuck::cast_slice(&words));
-        let size = std::num::NonZeroU64::new(stride as u64);
-        let resource = wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer: &buffer, offset: 0, size });
-        self.device.create_bind_group(&wgpu::BindGroupDescriptor {
-            label,
-            layout: &self.uniform_layout,
-            entries: &[wgpu::BindGroupEntry { binding: 0, resource }],
-        })
-    }
-
     /// Brings buffers, parameters and pipelines of a plan onto the device: what its dispatches are to be encoded with.
     fn prepare(&mut self, plan: &Plan) -> Result<Vec<Step>> {
         plan.check(&self.limits)?;
         self.check()?;
-        self.prepare_buffers(plan)?;
-        let parameters = self.upload_parameters(plan, PARAMETER_STRIDE);
-        Ok(plan
-            .dispatches
-            .iter()
-            .enumerate()
-            .map(|(at, dispatch)| self.step(plan, dispatch, at, &parameters))
-            .collect())
-    }
-
-    fn step(&mut self, plan: &Plan, dispatch: &Dispatch, at: usize, parameters: &wgpu::BindGroup) -> Step {
-        let pipeline = self.pipelines.get(&self.device, dispatch.kernel, &dispatch.constants);
-        let entries: Vec<wgpu::BindGroupEntry> = dispatch
-            .bindings
-            .iter()
-            .zip(0..)
-            .map(|(view, binding)| {
-                let buffer = &self.buffers[&plan.buffers[view.buffer.0].name];
-                let (offset, size) = (4 * view.offset as u64, std::num::NonZeroU64::new(4 * view.len as u64));
-                let resource = wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset, size });
-                wgpu::BindGroupEntry { binding, resource }
-            })
-            .collect();
-        let bindings = self.device.create_bind_group(&wgpu::BindGroupDescriptor {
-            label: Some(dispatch.kernel.name),
-            layout: &pipeline.bindings,
-            entries: &entries,
-        });
-        Step {
-            pipeline: pipeline.pipeline.clone(),
-            bindings,
-            parameters: parameters.clone(),
-            parameters_at: (at * PARAMETER_STRIDE) as u32,
-            workgroups: dispatch.workgroups,
-        }
+        self.pipelines.prepare(plan);
+        self.buffers.prepare(plan, &self.limits)?;
+        let parameters = self.buffers.parameters(plan);
+        let step = |(at, dispatch): (usize, &Dispatch)| {
+            let pipeline = self.pipelines.get(dispatch);
+            Step {
+                pipeline: pipeline.pipeline.clone(),
+                bindings: self.buffers.bind(plan, dispatch, &pipeline.bindings, &self.limits),
+                parameters: parameters.clone(),
+                parameters_at: (at * PARAMETER_STRIDE) as u32,
+                workgroups: dispatch.workgroups,
+            }
+        };
+        Ok(plan.dispatches.iter().enumerate().map(step).collect())
     }
 
     fn encoder(&self) -> wgpu::CommandEncoder {
@@ -255,9 +191,6 @@ fn report(failure: &Mutex<Option<String>>, problem: String) {
     failure.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).get_or_insert(problem);
 }
 
-/// Bytes from one dispatch's parameters to the next: the largest offset alignment that WebGPU allows.
-const PARAMETER_STRIDE: usize = 256;
-
 impl Engine for Gpu {
     fn limits(&self) -> &Limits {
         &self.limits
@@ -303,12 +236,7 @@ impl Engine for Gpu {
     }
 
     fn write(&mut self, buffer: &str, words: &[u32]) -> Result<()> {
-        let fits = |b: &wgpu::Buffer| b.size() == 4 * words.len() as u64;
-        if !self.buffers.get(buffer).is_some_and(fits) {
-            let made = self.make_buffer(buffer, words.len().max(1));
-            self.buffers.insert(buffer.into(), made);
-        }
-        self.queue.write_buffer(&self.buffers[buffer], 0, bytemuck::cast_slice(words));
+        self.buffers.write(buffer, words);
         self.check()
     }
 
@@ -325,7 +253,7 @@ impl Engine for Gpu {
     }
 
     fn allocated(&self) -> u64 {
-        self.buffers.values().map(wgpu::Buffer::size).sum()
+        self.buffers.bytes()
     }
 
     fn wait(&mut self) -> Result<()> {

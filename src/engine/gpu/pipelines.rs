@@ -1,7 +1,12 @@
-//! Compute pipelines: one per kernel and set of constants, made on first use.
+//! Compute pipelines: one per kernel and set of constants, made on first use, and kept compiled on disk where the
+//! backend can do so.
 
+use super::cache;
 use crate::kernel::{Access, Kernel};
-use std::collections::HashMap;
+use crate::plan::{Dispatch, Plan};
+use rayon::prelude::*;
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
 
 /// A pipeline and the layout of its storage bindings.
 pub(super) struct Pipeline {
@@ -14,8 +19,10 @@ type Key = (&'static str, Vec<(&'static str, u32)>);
 
 /// All pipelines made so far.
 pub(super) struct Pipelines {
+    device: wgpu::Device,
     uniform: wgpu::BindGroupLayout,
     checks: wgpu::ShaderRuntimeChecks,
+    disk: Option<Disk>,
     made: HashMap<Key, Pipeline>,
 }
 
@@ -24,73 +31,156 @@ pub const CHECK_SHADERS: &str = "SRNN_CHECK_SHADERS";
 
 impl Pipelines {
     /// No pipeline yet; `uniform` is the layout of the parameters.
-    pub fn new(uniform: wgpu::BindGroupLayout) -> Pipelines {
+    pub fn new(device: wgpu::Device, adapter: &wgpu::AdapterInfo, uniform: wgpu::BindGroupLayout) -> Pipelines {
         let all = std::env::var(CHECK_SHADERS).is_ok_and(|value| value == "1");
         // The bounding of loops costs about 3×, the checks of bounds little.
         let checks = wgpu::ShaderRuntimeChecks { force_loop_bounding: all, ..wgpu::ShaderRuntimeChecks::checked() };
-        Pipelines { uniform, checks, made: HashMap::new() }
+        let disk = Disk::open(&device, adapter);
+        Pipelines { device, uniform, checks, disk, made: HashMap::new() }
     }
 
-    /// The pipeline of a kernel with these constants.
-    pub fn get(
-        &mut self,
-        device: &wgpu::Device,
-        kernel: &'static Kernel,
-        constants: &[(&'static str, u32)],
-    ) -> &Pipeline {
-        let key = (kernel.name, constants.to_vec());
-        let (uniform, checks) = (&self.uniform, self.checks);
-        self.made.entry(key).or_insert_with(|| make(device, kernel, constants, uniform, checks))
+    /// How many were made.
+    pub fn count(&self) -> usize {
+        self.made.len()
+    }
+
+    /// Makes the pipelines that a plan needs and that are not there yet, all at once on all threads.
+    pub fn prepare(&mut self, plan: &Plan) {
+        let new = plan.dispatches.iter().map(|dispatch| (key(dispatch), dispatch.kernel));
+        let missing: BTreeMap<Key, &'static Kernel> = new.filter(|(key, _)| !self.made.contains_key(key)).collect();
+        if missing.is_empty() {
+            return;
+        }
+        let start = std::time::Instant::now();
+        let make = |(key, kernel): (Key, &Kernel)| {
+            let pipeline = self.make(kernel, &key.1);
+            (key, pipeline)
+        };
+        let made: Vec<(Key, Pipeline)> = missing.into_par_iter().map(make).collect();
+        log::debug!("{} pipelines made in {:?}", made.len(), start.elapsed());
+        self.made.extend(made);
+        if let Some(disk) = &mut self.disk {
+            disk.save();
+        }
+    }
+
+    /// The pipeline of a dispatch; [`Pipelines::prepare`] made it.
+    pub fn get(&self, dispatch: &Dispatch) -> &Pipeline {
+        &self.made[&key(dispatch)]
+    }
+
+    fn make(&self, kernel: &Kernel, constants: &[(&'static str, u32)]) -> Pipeline {
+        let label = Some(kernel.name);
+        let source =
+            wgpu::ShaderModuleDescriptor { label, source: wgpu::ShaderSource::Wgsl(kernel.source(constants).into()) };
+        // SAFETY: the shaders are this crate's own. Only the bounding of loops is off: every loop counts up or down to
+        // a bound that is a constant, a uniform or a number of steps that the host wrote, so that all of them end.
+        let module = unsafe { self.device.create_shader_module_trusted(source, self.checks) };
+        let entries: Vec<wgpu::BindGroupLayoutEntry> = kernel
+            .bindings
+            .iter()
+            .zip(0..)
+            .map(|(spec, binding)| wgpu::BindGroupLayoutEntry {
+                binding,
+                visibility: wgpu::ShaderStages::COMPUTE,
+                ty: wgpu::BindingType::Buffer {
+                    ty: wgpu::BufferBindingType::Storage { read_only: spec.access == Access::Read },
+                    has_dynamic_offset: false,
+                    min_binding_size: None,
+                },
+                count: None,
+            })
+            .collect();
+        let bindings =
+            self.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label, entries: &entries });
+        let layout = self.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+            label,
+            bind_group_layouts: &[Some(&bindings), Some(&self.uniform)],
+            immediate_size: 0,
+        });
+        let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label,
+            layout: Some(&layout),
+            module: &module,
+            entry_point: Some("main"),
+            compilation_options: wgpu::PipelineCompilationOptions {
+                // Every kernel writes its workgroup memory before it reads it.
+                zero_initialize_workgroup_memory: false,
+                ..Default::default()
+            },
+            cache: self.disk.as_ref().map(|disk| &disk.cache),
+        });
+        Pipeline { pipeline, bindings }
     }
 }
 
-fn make(
-    device: &wgpu::Device,
-    kernel: &Kernel,
-    constants: &[(&'static str, u32)],
-    uniform: &wgpu::BindGroupLayout,
-    checks: wgpu::ShaderRuntimeChecks,
-) -> Pipeline {
-    let start = std::time::Instant::now();
-    let label = Some(kernel.name);
-    let source =
-        wgpu::ShaderModuleDescriptor { label, source: wgpu::ShaderSource::Wgsl(kernel.source(constants).into()) };
-    // SAFETY: the shaders are this crate's own. Only the bounding of loops is off: every loop counts up or down to a
-    // bound that is a constant, a uniform or a number of steps that the host wrote, so that all of them end.
-    let module = unsafe { device.create_shader_module_trusted(source, checks) };
-    let entries: Vec<wgpu::BindGroupLayoutEntry> = kernel
-        .bindings
-        .iter()
-        .zip(0..)
-        .map(|(spec, binding)| wgpu::BindGroupLayoutEntry {
-            binding,
-            visibility: wgpu::ShaderStages::COMPUTE,
-            ty: wgpu::BindingType::Buffer {
-                ty: wgpu::BufferBindingType::Storage { read_only: spec.access == Access::Read },
-                has_dynamic_offset: false,
-                min_binding_size: None,
-            },
-            count: None,
-        })
-        .collect();
-    let bindings = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label, entries: &entries });
-    let layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-        label,
-        bind_group_layouts: &[Some(&bindings), Some(uniform)],
-        immediate_size: 0,
-    });
-    let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-        label,
-        layout: Some(&layout),
-        module: &module,
-        entry_point: Some("main"),
-        compilation_options: wgpu::PipelineCompilationOptions {
-            // Every kernel writes its workgroup memory before it reads it.
-            zero_initialize_workgroup_memory: false,
-            ..Default::default()
-        },
-        cache: None,
-    });
-    log::debug!("pipeline {} {constants:?} made in {:?}", kernel.name, start.elapsed());
-    Pipeline { pipeline, bindings }
+fn key(dispatch: &Dispatch) -> Key {
+    (dispatch.kernel.name, dispatch.constants.clone())
+}
+
+/// The driver's compiled pipelines, and the file that they are kept in.
+struct Disk {
+    cache: wgpu::PipelineCache,
+    path: PathBuf,
+    /// What the file holds, so that it is written only when there is something new.
+    sum: Option<u32>,
+}
+
+/// Bytes of the checksum in front of the driver's data.
+const SUM: usize = 4;
+
+impl Disk {
+    /// `None` where the backend keeps no pipelines, or the user wants no cache.
+    fn open(device: &wgpu::Device, adapter: &wgpu::AdapterInfo) -> Option<Disk> {
+        if !device.features().contains(wgpu::Features::PIPELINE_CACHE) {
+            return None;
+        }
+        let path = cache::path(&wgpu::util::pipeline_cache_key(adapter)?)?;
+        let contents = cache::read(&path);
+        let data = contents.as_deref().and_then(verified);
+        let descriptor = wgpu::PipelineCacheDescriptor { label: Some("pipelines"), data, fallback: true };
+        // SAFETY: the data are what `get_data` gave for an adapter of the same key: `save` alone writes this file, in a
+        // folder of the user's own and whole, and the checksum tells if it was damaged since. wgpu checks the driver's
+        // version.
+        let cache = unsafe { device.create_pipeline_cache(&descriptor) };
+        Some(Disk { cache, path, sum: data.map(checksum) })
+    }
+
+    /// Writes the file, unless it holds the same already.
+    fn save(&mut self) {
+        let Some(data) = self.cache.get_data() else { return };
+        let sum = checksum(&data);
+        if self.sum != Some(sum) && cache::write(&self.path, &[&sum.to_le_bytes(), &data[..]].concat()) {
+            self.sum = Some(sum);
+        }
+    }
+}
+
+fn checksum(data: &[u8]) -> u32 {
+    let mut crc = flate2::Crc::new();
+    crc.update(data);
+    crc.sum()
+}
+
+/// The data of a file whose checksum is right.
+fn verified(contents: &[u8]) -> Option<&[u8]> {
+    let (sum, data) = contents.split_at_checked(SUM)?;
+    (sum == checksum(data).to_le_bytes()).then_some(data)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn damaged_files_are_not_given_to_the_driver() {
+        let data = b"compiled";
+        let whole = [&checksum(data).to_le_bytes(), &data[..]].concat();
+        assert_eq!(verified(&whole), Some(&data[..]));
+        for at in 0..whole.len() {
+            let mut damaged = whole.clone();
+            damaged[at] ^= 1;
+            assert_eq!((verified(&damaged), verified(&whole[..at])), (None, None));
+        }
+    }
 }

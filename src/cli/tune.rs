@@ -1,0 +1,54 @@
+//! `srnn tune`
+
+use super::{DeviceArgs, note, print, table};
+use clap::Args;
+use srnn::engine::Engine;
+use srnn::engine::device::auto_choice;
+use srnn::engine::gpu::adapter::{INSTALL_ADVICE, adapter};
+use srnn::engine::gpu::{Abilities, DEFAULT_MEMORY, Gpu, adapters, tuning};
+use srnn::kernel::gru_forward::LANES;
+use srnn::{Choice, Error, Result};
+use std::process::ExitCode;
+
+/// Measure how a GPU is best filled, and remember it
+///
+/// Few rows are spread over as many workgroups as fill the device, many rows share workgroups of up to 4. How many
+/// workgroups that takes depends on the device; until this command has measured it, it goes by the kind of device. The
+/// result is kept by adapter and driver in the cache folder (set SRNN_CACHE to move it) and read by all later runs.
+#[derive(Args)]
+pub struct Tune {
+    #[command(flatten)]
+    device: DeviceArgs,
+}
+
+impl Tune {
+    pub fn run(self) -> Result<ExitCode> {
+        let at = match self.device.device {
+            Choice::Gpu(at) => Some(at),
+            Choice::Auto => auto_choice(&adapters()).0.map(|_| 0),
+            Choice::Cpu => None,
+        };
+        let Some(at) = at else {
+            return Err(Error::NoDevice(format!(
+                "the CPU engine has nothing to tune: give --device gpu; if there is none, {INSTALL_ADVICE}"
+            )));
+        };
+        let adapter = adapter(at)?;
+        note(format_args!("device: {}", adapter.title()));
+        let mut gpu = Gpu::open(&adapter, Abilities::All, self.device.memory.unwrap_or(DEFAULT_MEMORY))?;
+        let measured = tuning::measure(&mut gpu)?;
+        let chosen = tuning::choose(&measured, gpu.limits());
+        let mut rows = table(&["hidden", "rows", "1 to a workgroup, ms", "2", "4", "taken"]);
+        for own in &measured {
+            let [one, two, four] = own.seconds.map(|seconds| format!("{:.3}", 1e3 * seconds));
+            let taken = LANES[tuning::taken(own, chosen, gpu.limits())].to_string();
+            rows.add_row([own.hidden.to_string(), own.rows.to_string(), one, two, four, taken]);
+        }
+        let kept = match tuning::remember(&adapter, chosen) {
+            Some(path) => format!("kept in {}", path.display()),
+            None => "not kept, as there is no cache folder to write to".into(),
+        };
+        print(&format!("{rows}\n{} workgroups fill {}: {kept}\n", chosen.workgroups, adapter.title()))?;
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,179 @@
+//! How many workgroups fill a device: by its kind, or as `srnn tune` measured it and remembered in the cache.
+
+use super::{Adapter, cache};
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::kernel::gru_backward;
+use crate::kernel::gru_forward::{self, LANES, Span};
+use crate::plan::{Limits, Plan, Tuning};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Instant;
+use wgpu::DeviceType;
+
+/// What is known before anything is measured.
+fn by_kind(adapter: &Adapter) -> Tuning {
+    // A software adapter has few threads: four rows to a workgroup serve it best, however few there are. A discrete GPU
+    // has 20 to 150 processors, each of which runs a workgroup or more at a time.
+    let workgroups = match adapter.kind {
+        _ if adapter.is_software() => 1,
+        DeviceType::DiscreteGpu | DeviceType::VirtualGpu => 128,
+        _ => 16,
+    };
+    Tuning { workgroups }
+}
+
+/// The tuning of an adapter: what was remembered, otherwise by its kind.
+pub(super) fn of(adapter: &Adapter) -> Tuning {
+    match cache::path(FILE).and_then(|path| remembered(&path).remove(&key(adapter))) {
+        Some(tuning) => {
+            log::info!("{}: {} workgroups fill it, as srnn tune measured", adapter.title(), tuning.workgroups);
+            tuning
+        }
+        None => by_kind(adapter),
+    }
+}
+
+/// Keeps a tuning for all devices that are opened on this adapter later. Gives the file, or `None` if the cache is off
+/// or could not be written.
+pub fn remember(adapter: &Adapter, tuning: Tuning) -> Option<PathBuf> {
+    let path = cache::path(FILE)?;
+    let mut all = remembered(&path);
+    all.insert(key(adapter), tuning);
+    let text = serde_json::to_string_pretty(&all).expect("names and numbers");
+    cache::write(&path, text.as_bytes()).then_some(path)
+}
+
+const FILE: &str = "tuning.json";
+
+/// Another driver may be faster elsewhere.
+fn key(adapter: &Adapter) -> String {
+    format!("{}, {}", adapter.title(), adapter.driver)
+}
+
+fn remembered(path: &std::path::Path) -> BTreeMap<String, Tuning> {
+    let Some(contents) = cache::read(path) else { return BTreeMap::new() };
+    serde_json::from_slice(&contents).unwrap_or_else(|error| {
+        log::warn!("{}: no tunings could be read: {error}", path.display());
+        BTreeMap::new()
+    })
+}
+
+/// A level of `rows` rows, with as many rows to a workgroup as [`LANES`] says in turn.
+#[derive(Clone, Debug)]
+pub struct Measured {
+    pub hidden: usize,
+    pub rows: usize,
+    /// Seconds, forward and backward together.
+    pub seconds: [f64; LANES.len()],
+}
+
+/// Steps of every row.
+const STEPS: usize = 8;
+
+/// Repeats, of which the fastest counts.
+const REPEATS: usize = 5;
+
+/// Seconds after which a hidden size gets no more rows: by then the device is full.
+const PATIENCE: f64 = 0.3;
+
+/// Times the recurrence on a device, for few rows and many.
+///
+/// # Errors
+/// What the engine says.
+pub fn measure(engine: &mut dyn Engine) -> Result<Vec<Measured>> {
+    let mut all = Vec::new();
+    for hidden in [50, 128] {
+        for rows in [1, 8, 32, 128, 512, 2048] {
+            let mut seconds = [0.0; LANES.len()];
+            for (own, lanes) in seconds.iter_mut().zip(LANES) {
+                *own = time(engine, &recurrence(Span { rows, hidden, lanes, ..SPAN }))?;
+            }
+            all.push(Measured { hidden, rows, seconds });
+            if seconds.iter().any(|&own| own > PATIENCE) {
+                break;
+            }
+        }
+    }
+    Ok(all)
+}
+
+const SPAN: Span = Span { rows: 1, steps: 0, begin: 0, end: STEPS, hidden: 1, slotted: false, lanes: 1 };
+
+/// The plan of a level's recurrence, forward and backward, over rows of equal length.
+fn recurrence(span: Span) -> Plan {
+    let mut plan = Plan::default();
+    let span = Span { steps: span.rows * STEPS, ..span };
+    let Span { rows, steps, hidden, .. } = span;
+    let list = (0..rows as u32).flat_map(|row| [row * STEPS as u32, STEPS as u32]).collect();
+    let list = plan.upload("tune.rows", &[rows, 2], list);
+    let gates = plan.scratch("tune.gates", &[steps, 3 * hidden]);
+    let weights = plan.scratch("tune.weights", &[hidden + 1, 3 * hidden]);
+    let tape = plan.scratch("tune.tape", &[steps, 5 * hidden]);
+    let states = plan.scratch("tune.states", &[rows, hidden]);
+    let slots = plan.scratch("tune.no_slots", &[1]);
+    let forward = [list, slots, gates, weights, tape, states];
+    plan.dispatches.push(gru_forward::dispatch("forward".into(), span, true, forward));
+    plan.dispatches.push(gru_backward::dispatch("backward".into(), span, [list, weights, tape, states]));
+    plan
+}
+
+/// Seconds of a plan's dispatches, by the device's clock or, where it has none, by the host's.
+fn time(engine: &mut dyn Engine, plan: &Plan) -> Result<f64> {
+    engine.run(plan)?;
+    engine.wait()?;
+    let mut least = f64::INFINITY;
+    for _ in 0..REPEATS {
+        let seconds = match engine.run_timed(plan) {
+            Ok(times) => times.iter().map(|time| time.end - time.begin).sum(),
+            Err(Error::Missing { .. }) => {
+                let start = Instant::now();
+                engine.run(plan)?;
+                engine.wait()?;
+                start.elapsed().as_secs_f64()
+            }
+            Err(error) => return Err(error),
+        };
+        least = least.min(seconds);
+    }
+    Ok(least)
+}
+
+/// The tuning that loses least against the best choice of each measurement.
+pub fn choose(measured: &[Measured], limits: &Limits) -> Tuning {
+    let lost = |tuning: Tuning| -> f64 {
+        let own =
+            |m: &Measured| m.seconds[taken(m, tuning, limits)] / m.seconds.iter().copied().fold(f64::MAX, f64::min);
+        measured.iter().map(own).sum()
+    };
+    let candidates = (0..=11).map(|power| Tuning { workgroups: 1 << power });
+    candidates.min_by(|a, b| lost(*a).total_cmp(&lost(*b))).expect("candidates")
+}
+
+/// The place in [`LANES`] of what a tuning takes.
+pub fn taken(measured: &Measured, tuning: Tuning, limits: &Limits) -> usize {
+    let lanes = gru_forward::lanes(measured.rows, measured.hidden, &Limits { tuning, ..limits.clone() });
+    LANES.iter().position(|&own| own == lanes).expect("one of LANES")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_fastest_is_chosen() {
+        let limits = Limits::webgpu_default();
+        // A device with room for 32 workgroups: rounds of work, the longer the more lanes.
+        let seconds = |rows: usize| LANES.map(|lanes| (rows.div_ceil(lanes).div_ceil(32) * (2 + lanes)) as f64);
+        let of = |rows| Measured { hidden: 50, rows, seconds: seconds(rows) };
+        let measured: Vec<Measured> = [1, 8, 32, 128, 512, 2048].map(of).to_vec();
+        let tuning = choose(&measured, &limits);
+        for own in &measured {
+            let best = own.seconds.iter().copied().fold(f64::MAX, f64::min);
+            assert_eq!(own.seconds[taken(own, tuning, &limits)], best, "{own:?} with {tuning:?}");
+        }
+        // Where four lanes cost as much as one, they are always taken.
+        let flat: Vec<Measured> = measured.iter().map(|m| Measured { seconds: [1.0; 3], ..m.clone() }).collect();
+        assert_eq!(choose(&flat, &limits), Tuning { workgroups: 1 });
+    }
+}
