@@ -499,7 +499,8 @@ fn wrong_results_are_found_out() {
     let begin = differs(forward(), &forward(), |d| d.parameters[1] = 1);
     assert!(begin.contains("off by"), "{begin}");
     let slots = differs(forward(), &forward(), |d| d.constants[2].1 = 0);
-    assert!(slots.contains("off by"), "{slots}");
+    // There are fewer gates than steps: what reads on meets the guard behind them.
+    assert!(slots.contains("NaN"), "{slots}");
     let end = differs(shape.backward(), &shape.backward(), |d| d.parameters[2] -= 1);
     assert!(end.contains("off by"), "{end}");
     let row = differs(forward(), &forward(), |d| d.parameters[0] -= 1);
