@@ -59,6 +59,9 @@ pub struct BenchArgs {
     /// Time every kernel too: a table, and a Chrome trace in this file
     #[arg(long, value_name = "FILE")]
     profile: Option<PathBuf>,
+    /// Only tell how long it takes from the start to the end of the first repeat, with opening the device
+    #[arg(long, conflicts_with_all = ["json", "plot", "profile", "paper"])]
+    first_step: bool,
     /// Write all numbers to this file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -113,14 +116,19 @@ impl BenchArgs {
             check_free(path.as_ref(), self.force)?;
         }
         self.check()?;
-        let device = self.device.open()?.name;
-        // Whatever the memory of a step may be, the ceilings are the device's.
-        let ceilings = Ceilings::measure(Device::open(self.device.device, None)?.engine.as_mut())?;
         let modes = match self.mode {
             ModeArg::Train => vec![Mode::Train],
             ModeArg::Infer => vec![Mode::Infer],
             ModeArg::Both => vec![Mode::Train, Mode::Infer],
         };
+        if self.first_step {
+            let seconds = self.bench(modes[0]).first_step()?;
+            print(&format!("{} done {seconds:.2} s after the start\n", name(modes[0])))?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        let device = self.device.open()?.name;
+        // Whatever the memory of a step may be, the ceilings are the device's.
+        let ceilings = Ceilings::measure(Device::open(self.device.device, None)?.engine.as_mut())?;
         let words = if self.numeric { "numeric".to_string() } else { format!("V = {}", self.vocabulary) };
         let sizes = format!("batch {}, H = {}, D = {}, {words}", self.batch, self.hidden, self.input);
         let Ceilings { gflops, gbs } = ceilings;
@@ -128,24 +136,8 @@ impl BenchArgs {
         print(&format!("{sizes}, on {device}\n{measured}\n"))?;
         let mut results = Vec::new();
         for mode in modes {
-            let bench = Bench {
-                slicings: self.slices.clone(),
-                lengths: self.lengths.clone(),
-                batch: self.batch,
-                hidden: self.hidden,
-                input: self.input,
-                vocabulary: self.vocabulary,
-                numeric: self.numeric,
-                mode,
-                warmup: self.warmup,
-                repeats: self.repeats,
-                seed: self.seed,
-                device: self.device.device,
-                memory: self.device.memory,
-                profile: if self.profile.is_some() { self.repeats } else { 0 },
-            };
-            let timings =
-                bench.run(|timings| note(format_args!("timed {} at T = {}", name(mode), timings[0].length)))?;
+            let report = |timings: &[Timing]| note(format_args!("timed {} at T = {}", name(mode), timings[0].length));
+            let timings = self.bench(mode).run(report)?;
             print(&format!("\n{}\n{}\n", name(mode), timing_table(&timings, Some(&ceilings))))?;
             if self.slices == Slicings::Auto {
                 print(&format!("\n{}, the best slicing of each length\n{}\n", name(mode), best_table(&timings)))?;
@@ -157,6 +149,25 @@ impl BenchArgs {
         }
         self.save(&device, &ceilings, &format!("{sizes}, on {device}"), &results)?;
         Ok(ExitCode::SUCCESS)
+    }
+
+    fn bench(&self, mode: Mode) -> Bench {
+        Bench {
+            slicings: self.slices.clone(),
+            lengths: self.lengths.clone(),
+            batch: self.batch,
+            hidden: self.hidden,
+            input: self.input,
+            vocabulary: self.vocabulary,
+            numeric: self.numeric,
+            mode,
+            warmup: self.warmup,
+            repeats: self.repeats,
+            seed: self.seed,
+            device: self.device.device,
+            memory: self.device.memory,
+            profile: if self.profile.is_some() { self.repeats } else { 0 },
+        }
     }
 
     /// Writes the files that were asked for.

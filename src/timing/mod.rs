@@ -174,21 +174,42 @@ impl Bench {
         Ok(timings)
     }
 
+    /// Seconds from here to the end of the first repeat of the first slicing at the first length: the device is opened,
+    /// pipelines are made, weights are drawn. Call it before the device is used otherwise.
+    ///
+    /// # Errors
+    /// As [`Bench::run`].
+    pub fn first_step(&self) -> Result<f64> {
+        let start = Instant::now();
+        let length = *self.lengths.first().ok_or_else(|| Error::Config("there is no length to time".into()))?;
+        let slicing = self.slicings.at(length)[0];
+        slicing.check(length)?;
+        let batch = self.random_batch(length);
+        let mut network =
+            Network::new(self.config(slicing, length), Device::open(self.device, self.memory)?, self.seed)?;
+        self.repeat(&mut network, &batch)?;
+        Ok(start.elapsed().as_secs_f64())
+    }
+
+    fn config(&self, slicing: Slicing, length: usize) -> Config {
+        Config {
+            slicing,
+            length,
+            vocabulary: if self.numeric { self.batch * length } else { self.vocabulary },
+            freeze_embedding: self.numeric,
+            embedding: self.input,
+            hidden: self.hidden,
+            classes: 5,
+            ..Config::default()
+        }
+    }
+
     fn time_length(&self, length: usize) -> Result<Vec<Timing>> {
         let batch = self.random_batch(length);
         let mut runs = Vec::new();
         for slicing in self.slicings.at(length) {
-            let config = Config {
-                slicing,
-                length,
-                vocabulary: if self.numeric { batch.tokens.len() } else { self.vocabulary },
-                freeze_embedding: self.numeric,
-                embedding: self.input,
-                hidden: self.hidden,
-                classes: 5,
-                ..Config::default()
-            };
-            let network = Network::new(config, Device::open(self.device, self.memory)?, self.seed)?;
+            let network =
+                Network::new(self.config(slicing, length), Device::open(self.device, self.memory)?, self.seed)?;
             runs.push((network, Vec::new()));
         }
         for (network, _) in &mut runs {
@@ -311,6 +332,7 @@ mod tests {
             assert!(timings.iter().all(|t| t.speedup.is_some() && t.min <= t.median && t.median <= t.max));
             assert_eq!(timings[1].speedup, Some(1.0));
         }
+        assert!(bench.first_step().unwrap() > 0.0);
         assert!(Bench { lengths: vec![3], ..bench }.run(|_| ()).is_err());
     }
 

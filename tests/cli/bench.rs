@@ -55,6 +55,8 @@ fn slicings_can_suit_the_length_and_kernels_be_profiled() {
         events.iter().filter(|e| e["ph"] == "M").map(|e| e["args"]["name"].as_str().unwrap()).collect();
     assert_eq!(processes.len(), 6, "{processes:?}");
     assert!(events.iter().filter(|e| e["ph"] == "X").all(|e| e["dur"].as_f64().unwrap() >= 0.0));
+    let run = bench(&room, "--first-step").succeeds();
+    assert!(run.out.starts_with("Training step done ") && run.out.ends_with(" s after the start\n"), "{}", run.out);
     room.srnn("bench --paper --lengths 32").misused("the argument '--paper' cannot be used with '--lengths <T,…>'");
     bench(&room, "--profile trace.json").refused("trace.json is there already");
 }
