@@ -51,6 +51,7 @@ class Case:
     count: int = 1  # runs of a repeat, whose mean is taken: short ones are timed in a row
     most_repeats: int = 1000
     numeric: bool = False  # every position is a token of its own: numeric input
+    device: str = None  # of srnn; otherwise what --srnn-device says
 
     def config(self, padding="masked", slicing=None):
         return {
@@ -90,11 +91,12 @@ def all_cases(cuda):
                     f"infer-{slicing}-b{batch}-{text}", slicing, text, [*ort, "torch users"],
                     [] if cuda else [(ort, aims[text])], train=False, batch=batch, batches=batches, count=count,
                 ))
-    for train in (True, False):
-        cases.append(Case(
-            f"burn-{'train' if train else 'infer'}", "rnn", "random", [*BURN_GPU, *BURN_CPU], [(BURN_GPU, 0.05)],
-            train=train, batch=16, length=128, embedding=50, vocabulary=16 * 128, batches=1, numeric=True,
-        ))
+    for device, peers, aims in (("gpu", BURN_GPU, [(BURN_GPU, 0.05)]), ("cpu", BURN_CPU, [])):
+        for train in (True, False):
+            cases.append(Case(
+                f"burn-{device}-{'train' if train else 'infer'}", "rnn", "random", peers, aims, train=train, batch=16,
+                length=128, embedding=50, vocabulary=16 * 128, batches=1, numeric=True, device=device,
+            ))
     return cases
 
 
@@ -146,12 +148,12 @@ class Starter:
         self.srnn = options.srnn or cargo_build("--example", "peer", folder=ROOT)
         self.burn = options.burn
 
-    def start(self, name):
+    def start(self, name, device):
         names = ("RAYON_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
         environment = dict.fromkeys(names, str(self.threads))
         library, *rest = name.removesuffix(PLAIN).split()
         if library == "srnn":
-            command = [self.srnn, self.options.srnn_device]
+            command = [self.srnn, device]
         elif library == "torch":
             command = [sys.executable, HERE / "pytorch_peer.py", *rest, "cuda" if self.cuda else "cpu", self.threads]
             if not rest[0].startswith("users"):
@@ -236,13 +238,16 @@ def run(case, starter, options):
     wanted = [name for name in case.peers if options.peers is None or name.split()[0] in options.peers]
     with tempfile.TemporaryDirectory() as folder:
         file = os.path.join(folder, "case.safetensors")
-        srnn = starter.start("srnn")
+        device = options.srnn_device
+        if case.device and not device.startswith(case.device):
+            device = case.device
+        srnn = starter.start("srnn", device)
         try:
             make_file(case, srnn, file)
             for name in wanted:
                 log(f"{case.name}: checking {name}")
                 try:
-                    children[name] = starter.start(name)
+                    children[name] = starter.start(name, device)
                     contenders[name] = check(case, srnn, children[name], name, file, folder)
                 except (Missing, RuntimeError, OSError) as problem:
                     kind = "missing" if isinstance(problem, Missing) else "failed"
@@ -252,6 +257,7 @@ def run(case, starter, options):
             about = srnn.ask("load", config=case.config(), file=file)
             contenders |= {"srnn": about}
             children["srnn"] = srnn
+            result["others_busy"] = others_busy()
             alternate(case, children, contenders, min(options.repeats, case.most_repeats))
         finally:
             for child in {srnn, *children.values()}:
@@ -275,6 +281,20 @@ def alternate(case, children, contenders, repeats):
         order.append(order.pop(0))  # nobody always runs after the same one
 
 
+def others_busy():
+    """The share of the machine that others use while we wait, where the system says so."""
+    def jiffies():
+        numbers = [int(one) for one in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+        return numbers[3] + numbers[4], sum(numbers)
+
+    if not Path("/proc/stat").exists():
+        return None
+    before = jiffies()
+    time.sleep(1.0)
+    idle, total = (now - then for now, then in zip(jiffies(), before))
+    return 1 - idle / total
+
+
 def log(text):
     if sys.stderr.isatty():
         print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
@@ -287,13 +307,15 @@ def table(case, result):
     contenders = result["contenders"]
     medians = {name: statistics.median(one["seconds"]) for name, one in contenders.items() if "seconds" in one}
     own = medians["srnn"]
+    disturbed = (result["others_busy"] or 0) > 0.1
     aims = {}
     for group, aim in case.aims:
         there = [name for name in group if name in medians]
         if there:
             fastest = min(there, key=medians.get)
             reached = own / medians[fastest] <= aim
-            aims[fastest] = f"≤ {aim:.3g}: {'reached' if reached else 'NOT reached'}"
+            doubt = " (disturbed)" if disturbed else ""
+            aims[fastest] = f"≤ {aim:.3g}: {'reached' if reached else 'NOT reached'}{doubt}"
     result["aims"] = aims
     lines = [f"\n{case.title()}\n", "| contender | median ms | min – max | srnn / it | aim |", "|---|---|---|---|---|"]
     for name in ("srnn", *(name for name in contenders if name != "srnn")):
@@ -310,6 +332,8 @@ def table(case, result):
                     key=medians.get, default=None)
     if strongest and case.train:
         lines.append(f"\nPyTorch at its strongest here: {strongest}.")
+    if disturbed:
+        lines.append(f"\nDISTURBED: others use {100 * result['others_busy']:.0f} % of the machine.")
     return "\n".join(lines)
 
 
@@ -364,8 +388,13 @@ def main():
         if case.text == "imdb" and not IMDB.exists():
             print(f"\n{case.title()}\n\nMISSING: {IMDB.relative_to(ROOT)}: scripts/fetch-data imdb")
             continue
-        result = run(case, starter, options)
-        log("")
+        try:
+            result = run(case, starter, options)
+        except RuntimeError as problem:
+            print(f"\n{case.title()}\n\nFAILED: srnn: {problem}")
+            continue
+        finally:
+            log("")
         print(table(case, result), flush=True)
         report["cases"].append(result)
         if options.json:
