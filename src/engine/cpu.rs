@@ -1,5 +1,6 @@
 //! The CPU engine: calls each kernel's twin with the same bindings in the same order.
 
+use super::words::Words;
 use super::{Engine, Timespan};
 use crate::error::{Error, Result};
 use crate::kernel::{Access, Binding};
@@ -13,7 +14,7 @@ pub const DEFAULT_MEMORY: u64 = 4 << 30;
 /// Runs plans on the threads of rayon's pool.
 pub struct Cpu {
     limits: Limits,
-    buffers: HashMap<String, Vec<u32>>,
+    buffers: HashMap<String, Words>,
 }
 
 impl Cpu {
@@ -52,10 +53,10 @@ impl Engine for Cpu {
             }
         }
         // Out of the map for the length of the plan, so that dispatches find them by index.
-        let mut buffers: Vec<Vec<u32>> = Vec::with_capacity(plan.buffers.len());
+        let mut buffers: Vec<Words> = Vec::with_capacity(plan.buffers.len());
         for spec in &plan.buffers {
             let words = self.buffers.remove(&spec.name).filter(|words| words.len() >= spec.len());
-            buffers.push(words.unwrap_or_else(|| vec![0; spec.len()]));
+            buffers.push(words.unwrap_or_else(|| Words::zeros(spec.len())));
         }
         for (buffer, data) in &plan.uploads {
             buffers[buffer.0][..data.len()].copy_from_slice(data);
@@ -77,7 +78,10 @@ impl Engine for Cpu {
     }
 
     fn write(&mut self, buffer: &str, words: &[u32]) -> Result<()> {
-        self.buffers.insert(buffer.into(), words.to_vec());
+        match self.buffers.get_mut(buffer) {
+            Some(own) if own.len() >= words.len() => own[..words.len()].copy_from_slice(words),
+            _ => drop(self.buffers.insert(buffer.into(), Words::copied(words))),
+        }
         Ok(())
     }
 
@@ -90,7 +94,7 @@ impl Engine for Cpu {
     }
 
     fn allocated(&self) -> u64 {
-        self.buffers.values().map(|words| 4 * words.capacity() as u64).sum()
+        self.buffers.values().map(|words| 4 * words.len() as u64).sum()
     }
 
     fn wait(&mut self) -> Result<()> {
@@ -103,11 +107,11 @@ pub(super) fn no_buffer(buffer: &str, problem: &str) -> Error {
     Error::Plan { operation: format!("reading buffer `{buffer}`"), problem: problem.into() }
 }
 
-fn run_twin(dispatch: &Dispatch, buffers: &mut [Vec<u32>]) {
+fn run_twin(dispatch: &Dispatch, buffers: &mut [Words]) {
     let kernel = dispatch.kernel;
     let is_written = |at: usize| kernel.bindings[at].access == Access::Write;
     // Written buffers are taken out while the twin runs; the plan's check saw to it that no other binding uses them.
-    let mut written: Vec<Vec<u32>> = (0..dispatch.bindings.len())
+    let mut written: Vec<Words> = (0..dispatch.bindings.len())
         .filter(|&at| is_written(at))
         .map(|at| std::mem::take(&mut buffers[dispatch.bindings[at].buffer.0]))
         .collect();

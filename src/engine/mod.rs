@@ -3,6 +3,7 @@
 pub mod cpu;
 pub mod device;
 pub mod gpu;
+mod words;
 
 pub use device::{Choice, Device};
 

@@ -59,12 +59,17 @@ fn twin(d: &Dispatch, bindings: &mut [Binding]) {
     let (listed, accumulate) = (d.constant("LISTED") == 1, d.parameter(3) == 1);
     let (members, starts, values) = (members.u32(), starts.u32(), values.f32());
     out.f32_mut()[..groups * width].par_chunks_mut(width).enumerate().with_min_len(64).for_each(|(group, out)| {
-        if !accumulate {
-            out.fill(0.0);
-        }
-        for member in starts[group]..starts[group + 1] {
+        let row = |member: u32| {
             let row = if listed { members[member as usize] } else { member } as usize;
-            add(out, &values[row * stride..][..width]);
+            &values[row * stride..][..width]
+        };
+        let mut own = starts[group]..starts[group + 1];
+        if !accumulate {
+            match own.next() {
+                Some(first) => out.copy_from_slice(row(first)),
+                None => out.fill(0.0),
+            }
         }
+        own.for_each(|member| add(out, row(member)));
     });
 }
