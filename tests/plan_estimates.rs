@@ -77,13 +77,15 @@ fn training_takes_no_more_memory_than_planned() {
         let batches = [batch(&config, sequences, false), batch(&config, sequences, true)];
         let planned = plan(&config, &batches[1]).memory() as f64;
         let before = USED.load(Relaxed);
-        PEAK.store(before, Relaxed);
         let mut network = Network::new(config, Device::cpu(), 1).unwrap();
+        // From here on: a new network's first weights are held twice, before there is anything else.
+        PEAK.store(USED.load(Relaxed), Relaxed);
         for batch in batches.iter().cycle().take(4) {
             network.train_step(batch, &Optimiser::default()).unwrap();
         }
-        let peak = (PEAK.load(Relaxed) - before) as f64;
         let held = network.engine().allocated() as f64;
+        // Large buffers of the engine are mapped, not taken from the allocator; small ones count twice here.
+        let peak = (PEAK.load(Relaxed) - before) as f64 + held;
         assert!(peak <= 1.2 * planned, "T = {length}: {peak} bytes at most, {planned} planned");
         assert!((0.5 * planned..=1.2 * planned).contains(&held), "T = {length}: {held} bytes held, {planned} planned");
     }

@@ -4,8 +4,9 @@ use super::plot::{self, Series};
 use super::{DeviceArgs, at_least_one, check_free, note, print, save, table};
 use clap::{Args, ValueEnum};
 use indicatif::{BinaryBytes, HumanCount};
+use srnn::plan::Plan;
 use srnn::timing::{Bench, Ceilings, DispatchTime, Mode, Slicings, Timing, chrome_trace};
-use srnn::{Device, Error, Result};
+use srnn::{Error, Result};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -59,7 +60,7 @@ pub struct BenchArgs {
     /// Time every kernel too: a table, and a Chrome trace in this file
     #[arg(long, value_name = "FILE")]
     profile: Option<PathBuf>,
-    /// Only tell how long it takes from the start to the end of the first repeat, with opening the device
+    /// Only tell how long the first repeat takes, with opening the device: of the first slicing, length and mode
     #[arg(long, conflicts_with_all = ["json", "plot", "profile", "paper"])]
     first_step: bool,
     /// Write all numbers to this file
@@ -102,7 +103,7 @@ impl BenchArgs {
             slicings.iter().any(|slicing| slicing.k() == 0) && slicings.iter().any(|slicing| slicing.k() > 0)
         });
         if self.plot.is_some() && !speedups {
-            let problem = "--plot draws speed-ups over the plain network: give rnn and a slicing with --slices";
+            let problem = "--plot draws speed-ups over the plain network: give rnn and a slicing with --slices, or longer --lengths";
             return Err(Error::Config(problem.into()));
         }
         Ok(())
@@ -121,14 +122,20 @@ impl BenchArgs {
             ModeArg::Infer => vec![Mode::Infer],
             ModeArg::Both => vec![Mode::Train, Mode::Infer],
         };
+        modes.iter().try_for_each(|&mode| self.bench(mode).check())?;
         if self.first_step {
             let seconds = self.bench(modes[0]).first_step()?;
-            print(&format!("{} done {seconds:.2} s after the start\n", name(modes[0])))?;
+            print(&format!("{} done {seconds:.2} s after the device was asked for\n", name(modes[0])))?;
             return Ok(ExitCode::SUCCESS);
         }
-        let device = self.device.open()?.name;
         // Whatever the memory of a step may be, the ceilings are the device's.
-        let ceilings = Ceilings::measure(Device::open(self.device.device, None)?.engine.as_mut())?;
+        let mut device = DeviceArgs { memory: None, ..self.device.clone() }.open()?;
+        if self.profile.is_some() {
+            // A device that cannot tell the time says so at once.
+            device.engine.run_timed(&Plan::default())?;
+        }
+        let ceilings = Ceilings::measure(device.engine.as_mut())?;
+        let device = device.name;
         let words = if self.numeric { "numeric".to_string() } else { format!("V = {}", self.vocabulary) };
         let sizes = format!("batch {}, H = {}, D = {}, {words}", self.batch, self.hidden, self.input);
         let Ceilings { gflops, gbs } = ceilings;
@@ -139,7 +146,7 @@ impl BenchArgs {
             let report = |timings: &[Timing]| note(format_args!("timed {} at T = {}", name(mode), timings[0].length));
             let timings = self.bench(mode).run(report)?;
             print(&format!("\n{}\n{}\n", name(mode), timing_table(&timings, Some(&ceilings))))?;
-            if self.slices == Slicings::Auto {
+            if self.slices == Slicings::Auto && !plot::best(&timings).is_empty() {
                 print(&format!("\n{}, the best slicing of each length\n{}\n", name(mode), best_table(&timings)))?;
             }
             for timing in timings.iter().filter(|timing| !timing.profile.is_empty()) {
@@ -177,7 +184,7 @@ impl BenchArgs {
                 results.iter().map(|(mode, timings)| serde_json::json!({ "mode": mode, "timings": timings })).collect();
             let report = serde_json::json!({
                 "device": device, "ceilings": ceilings, "batch": self.batch, "hidden": self.hidden,
-                "input": self.input, "vocabulary": self.vocabulary, "numeric": self.numeric, "seed": self.seed,
+                "input": self.input, "vocabulary": (!self.numeric).then_some(self.vocabulary), "seed": self.seed,
                 "version": env!("CARGO_PKG_VERSION"), "command": std::env::args().skip(1).collect::<Vec<_>>().join(" "),
                 "results": results,
             });
@@ -287,7 +294,7 @@ fn best_table(timings: &[Timing]) -> comfy_table::Table {
 fn profile_table(dispatches: &[DispatchTime], ceilings: &Ceilings) -> comfy_table::Table {
     let mut sorted: Vec<&DispatchTime> = dispatches.iter().collect();
     sorted.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
-    let total: f64 = dispatches.iter().map(|dispatch| dispatch.seconds).sum();
+    let total = dispatches.iter().map(|dispatch| dispatch.seconds).sum::<f64>().max(1e-9);
     let floors: f64 = dispatches.iter().map(|dispatch| dispatch.floor(ceilings)).sum();
     let mut rows = table(&["kernel", "place", "ms", "share", "GFLOP/s", "GB/s", "floor ms"]);
     for dispatch in sorted {

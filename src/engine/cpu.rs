@@ -49,7 +49,7 @@ impl Engine for Cpu {
         plan.check(&self.limits)?;
         for spec in plan.buffers.iter().filter(|spec| spec.role == Role::Persistent) {
             if self.buffers.get(&spec.name).is_some_and(|words| words.len() < spec.len()) {
-                return Err(no_buffer(&spec.name, "a persistent buffer cannot grow"));
+                return Err(buffer_error(&spec.name, "a persistent buffer cannot grow"));
             }
         }
         // Out of the map for the length of the plan, so that dispatches find them by index.
@@ -88,8 +88,8 @@ impl Engine for Cpu {
     fn read(&mut self, buffer: &str, len: usize) -> Result<Vec<u32>> {
         match self.buffers.get(buffer) {
             Some(words) if words.len() >= len => Ok(words[..len].to_vec()),
-            Some(words) => Err(no_buffer(buffer, &format!("{len} elements asked of {}", words.len()))),
-            None => Err(no_buffer(buffer, "no such buffer")),
+            Some(words) => Err(buffer_error(buffer, &format!("{len} elements asked of {}", words.len()))),
+            None => Err(buffer_error(buffer, "no such buffer")),
         }
     }
 
@@ -102,9 +102,9 @@ impl Engine for Cpu {
     }
 }
 
-/// The error of reading what is not there.
-pub(super) fn no_buffer(buffer: &str, problem: &str) -> Error {
-    Error::Plan { operation: format!("reading buffer `{buffer}`"), problem: problem.into() }
+/// What is wrong with a buffer.
+pub(super) fn buffer_error(buffer: &str, problem: &str) -> Error {
+    Error::Plan { operation: format!("buffer `{buffer}`"), problem: problem.into() }
 }
 
 fn run_twin(dispatch: &Dispatch, buffers: &mut [Words]) {

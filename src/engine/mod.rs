@@ -7,8 +7,9 @@ mod words;
 
 pub use device::{Choice, Device};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::plan::{Limits, Plan};
+use std::time::Instant;
 
 /// When one dispatch of a plan ran, in seconds from the start of the plan.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -24,37 +25,79 @@ pub trait Engine: Send {
 
     /// Checks the plan against the limits, uploads its inputs and runs its dispatches in order. On a GPU the call
     /// returns when the work is submitted.
+    ///
+    /// # Errors
+    /// [`Error::Limit`] for a plan beyond the limits, [`Error::Plan`] for one that does not fit its kernels or the
+    /// engine's buffers, [`Error::Device`] when the device fails.
     fn run(&mut self, plan: &Plan) -> Result<()>;
 
     /// Runs a plan as [`Engine::run`], waits for it, and tells when each dispatch ran. On a GPU every dispatch gets a
     /// pass of its own, so that the whole takes longer than a plain run.
     ///
     /// # Errors
-    /// [`Error::Missing`](crate::Error::Missing) if the device cannot tell the time, and those of [`Engine::run`].
+    /// [`Error::Missing`] if the device cannot tell the time, and those of [`Engine::run`].
     fn run_timed(&mut self, plan: &Plan) -> Result<Vec<Timespan>>;
 
-    /// Sets the contents of a buffer, which is made if it is not there.
+    /// Sets the first words of a buffer, which is made if it is not there or shorter.
+    ///
+    /// # Errors
+    /// [`Error::Device`] when the device fails.
     fn write(&mut self, buffer: &str, words: &[u32]) -> Result<()>;
 
     /// The first `len` elements of a buffer, when all work submitted before is done.
     ///
     /// # Errors
-    /// [`Error::Plan`](crate::Error::Plan) if there is no such buffer or it is shorter.
+    /// [`Error::Plan`] if there is no such buffer or it is shorter, [`Error::Device`] when the device fails.
     fn read(&mut self, buffer: &str, len: usize) -> Result<Vec<u32>>;
 
-    /// Bytes of all buffers that the engine holds.
+    /// Bytes of all buffers that plans and [`Engine::write`] made.
     fn allocated(&self) -> u64;
 
     /// Waits until all submitted work is done.
+    ///
+    /// # Errors
+    /// [`Error::Device`] when the device fails.
     fn wait(&mut self) -> Result<()>;
 }
 
+/// The least seconds of a plan's dispatches in `repeats` runs after one that does not count: by the device's clock or,
+/// where it has none, by the host's.
+///
+/// # Errors
+/// Those of [`Engine::run`].
+pub fn fastest(engine: &mut dyn Engine, plan: &Plan, repeats: usize) -> Result<f64> {
+    engine.run(plan)?;
+    engine.wait()?;
+    let mut least = f64::INFINITY;
+    for _ in 0..repeats {
+        let seconds = match engine.run_timed(plan) {
+            Ok(times) => times.iter().map(|time| time.end - time.begin).sum(),
+            Err(Error::Missing { .. }) => {
+                let start = Instant::now();
+                engine.run(plan)?;
+                engine.wait()?;
+                start.elapsed().as_secs_f64()
+            }
+            Err(error) => return Err(error),
+        };
+        // A coarse clock may say 0.
+        least = least.min(seconds.max(1e-9));
+    }
+    Ok(least)
+}
+
 /// [`Engine::write`] for floats.
+///
+/// # Errors
+/// Those of [`Engine::write`].
 pub fn write_f32(engine: &mut dyn Engine, buffer: &str, values: &[f32]) -> Result<()> {
     engine.write(buffer, bytemuck::cast_slice(values))
 }
 
 /// [`Engine::read`] for floats.
+///
+/// # Errors
+/// Those of [`Engine::read`].
 pub fn read_f32(engine: &mut dyn Engine, buffer: &str, len: usize) -> Result<Vec<f32>> {
     Ok(engine.read(buffer, len)?.into_iter().map(f32::from_bits).collect())
 }

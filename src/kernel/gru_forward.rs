@@ -34,7 +34,8 @@ pub(super) fn lane_types(lanes: u32) -> &'static str {
     match lanes {
         1 => include_str!("../../shaders/lanes/1.wgsl"),
         2 => include_str!("../../shaders/lanes/2.wgsl"),
-        _ => include_str!("../../shaders/lanes/4.wgsl"),
+        4 => include_str!("../../shaders/lanes/4.wgsl"),
+        _ => unreachable!("one of LANES"),
     }
 }
 

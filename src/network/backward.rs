@@ -153,24 +153,28 @@ impl Planner<'_> {
         self.plan.dispatches.push(sum_partials::dispatch(place, sizes, accumulate, [partials, gradient]));
     }
 
-    /// Sums the gate gradients on the tape of level 0 by distinct token, in two passes.
+    /// Sums the gate gradients on the tape of level 0 by distinct token: in two passes, unless no token is frequent.
     fn sum_by_token(&mut self, name: &str, slots: &[u32], tape: View, (count, out): (usize, View), accumulate: bool) {
-        let wide = 3 * self.config.hidden;
+        let (wide, tape_wide) = (3 * self.config.hidden, 5 * self.config.hidden);
         let groups = Groups::new(slots, count);
         let pieces = groups.pieces.len() - 1;
+        let one_pass = groups.one_piece_each();
         let members = self.plan.upload(&format!("{name}members"), &[groups.members.len()], groups.members);
         let piece_starts = self.plan.upload(&format!("{name}pieces"), &[pieces + 1], groups.pieces);
-        let token_starts = self.plan.upload(&format!("{name}token_pieces"), &[count + 1], groups.tokens);
-        let sums = self.plan.scratch("piece_gradients", &[pieces, wide]);
-        let no_members = self.unused("no_members");
+        let sums = if one_pass { out } else { self.plan.scratch("piece_gradients", &[pieces, wide]) };
         self.plan.dispatches.push(sum_by_token::dispatch(
             "tokens in pieces".into(),
-            (pieces, wide, 5 * self.config.hidden),
+            (pieces, wide, tape_wide),
             slots.len(),
             Members::Listed,
-            false,
+            one_pass && accumulate,
             [members, piece_starts, tape, sums],
         ));
+        if one_pass {
+            return;
+        }
+        let token_starts = self.plan.upload(&format!("{name}token_pieces"), &[count + 1], groups.tokens);
+        let no_members = self.unused("no_members");
         self.plan.dispatches.push(sum_by_token::dispatch(
             "tokens".into(),
             (count, wide, wide),

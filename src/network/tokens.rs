@@ -68,6 +68,11 @@ impl Groups {
         }
         Groups { members, pieces, tokens }
     }
+
+    /// Whether every slot has exactly one piece, so that the pieces are the slots.
+    pub fn one_piece_each(&self) -> bool {
+        self.tokens.iter().zip(0..).all(|(&begin, slot)| begin == slot)
+    }
 }
 
 #[cfg(test)]
@@ -88,6 +93,8 @@ mod tests {
         let slots: Vec<u32> = (0..PIECE as u32 * 2 + 3).map(|i| if i == 5 { 2 } else { 1 }).collect();
         let groups = Groups::new(&slots, 3);
         assert_eq!(groups.tokens, [0, 0, 3, 4]);
+        assert!(!groups.one_piece_each() && !Groups::new(&[2, 0], 3).one_piece_each());
+        assert!(Groups::new(&[2, 0, 1, 0], 3).one_piece_each());
         for slot in 0..3 {
             let expected: Vec<u32> = (0..slots.len() as u32).filter(|&i| slots[i as usize] == slot).collect();
             let (first, last) = (groups.tokens[slot as usize] as usize, groups.tokens[slot as usize + 1] as usize);

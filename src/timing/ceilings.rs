@@ -1,11 +1,10 @@
 //! What a device can do at most, measured on it: a large matrix product and a large copy.
 
-use crate::engine::Engine;
+use crate::engine::{Engine, fastest, write_f32};
 use crate::error::{Error, Result};
 use crate::kernel::{gather_rows, matmul};
 use crate::plan::Plan;
 use serde::Serialize;
-use std::time::Instant;
 
 /// The rates that no kernel can beat: one of them sets the least time of any work.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -31,6 +30,8 @@ impl Ceilings {
     /// # Errors
     /// What the device says.
     pub fn measure(engine: &mut dyn Engine) -> Result<Ceilings> {
+        // Memory that was never written may be no memory at all.
+        write_f32(engine, "ceiling.a", &vec![1.0; COPIED / 4])?;
         let mut gflops = 0.0f64;
         for size in [256, 512, 1024, 2048, 4096] {
             let mut plan = Plan::default();
@@ -38,7 +39,7 @@ impl Ceilings {
             let weights = plan.scratch("ceiling.weights", &[size + 1, size]);
             let out = plan.scratch("ceiling.out", &[size, size]);
             plan.dispatches.push(matmul::project("ceiling".into(), (size, size, size), a, weights, out));
-            match best(engine, &plan) {
+            match fastest(engine, &plan, REPEATS) {
                 Ok(seconds) => {
                     gflops = gflops.max(plan.cost().operations / seconds / 1e9);
                     if seconds > LONG_ENOUGH {
@@ -57,7 +58,7 @@ impl Ceilings {
         let from = plan.scratch("ceiling.a", &[count, width]);
         let to = plan.scratch("ceiling.out", &[count, width]);
         plan.dispatches.push(gather_rows::dispatch("ceiling".into(), (count, width), [ids, from, to]));
-        let seconds = best(engine, &plan)?;
+        let seconds = fastest(engine, &plan, REPEATS)?;
         Ok(Ceilings { gflops, gbs: 8.0 * (count * width) as f64 / seconds / 1e9 })
     }
 
@@ -65,15 +66,4 @@ impl Ceilings {
     pub fn floor(&self, operations: f64, bytes: f64) -> f64 {
         (operations / self.gflops).max(bytes / self.gbs) / 1e9
     }
-}
-
-fn best(engine: &mut dyn Engine, plan: &Plan) -> Result<f64> {
-    let mut best = f64::INFINITY;
-    for _ in 0..REPEATS {
-        let start = Instant::now();
-        engine.run(plan)?;
-        engine.wait()?;
-        best = best.min(start.elapsed().as_secs_f64());
-    }
-    Ok(best)
 }

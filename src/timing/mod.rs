@@ -44,7 +44,9 @@ impl Slicings {
         match self {
             Slicings::Given(slicings) => slicings.clone(),
             Slicings::Auto => {
-                let suits = |&(n, k): &(usize, u32)| n.checked_pow(k).is_some_and(|slices| slices * n / 2 <= length);
+                let suits = |&(n, k): &(usize, u32)| {
+                    n.checked_pow(k).is_some_and(|slices| slices.saturating_mul(n) / 2 <= length)
+                };
                 let most = [4, 8, 16, 32].into_iter().filter_map(|n| (1..32).map(|k| (n, k)).take_while(suits).last());
                 let cut = most.filter_map(|(n, k)| Slicing::new(n, k).ok());
                 [Slicing::plain()].into_iter().chain(cut).collect()
@@ -154,17 +156,7 @@ impl Bench {
     /// [`Error::Config`] for nothing to time, [`Error::Slicing`] for a slicing that does not fit a length, and what
     /// the device says.
     pub fn run(&self, mut report: impl FnMut(&[Timing])) -> Result<Vec<Timing>> {
-        if self.lengths.is_empty() || self.batch == 0 || self.repeats == 0 {
-            return Err(Error::Config("a benchmark needs a length, a batch and a repeat".into()));
-        }
-        for &length in &self.lengths {
-            self.slicings.at(length).iter().try_for_each(|slicing| slicing.check(length))?;
-            if self.batch.saturating_mul(length) > MOST_TOKENS {
-                let Bench { batch, .. } = self;
-                let problem = format!("{batch} sequences of {length} tokens: at most {MOST_TOKENS} tokens are timed");
-                return Err(Error::Config(problem));
-            }
-        }
+        self.check()?;
         let mut timings = Vec::new();
         for &length in &self.lengths {
             let own = self.time_length(length)?;
@@ -174,16 +166,39 @@ impl Bench {
         Ok(timings)
     }
 
+    /// Checks that there is something to time, and that it can be.
+    ///
+    /// # Errors
+    /// As [`Bench::run`], but for what only the device can say.
+    pub fn check(&self) -> Result<()> {
+        if self.lengths.is_empty() || self.batch == 0 || self.repeats == 0 {
+            return Err(Error::Config("a benchmark needs a length, a batch and a repeat".into()));
+        }
+        for &length in &self.lengths {
+            let slicings = self.slicings.at(length);
+            if slicings.is_empty() {
+                return Err(Error::Config("a benchmark needs a slicing; the plain network is `rnn`".into()));
+            }
+            if self.batch.saturating_mul(length) > MOST_TOKENS {
+                let Bench { batch, .. } = self;
+                let problem = format!("{batch} sequences of {length} tokens: at most {MOST_TOKENS} tokens are timed");
+                return Err(Error::Config(problem));
+            }
+            slicings.into_iter().try_for_each(|slicing| self.config(slicing, length).check())?;
+        }
+        Ok(())
+    }
+
     /// Seconds from here to the end of the first repeat of the first slicing at the first length: the device is opened,
     /// pipelines are made, weights are drawn. Call it before the device is used otherwise.
     ///
     /// # Errors
     /// As [`Bench::run`].
     pub fn first_step(&self) -> Result<f64> {
-        let start = Instant::now();
-        let length = *self.lengths.first().ok_or_else(|| Error::Config("there is no length to time".into()))?;
+        self.check()?;
+        let length = self.lengths[0];
         let slicing = self.slicings.at(length)[0];
-        slicing.check(length)?;
+        let start = Instant::now();
         let batch = self.random_batch(length);
         let mut network =
             Network::new(self.config(slicing, length), Device::open(self.device, self.memory)?, self.seed)?;
@@ -349,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn a_profile_has_every_dispatch_and_floors_below_what_was_measured() {
+    fn a_profile_has_every_dispatch_with_its_floor() {
         let mut engine = crate::engine::cpu::Cpu::new(1 << 30);
         let ceilings = Ceilings::measure(&mut engine).unwrap();
         assert!(ceilings.gflops > 0.1 && ceilings.gbs > 0.01, "{ceilings:?}");
@@ -357,8 +372,9 @@ mod tests {
         let bench = Bench { lengths: vec![64], profile: 2, device: Choice::Cpu, vocabulary: 10, ..Bench::default() };
         for timing in bench.run(|_| ()).unwrap() {
             assert_eq!(timing.profile.len(), timing.dispatches);
-            assert!(timing.profile.iter().all(|d| d.seconds >= 0.0 && d.floor(&ceilings) >= 0.0));
-            assert!(timing.profile.windows(2).all(|pair| pair[0].begin <= pair[1].begin));
+            let unit = Ceilings { gflops: 1.0, gbs: 1.0 };
+            assert!(timing.profile.iter().all(|d| d.floor(&unit) == d.operations.max(d.bytes) / 1e9));
+            assert!(timing.profile.iter().map(|d| d.seconds).sum::<f64>() > 0.0);
             assert!(timing.allocated > 0 && timing.memory > 0);
             let trace = chrome_trace(&[("a".into(), timing.profile.clone())]);
             assert_eq!(trace["traceEvents"].as_array().unwrap().len(), timing.dispatches + 1);

@@ -11,8 +11,6 @@ use serde::Serialize;
 pub struct DispatchTime {
     pub kernel: &'static str,
     pub place: String,
-    /// Seconds from the start of the plan, in the last run.
-    pub begin: f64,
     /// The median of its seconds.
     pub seconds: f64,
     pub operations: f64,
@@ -26,23 +24,21 @@ impl DispatchTime {
     }
 }
 
-/// Runs a plan `repeats` times and times its dispatches. On a GPU the plan's passes are timed one by one.
+/// Runs a plan `repeats` times, at least once, and times its dispatches. On a GPU the plan's passes are timed one by one.
 ///
 /// # Errors
 /// [`Error::Missing`](crate::Error::Missing) if the device cannot tell the time, and what else it says.
 pub fn profile(engine: &mut dyn Engine, plan: &Plan, repeats: usize) -> Result<Vec<DispatchTime>> {
-    let mut runs = Vec::with_capacity(repeats.max(1));
-    for _ in 0..repeats.max(1) {
+    let mut runs = Vec::with_capacity(repeats);
+    for _ in 0..repeats {
         runs.push(engine.run_timed(plan)?);
     }
-    let last = &runs[runs.len() - 1];
     let time = |(at, dispatch): (usize, &crate::plan::Dispatch)| {
         let mut seconds: Vec<f64> = runs.iter().map(|run| run[at].end - run[at].begin).collect();
         seconds.sort_by(f64::total_cmp);
         DispatchTime {
             kernel: dispatch.kernel.name,
             place: dispatch.place.clone(),
-            begin: last[at].begin,
             seconds: median(&seconds),
             operations: dispatch.cost.operations,
             bytes: dispatch.cost.bytes,
@@ -51,19 +47,22 @@ pub fn profile(engine: &mut dyn Engine, plan: &Plan, repeats: usize) -> Result<V
     Ok(plan.dispatches.iter().enumerate().map(time).collect())
 }
 
-/// Profiles by name as a Chrome trace (`chrome://tracing`, Perfetto): JSON with one process per profile.
+/// Profiles by name as a Chrome trace (`chrome://tracing`, Perfetto): JSON with one process per profile, whose
+/// dispatches follow one another without a gap.
 pub fn chrome_trace(profiles: &[(String, Vec<DispatchTime>)]) -> serde_json::Value {
     let mut events = Vec::new();
     for (process, (name, dispatches)) in profiles.iter().enumerate() {
         events.push(serde_json::json!({
             "name": "process_name", "ph": "M", "pid": process, "args": { "name": name },
         }));
+        let mut begin = 0.0;
         for dispatch in dispatches {
             events.push(serde_json::json!({
                 "name": dispatch.place, "cat": dispatch.kernel, "ph": "X", "pid": process, "tid": 0,
-                "ts": 1e6 * dispatch.begin, "dur": 1e6 * dispatch.seconds,
+                "ts": 1e6 * begin, "dur": 1e6 * dispatch.seconds,
                 "args": { "kernel": dispatch.kernel, "operations": dispatch.operations, "bytes": dispatch.bytes },
             }));
+            begin += dispatch.seconds;
         }
     }
     serde_json::json!({ "traceEvents": events, "displayTimeUnit": "ms" })

@@ -1,8 +1,8 @@
 //! The buffers of a device, by name, and the bind groups over them. Both stay from plan to plan: once the largest batch
-//! was seen, a step makes none.
+//! and a small one were seen, a step makes none.
 
 use super::Made;
-use crate::engine::cpu::no_buffer;
+use crate::engine::cpu::buffer_error;
 use crate::error::Result;
 use crate::plan::{BufferSpec, Dispatch, Limits, Plan, Role, View};
 use std::collections::HashMap;
@@ -72,7 +72,7 @@ impl Buffers {
             match self.get(&spec.name) {
                 Some(buffer) if buffer.size() >= 4 * spec.len() as u64 => {}
                 Some(_) if spec.role == Role::Persistent => {
-                    return Err(no_buffer(&spec.name, "a persistent buffer cannot grow"));
+                    return Err(buffer_error(&spec.name, "a persistent buffer cannot grow"));
                 }
                 _ => self.make(&spec.name, capacity(spec, plan, limits)),
             }

@@ -5,7 +5,8 @@ use etcetera::BaseStrategy;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// This environment variable names another folder; set to nothing, it switches the cache off.
+/// This environment variable names another folder, one that nobody else can write to, as drivers trust what they kept
+/// in it; set to nothing, it switches the cache off.
 pub const CACHE: &str = "SRNN_CACHE";
 
 /// The folder, if there is to be one.

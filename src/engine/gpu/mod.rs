@@ -11,7 +11,7 @@ pub use adapter::{Adapter, adapters};
 pub use cache::CACHE;
 pub use pipelines::CHECK_SHADERS;
 
-use super::{Engine, Timespan, cpu::no_buffer};
+use super::{Engine, Timespan, cpu::buffer_error};
 use crate::error::{Error, Result};
 use crate::plan::{Dispatch, Limits, Plan};
 use buffers::{Buffers, PARAMETER_STRIDE};
@@ -242,9 +242,9 @@ impl Engine for Gpu {
 
     fn read(&mut self, buffer: &str, len: usize) -> Result<Vec<u32>> {
         let size = 4 * len as u64;
-        let source = self.buffers.get(buffer).ok_or_else(|| no_buffer(buffer, "no such buffer"))?;
+        let source = self.buffers.get(buffer).ok_or_else(|| buffer_error(buffer, "no such buffer"))?;
         if source.size() < size {
-            return Err(no_buffer(buffer, &format!("{len} elements asked of {}", source.size() / 4)));
+            return Err(buffer_error(buffer, &format!("{len} elements asked of {}", source.size() / 4)));
         }
         if len == 0 {
             return Ok(Vec::new());

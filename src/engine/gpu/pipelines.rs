@@ -139,9 +139,9 @@ impl Disk {
         let contents = cache::read(&path);
         let data = contents.as_deref().and_then(verified);
         let descriptor = wgpu::PipelineCacheDescriptor { label: Some("pipelines"), data, fallback: true };
-        // SAFETY: the data are what `get_data` gave for an adapter of the same key: `save` alone writes this file, in a
-        // folder of the user's own and whole, and the checksum tells if it was damaged since. wgpu checks the driver's
-        // version.
+        // SAFETY: the data are what `get_data` gave for an adapter of the same key: `save` alone writes this file, whole,
+        // in a folder that the user alone can write to, unless SRNN_CACHE names another; the checksum tells if it was
+        // damaged since. wgpu checks the driver's version.
         let cache = unsafe { device.create_pipeline_cache(&descriptor) };
         Some(Disk { cache, path, sum: data.map(checksum) })
     }

@@ -1,14 +1,13 @@
 //! How many workgroups fill a device: by its kind, or as `srnn tune` measured it and remembered in the cache.
 
 use super::{Adapter, cache};
-use crate::engine::Engine;
-use crate::error::{Error, Result};
+use crate::engine::{Engine, fastest};
+use crate::error::Result;
 use crate::kernel::gru_backward;
 use crate::kernel::gru_forward::{self, LANES, Span};
 use crate::plan::{Limits, Plan, Tuning};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::Instant;
 use wgpu::DeviceType;
 
 /// What is known before anything is measured.
@@ -87,7 +86,7 @@ pub fn measure(engine: &mut dyn Engine) -> Result<Vec<Measured>> {
         for rows in [1, 8, 32, 128, 512, 2048] {
             let mut seconds = [0.0; LANES.len()];
             for (own, lanes) in seconds.iter_mut().zip(LANES) {
-                *own = time(engine, &recurrence(Span { rows, hidden, lanes, ..SPAN }))?;
+                *own = fastest(engine, &recurrence(Span { rows, hidden, lanes, ..SPAN }), REPEATS)?;
             }
             all.push(Measured { hidden, rows, seconds });
             if seconds.iter().any(|&own| own > PATIENCE) {
@@ -116,27 +115,6 @@ fn recurrence(span: Span) -> Plan {
     plan.dispatches.push(gru_forward::dispatch("forward".into(), span, true, forward));
     plan.dispatches.push(gru_backward::dispatch("backward".into(), span, [list, weights, tape, states]));
     plan
-}
-
-/// Seconds of a plan's dispatches, by the device's clock or, where it has none, by the host's.
-fn time(engine: &mut dyn Engine, plan: &Plan) -> Result<f64> {
-    engine.run(plan)?;
-    engine.wait()?;
-    let mut least = f64::INFINITY;
-    for _ in 0..REPEATS {
-        let seconds = match engine.run_timed(plan) {
-            Ok(times) => times.iter().map(|time| time.end - time.begin).sum(),
-            Err(Error::Missing { .. }) => {
-                let start = Instant::now();
-                engine.run(plan)?;
-                engine.wait()?;
-                start.elapsed().as_secs_f64()
-            }
-            Err(error) => return Err(error),
-        };
-        least = least.min(seconds);
-    }
-    Ok(least)
 }
 
 /// The tuning that loses least against the best choice of each measurement.
