@@ -76,18 +76,18 @@ fn training_takes_no_more_memory_than_planned() {
         let config = Config { length, vocabulary, ..Config::default() };
         let batches = [batch(&config, sequences, false), batch(&config, sequences, true)];
         let planned = plan(&config, &batches[1]).memory() as f64;
-        let before = USED.load(Relaxed);
         let mut network = Network::new(config, Device::cpu(), 1).unwrap();
         network.train_step(&batches[0], &Optimiser::default()).unwrap();
-        // From here on: first weights and moments are held twice for a moment, before there is anything else.
-        PEAK.store(USED.load(Relaxed), Relaxed);
+        network.train_step(&batches[1], &Optimiser::default()).unwrap();
+        let held = network.engine().allocated() as f64;
+        let before = USED.load(Relaxed);
+        PEAK.store(before, Relaxed);
         for batch in batches.iter().cycle().take(4) {
             network.train_step(batch, &Optimiser::default()).unwrap();
         }
-        let held = network.engine().allocated() as f64;
-        // Large buffers of the engine are mapped, not taken from the allocator; small ones count twice here.
-        let peak = (PEAK.load(Relaxed) - before) as f64 + held;
-        assert!(peak <= 1.2 * planned, "T = {length}: {peak} bytes at most, {planned} planned");
-        assert!((0.5 * planned..=1.2 * planned).contains(&held), "T = {length}: {held} bytes held, {planned} planned");
+        // What the plan and its uploads take on top, until the step is done.
+        let passing = (PEAK.load(Relaxed) - before) as f64;
+        assert!((0.5 * planned..=planned).contains(&held), "T = {length}: {held} bytes held, {planned} planned");
+        assert!(held + passing <= 1.2 * planned, "T = {length}: {held} + {passing} bytes, {planned} planned");
     }
 }

@@ -2,6 +2,7 @@
 //! gradients of all gates.
 
 use super::gru_forward::Span;
+use super::prefetch::prefetch;
 use super::product::dense_product;
 use super::tiles::{Tile, tiles, with_scratch};
 use super::{Binding, BindingSpec, Kernel, grid};
@@ -72,6 +73,9 @@ fn run_with(scratch: &mut [f32], tile: Tile, hidden: usize, begin: usize, end: u
             alive += 1;
         }
         for (i, &row) in order[..alive].iter().enumerate() {
+            if let Some(&next) = order[..alive].get(i + 1) {
+                prefetch(&tile.tape[(tile.local(next) + t) * 5 * hidden..][..5 * hidden]);
+            }
             let at = (tile.local(row) + t) * 5 * hidden;
             let (tape_r, rest) = tile.tape[at..][..5 * hidden].split_at_mut(hidden);
             let (tape_z, rest) = rest.split_at_mut(hidden);

@@ -1,6 +1,7 @@
 //! The GRU's recurrence over the slices of one level, forward (reset after, as PyTorch and cuDNN).
 
 use super::activation::{fused, has_fused, sigmoid, tanh};
+use super::prefetch::prefetch;
 use super::product::dense_product;
 use super::tiles::{Tile, tiles, with_scratch};
 use super::{Binding, BindingSpec, Kernel, grid, gru_backward};
@@ -157,10 +158,17 @@ impl Level<'_> {
             if t > 0 {
                 dense_product((alive, 3 * hidden, hidden), product_of, false, state, weights);
             }
-            for (i, &row) in order[..alive].iter().enumerate() {
-                let step = tile.first() + tile.local(row) + t;
+            let rows = tile.rows;
+            let gates_of = |row: usize| {
+                let step = rows[2 * row] as usize + t;
                 let slot = self.slots.map_or(step, |slots| slots[step] as usize);
-                let gates = &self.gates[slot * 3 * hidden..][..3 * hidden];
+                &self.gates[slot * 3 * hidden..][..3 * hidden]
+            };
+            for (i, &row) in order[..alive].iter().enumerate() {
+                if let Some(&next) = order[..alive].get(i + 1) {
+                    prefetch(gates_of(next));
+                }
+                let gates = gates_of(row);
                 let product = &product_of[i * 3 * hidden..][..3 * hidden];
                 let state = &mut state[i * hidden..][..hidden];
                 if save {

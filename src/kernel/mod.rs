@@ -20,6 +20,7 @@ pub mod sum_partials;
 pub mod transpose;
 
 mod activation;
+mod prefetch;
 pub(crate) mod product;
 mod tiles;
 

@@ -1,5 +1,6 @@
 //! Sums rows by groups: the gate gradients of all steps that read the same token, in a fixed order.
 
+use super::prefetch::prefetch;
 use super::product::add;
 use super::{Binding, BindingSpec, Kernel, grid, no_workgroup_memory};
 use crate::compare::Tolerance;
@@ -53,11 +54,15 @@ pub fn dispatch(
     }
 }
 
+/// Rows that are asked for before their turn; groups follow one another in the list, so that these may be another's.
+const AHEAD: usize = 3;
+
 fn twin(d: &Dispatch, bindings: &mut [Binding]) {
     let [members, starts, values, out] = bindings else { unreachable!("checked by the plan") };
     let (groups, width, stride) = (d.parameter(0), d.parameter(1), d.parameter(2));
     let (listed, accumulate) = (d.constant("LISTED") == 1, d.parameter(3) == 1);
     let (members, starts, values) = (members.u32(), starts.u32(), values.f32());
+    let rows = starts[groups] as usize;
     out.f32_mut()[..groups * width].par_chunks_mut(width).enumerate().with_min_len(64).for_each(|(group, out)| {
         let row = |member: u32| {
             let row = if listed { members[member as usize] } else { member } as usize;
@@ -70,6 +75,11 @@ fn twin(d: &Dispatch, bindings: &mut [Binding]) {
                 None => out.fill(0.0),
             }
         }
-        own.for_each(|member| add(out, row(member)));
+        own.for_each(|member| {
+            if (member as usize) + AHEAD < rows {
+                prefetch(row(member + AHEAD as u32));
+            }
+            add(out, row(member));
+        });
     });
 }

@@ -38,11 +38,6 @@ impl Tile<'_> {
         order
     }
 
-    /// First step (among all steps of the level) of the tile.
-    pub fn first(&self) -> usize {
-        self.rows[0] as usize
-    }
-
     /// First step of `row` within the tile's part of the tape.
     pub fn local(&self, row: usize) -> usize {
         (self.rows[2 * row] - self.rows[0]) as usize
