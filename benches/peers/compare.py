@@ -31,7 +31,7 @@ TORCH = ["torch users", "torch users-compiled", "torch packed", "torch distinct"
 TORCH_CUDA = ["torch users", "torch users-compiled", "torch graph", "torch distinct", "torch compiled"]
 PLAIN = " plain"  # a contender of this ending runs the plain GRU, whatever the case slices
 ORT = ["ort padded", "ort compact"]
-BURN_CPU, BURN_GPU = ["burn flex", "burn ndarray"], ["burn wgpu"]
+BURN_CPU, BURN_GPU = ["burn flex"], ["burn wgpu"]
 
 
 @dataclass

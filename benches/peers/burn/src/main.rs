@@ -1,7 +1,7 @@
 //! Burn's GRU as a contender of `compare.py`: a command as JSON per line of standard input, its answer as JSON per line
 //! of standard output.
 //!
-//!     burn-peer wgpu|flex|ndarray
+//!     burn-peer wgpu|flex
 //!
 //! A plain GRU over numeric input (the embedding of the tokens, looked up once), a linear layer, cross-entropy. A step
 //! is the forward and the backward pass, down to the gradient of the input; there is no optimiser.
@@ -45,8 +45,7 @@ fn main() -> Result<()> {
     let device = match name.as_str() {
         "wgpu" => Device::wgpu(DeviceKind::DefaultDevice),
         "flex" => Device::flex(),
-        "ndarray" => Device::ndarray(),
-        _ => return Err("give a backend: wgpu, flex or ndarray".into()),
+        _ => return Err("give a backend: wgpu or flex".into()),
     };
     let mut peer = Peer { device, networks: None };
     for line in std::io::stdin().lock().lines() {
@@ -78,9 +77,9 @@ impl Peer {
                 let Some(path) = command["gradients"].as_str() else { return Ok(json!({ "logits": logits })) };
                 let (loss, gradients) = training.step();
                 let tensors = training.gradients(&gradients)?;
-                let views = tensors.iter().map(|(name, shape, bytes)| {
-                    Ok((name, TensorView::new(Dtype::F32, shape.clone(), bytes)?))
-                });
+                let views = tensors
+                    .iter()
+                    .map(|(name, shape, bytes)| Ok((name, TensorView::new(Dtype::F32, shape.clone(), bytes)?)));
                 serialize_to_file(views.collect::<Result<Vec<_>>>()?, None, path.as_ref())?;
                 Ok(json!({ "logits": logits, "loss": values(loss)?[0] }))
             }
@@ -208,5 +207,5 @@ impl Network {
 
 /// The numbers of a tensor, read back.
 fn values<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
-    tensor.into_data().to_vec::<f32>().map_err(|error| format!("{error:?}").into())
+    tensor.into_data().try_to_vec::<f32>().map_err(|error| format!("{error:?}").into())
 }
