@@ -103,7 +103,7 @@ fn ragged_batch() -> Batch {
     let lengths: Vec<u32> = vec![192, 171, 140, 90, 90, 40, 17, 9, 1];
     let tokens = lengths.iter().flat_map(|&length| (0..length).map(move |i| (i * i + 5 * length) % 211)).collect();
     let labels = (0..lengths.len() as u32).map(|i| i % 3).collect();
-    Batch { tokens, lengths, labels }
+    Batch { tokens, lengths, labels, ..Batch::default() }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use reference::Model;
 use safetensors::{Dtype, SafeTensors};
 use srnn::compare::{Tolerance, compare};
 use srnn::data::Batch;
-use srnn::network::{Adam, Config, Network, Optimiser, Parameters, Tensor};
+use srnn::network::{Config, Network, Optimiser, Parameters, Tensor};
 use srnn::{Device, Slicing};
 
 /// A file of golden values.
@@ -103,7 +103,7 @@ fn ten_training_steps(device: fn() -> Device) {
     const CLOSE: Tolerance = Tolerance::new(0.0, 1e-5);
     // Adam divides by the size of a gradient: of one near 0, the rounding errors count in full.
     const WEIGHTS: Tolerance = Tolerance::new(1e-5, 0.0);
-    let optimiser = Optimiser { adam: Adam { learning_rate: 1e-2, ..Adam::default() }, clip: Some(1.0) };
+    let optimiser = Optimiser::adam(1e-2);
     for golden in Golden::all() {
         let config = golden.config();
         let batch = golden.batch(&config);

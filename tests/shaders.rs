@@ -8,7 +8,7 @@ use naga::{AddressSpace, GlobalVariable, Module, ScalarKind, StorageAccess, Type
 use network_cases::{Sizes, case};
 use srnn::Device;
 use srnn::engine::gpu::adapter::INVOCATIONS;
-use srnn::kernel::gru_forward::LANES;
+use srnn::kernel::recurrence::LANES;
 use srnn::kernel::{Access, Element, KERNELS, Kernel};
 use srnn::network::{Config, Network, Optimiser, training_plan};
 use srnn::plan::{Dispatch, Limits};

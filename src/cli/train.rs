@@ -6,7 +6,7 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 use srnn::data::batch::{Padding, Truncate};
 use srnn::data::{Columns, Example, Format, Labels, Source, Tokenizer, hold_out, read_examples, read_vectors};
-use srnn::network::{Adam, Config, Network, Optimiser, Parameters, training_plan};
+use srnn::network::{Config, Network, Optimiser, Parameters, training_plan};
 use srnn::train::model::{self, Checkpoint};
 use srnn::train::{Dataset, Ending, Evaluation, Model, Options, Trainer};
 use srnn::{Device, Error, Result, Slicing};
@@ -270,7 +270,7 @@ impl Train {
         }
         let learning_rate = positive("learning-rate", self.learning_rate)?;
         let clip = if self.clip == 0.0 { None } else { Some(positive("clip", self.clip)?) };
-        let optimiser = Optimiser { adam: Adam { learning_rate, ..Adam::default() }, clip };
+        let optimiser = Optimiser { clip, ..Optimiser::adam(learning_rate) };
         Ok(Options { epochs, batch: self.batch, seed: self.seed, optimiser, patience: self.patience })
     }
 

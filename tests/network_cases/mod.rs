@@ -100,7 +100,7 @@ pub fn model(config: &Config, parameters: &Parameters) -> Model {
 pub fn model_of(config: &Config, get: impl Fn(&str) -> Vec<f64>) -> Model {
     let levels = (0..config.slicing.levels())
         .map(|p| Gru {
-            inputs: config.inputs(p),
+            inputs: config.inputs(p, 0),
             hidden: config.hidden,
             w: get(&format!("levels.{p}.weight_ih_l0")),
             b: get(&format!("levels.{p}.bias_ih_l0")),
