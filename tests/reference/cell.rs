@@ -203,8 +203,8 @@ impl Recurrence {
         let dx = affine_back(&step.x, &self.w, &of_x, &mut grads.w, &mut grads.b);
         let mut before = State::zeros(hidden);
         before.h = times_back(h, &self.u, &of_h, &mut grads.u);
-        for j in 0..hidden {
-            before.h[j] += g.h[j] * step.gates[hidden + j] + dreset[j] * step.gates[j];
+        for (j, of_reset) in dreset.iter().enumerate() {
+            before.h[j] += g.h[j] * step.gates[hidden + j] + of_reset * step.gates[j];
         }
         (dx, before)
     }
