@@ -1,10 +1,9 @@
 //! Golden values from PyTorch (`tests/golden/make_golden.py`): logits, loss, every gradient and ten training steps, of
-//! both engines and of the float64 reference itself.
+//! both engines. `golden_reference.rs` has the float64 reference itself.
 
 mod network_cases;
 
-use network_cases::{gpu, model_of, reference, reference_layout};
-use reference::Model;
+use network_cases::gpu;
 use safetensors::{Dtype, SafeTensors};
 use srnn::compare::{Tolerance, compare};
 use srnn::data::Batch;
@@ -140,34 +139,4 @@ fn the_gpu_gives_pytorchs_logits_loss_and_gradients() {
 #[cfg_attr(skip_gpu_tests, ignore = "SRNN_SKIP_GPU_TESTS=1")]
 fn the_gpu_follows_pytorch_for_ten_steps() {
     ten_training_steps(gpu);
-}
-
-/// The weights of the file, or the gradients behind `grad.`, in the reference's form.
-fn model(golden: &Golden, config: &Config, prefix: &str) -> Model {
-    model_of(config, |name| {
-        let (shape, values) = golden.find(&format!("{prefix}{name}"));
-        reference_layout(&shape, &values)
-    })
-}
-
-#[test]
-fn the_reference_gives_pytorchs_logits_loss_and_gradients() {
-    const EXACT: Tolerance = Tolerance::new(1e-15, 1e-13);
-    for golden in Golden::all() {
-        let config = golden.config();
-        let batch = golden.batch(&config);
-        let (outcome, embedding) = reference::run_tokens(
-            &model(&golden, &config, ""),
-            &golden.values("embedding.weight"),
-            &network_cases::sequences(&batch),
-            &network_cases::labels(&batch),
-        );
-        agree(&outcome.logits, &golden.values("logits"), EXACT, "logits");
-        agree(&[outcome.loss], &golden.values("loss"), EXACT, "loss");
-        agree(&embedding, &golden.values("grad.embedding.weight"), EXACT, "embedding");
-        let expected = model(&golden, &config, "grad.");
-        for ((name, actual), (_, expected)) in outcome.gradients.named().into_iter().zip(expected.named()) {
-            agree(actual, expected, EXACT, &name);
-        }
-    }
 }
