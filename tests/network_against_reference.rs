@@ -3,7 +3,7 @@
 
 mod network_cases;
 
-use network_cases::{Case, Sizes, agrees_with_the_reference, case};
+use network_cases::{Case, Sizes, agrees_with_the_reference, case, family};
 use proptest::prelude::*;
 use srnn::Device;
 
@@ -19,6 +19,11 @@ fn the_papers_slicing() {
 #[test]
 fn a_plain_gru_longer_than_any_tile() {
     check(&case(Sizes { n: 1, k: 0, length: 37, embedding: 4, hidden: 9, classes: 2, vocabulary: 11, batch: 150 }, 2));
+}
+
+#[test]
+fn every_cell_direction_depth_pooling_and_context() {
+    family().iter().for_each(check);
 }
 
 proptest! {

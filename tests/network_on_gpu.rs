@@ -3,7 +3,7 @@
 
 mod network_cases;
 
-use network_cases::{Case, Sizes, agrees_with_the_reference, case, gpu, ragged, smallest_engine, smallest_gpu};
+use network_cases::{Case, Sizes, agrees_with_the_reference, case, family, gpu, ragged, smallest_engine, smallest_gpu};
 use srnn::compare::{Tolerance, compare};
 use srnn::data::Batch;
 use srnn::engine::{Engine, read_f32, write_f32};
@@ -58,6 +58,12 @@ fn plan(case: &Case, limits: &Limits) -> Plan {
 
 fn dispatches_of(plan: &Plan, place: &str) -> usize {
     plan.dispatches.iter().filter(|d| d.place == place).count()
+}
+
+#[test]
+#[cfg_attr(skip_gpu_tests, ignore = "SRNN_SKIP_GPU_TESTS=1")]
+fn the_whole_family_agrees_with_the_reference() {
+    family().iter().for_each(|case| agrees_with_the_reference(case, gpu()));
 }
 
 #[test]

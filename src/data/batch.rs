@@ -190,7 +190,7 @@ mod tests {
     fn parts_cover_everything_once() {
         let lengths = [5u32, 1, 9, 2, 2, 7];
         let tokens = (0..26).collect();
-        let batch = Batch { tokens, lengths: lengths.to_vec(), labels: vec![0; 6] };
+        let batch = Batch { tokens, lengths: lengths.to_vec(), labels: vec![0; 6], ..Batch::default() };
         for parts in 1..10 {
             let cut = batch.split(parts);
             assert!(cut.len() <= 6 && (parts > 1 || cut.len() == 1));

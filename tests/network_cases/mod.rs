@@ -6,12 +6,12 @@ pub mod reference;
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use reference::{Gru, Model};
+use reference::{Model, Pool, Spec};
 use srnn::compare::{Tolerance, compare};
 use srnn::data::Batch;
 use srnn::engine::Engine;
 use srnn::engine::gpu::{self, Abilities, Gpu};
-use srnn::network::{Config, Network, Parameters};
+use srnn::network::{Activation, Cell, Config, Direction, Network, Parameters, Pooling, Reset};
 use srnn::{Choice, Device, Slicing};
 use std::sync::{Mutex, PoisonError};
 
@@ -36,7 +36,12 @@ pub struct Sizes {
 }
 
 pub fn case(sizes: Sizes, seed: u64) -> Case {
-    let config = Config {
+    case_of(config_of(sizes), sizes.batch, seed)
+}
+
+/// A plain GRU of these sizes, of which other networks are variants.
+pub fn config_of(sizes: Sizes) -> Config {
+    Config {
         slicing: if sizes.k == 0 { Slicing::plain() } else { Slicing::new(sizes.n, sizes.k).unwrap() },
         length: sizes.length,
         vocabulary: sizes.vocabulary,
@@ -44,7 +49,11 @@ pub fn case(sizes: Sizes, seed: u64) -> Case {
         hidden: sizes.hidden,
         classes: sizes.classes,
         ..Config::default()
-    };
+    }
+}
+
+/// Random weights and a ragged batch for a network.
+pub fn case_of(config: Config, batch: usize, seed: u64) -> Case {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut parameters = Parameters::random(&config, seed);
     for value in &mut parameters.flat {
@@ -58,7 +67,7 @@ pub fn case(sizes: Sizes, seed: u64) -> Case {
     let tensors = parameters.tensors(&config);
     let find = |name: &str| tensors.iter().find(|t| t.name == name).map(|t| (t.shape.clone(), t.values.clone()));
     clean.flat = Parameters::from_tensors(&config, find).unwrap().flat;
-    Case { batch: ragged(&config, sizes.batch, seed), config, parameters: clean }
+    Case { batch: ragged(&config, batch, seed), config, parameters: clean }
 }
 
 /// A batch with at least one full and one single-step sequence, where there is room.
@@ -78,45 +87,47 @@ pub fn ragged(config: &Config, count: usize, seed: u64) -> Batch {
     batch
 }
 
-/// PyTorch's `[outputs, inputs]` as the reference's `[inputs, outputs]`; a bias stays as it is.
-pub fn reference_layout(shape: &[usize], values: &[f64]) -> Vec<f64> {
-    match *shape {
-        [rows, columns] => (0..rows * columns).map(|i| values[(i % rows) * columns + i / rows]).collect(),
-        _ => values.to_vec(),
-    }
+/// The reference's network of the same kind, of zeros.
+pub fn reference_of(config: &Config) -> Model {
+    let pool = |pooling: Pooling| match pooling {
+        Pooling::Last => Pool::Last,
+        Pooling::Max => Pool::Max,
+        Pooling::Mean => Pool::Mean,
+        Pooling::Attention => Pool::Attention,
+    };
+    let spec = Spec {
+        cell: match (config.cell, config.reset) {
+            (Cell::Gru, Reset::After) => reference::Cell::GruAfter,
+            (Cell::Gru, Reset::Before) => reference::Cell::GruBefore,
+            (Cell::Lstm, _) => reference::Cell::Lstm,
+            (Cell::Rnn, _) => reference::Cell::Rnn,
+        },
+        activation: match config.activation {
+            Activation::Tanh => reference::Activation::Tanh,
+            Activation::Relu => reference::Activation::Relu,
+            Activation::Identity => reference::Activation::Identity,
+        },
+        direction: match config.direction {
+            Direction::Forward => reference::Direction::Forward,
+            Direction::Backward => reference::Direction::Backward,
+            Direction::Both => reference::Direction::Both,
+        },
+        layers: config.layers,
+        pool: pool(config.pooling),
+        head_pool: pool(config.head_pooling),
+        context: config.context,
+    };
+    let (n, k, length) = (config.slicing.n(), config.slicing.k(), config.slicing.padded(config.length));
+    Model::zeros(spec, n, k, length, config.embedding, config.hidden, config.classes)
 }
 
 /// Weights (or gradients) in the reference's form.
 pub fn model(config: &Config, parameters: &Parameters) -> Model {
     let tensors = parameters.tensors(config);
-    model_of(config, |name| {
+    reference_of(config).filled(|name| {
         let tensor = tensors.iter().find(|tensor| tensor.name == name).expect("a tensor of the network");
-        let values: Vec<f64> = tensor.values.iter().map(|&value| f64::from(value)).collect();
-        reference_layout(&tensor.shape, &values)
+        (tensor.shape.clone(), tensor.values.iter().map(|&value| f64::from(value)).collect())
     })
-}
-
-/// The reference's form of weights that `get` gives by PyTorch's names, matrices as `[inputs, outputs]`.
-pub fn model_of(config: &Config, get: impl Fn(&str) -> Vec<f64>) -> Model {
-    let levels = (0..config.slicing.levels())
-        .map(|p| Gru {
-            inputs: config.inputs(p, 0),
-            hidden: config.hidden,
-            w: get(&format!("levels.{p}.weight_ih_l0")),
-            b: get(&format!("levels.{p}.bias_ih_l0")),
-            u: get(&format!("levels.{p}.weight_hh_l0")),
-            c: get(&format!("levels.{p}.bias_hh_l0")),
-        })
-        .collect();
-    Model {
-        n: config.slicing.n(),
-        k: config.slicing.k(),
-        length: config.slicing.padded(config.length),
-        levels,
-        classes: config.classes,
-        v: get("head.weight"),
-        d: get("head.bias"),
-    }
 }
 
 /// The embedding `[V, D]` in float64.
@@ -132,6 +143,41 @@ pub fn sequences(batch: &Batch) -> Vec<Vec<usize>> {
 
 pub fn labels(batch: &Batch) -> Vec<usize> {
     batch.labels.iter().map(|&l| l as usize).collect()
+}
+
+/// Networks of the whole family: every cell, direction, depth, pooling and context at least once, and mixed.
+pub fn family() -> Vec<Case> {
+    use {Activation::*, Direction::*, Pooling::*};
+    let sizes = Sizes { n: 3, k: 2, length: 40, embedding: 6, hidden: 11, classes: 3, vocabulary: 17, batch: 7 };
+    let gru = config_of(sizes);
+    let lstm = Config { cell: Cell::Lstm, ..gru.clone() };
+    let rnn = Config { cell: Cell::Rnn, ..gru.clone() };
+    let before = Config { reset: Reset::Before, ..gru.clone() };
+    let plain = Config { slicing: Slicing::plain(), ..gru.clone() };
+    let all = vec![
+        lstm.clone(),
+        rnn.clone(),
+        before.clone(),
+        Config { activation: Identity, ..before.clone() },
+        Config { activation: Relu, ..rnn.clone() },
+        Config { activation: Identity, ..gru.clone() },
+        Config { direction: Backward, ..gru.clone() },
+        Config { direction: Both, ..lstm.clone() },
+        Config { direction: Both, layers: 2, ..before.clone() },
+        Config { layers: 3, ..gru.clone() },
+        Config { layers: 2, direction: Both, pooling: Max, head_pooling: Mean, ..lstm.clone() },
+        Config { pooling: Max, head_pooling: Max, direction: Both, ..gru.clone() },
+        Config { pooling: Mean, head_pooling: Attention, ..rnn },
+        Config { pooling: Attention, head_pooling: Attention, direction: Both, ..gru.clone() },
+        Config { head_pooling: Attention, direction: Both, layers: 2, ..plain.clone() },
+        Config { head_pooling: Max, direction: Backward, cell: Cell::Lstm, ..plain },
+        Config { context: 2, ..gru.clone() },
+        Config { context: 5, direction: Both, ..lstm.clone() },
+        Config { context: 3, direction: Both, pooling: Max, head_pooling: Mean, ..before },
+        Config { context: 9, direction: Backward, pooling: Attention, ..lstm },
+        Config { context: 4, pooling: Attention, ..gru },
+    ];
+    all.into_iter().zip(1..).map(|(config, seed)| case_of(config, sizes.batch, seed)).collect()
 }
 
 /// Logits, loss and all gradients of an engine against the float64 reference.
