@@ -12,6 +12,7 @@ pub mod table;
 pub mod tokenizer;
 pub mod vectors;
 
+mod bytes;
 mod csv_rows;
 mod format;
 mod json_lines;
