@@ -6,6 +6,7 @@
 pub mod batch;
 pub mod emails;
 pub mod labels;
+pub mod normalisation;
 pub mod source;
 pub mod split;
 pub mod table;
@@ -25,6 +26,7 @@ pub use emails::{Part, emails};
 pub use format::Format;
 pub use labels::Labels;
 pub use lines::{InputLines, read_lines};
+pub use normalisation::Normalisation;
 pub use source::Source;
 pub use split::hold_out;
 pub use table::{Columns, Example, read_examples};
