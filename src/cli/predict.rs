@@ -96,7 +96,8 @@ fn lines(model: &Model, mut told: Vec<f32>) -> String {
                 serde_json::json!({ "label": names[first_largest(row)], "probabilities": shares(row) })
             }
             Telling::Labels(_) => {
-                let own: Vec<&String> = names.iter().zip(&*row).filter(|(_, p)| **p > 0.5).map(|(name, _)| name).collect();
+                let own: Vec<&String> =
+                    names.iter().zip(&*row).filter(|(_, p)| **p > 0.5).map(|(name, _)| name).collect();
                 serde_json::json!({ "labels": own, "probabilities": shares(row) })
             }
             Telling::Regression(normalisation) => {

@@ -13,7 +13,10 @@ use rand_chacha::ChaCha8Rng;
 pub enum Sequences {
     Tokens(Vec<Vec<u32>>),
     /// Each `[T, width]`, row-major.
-    Numbers { width: usize, values: Vec<Vec<f32>> },
+    Numbers {
+        width: usize,
+        values: Vec<Vec<f32>>,
+    },
 }
 
 /// What is told of the sequences.

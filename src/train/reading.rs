@@ -155,7 +155,8 @@ fn marks(raw: &Raw, names: &[String]) -> Result<Vec<f32>> {
     for (example, row) in raw.examples.iter().zip(values.chunks_mut(names.len())) {
         for name in listed(example.label.as_deref().unwrap_or_default()) {
             let known = names.iter().position(|own| own == name);
-            let unknown = || Error::data_line(&raw.place, example.line, format!("has the label `{name}`, which is unknown"));
+            let unknown =
+                || Error::data_line(&raw.place, example.line, format!("has the label `{name}`, which is unknown"));
             row[known.ok_or_else(unknown)?] = 1.0;
         }
     }
@@ -170,7 +171,9 @@ fn numbers_of(raw: &Raw) -> Result<(usize, Vec<f32>)> {
     let number = |example: &Example| {
         let label = example.label.as_deref().unwrap_or_default();
         let number = label.parse::<f32>().ok().filter(|number| number.is_finite());
-        number.ok_or_else(|| Error::data_line(&raw.place, example.line, format!("has the label `{label}`, which is no number")))
+        number.ok_or_else(|| {
+            Error::data_line(&raw.place, example.line, format!("has the label `{label}`, which is no number"))
+        })
     };
     Ok((1, raw.examples.iter().map(number).collect::<Result<_>>()?))
 }
