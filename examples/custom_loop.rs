@@ -7,7 +7,7 @@
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use srnn::data::Batch;
-use srnn::network::{Adam, Optimiser};
+use srnn::network::Optimiser;
 use srnn::{Config, Device, Network, Result, Slicing};
 
 const LENGTH: usize = 256;

@@ -3,7 +3,8 @@
 
 mod network_cases;
 
-use network_cases::{Case, Sizes, agrees_with_the_reference, case, family};
+use network_cases::numbers_agree_with_the_reference;
+use network_cases::{Case, Sizes, agrees_with_the_reference, case, dropout_has_its_gradient, family};
 use proptest::prelude::*;
 use srnn::Device;
 
@@ -24,6 +25,16 @@ fn a_plain_gru_longer_than_any_tile() {
 #[test]
 fn every_cell_direction_depth_pooling_and_context() {
     family().iter().for_each(check);
+}
+
+#[test]
+fn numbers_in_place_of_tokens() {
+    family().iter().for_each(|case| numbers_agree_with_the_reference(case, Device::cpu()));
+}
+
+#[test]
+fn dropout_and_its_gradient() {
+    family().iter().for_each(|case| dropout_has_its_gradient(case, Device::cpu));
 }
 
 proptest! {

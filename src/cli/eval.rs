@@ -36,7 +36,7 @@ pub struct Eval {
 struct Report<'a> {
     #[serde(flatten)]
     evaluation: &'a Evaluation,
-    names: &'a [String],
+    labels: &'a [String],
     classes: Vec<ClassMetrics>,
 }
 
@@ -48,7 +48,7 @@ impl Eval {
         let evaluation = Evaluation::of(&mut network, &data, self.batch as usize)?;
         let names = model.telling.names();
         if self.json {
-            let report = Report { evaluation: &evaluation, names: &names, classes: evaluation.classes() };
+            let report = Report { evaluation: &evaluation, labels: &names, classes: evaluation.classes() };
             print(&format!("{}\n", serde_json::to_string(&report).expect("plain numbers")))?;
         } else {
             print(&match &model.telling {

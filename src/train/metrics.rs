@@ -31,7 +31,7 @@ pub struct Evaluation {
     /// `[C, C]`: rows are true classes, columns predicted ones; empty for other tasks.
     pub confusion: Vec<Vec<usize>>,
     /// Of each label, `[C]`; empty for other tasks.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(rename = "label_counts", skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<LabelCounts>,
     /// Of each number, `[C]`; empty for other tasks.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -196,7 +196,7 @@ mod tests {
         let counts = LabelCounts { hits: 3, false_alarms: 1, misses: 2 };
         assert!((counts.f1() - 2.0 / 3.0).abs() < 1e-12 && LabelCounts::default().f1() == 0.0);
         let mut errors = Errors::default();
-        [(1.0, 2.0), (3.0, 2.0), (5.0, 6.0), (6.0, 6.0)].map(|(told, truth)| errors.add(told, truth));
+        [(1.0, 2.0), (3.0, 2.0), (5.0, 6.0), (6.0, 6.0)].into_iter().for_each(|(told, truth)| errors.add(told, truth));
         let NumberErrors { mae, rmse, r2 } = errors.of();
         assert!((mae - 0.75).abs() < 1e-12 && (rmse - 0.75f64.sqrt()).abs() < 1e-12 && (r2 - 0.8125).abs() < 1e-12);
     }

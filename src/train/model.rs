@@ -58,11 +58,11 @@ impl Model {
         }
         file.network.check().map_err(|error| Error::model(&path, error.to_string()))?;
         let (told, classes) = (file.tells.names().len(), file.network.classes);
-        if told != classes || file.tells.task() != file.network.task {
-            return Err(Error::model(
-                &path,
-                format!("it tells {told} things, and the network {classes}, of another task?"),
-            ));
+        if told != classes {
+            return Err(Error::model(&path, format!("{told} labels for {classes} classes")));
+        }
+        if file.tells.task() != file.network.task {
+            return Err(Error::model(&path, "what it tells is not the task of its network"));
         }
         let steps = match (file.network.input, file.normalisation) {
             (Input::Tokens, _) => {

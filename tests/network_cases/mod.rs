@@ -11,7 +11,9 @@ use srnn::compare::{Tolerance, compare};
 use srnn::data::Batch;
 use srnn::engine::Engine;
 use srnn::engine::gpu::{self, Abilities, Gpu};
-use srnn::network::{Activation, Cell, Config, Direction, Network, Parameters, Pooling, Reset};
+use srnn::network::{
+    Activation, Cell, Config, Direction, Input, Network, Optimiser, Parameters, Pooling, Reset, Rule, Sgd,
+};
 use srnn::{Choice, Device, Slicing};
 use std::sync::{Mutex, PoisonError};
 
@@ -178,6 +180,63 @@ pub fn family() -> Vec<Case> {
         Config { context: 4, pooling: Attention, ..gru },
     ];
     all.into_iter().zip(1..).map(|(config, seed)| case_of(config, sizes.batch, seed)).collect()
+}
+
+/// As [`agrees_with_the_reference`], of a network that reads numbers in place of the tokens of a case.
+pub fn numbers_agree_with_the_reference(case: &Case, device: Device) {
+    const CLOSE: Tolerance = Tolerance::new(1e-6, 1e-5);
+    let config = Config { input: Input::Numbers, vocabulary: 0, ..case.config.clone() };
+    let mut parameters = case.parameters.clone();
+    parameters.embedding.clear();
+    let mut rng = ChaCha8Rng::seed_from_u64(11);
+    let width = config.embedding;
+    let mut batch = Batch { tokens: vec![], ..case.batch.clone() };
+    batch.values = (0..batch.steps() * width).map(|_| rng.random_range(-1.0..1.0)).collect();
+    let mut values = batch.values.iter().map(|&value| f64::from(value));
+    let sequences: Vec<Vec<f64>> =
+        batch.lengths.iter().map(|&length| values.by_ref().take(length as usize * width).collect()).collect();
+    let expected = model(&config, &parameters).run(&sequences, &labels(&batch));
+    let mut network = Network::with_parameters(config.clone(), device, &parameters).unwrap();
+    compare(&network.logits(&batch).unwrap(), &expected.logits, CLOSE).expect("logits");
+    compare(&network.states(&batch).unwrap(), &expected.states.concat(), CLOSE).expect("states");
+    let actual = network.gradients(&batch).unwrap();
+    compare(&[actual.loss], &[expected.loss], CLOSE).expect("loss");
+    let gradients = model(&config, &actual.gradients);
+    for ((name, actual), (_, expected)) in gradients.named().into_iter().zip(expected.gradients.named()) {
+        compare(actual, expected, CLOSE).unwrap_or_else(|error| panic!("gradient of {name}: {error}"));
+    }
+}
+
+/// The slope of the loss along the step that a network takes, with dropout, is the length of its gradient.
+pub fn dropout_has_its_gradient(case: &Case, device: fn() -> Device) {
+    let dropping = |learning_rate: f32| Optimiser {
+        rule: Rule::Sgd(Sgd { learning_rate, momentum: 0.0, weight_decay: 0.0 }),
+        clip: None,
+        dropout: 0.4,
+        embedding_dropout: 0.3,
+        seed: 5,
+        ..Optimiser::default()
+    };
+    let step = |parameters: &Parameters, rate: f32| {
+        let mut network = Network::with_parameters(case.config.clone(), device(), parameters).unwrap();
+        network.train_step(&case.batch, &dropping(rate)).unwrap();
+        (network.totals().unwrap().loss, network.parameters().unwrap())
+    };
+    let (_, after) = step(&case.parameters, 1.0);
+    let along = |size: f32| {
+        let shift = |before: &[f32], after: &[f32]| -> Vec<f32> {
+            before.iter().zip(after).map(|(b, a)| b + size * (b - a)).collect()
+        };
+        let Parameters { flat, embedding } = &case.parameters;
+        Parameters { flat: shift(flat, &after.flat), embedding: shift(embedding, &after.embedding) }
+    };
+    let squares = |before: &[f32], after: &[f32]| -> f64 {
+        before.iter().zip(after).map(|(b, a)| f64::from(b - a).powi(2)).sum()
+    };
+    let expected = squares(&case.parameters.flat, &after.flat) + squares(&case.parameters.embedding, &after.embedding);
+    let size = 0.01 / expected.sqrt() as f32;
+    let slope = (step(&along(size), 0.0).0 - step(&along(-size), 0.0).0) / (2.0 * f64::from(size));
+    assert!((slope / expected - 1.0).abs() < 0.01, "{:?}: slope {slope}, gradient {expected}", case.config);
 }
 
 /// Logits, loss and all gradients of an engine against the float64 reference.
