@@ -6,7 +6,7 @@ use crate::engine::{Device, Engine, cpu::Cpu, cpu::DEFAULT_MEMORY};
 use crate::error::Result;
 use crate::kernel::{Access, step_control};
 use crate::network::{
-    Activation, Cell, Config, Direction, Network, Optimiser, Parameters, Pooling, Reset, Rule, Sgd, buffer,
+    Activation, Cell, Config, Direction, Network, Optimiser, Parameters, Pooling, Reset, Rule, Sgd, Task, buffer,
     training_plan,
 };
 use crate::plan::{Limits, Plan, Tuning};
@@ -126,9 +126,11 @@ fn networks() -> Result<Vec<Config>> {
         Config { direction: Both, pooling: Max, head_pooling: Mean, ..lstm.clone() },
         Config { direction: Backward, activation: Identity, ..before.clone() },
         Config { activation: Relu, layers: 2, ..rnn },
-        Config { direction: Both, pooling: Attention, head_pooling: Attention, layers: 2, ..small },
+        Config { direction: Both, pooling: Attention, head_pooling: Attention, layers: 2, ..small.clone() },
         Config { context: 5, direction: Both, pooling: Max, ..before },
         Config { context: 3, ..lstm },
+        Config { task: Task::Labels, ..small.clone() },
+        Config { task: Task::Regression, ..small },
     ])
 }
 
@@ -137,7 +139,8 @@ fn ragged_batch() -> Batch {
     let lengths: Vec<u32> = vec![192, 171, 140, 90, 90, 40, 17, 9, 1];
     let tokens = lengths.iter().flat_map(|&length| (0..length).map(move |i| (i * i + 5 * length) % 211)).collect();
     let labels = (0..lengths.len() as u32).map(|i| i % 3).collect();
-    Batch { tokens, lengths, labels, ..Batch::default() }
+    let targets = (0..3 * lengths.len()).map(|i| (i % 2) as f32).collect();
+    Batch { tokens, lengths, labels, targets, ..Batch::default() }
 }
 
 #[cfg(test)]

@@ -199,7 +199,12 @@ const OF_PRESET: [&str; 19] = [
 
 /// A setting by the name that configurations have for it.
 fn named<T: DeserializeOwned>(text: &str) -> std::result::Result<T, String> {
-    serde_json::from_value(text.into()).map_err(|error| error.to_string())
+    serde_json::from_value(text.into()).map_err(|error| {
+        // "unknown variant `x`, expected one of `a`, `b`": what is wrong stands in clap's own words.
+        let message = error.to_string();
+        let known = message.split_once("expected ").map_or(message.as_str(), |(_, known)| known);
+        format!("use {}", known.trim_start_matches("one of ").replace('`', ""))
+    })
 }
 
 fn parse_schedule(text: &str) -> std::result::Result<Schedule, String> {

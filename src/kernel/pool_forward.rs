@@ -108,12 +108,14 @@ fn twin(d: &Dispatch, bindings: &mut [Binding]) {
                 pooled.iter_mut().for_each(|value| *value *= shares[first]);
             }
             for step in first + 1..first + steps {
+                // There are shares in attention only.
+                let share = shares.get(step).copied().unwrap_or_default();
                 let each = pooled.iter_mut().zip(output(step));
                 match mode {
                     // Written so that NaN stays NaN.
                     Mode::Max => each.for_each(|(value, own)| *value = if *own <= *value { *value } else { *own }),
                     Mode::Mean => each.for_each(|(value, own)| *value += own),
-                    Mode::Attention => each.for_each(|(value, own)| *value += shares[step] * own),
+                    Mode::Attention => each.for_each(|(value, own)| *value += share * own),
                 }
             }
             if mode == Mode::Mean {
