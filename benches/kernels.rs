@@ -21,6 +21,7 @@ fn kernels(criterion: &mut Criterion) {
         tokens: (0..BATCH * config.length).map(|_| rng.random_range(0..10_000)).collect(),
         lengths: vec![config.length as u32; BATCH],
         labels: (0..BATCH as u32).map(|i| i % 2).collect(),
+        ..Batch::default()
     };
     let device = Device::open(choice, None).expect("a device");
     let name = device.name.clone();

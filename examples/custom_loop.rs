@@ -7,7 +7,7 @@
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use srnn::data::Batch;
-use srnn::network::{Adam, Optimiser};
+use srnn::network::Optimiser;
 use srnn::{Config, Device, Network, Result, Slicing};
 
 const LENGTH: usize = 256;
@@ -30,7 +30,7 @@ fn main() -> Result<()> {
     let mut rng = ChaCha8Rng::seed_from_u64(2);
     for step in 1..=STEPS {
         let rate = 5e-3 * (1.0 - step as f32 / (STEPS + 1) as f32);
-        let optimiser = Optimiser { adam: Adam { learning_rate: rate, ..Adam::default() }, clip: Some(1.0) };
+        let optimiser = Optimiser::adam(rate);
         network.train_step(&random_batch(64, &mut rng), &optimiser)?;
         // Reading the totals waits for the device, so it is not done at every step.
         if step % 100 == 0 {

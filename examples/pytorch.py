@@ -20,7 +20,7 @@ class Sliced(torch.nn.Module):
     def __init__(self, folder):
         super().__init__()
         config = json.load(open(f"{folder}/config.json"))
-        self.labels, network = config["labels"], config["network"]
+        self.labels, network = config["tells"]["class"], config["network"]
         slicing, hidden = network["slicing"], network["hidden"]
         self.n, k = (1, 0) if slicing == "rnn" else map(int, slicing.split("x"))
         self.keep = network["length"]

@@ -8,6 +8,7 @@ struct Params {
     beta1: f32,
     beta2: f32,
     epsilon: f32,
+    decay: f32,    // learning rate times weight decay
 }
 
 @group(0) @binding(0) var<storage, read> gradient: array<f32>;              // [count], or [N, width]
@@ -39,5 +40,6 @@ fn main(
     first_moments[at] = m;
     second_moments[at] = v;
     let rate = params.learning_rate / (1.0 - control[1]);
-    weights[at] -= rate * m / (sqrt(v) / sqrt(1.0 - control[2]) + params.epsilon);
+    let w = weights[at];
+    weights[at] = w - params.decay * w - rate * m / (sqrt(v) / sqrt(1.0 - control[2]) + params.epsilon);
 }

@@ -15,7 +15,8 @@ struct Params {
     gap_at: u32,     // columns of b from here on stand `gap` further right
     gap: u32,
     per_split: u32,  // rows of the sum in one part
-    accumulate: u32, // 1: add to what stands in out (weight gradients)
+    accumulate: u32, // 1: add to what stands in out (gradients)
+    bias: u32,       // 1: a column of ones stands behind a (weight gradients)
 }
 
 @group(0) @binding(0) var<storage, read> a: array<f32>;           // [M, K] or [K, M-1], rows a_stride apart
@@ -31,7 +32,7 @@ fn load_a(row: u32, step: u32, end: u32) -> f32 {
     if (row >= params.m || step >= end) { return 0.0; }
     if (FORM == 2u) {
         // The column of ones behind a sums the rows of b: the gradient of the bias.
-        if (row == params.m - 1u) { return 1.0; }
+        if (params.bias == 1u && row == params.m - 1u) { return 1.0; }
         return a[step * params.a_stride + params.a_column + row];
     }
     return a[row * params.a_stride + params.a_column + step];
@@ -60,7 +61,7 @@ fn store(split: u32, row: u32, column: u32, sum: vec4<f32>) {
             var value = sum[i];
             if (FORM == 0u) { value += b[params.k * params.b_stride + params.b_column + column + i]; }
             let at = (split * params.m + row) * params.n + column + i;
-            if (FORM == 2u && params.accumulate == 1u) { value += out[at]; }
+            if (FORM != 0u && params.accumulate == 1u) { value += out[at]; }
             out[at] = value;
         }
     }

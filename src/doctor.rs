@@ -5,7 +5,10 @@ use crate::data::batch::Batch;
 use crate::engine::{Device, Engine, cpu::Cpu, cpu::DEFAULT_MEMORY};
 use crate::error::Result;
 use crate::kernel::{Access, step_control};
-use crate::network::{Config, Network, Optimiser, Parameters, buffer, training_plan};
+use crate::network::{
+    Activation, Cell, Config, Direction, Network, Optimiser, Parameters, Pooling, Reset, Rule, Sgd, Task, buffer,
+    training_plan,
+};
 use crate::plan::{Limits, Plan, Tuning};
 use crate::slicing::Slicing;
 
@@ -61,17 +64,16 @@ pub fn examine(device: &mut dyn Engine, cpu: &mut Cpu, plan: &Plan) -> Result<Ve
     Ok(findings)
 }
 
-/// Examines a device on forward and training plans of a sliced network and of a plain one, with ragged sequences and
-/// sizes that no tile divides: as the device would run them, and cut into micro-batches and along time.
+/// Examines a device on forward and training plans of networks of every cell, direction, depth, pooling, context and
+/// kind of dropout, with ragged sequences and sizes that no tile divides; the plain GRU as the device would run it, and
+/// cut into micro-batches and along time.
 ///
 /// # Errors
 /// What the engines say.
 pub fn check_up(device: &mut dyn Engine) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
-    for slicing in [Slicing::new(4, 2)?, Slicing::plain()] {
-        let (length, vocabulary, embedding, hidden, classes) = (192, 211, 37, 50, 3);
-        let config = Config { slicing, length, vocabulary, embedding, hidden, classes, ..Config::default() };
-        let batch = ragged_batch();
+    let batch = ragged_batch();
+    for (at, config) in networks()?.into_iter().enumerate() {
         let parameters = Parameters::random(&config, 7);
         let network = Network::with_parameters(config.clone(), Device::cpu(), &parameters)?;
         let mut cpu = Cpu::new(DEFAULT_MEMORY);
@@ -85,17 +87,51 @@ pub fn check_up(device: &mut dyn Engine) -> Result<Vec<Finding>> {
         for (_, forward) in network.plan_inference(&batch)? {
             findings.extend(examine(device, &mut cpu, &forward)?);
         }
-        // The tape of level 0 is the largest buffer: half of it leaves room for micro-batches only.
-        let tape = 4 * (5 * hidden * batch.tokens.len()) as u64;
-        // 8 workgroups are left by 4 rows to each at level 0, and by fewer above.
-        let tuning = Tuning { workgroups: 8 };
-        let cut = Limits { binding: tape / 2, dispatch_operations: 2e6, tuning, ..device.limits().clone() };
-        for limits in [device.limits().clone(), cut] {
-            let training = training_plan(&config, &batch, Some(&Optimiser::default()), &limits)?;
+        let mut optimiser = Optimiser::default();
+        let mut limits = vec![device.limits().clone()];
+        if at < PLAIN {
+            // The tape of level 0 is the largest buffer: half of it leaves room for micro-batches only.
+            let tape = 4 * (5 * config.hidden * batch.tokens.len()) as u64;
+            // 8 workgroups are left by 4 rows to each at level 0, and by fewer above.
+            let tuning = Tuning { workgroups: 8 };
+            limits.push(Limits { binding: tape / 2, dispatch_operations: 2e6, tuning, ..limits[0].clone() });
+        } else {
+            let sgd = Sgd { learning_rate: 0.1, momentum: 0.9, weight_decay: 0.01 };
+            optimiser = Optimiser { rule: Rule::Sgd(sgd), dropout: 0.3, embedding_dropout: 0.1, ..optimiser };
+        }
+        for limits in limits {
+            let training = training_plan(&config, &batch, Some(&optimiser), &limits)?;
             findings.extend(examine(device, &mut cpu, &training)?);
         }
     }
     Ok(findings)
+}
+
+/// Networks, the first of [`networks`], that are examined within narrower limits too.
+const PLAIN: usize = 2;
+
+/// Two plain networks, then one of everything else.
+fn networks() -> Result<Vec<Config>> {
+    use {Activation::*, Direction::*, Pooling::*};
+    let slicing = Slicing::new(4, 2)?;
+    let (length, vocabulary, embedding, hidden, classes) = (192, 211, 37, 50, 3);
+    let gru = Config { slicing, length, vocabulary, embedding, hidden, classes, ..Config::default() };
+    let small = Config { hidden: 19, ..gru.clone() };
+    let lstm = Config { cell: Cell::Lstm, ..small.clone() };
+    let rnn = Config { cell: Cell::Rnn, ..small.clone() };
+    let before = Config { reset: Reset::Before, ..small.clone() };
+    Ok(vec![
+        gru.clone(),
+        Config { slicing: Slicing::plain(), ..gru },
+        Config { direction: Both, pooling: Max, head_pooling: Mean, ..lstm.clone() },
+        Config { direction: Backward, activation: Identity, ..before.clone() },
+        Config { activation: Relu, layers: 2, ..rnn },
+        Config { direction: Both, pooling: Attention, head_pooling: Attention, layers: 2, ..small.clone() },
+        Config { context: 5, direction: Both, pooling: Max, ..before },
+        Config { context: 3, ..lstm },
+        Config { task: Task::Labels, ..small.clone() },
+        Config { task: Task::Regression, ..small },
+    ])
 }
 
 /// Enough tokens for weight gradients in several parts, in sequences from full length to a single token.
@@ -103,7 +139,8 @@ fn ragged_batch() -> Batch {
     let lengths: Vec<u32> = vec![192, 171, 140, 90, 90, 40, 17, 9, 1];
     let tokens = lengths.iter().flat_map(|&length| (0..length).map(move |i| (i * i + 5 * length) % 211)).collect();
     let labels = (0..lengths.len() as u32).map(|i| i % 3).collect();
-    Batch { tokens, lengths, labels }
+    let targets = (0..3 * lengths.len()).map(|i| (i % 2) as f32).collect();
+    Batch { tokens, lengths, labels, targets, ..Batch::default() }
 }
 
 #[cfg(test)]

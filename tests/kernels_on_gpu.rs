@@ -10,12 +10,20 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use srnn::compare::compare;
 use srnn::engine::{Engine, cpu::Cpu};
+use srnn::kernel::activation::Activation;
 use srnn::kernel::adam::{self, Adam, NO_SLOT, Rows};
-use srnn::kernel::gru_forward::{self, LANES, Span};
+use srnn::kernel::element_loss::{self, Form};
 use srnn::kernel::matmul::{self, Columns};
+use srnn::kernel::pool_forward::{self, Mode, Pool};
+use srnn::kernel::recurrence::{
+    self, BackwardViews, ForwardViews, GRU, GRU_BEFORE, LANES, LSTM, RNN, Recurrence, Span, candidate_offset,
+};
+use srnn::kernel::sgd::{self, Sgd};
 use srnn::kernel::step_control::{self, NORM, SKIPPED, STEPS, TAKE};
 use srnn::kernel::sum_by_token::{self, Members};
-use srnn::kernel::{Access, gather_rows, gru_backward, softmax_cross_entropy, squared_norm, sum_partials, transpose};
+use srnn::kernel::{
+    Access, dropout, gather_rows, pool_backward, softmax_cross_entropy, squared_norm, sum_partials, transpose,
+};
 use srnn::plan::{ALIGNMENT, Dispatch, Plan, Role, View};
 
 /// Words in front of and behind every binding, which no kernel may touch.
@@ -149,23 +157,38 @@ fn place() -> String {
     "trial".into()
 }
 
-/// Shape of a recurrence: rows, longest row, and the first and last step that are run, as shares of 100.
+/// A recurrence: cell and options; rows, longest row, and the first and last step that are run, as shares of 100.
 #[derive(Clone, Copy, Debug)]
-struct Recurrence {
+struct Trials {
     seed: u64,
+    cell: &'static Recurrence,
     hidden: usize,
     rows: usize,
     longest: usize,
     shares: (usize, usize),
     lanes: usize,
+    /// slotted, reverse, stepwise, last of two directions
+    options: [bool; 4],
+    activation: Activation,
 }
 
-impl Recurrence {
-    fn span(&self, steps: usize, slotted: bool) -> Span {
-        let Recurrence { hidden, rows, longest, shares: (from, to), lanes, .. } = *self;
+impl Trials {
+    fn span(&self, steps: usize) -> Span {
+        let Trials { hidden, rows, longest, shares: (from, to), lanes, activation, .. } = *self;
+        let [slotted, reverse, stepwise, second] = self.options;
         let begin = from * longest / 100;
         let end = begin + 1 + to * (longest - begin - 1) / 99;
-        Span { rows, steps, begin, end, hidden, slotted, lanes }
+        let (stride, column) = if second { (2 * hidden, hidden) } else { (hidden, 0) };
+        Span { rows, steps, begin, end, hidden, lanes, slotted, reverse, stepwise, activation, stride, column }
+    }
+
+    /// Numbers of all recurrent weights.
+    fn weights(&self, bias: bool) -> usize {
+        let (hidden, cell) = (self.hidden, self.cell);
+        match cell.candidate_apart {
+            true => candidate_offset(hidden) + hidden * hidden,
+            false => (hidden + usize::from(bias)) * cell.gates * hidden,
+        }
     }
 
     /// Weights of about the size of orthogonal ones.
@@ -173,47 +196,82 @@ impl Recurrence {
         (3.0 / self.hidden as f32).sqrt()
     }
 
-    fn forward(&self, slotted: bool, save: bool) -> Trial {
-        let (mut trial, hidden) = (Trial::new(self.seed), self.hidden);
+    fn forward(&self, save: bool) -> Trial {
+        let (mut trial, hidden, cell) = (Trial::new(self.seed), self.hidden, self.cell);
         let (rows, steps) = trial.ragged(self.rows, self.longest);
-        let distinct = if slotted { steps.div_ceil(2) } else { steps };
-        let slots = match slotted {
+        let span = self.span(steps);
+        let distinct = if span.slotted { steps.div_ceil(2) } else { steps };
+        let slots = match span.slotted {
             true => {
                 let slots = trial.below(distinct, steps);
                 trial.words(slots)
             }
             false => trial.unread(),
         };
-        let gates = trial.random(2.0, distinct * 3 * hidden);
-        let weights = trial.random(self.weight_size(), (hidden + 1) * 3 * hidden);
-        let tape = trial.random(1.0, if save { steps * 5 * hidden } else { 1 });
-        let last = trial.random(1.0, self.rows * hidden);
-        let bindings = [rows, slots, gates, weights, tape, last];
-        trial.with(gru_forward::dispatch(place(), self.span(steps, slotted), save, bindings))
+        let gates = trial.random(2.0, distinct * cell.gates * hidden);
+        // Without a bound on the activation, large weights make large numbers.
+        let size = if self.activation == Activation::Tanh { 1.0 } else { 0.3 } * self.weight_size();
+        let weights = trial.random(size, self.weights(true));
+        let tape = trial.random(1.0, if save { steps * cell.tape * hidden } else { 1 });
+        let last = trial.random(1.0, self.rows * span.stride);
+        let outputs = trial.random(1.0, if span.stepwise { steps * span.stride } else { 1 });
+        let memory = if cell.memory { trial.random(1.0, self.rows * hidden) } else { last };
+        let views = ForwardViews { rows, slots, gates, weights, tape, last, outputs, memory };
+        trial.with(recurrence::forward(cell, place(), span, save, views))
     }
 
-    fn backward(&self) -> Trial {
-        let (mut trial, hidden) = (Trial::new(self.seed), self.hidden);
+    fn backward(&self, fresh: bool) -> Trial {
+        let (mut trial, hidden, cell) = (Trial::new(self.seed), self.hidden, self.cell);
         let (rows, steps) = trial.ragged(self.rows, self.longest);
-        let weights = trial.random(self.weight_size(), 3 * hidden * hidden);
-        let mut tape = trial.within(1.0, steps * 5 * hidden);
-        for step in tape.chunks_mut(5 * hidden) {
-            // r and z are within (0, 1).
+        let span = self.span(steps);
+        let weights_transposed = trial.random(self.weight_size(), self.weights(false));
+        let mut tape = trial.within(1.0, steps * cell.tape * hidden);
+        for step in tape.chunks_mut(cell.tape * hidden) {
+            // Gates are within (0, 1).
             step[..2 * hidden].iter_mut().for_each(|gate| *gate = 0.5 + 0.49 * *gate);
         }
         let tape = trial.floats(&tape);
-        let gradient = trial.random(1.0, self.rows * hidden);
-        trial.with(gru_backward::dispatch(place(), self.span(steps, false), [rows, weights, tape, gradient]))
+        let gradient = trial.random(1.0, self.rows * span.stride);
+        let outputs_gradient = trial.random(1.0, if span.stepwise { steps * span.stride } else { 1 });
+        let memory_gradient = if cell.memory { trial.random(1.0, self.rows * hidden) } else { gradient };
+        let views = BackwardViews { rows, weights_transposed, outputs_gradient, tape, gradient, memory_gradient };
+        trial.with(recurrence::backward(cell, place(), span, fresh, views))
     }
 }
 
-fn recurrences() -> impl Strategy<Value = Recurrence> {
+fn recurrences() -> impl Strategy<Value = Trials> {
     let hidden = prop_oneof![Just(1usize), Just(32), Just(50), Just(130), 1usize..=130];
     let shares = prop_oneof![Just((0usize, 99usize)), (0usize..100, 0usize..100)];
     let lanes = proptest::sample::select(&LANES[..]);
-    (any::<u64>(), hidden, 1usize..=70, 1usize..=9, shares, lanes).prop_map(
-        |(seed, hidden, rows, longest, shares, lanes)| Recurrence { seed, hidden, rows, longest, shares, lanes },
+    let cell = (0..4usize).prop_map(|cell| [&GRU, &GRU_BEFORE, &LSTM, &RNN][cell]);
+    let activation = proptest::sample::select(&[Activation::Tanh, Activation::Identity, Activation::Relu][..]);
+    let shape = (hidden, 1usize..=70, 1usize..=9, shares, lanes);
+    (any::<u64>(), shape, cell, any::<[bool; 4]>(), activation).prop_map(
+        |(seed, (hidden, rows, longest, shares, lanes), cell, options, activation)| Trials {
+            seed,
+            cell,
+            hidden,
+            rows,
+            longest,
+            shares,
+            lanes,
+            options,
+            activation,
+        },
     )
+}
+
+/// Slices pooled out of ragged rows, the first of several columns.
+fn pool(seed: u64, mode: Mode, count: usize, longest: usize, width: usize, apart: bool) -> (Trial, Pool, [View; 5]) {
+    let mut trial = Trial::new(seed);
+    let (rows, steps) = trial.ragged(count, longest);
+    let (to, column) = if apart { (2 * width, width) } else { (width, 0) };
+    let pool = Pool { mode, rows: count, steps, width, from: width, to, column };
+    let outputs = trial.random(1.0, steps * width);
+    let attention = trial.random(0.5, width);
+    let shares = trial.random(1.0, steps);
+    let pooled = trial.random(1.0, count * to);
+    (trial, pool, [rows, outputs, attention, shares, pooled])
 }
 
 fn gather(seed: u64, table: usize, count: usize, width: usize) -> Trial {
@@ -258,14 +316,66 @@ proptest! {
 
     #[test]
     #[cfg_attr(skip_gpu_tests, ignore = "SRNN_SKIP_GPU_TESTS=1")]
-    fn forward_recurrence(shape in recurrences(), slotted in any::<bool>(), save in any::<bool>()) {
-        shape.forward(slotted, save).check();
+    fn forward_recurrence(trials in recurrences(), save in any::<bool>()) {
+        trials.forward(save).check();
     }
 
     #[test]
     #[cfg_attr(skip_gpu_tests, ignore = "SRNN_SKIP_GPU_TESTS=1")]
-    fn backward_recurrence(shape in recurrences()) {
-        shape.backward().check();
+    fn backward_recurrence(trials in recurrences(), fresh in any::<bool>()) {
+        trials.backward(fresh).check();
+    }
+
+    #[test]
+    #[cfg_attr(skip_gpu_tests, ignore = "SRNN_SKIP_GPU_TESTS=1")]
+    fn pooling(
+        seed in any::<u64>(),
+        mode in proptest::sample::select(&[Mode::Max, Mode::Mean, Mode::Attention][..]),
+        count in 1usize..40,
+        longest in 1usize..90,
+        width in 1usize..150,
+        apart in any::<bool>(),
+    ) {
+        let (trial, own, bindings) = pool(seed, mode, count, longest, width, apart);
+        trial.with(pool_forward::dispatch(place(), own, bindings)).check();
+        let (mut trial, own, [rows, outputs, attention, shares, pooled]) =
+            pool(seed, mode, count, longest, width, apart);
+        let gradient = trial.random(1.0, count * own.to);
+        let outputs_gradient = trial.random(1.0, own.steps * width);
+        let attention_gradient = trial.random(1.0, count * width);
+        let views = pool_backward::Views {
+            rows, outputs, attention, shares, pooled, gradient, outputs_gradient, attention_gradient,
+        };
+        trial.with(pool_backward::dispatch(place(), own, views)).check();
+    }
+
+    #[test]
+    #[cfg_attr(skip_gpu_tests, ignore = "SRNN_SKIP_GPU_TESTS=1")]
+    fn dropped_numbers(seed in any::<u64>(), count in 1usize..3000, offset in 0usize..100_000, rate in 0.0f32..0.99) {
+        let mut trial = Trial::new(seed);
+        let bindings = [count, count].map(|count| trial.random(1.0, count));
+        trial.with(dropout::dispatch(place(), (count, offset), rate, seed as u32, bindings)).check();
+    }
+
+    #[test]
+    #[cfg_attr(skip_gpu_tests, ignore = "SRNN_SKIP_GPU_TESTS=1")]
+    fn losses_of_elements(seed in any::<u64>(), rows in 1usize..600, classes in 1usize..20, binary in any::<bool>()) {
+        let mut trial = Trial::new(seed);
+        let logits = trial.random(5.0, rows * classes);
+        let targets = match binary {
+            true => {
+                let bits = trial.below(2, rows * classes);
+                let bits: Vec<f32> = bits.into_iter().map(|bit| bit as f32).collect();
+                trial.floats(&bits)
+            }
+            false => trial.random(2.0, rows * classes),
+        };
+        let gradient = trial.random(1.0, rows * classes);
+        let totals = trial.random(1.0, 4);
+        let form = if binary { Form::BinaryCrossEntropy } else { Form::SquaredError };
+        let scale = 1.0 / (rows * classes) as f32;
+        let bindings = [logits, targets, gradient, totals];
+        trial.with(element_loss::dispatch(place(), (rows, classes), scale, form, bindings)).check();
     }
 
     #[test]
@@ -289,13 +399,14 @@ proptest! {
         k in 1usize..210,
         column in 0usize..9,
         beyond in 0usize..9,
+        accumulate in any::<bool>(),
     ) {
         let mut trial = Trial::new(seed);
         let stride = column + k + beyond;
         // As for the gates: weights of n inputs, k outputs, and their bias below.
         let [delta, w, out] = [m * stride, (n + 1) * k, m * n].map(|count| trial.random(1.0, count));
         let delta = Columns { view: delta, stride, column };
-        trial.with(matmul::input_gradient(place(), (m, n, k), delta, w, out)).check();
+        trial.with(matmul::input_gradient(place(), (m, n, k), delta, w, accumulate, out)).check();
     }
 
     #[test]
@@ -309,16 +420,17 @@ proptest! {
         beyond in 0usize..9,
         gap_share in 0usize..=100,
         gap in 0usize..60,
+        bias in any::<bool>(),
         accumulate in any::<bool>(),
     ) {
         let mut trial = Trial::new(seed);
         let strides = (columns.0 + m + beyond, columns.1 + n + gap + beyond);
-        let counts = [rows * strides.0, rows * strides.1, matmul::splits(rows) * (m + 1) * n];
+        let counts = [rows * strides.0, rows * strides.1, matmul::splits(rows) * (m + usize::from(bias)) * n];
         let [x, delta, out] = counts.map(|count| trial.random(1.0, count));
         let x = Columns { view: x, stride: strides.0, column: columns.0 };
         let delta = Columns { view: delta, stride: strides.1, column: columns.1 };
         let gap_at = gap_share * n / 100;
-        trial.with(matmul::weight_gradient(place(), (m, n, rows), [x, delta], (gap_at, gap), accumulate, out)).check();
+        trial.with(matmul::weight_gradient(place(), (m, n, rows), bias, [x, delta], (gap_at, gap), accumulate, out)).check();
     }
 
     #[test]
@@ -358,15 +470,20 @@ proptest! {
         classes in 1usize..=40,
         // 0 makes all logits equal: the first class is the guess.
         size in prop_oneof![Just(0.0f32), Just(1.0), Just(20.0), Just(3e4)],
+        smoothing in prop_oneof![Just(0.0f32), 0.0f32..0.5],
+        weighted in any::<bool>(),
     ) {
         let mut trial = Trial::new(seed);
         let logits = trial.random(size, rows * classes);
         let labels = trial.below(classes, rows);
-        let bindings = [logits, trial.words(labels), trial.random(1.0, rows * classes), trial.random(2.0, 4)];
+        let weights: Vec<f32> = trial.within(1.0, classes).iter().map(|weight| weight.abs() + 0.1).collect();
+        let weights = trial.floats(&weights);
+        let bindings =
+            [logits, trial.words(labels), weights, trial.random(1.0, rows * classes), trial.random(2.0, 4)];
         let scale = 1.0 / rows as f32;
-        let written = trial.with(softmax_cross_entropy::dispatch(place(), (rows, classes), scale, bindings)).check();
+        let written = trial.with(softmax_cross_entropy::dispatch(place(), (rows, classes), scale, smoothing, weighted, bindings)).check();
         for gradient in written[0].chunks(classes) {
-            prop_assert!(gradient.iter().sum::<f32>().abs() < 1e-5 * scale, "softmax and one-hot both add up to 1");
+            prop_assert!(gradient.iter().sum::<f32>().abs() < 2e-5 * scale, "softmax and one-hot both add up to 1");
         }
     }
 
@@ -425,6 +542,8 @@ proptest! {
         by_slot in any::<bool>(),
         take in prop_oneof![3 => Just(1.0f32), 1 => Just(0.0)],
         steps in 1i32..2000,
+        decay in prop_oneof![Just(0.0f32), 0.0f32..0.5],
+        momentum in prop_oneof![2 => Just(None), 1 => (0.0f32..1.0).prop_map(Some)],
     ) {
         let (mut trial, count) = (Trial::new(seed), rows * width);
         // Some rows of the table have a gradient, in any order.
@@ -439,7 +558,7 @@ proptest! {
         };
         let gradient = trial.random(0.1, if by_slot { (touched.len() * width).max(1) } else { count });
         // A large rate, so that the comparison sees what a step adds to the weights.
-        let adam = Adam { learning_rate: 0.5, ..Adam::default() };
+        let adam = Adam { learning_rate: 0.5, weight_decay: decay, ..Adam::default() };
         let control = [0.0, adam.beta1.powi(steps), adam.beta2.powi(steps), 0.7, 0.0, 0.0, take, 0.0];
         let control = trial.floats(&control);
         let (weights, first) = (trial.within(1.0, count), trial.within(0.1, count));
@@ -447,19 +566,41 @@ proptest! {
         let [first, second] = [first, second].map(|moments| trial.floats(&moments));
         let bindings = [gradient, slots, control, trial.floats(&weights), first, second];
         let rows = if by_slot { Rows::BySlot { width } } else { Rows::Flat };
-        let written = trial.with(adam::dispatch(place(), count, rows, adam, bindings)).check();
+        let dispatch = match momentum {
+            Some(momentum) => {
+                let sgd = Sgd { learning_rate: 0.5, momentum, weight_decay: decay };
+                sgd::dispatch(place(), count, rows, sgd, bindings[..5].try_into().unwrap())
+            }
+            None => adam::dispatch(place(), count, rows, adam, bindings),
+        };
+        let written = trial.with(dispatch).check();
         prop_assert_eq!(written[0] == weights, take == 0.0, "a skipped step changes nothing, any other does");
     }
 }
+
+/// A plain GRU through slots, four rows to a workgroup, all steps.
+const GRUS: Trials = Trials {
+    seed: 3,
+    cell: &GRU,
+    hidden: 1,
+    rows: 1,
+    longest: 1,
+    shares: (0, 99),
+    lanes: 4,
+    options: [true, false, false, false],
+    activation: Activation::Tanh,
+};
 
 /// WebGPU allows 65,535 workgroups along a dimension; larger grids have two.
 #[test]
 #[cfg_attr(skip_gpu_tests, ignore = "SRNN_SKIP_GPU_TESTS=1")]
 fn grids_of_two_dimensions() {
-    let long = Recurrence { seed: 1, hidden: 1, rows: 4 * 32_768 + 2, longest: 2, shares: (0, 99), lanes: 4 };
+    let long = Trials { hidden: 1, rows: 4 * 32_768 + 2, longest: 2, ..GRUS };
+    let own = pool(1, Mode::Max, 40_000, 2, 3, false);
     for trial in [
-        long.forward(true, true),
-        long.backward(),
+        long.forward(true),
+        long.backward(false),
+        own.0.with(pool_forward::dispatch(place(), own.1, own.2)),
         gather(1, 5, 70_000, 2),
         token_sums(1, 70_000, 2, 3, true, false),
         project(1, 64 * 32_768 + 3, 2, 1),
@@ -475,8 +616,8 @@ fn grids_of_two_dimensions() {
 fn wide_recurrences() {
     let limits = on_gpu(|engine| engine.limits().clone());
     for (hidden, lanes) in [(256, 4), (300, 4), (512, 2), (1024, 1)] {
-        let wide = Recurrence { seed: 2, hidden, rows: 6, longest: 3, shares: (0, 99), lanes };
-        for trial in [wide.forward(true, true), wide.backward()] {
+        let wide = Trials { hidden, rows: 6, longest: 3, lanes, ..GRUS };
+        for trial in [wide.forward(true), wide.backward(false)] {
             // Not every device has workgroup memory for this one.
             if hidden != 300 || trial.plan.check(&limits).is_ok() {
                 trial.check();
@@ -489,19 +630,22 @@ fn wide_recurrences() {
 #[test]
 #[cfg_attr(skip_gpu_tests, ignore = "SRNN_SKIP_GPU_TESTS=1")]
 fn wrong_results_are_found_out() {
-    let shape = Recurrence { seed: 3, hidden: 20, rows: 9, longest: 5, shares: (0, 99), lanes: 4 };
+    let shape = Trials { hidden: 20, rows: 9, longest: 5, ..GRUS };
     let differs = |mut changed: Trial, original: &Trial, change: fn(&mut Dispatch)| {
         change(changed.dispatch());
         let outcome = [on_gpu(|engine| changed.run(engine)), original.run(&mut Cpu::new(u64::MAX))];
         original.compare(&outcome).unwrap_err()
     };
-    let forward = || shape.forward(true, true);
+    let forward = || shape.forward(true);
     let begin = differs(forward(), &forward(), |d| d.parameters[1] = 1);
     assert!(begin.contains("off by"), "{begin}");
-    let slots = differs(forward(), &forward(), |d| d.constants[2].1 = 0);
+    let slots = differs(forward(), &forward(), |d| {
+        let slotted = d.constants.iter_mut().find(|(name, _)| *name == "SLOTTED").unwrap();
+        slotted.1 = 0;
+    });
     // There are fewer gates than steps: what reads on meets the guard behind them.
     assert!(slots.contains("NaN"), "{slots}");
-    let end = differs(shape.backward(), &shape.backward(), |d| d.parameters[2] -= 1);
+    let end = differs(shape.backward(false), &shape.backward(false), |d| d.parameters[2] -= 1);
     assert!(end.contains("off by"), "{end}");
     let row = differs(forward(), &forward(), |d| d.parameters[0] -= 1);
     assert!(row.contains("off by"), "{row}");

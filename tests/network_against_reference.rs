@@ -3,7 +3,8 @@
 
 mod network_cases;
 
-use network_cases::{Case, Sizes, agrees_with_the_reference, case};
+use network_cases::numbers_agree_with_the_reference;
+use network_cases::{Case, Sizes, agrees_with_the_reference, case, dropout_has_its_gradient, family};
 use proptest::prelude::*;
 use srnn::Device;
 
@@ -19,6 +20,21 @@ fn the_papers_slicing() {
 #[test]
 fn a_plain_gru_longer_than_any_tile() {
     check(&case(Sizes { n: 1, k: 0, length: 37, embedding: 4, hidden: 9, classes: 2, vocabulary: 11, batch: 150 }, 2));
+}
+
+#[test]
+fn every_cell_direction_depth_pooling_and_context() {
+    family().iter().for_each(check);
+}
+
+#[test]
+fn numbers_in_place_of_tokens() {
+    family().iter().for_each(|case| numbers_agree_with_the_reference(case, Device::cpu()));
+}
+
+#[test]
+fn dropout_and_its_gradient() {
+    family().iter().for_each(|case| dropout_has_its_gradient(case, Device::cpu));
 }
 
 proptest! {

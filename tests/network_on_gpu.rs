@@ -3,11 +3,12 @@
 
 mod network_cases;
 
-use network_cases::{Case, Sizes, agrees_with_the_reference, case, gpu, ragged, smallest_engine, smallest_gpu};
+use network_cases::{Case, Sizes, agrees_with_the_reference, case, family, gpu, ragged, smallest_engine, smallest_gpu};
+use network_cases::{dropout_has_its_gradient, numbers_agree_with_the_reference};
 use srnn::compare::{Tolerance, compare};
 use srnn::data::Batch;
 use srnn::engine::{Engine, read_f32, write_f32};
-use srnn::network::{Adam, Config, Network, Optimiser, Parameters, buffer, training_plan};
+use srnn::network::{Adam, Config, Network, Optimiser, Parameters, Rule, buffer, training_plan};
 use srnn::plan::{Limits, Plan, Tuning};
 use srnn::{Device, Error, Slicing};
 
@@ -62,6 +63,18 @@ fn dispatches_of(plan: &Plan, place: &str) -> usize {
 
 #[test]
 #[cfg_attr(skip_gpu_tests, ignore = "SRNN_SKIP_GPU_TESTS=1")]
+fn the_whole_family_agrees_with_the_reference() {
+    for (at, case) in family().iter().enumerate() {
+        agrees_with_the_reference(case, gpu());
+        if at % 5 == 0 {
+            numbers_agree_with_the_reference(case, gpu());
+            dropout_has_its_gradient(case, gpu);
+        }
+    }
+}
+
+#[test]
+#[cfg_attr(skip_gpu_tests, ignore = "SRNN_SKIP_GPU_TESTS=1")]
 fn gradients_agree_with_the_reference() {
     for case in cases() {
         agrees_with_the_reference(&case, gpu());
@@ -84,7 +97,7 @@ fn gradients_agree_with_the_cpu_engine() {
 /// The losses of `steps` training steps, each on a batch of its own, and what is left at the end.
 fn train(case: &Case, device: Device, steps: u64) -> (Vec<f64>, Network) {
     let mut network = network(case, device);
-    let optimiser = Optimiser { adam: Adam { learning_rate: 5e-3, ..Adam::default() }, clip: Some(1.0) };
+    let optimiser = Optimiser::adam(5e-3);
     let losses = (0..steps)
         .map(|step| {
             network.train_step(&ragged(&case.config, case.batch.len(), 100 + step), &optimiser).unwrap();
@@ -156,7 +169,11 @@ fn micro_batches_add_up_to_the_same_gradients() {
 #[cfg_attr(skip_gpu_tests, ignore = "SRNN_SKIP_GPU_TESTS=1")]
 fn micro_batches_make_one_step() {
     let case = case(PAPER, 3);
-    let optimiser = Optimiser { adam: Adam { epsilon: 1e-3, ..Adam::default() }, clip: Some(0.1) };
+    let optimiser = Optimiser {
+        rule: Rule::Adam(Adam { epsilon: 1e-3, ..Adam::default() }),
+        clip: Some(0.1),
+        ..Optimiser::default()
+    };
     let plan = |limits: &Limits| training_plan(&case.config, &case.batch, Some(&optimiser), limits).unwrap();
     let whole = plan(&Limits::webgpu_default());
     let cut = plan(&Limits { memory: whole.memory() * 6 / 10, ..Limits::webgpu_default() });
@@ -214,6 +231,7 @@ fn a_hundred_very_long_sequences_can_be_planned() {
             tokens: (0..100 * 32_768).map(|i| i % 30_000).collect(),
             lengths: vec![32_768; 100],
             labels: vec![0; 100],
+            ..Batch::default()
         };
         let limits = Limits::webgpu_default();
         let plan = training_plan(&config, &batch, Some(&Optimiser::default()), &limits).unwrap();
@@ -321,6 +339,7 @@ fn a_warm_training_step_makes_nothing() {
         tokens: (0..vocabulary).cycle().take(PAPER.batch * PAPER.length).collect(),
         lengths: vec![PAPER.length as u32; PAPER.batch],
         labels: vec![0; PAPER.batch],
+        ..Batch::default()
     };
     let (made, allocated, plan) = step(&largest);
     assert!(made.buffers > 20 && made.bind_groups > 20 && made.pipelines > 8, "{made:?}");

@@ -1,9 +1,12 @@
-//! The float64 reference, checked by itself: every gradient against finite differences,
+//! The float64 reference, checked by itself: every gradient of the whole family against finite differences,
 //! slicing and masking against networks put together by hand, and the comparator against wrong gradients.
 
 mod reference;
 
-use reference::{Model, Random, embed, run_tokens, softmax_cross_entropy};
+use reference::{
+    Activation, Cell, Direction, Model, Pool, Random, Spec, binary_cross_entropy_with_logits, embed,
+    mean_squared_error, run_tokens, smoothed_cross_entropy, softmax_cross_entropy,
+};
 
 /// Allowed error of an entry: RELATIVE · its size + ABSOLUTE.
 const RELATIVE: f64 = 1e-8;
@@ -34,19 +37,33 @@ const SHAPES: [Shape; 9] = [
 ];
 
 fn case(shape: Shape, seed: u64) -> Case {
+    case_of(Spec::default(), shape, seed)
+}
+
+fn case_of(spec: Spec, shape: Shape, seed: u64) -> Case {
     let (n, k, length, inputs, hidden, classes, lengths) = shape;
     let random = &mut Random(seed);
     Case {
-        model: Model::zeros(n, k, length, inputs, hidden, classes).randomized(0.9, random),
+        model: Model::zeros(spec, n, k, length, inputs, hidden, classes).randomized(0.9, random),
         sequences: lengths.iter().map(|len| random.values(len * inputs, 1.5)).collect(),
         labels: lengths.iter().map(|_| random.below(classes)).collect(),
     }
 }
 
-/// The derivative at 0, by the central difference of fourth order.
+/// The derivative at 0, by the central difference of fourth order. Relu and the maximum have kinks, and the steps
+/// must not reach over one: the step shrinks until half of it gives the same.
 fn slope(at: impl Fn(f64) -> f64) -> f64 {
-    let step = 1e-3;
-    (8.0 * (at(step) - at(-step)) - (at(2.0 * step) - at(-2.0 * step))) / (12.0 * step)
+    let central = |step: f64| (8.0 * (at(step) - at(-step)) - (at(2.0 * step) - at(-2.0 * step))) / (12.0 * step);
+    let mut step = 1e-3;
+    let mut coarse = central(step);
+    loop {
+        let fine = central(step / 2.0);
+        if (coarse - fine).abs() <= 0.5 * (RELATIVE * fine.abs() + ABSOLUTE) {
+            return coarse; // its rounding error is the smaller one
+        }
+        assert!(step > 1e-5, "no derivative: {coarse:e}, then {fine:e}");
+        (step, coarse) = (step / 2.0, fine);
+    }
 }
 
 /// The numeric gradient of `objective` at `values`.
@@ -152,7 +169,7 @@ fn every_weight_and_input_gradient_matches_finite_differences() -> Result<(), St
 
         // Nothing above compared zeros only, but where the state before every step is zero.
         for (name, values) in outcome.gradients.named() {
-            let one_step = name.ends_with('u') && values.iter().all(|value| *value == 0.0);
+            let one_step = name.contains("weight_hh") && values.iter().all(|value| *value == 0.0);
             assert!(one_step || values.iter().any(|value| value.abs() > 1e-5), "{name} of {shape:?}");
         }
     }
@@ -163,7 +180,7 @@ fn every_weight_and_input_gradient_matches_finite_differences() -> Result<(), St
 fn gradients_match_from_a_random_upstream_gradient() -> Result<(), String> {
     for (index, shape) in SHAPES.into_iter().enumerate() {
         let Case { model, sequences, .. } = case(shape, 200 + index as u64);
-        let upstream = Random(300 + index as u64).values(sequences.len() * model.hidden(), 3.0);
+        let upstream = Random(300 + index as u64).values(sequences.len() * model.width(), 3.0);
         let objective = |model: &Model, sequences: &[Vec<f64>]| -> f64 {
             let states = model.states(sequences).concat();
             states.iter().zip(&upstream).map(|(h, g)| h * g).sum()
@@ -184,7 +201,7 @@ fn the_embedding_gradient_matches_finite_differences() -> Result<(), String> {
     let random = &mut Random(400);
     let (vocabulary, width) = (6, 3);
     for k in 0..=2 {
-        let model = Model::zeros(2, k, 8, width, 4, 3).randomized(0.9, random);
+        let model = Model::zeros(Spec::default(), 2, k, 8, width, 4, 3).randomized(0.9, random);
         let embedding = random.values(vocabulary * width, 1.0);
         // Repeated within and across sequences; token 4 is never used.
         let tokens = [vec![1, 0, 1, 1, 5, 2, 3, 1], vec![5], vec![2, 2, 0]];
@@ -272,11 +289,11 @@ fn padding_in_front_changes_nothing() {
     let labels = [1, 0];
 
     // The plain GRU: T = 5 and T = 9.
-    let plain = Model::zeros(2, 0, 9, 3, 4, 2).randomized(0.9, random);
+    let plain = Model::zeros(Spec::default(), 2, 0, 9, 3, 4, 2).randomized(0.9, random);
     assert_same(&plain, &resliced(&plain, 2, 5), &sequences, &labels);
 
     // Slices of 2 steps: of 7 slices the front 4 are padding, so 3 slices give the same.
-    let sliced = Model::zeros(7, 1, 14, 3, 4, 2).randomized(0.9, random);
+    let sliced = Model::zeros(Spec::default(), 7, 1, 14, 3, 4, 2).randomized(0.9, random);
     assert_same(&sliced, &resliced(&sliced, 3, 6), &sequences, &labels);
 
     // But slices of 3 steps do not.
@@ -287,12 +304,11 @@ fn padding_in_front_changes_nothing() {
 #[test]
 fn slices_and_merges_are_plain_recurrences() {
     let random = &mut Random(700);
-    let model = Model::zeros(2, 2, 12, 3, 4, 2).randomized(0.9, random);
+    let model = Model::zeros(Spec::default(), 2, 2, 12, 3, 4, 2).randomized(0.9, random);
     let plain = |level: usize, x: &[f64]| -> Vec<f64> {
-        let gru = model.levels[level].clone();
-        let length = x.len() / gru.inputs;
-        let mut network = Model::zeros(2, 0, length, gru.inputs, gru.hidden, 2);
-        network.levels = vec![gru];
+        let inputs = model.levels[level].layers[0][0].inputs;
+        let mut network = Model::zeros(model.spec, 2, 0, x.len() / inputs, inputs, model.hidden, 2);
+        network.levels = vec![model.levels[level].clone()];
         network.states(&[x.to_vec()]).concat()
     };
 
@@ -317,8 +333,8 @@ fn slices_and_merges_are_plain_recurrences() {
 
 #[test]
 fn one_unit_agrees_with_numbers_worked_out_elsewhere() {
-    let mut model = Model::zeros(2, 0, 2, 1, 1, 2);
-    let gru = &mut model.levels[0];
+    let mut model = Model::zeros(Spec::default(), 2, 0, 2, 1, 1, 2);
+    let gru = &mut model.levels[0].layers[0][0];
     gru.w = vec![0.5, -0.3, 0.8];
     gru.b = vec![0.1, 0.2, -0.1];
     gru.u = vec![-0.4, 0.6, 0.9];
@@ -337,4 +353,154 @@ fn cross_entropy_bears_large_logits() {
     assert_eq!(gradient, [0.0, 0.0, 0.5, -0.5]);
     let (loss, _) = softmax_cross_entropy(&[0.0; 5], &[3], 5);
     assert!((loss - 5.0_f64.ln()).abs() < 1e-15);
+}
+
+/// Every cell with every activation that it can have.
+const CELLS: [(Cell, Activation); 10] = [
+    (Cell::GruAfter, Activation::Tanh),
+    (Cell::GruAfter, Activation::Relu),
+    (Cell::GruAfter, Activation::Identity),
+    (Cell::GruBefore, Activation::Tanh),
+    (Cell::GruBefore, Activation::Relu),
+    (Cell::GruBefore, Activation::Identity),
+    (Cell::Lstm, Activation::Tanh),
+    (Cell::Rnn, Activation::Tanh),
+    (Cell::Rnn, Activation::Relu),
+    (Cell::Rnn, Activation::Identity),
+];
+const DIRECTIONS: [Direction; 3] = [Direction::Forward, Direction::Backward, Direction::Both];
+const POOLS: [Pool; 4] = [Pool::Last, Pool::Max, Pool::Mean, Pool::Attention];
+/// (layers, context); a context of 4 reaches over more than one slice.
+const DEPTHS: [(usize, usize); 4] = [(1, 0), (2, 0), (1, 1), (1, 4)];
+
+/// Small, as there are many networks; at every level, some slice has more than one step.
+const FAMILY_SHAPES: [Shape; 4] = [
+    (2, 1, 6, 2, 2, 3, &[6, 2, 4]), // slices of 3
+    (2, 2, 8, 2, 2, 2, &[8, 1, 5]), // padding at every level
+    (3, 1, 9, 1, 3, 2, &[9, 7]),    // n is no power of two
+    (2, 0, 5, 2, 2, 2, &[5, 1, 4]), // no merge
+];
+
+fn gradients_of_the_family(specs: &[Spec]) -> Result<(), String> {
+    let mut seen = Seen::default();
+    for (index, spec) in specs.iter().enumerate() {
+        // The shape changes with every network, and in another rhythm than the settings, which come by fours.
+        let shape = FAMILY_SHAPES[(index + index / 4 + index / 16) % 4];
+        let Case { model, sequences, labels } = case_of(*spec, shape, 800 + index as u64);
+        let at = |error: String| format!("{spec:?} {shape:?}: {error}");
+        let outcome = model.run(&sequences, &labels);
+        let numeric = weight_differences(&model, |model| model.loss(&sequences, &labels));
+        seen.compare_weights(&outcome.gradients, &numeric).map_err(at)?;
+        seen.compare_inputs(&outcome.inputs, &sequences, |x| model.loss(x, &labels)).map_err(at)?;
+
+        // A relu may be 0 at every step, and a maximum may be taken before any state counts; of nothing else have zeros
+        // only been compared.
+        let may_be_zero = spec.activation == Activation::Relu || [spec.pool, spec.head_pool].contains(&Pool::Max);
+        for (name, values) in outcome.gradients.named() {
+            let some = values.iter().any(|value| value.abs() > 1e-7);
+            assert!(some || may_be_zero, "{name} of {spec:?} {shape:?}");
+        }
+    }
+    println!("{seen:?}");
+    Ok(())
+}
+
+#[test]
+fn every_cell_direction_and_depth_matches_finite_differences() -> Result<(), String> {
+    let mut specs = Vec::new();
+    for (cell, activation) in CELLS {
+        for direction in DIRECTIONS {
+            for (layers, context) in DEPTHS {
+                // Pooling takes its turns.
+                let (pool, head_pool) = (POOLS[specs.len() / 3 % 4], POOLS[specs.len() / 5 % 4]);
+                specs.push(Spec { cell, activation, direction, layers, pool, head_pool, context });
+            }
+        }
+    }
+    gradients_of_the_family(&specs)
+}
+
+#[test]
+fn every_pair_of_poolings_matches_finite_differences() -> Result<(), String> {
+    let mut specs = Vec::new();
+    for direction in DIRECTIONS {
+        for pool in POOLS {
+            for head_pool in POOLS {
+                let (layers, context) = DEPTHS[specs.len() % 3];
+                let (cell, activation) = CELLS[specs.len() * 7 % 10];
+                specs.push(Spec { cell, activation, direction, layers, pool, head_pool, context });
+            }
+        }
+    }
+    gradients_of_the_family(&specs)
+}
+
+#[test]
+fn a_context_reads_across_the_cuts_and_is_not_pooled() {
+    // An RNN of one unit that adds up its inputs, over two slices of three steps.
+    let sum = |direction, pool, context, sequence: &[f64]| {
+        let (cell, activation) = (Cell::Rnn, Activation::Identity);
+        let spec = Spec { cell, activation, direction, pool, context, ..Spec::default() };
+        let mut model = Model::zeros(spec, 2, 1, 6, 1, 1, 1);
+        for level in &mut model.levels {
+            (level.layers[0][0].w, level.layers[0][0].u) = (vec![1.0], vec![1.0]);
+        }
+        model.states(&[sequence.to_vec()])[0][0]
+    };
+    let full = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0];
+    assert_eq!(sum(Direction::Forward, Pool::Last, 0, full), 7.0 + 56.0);
+    assert_eq!(sum(Direction::Forward, Pool::Last, 2, full), 7.0 + 62.0);
+    assert_eq!(sum(Direction::Forward, Pool::Last, 9, full), 7.0 + 63.0);
+    assert_eq!(sum(Direction::Backward, Pool::Last, 2, full), 31.0 + 56.0);
+    assert_eq!(sum(Direction::Backward, Pool::Max, 9, full), 63.0 + 56.0);
+    assert_eq!(sum(Direction::Forward, Pool::Mean, 2, full), (1.0 + 3.0 + 7.0) / 3.0 + (14.0 + 30.0 + 62.0) / 3.0);
+    // Two real steps in the first slice and, with one slice only, nothing to warm up with.
+    assert_eq!(sum(Direction::Forward, Pool::Last, 3, &full[1..]), 6.0 + 62.0);
+    assert_eq!(sum(Direction::Backward, Pool::Last, 1, &full[1..]), 14.0 + 56.0);
+    assert_eq!(sum(Direction::Forward, Pool::Last, 3, &full[3..]), 56.0);
+}
+
+#[test]
+fn the_first_of_equal_maxima_gets_the_gradient() {
+    let spec = Spec { cell: Cell::Rnn, activation: Activation::Identity, head_pool: Pool::Max, ..Spec::default() };
+    let mut model = Model::zeros(spec, 2, 0, 4, 1, 1, 1);
+    model.levels[0].layers[0][0].w = vec![1.0];
+    let (_, inputs) = model.backward_from(&[vec![1.0, 5.0, 5.0, 2.0]], &[3.0]);
+    assert_eq!(inputs, [[0.0, 3.0, 0.0, 0.0]]);
+}
+
+#[test]
+fn every_loss_matches_finite_differences() -> Result<(), String> {
+    let random = &mut Random(1000);
+    let (batch, classes) = (5, 3);
+    let logits = random.values(batch * classes, 2.0);
+    let labels: Vec<usize> = (0..batch).map(|_| random.below(classes)).collect();
+    let targets: Vec<f64> = (0..batch * classes).map(|_| 0.5 + random.within(0.5)).collect();
+    let weights = [0.5, 1.0, 2.5];
+
+    let mut seen = Seen::default();
+    for epsilon in [0.0, 0.1, 1.0] {
+        let loss = |logits: &[f64]| smoothed_cross_entropy(logits, &labels, &weights, epsilon);
+        seen.compare("smoothed", &loss(&logits).1, &differences(&logits, |logits| loss(logits).0))?;
+    }
+    let loss = |logits: &[f64]| binary_cross_entropy_with_logits(logits, &targets);
+    seen.compare("binary", &loss(&logits).1, &differences(&logits, |logits| loss(logits).0))?;
+    let loss = |outputs: &[f64]| mean_squared_error(outputs, &targets);
+    seen.compare("squared", &loss(&logits).1, &differences(&logits, |logits| loss(logits).0))?;
+
+    // Through a network, too.
+    let Case { model, sequences, .. } = case(SHAPES[2], 1001);
+    let targets = random.values(sequences.len() * model.classes, 1.0);
+    let outcome = model.run_with(&sequences, |outputs| mean_squared_error(outputs, &targets));
+    let objective = |model: &Model| mean_squared_error(&model.logits(&model.states(&sequences)), &targets).0;
+    seen.compare_weights(&outcome.gradients, &weight_differences(&model, objective))?;
+    println!("{seen:?}");
+    Ok(())
+}
+
+#[test]
+fn binary_cross_entropy_bears_large_logits() {
+    let (loss, gradient) = binary_cross_entropy_with_logits(&[1000.0, -1000.0, 0.0, -1000.0], &[0.0, 0.0, 0.5, 1.0]);
+    assert!((loss - (2000.0 + 2.0_f64.ln()) / 4.0).abs() < 1e-12);
+    assert_eq!(gradient, [0.25, 0.0, 0.0, -0.25]);
 }

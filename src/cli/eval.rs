@@ -1,25 +1,26 @@
 //! `srnn eval`
 
-use super::{DeviceArgs, TableArgs, print, table};
+use super::input::InputArgs;
+use super::{DeviceArgs, print, table};
 use clap::Args;
 use serde::Serialize;
 use srnn::Result;
-use srnn::data::{Source, read_examples};
-use srnn::train::metrics::ClassMetrics;
-use srnn::train::{Dataset, Evaluation, Model};
+use srnn::data::Source;
+use srnn::train::metrics::{ClassMetrics, LabelCounts, NumberErrors};
+use srnn::train::{Evaluation, Model, Telling};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Measure a model on labelled texts: accuracy, loss, precision, recall, F1, confusion
+/// Measure a model on labelled data: accuracy, loss, precision, recall, F1, confusion; of numbers, their errors
 #[derive(Args)]
 #[command(after_help = "Example: srnn eval reviews-model test.csv --text review --label stars")]
 pub struct Eval {
     /// Model directory
     model: PathBuf,
-    /// Labelled texts; - for standard input
+    /// Labelled texts or numbers; - for standard input
     data: Source,
     #[command(flatten)]
-    table: TableArgs,
+    input: InputArgs,
     /// Print one JSON object instead of tables
     #[arg(long)]
     json: bool,
@@ -42,18 +43,19 @@ struct Report<'a> {
 impl Eval {
     pub fn run(self) -> Result<ExitCode> {
         let model = Model::load(&self.model)?;
-        let examples = read_examples(&self.data, &self.table.columns(), self.table.format)?;
-        let labels = model.labels.encode(&self.data, &examples)?;
-        let texts: Vec<&str> = examples.iter().map(|example| example.text.as_str()).collect();
-        let data = Dataset::new(model.tokenizer.encode_batch(&texts), labels)?;
+        let data = model.dataset(&self.input.read(&self.data, self.input.labels.as_ref(), true)?)?;
         let mut network = model.network(self.device.open()?)?;
         let evaluation = Evaluation::of(&mut network, &data, self.batch as usize)?;
-        let names = model.labels.names();
+        let names = model.telling.names();
         if self.json {
-            let report = Report { evaluation: &evaluation, labels: names, classes: evaluation.classes() };
+            let report = Report { evaluation: &evaluation, labels: &names, classes: evaluation.classes() };
             print(&format!("{}\n", serde_json::to_string(&report).expect("plain numbers")))?;
         } else {
-            print(&tables(&evaluation, names))?;
+            print(&match &model.telling {
+                Telling::Class(_) => tables(&evaluation, &names),
+                Telling::Labels(_) => label_table(&evaluation, &names),
+                Telling::Regression(normalisation) => number_table(&evaluation, &normalisation.deviation),
+            })?;
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -74,4 +76,31 @@ fn tables(evaluation: &Evaluation, names: &[String]) -> String {
     }
     let Evaluation { loss, accuracy, sequences, .. } = evaluation;
     format!("{sequences} texts: accuracy {}, loss {loss:.4}\n\n{classes}\n\n{confusion}\n", percent(*accuracy))
+}
+
+fn label_table(evaluation: &Evaluation, names: &[String]) -> String {
+    let mut labels = table(&["label", "hits", "false alarms", "misses", "F1"]);
+    for (name, counts) in names.iter().zip(&evaluation.labels) {
+        let LabelCounts { hits, false_alarms, misses } = counts;
+        let numbers = [hits, false_alarms, misses].map(|count| count.to_string());
+        labels.add_row([vec![name.clone()], numbers.to_vec(), vec![format!("{:.4}", counts.f1())]].concat());
+    }
+    let macro_f1 = evaluation.labels.iter().map(LabelCounts::f1).sum::<f64>() / names.len() as f64;
+    let Evaluation { loss, accuracy, sequences, .. } = evaluation;
+    let (all, micro) = (100.0 * accuracy, evaluation.micro_f1());
+    format!(
+        "{sequences} sequences: all labels right {all:.2} %, micro F1 {micro:.4}, macro F1 {macro_f1:.4}, loss {loss:.4}\n\n{labels}\n"
+    )
+}
+
+/// Errors in the units of the data.
+fn number_table(evaluation: &Evaluation, deviations: &[f32]) -> String {
+    let mut numbers = table(&["number", "mean absolute error", "root of mean squared error", "R²"]);
+    for (number, (errors, &unit)) in evaluation.numbers.iter().zip(deviations).enumerate() {
+        let NumberErrors { mae, rmse, r2 } = errors;
+        let own = [mae * f64::from(unit), rmse * f64::from(unit), *r2].map(|value| format!("{value:.4}"));
+        numbers.add_row([vec![number.to_string()], own.to_vec()].concat());
+    }
+    let Evaluation { loss, sequences, .. } = evaluation;
+    format!("{sequences} sequences: mean R² {:.4}, loss {loss:.4} (normalised)\n\n{numbers}\n", evaluation.score())
 }

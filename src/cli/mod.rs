@@ -4,7 +4,9 @@ mod bench;
 mod demo;
 mod devices;
 mod doctor;
+mod embed;
 mod eval;
+mod input;
 mod interrupt;
 mod plot;
 mod predict;
@@ -13,7 +15,6 @@ mod train;
 mod tune;
 
 use clap::{Args, Parser, Subcommand};
-use srnn::data::{Columns, Format};
 use srnn::{Choice, Device, Error, Result};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -21,7 +22,7 @@ use std::process::ExitCode;
 
 /// Sliced recurrent neural networks: classify long sequences on any GPU, or on the CPU.
 ///
-/// A sliced network SRNN(n,k) cuts a sequence into n^k slices, runs one GRU over all slices at once, and merges their
+/// A sliced network SRNN(n,k) cuts a sequence into n^k slices, runs one GRU, LSTM or plain RNN over all at once, and merges their
 /// last states n at a time in k further levels. T steps that must wait for one another become T/n^k + n·k.
 /// Set RUST_LOG=srnn=debug to see what the engine does.
 #[derive(Parser)]
@@ -37,6 +38,7 @@ enum Command {
     Train(Box<train::Train>),
     Eval(eval::Eval),
     Predict(predict::Predict),
+    Embed(embed::Embed),
     Bench(bench::BenchArgs),
     Devices(devices::Devices),
     Doctor(doctor::Doctor),
@@ -60,26 +62,6 @@ impl DeviceArgs {
         let device = Device::open(self.device, self.memory)?;
         note(format_args!("device: {device}"));
         Ok(device)
-    }
-}
-
-/// Which columns of a table to read.
-#[derive(Args, Clone)]
-struct TableArgs {
-    /// Column that holds the text
-    #[arg(long, default_value = "text", value_name = "COLUMN")]
-    text: String,
-    /// Column that holds the label
-    #[arg(long, default_value = "label", value_name = "COLUMN")]
-    label: String,
-    /// tsv, csv or jsonl [default: by the file's name, else by its first line]
-    #[arg(long, value_name = "FORMAT")]
-    format: Option<Format>,
-}
-
-impl TableArgs {
-    fn columns(&self) -> Columns {
-        Columns { text: self.text.clone(), label: Some(self.label.clone()) }
     }
 }
 
@@ -162,6 +144,7 @@ pub fn run() -> ExitCode {
         Command::Train(command) => command.run(),
         Command::Eval(command) => command.run(),
         Command::Predict(command) => command.run(),
+        Command::Embed(command) => command.run(),
         Command::Bench(command) => command.run(),
         Command::Devices(command) => command.run(),
         Command::Doctor(command) => command.run(),

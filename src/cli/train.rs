@@ -1,26 +1,50 @@
 //! `srnn train`
 
+use super::input::InputArgs;
 use super::reporter::Reporter;
-use super::{DeviceArgs, TableArgs, at_least_one, interrupt, note, print};
+use super::{DeviceArgs, at_least_one, interrupt, note, print};
 use clap::Args;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use srnn::data::batch::{Padding, Truncate};
-use srnn::data::{Columns, Example, Format, Labels, Source, Tokenizer, hold_out, read_examples, read_vectors};
-use srnn::network::{Adam, Config, Network, Optimiser, Parameters, training_plan};
+use srnn::data::{Normalisation, Source, Tokenizer, hold_out, read_vectors};
+use srnn::network::{
+    Activation, Adam, Cell, Config, Direction, Input, Network, Optimiser, Parameters, Pooling, Reset, Rule, Sgd, Task,
+    training_plan,
+};
 use srnn::train::model::{self, Checkpoint};
-use srnn::train::{Dataset, Ending, Evaluation, Model, Options, Trainer};
+use srnn::train::{
+    Dataset, Ending, Evaluation, Model, Options, Raw, Schedule, Sequences, Steps, Telling, Told, Trainer,
+};
 use srnn::{Device, Error, Result, Slicing};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Train a classifier on a table of labelled texts
+/// Train a network on labelled texts or sequences of numbers
 ///
-/// Reads TSV, CSV or JSON Lines (also .gz; - for standard input), builds a vocabulary, trains, keeps the weights of
-/// the epoch with the best validation, and writes a model directory: config.json, model.safetensors (weights named as
-/// in PyTorch), tokenizer.json and metrics.jsonl.
+/// Reads texts from TSV, CSV or JSON Lines (also .gz; - for standard input), or numbers from .npy, .npz, UCR text or IDX
+/// images; trains, keeps the weights of the epoch with the best validation, and writes a model directory: config.json,
+/// model.safetensors (weights named as in PyTorch), tokenizer.json (of texts) and metrics.jsonl.
 #[derive(Args)]
 #[command(after_help = "Example: srnn train reviews.csv --text review --label stars --slices 8x2 --out reviews-model")]
 pub struct Train {
+    /// Go on with a training that was stopped, with the settings that it began with
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["Beginning", "InputArgs"])]
+    resume: Option<PathBuf>,
+    #[command(flatten)]
+    beginning: Beginning,
+    #[command(flatten)]
+    input: InputArgs,
+    /// Epochs; with --resume, the new total [default: 10]
+    #[arg(long, value_name = "N")]
+    epochs: Option<usize>,
+    #[command(flatten)]
+    device: DeviceArgs,
+}
+
+/// What a resumed training has from its beginning.
+#[derive(Args)]
+struct Beginning {
     /// Training data; - for standard input
     #[arg(required_unless_present = "resume")]
     data: Option<Source>,
@@ -30,11 +54,6 @@ pub struct Train {
     /// Overwrite a model directory that is there already
     #[arg(long)]
     force: bool,
-    /// Go on with a training that was stopped, with the settings that it began with
-    #[arg(long, value_name = "DIR", conflicts_with_all = BEGINNING)]
-    resume: Option<PathBuf>,
-    #[command(flatten)]
-    table: TableArgs,
     /// Validation data; otherwise part of the training data is held out, in one block per class
     #[arg(long, value_name = "FILE")]
     valid: Option<Source>,
@@ -44,121 +63,186 @@ pub struct Train {
     /// Test data, evaluated once with the best weights
     #[arg(long, value_name = "FILE")]
     test: Option<Source>,
+    /// What is told of a sequence: class, labels (any of several, with commas between them), or regression (numbers)
+    #[arg(long, default_value = "class", value_parser = named::<Task>, value_name = "TASK")]
+    task: Task,
+    /// paper: the paper's own network and training (its GRU, SRNN(8,2), D = 200, H = 50, T = 512, unmasked padding)
+    #[arg(long, value_parser = ["paper"], value_name = "NAME", conflicts_with_all = OF_PRESET)]
+    preset: Option<String>,
+
     /// Slicing: NxK for SRNN(N,K), or rnn for the plain network
-    #[arg(long, default_value = "8x2", value_name = "NxK")]
+    #[arg(long, default_value = "8x2", value_name = "NxK", help_heading = "Network")]
     slices: Slicing,
-    /// Longest sequence in tokens; longer texts are truncated
-    #[arg(long, default_value_t = 512, value_name = "T")]
+    /// Longest sequence in steps; longer ones are truncated
+    #[arg(long, default_value_t = 512, value_name = "T", help_heading = "Network")]
     length: usize,
+    /// Recurrent unit: gru, lstm or rnn
+    #[arg(long, default_value = "gru", value_parser = named::<Cell>, value_name = "CELL", help_heading = "Network")]
+    cell: Cell,
+    /// Reset gate of a GRU: after the product (as PyTorch), or before (as the paper; one bias)
+    #[arg(long, default_value = "after", value_parser = named::<Reset>, value_name = "WHEN", help_heading = "Network")]
+    reset: Reset,
+    /// Activation of a GRU's candidate or of a plain unit: tanh, identity or relu
+    #[arg(long, default_value = "tanh", value_parser = named::<Activation>, value_name = "NAME", help_heading = "Network")]
+    candidate: Activation,
+    /// How slices are read: forward, backward or both
+    #[arg(long, default_value = "forward", value_parser = named::<Direction>, value_name = "HOW", help_heading = "Network")]
+    direction: Direction,
+    /// What slices pass up: last (state), max, mean or attention over their outputs
+    #[arg(long, default_value = "last", value_parser = named::<Pooling>, value_name = "WHAT", help_heading = "Network")]
+    pool: Pooling,
+    /// The same of the top level, for the head [default: as --pool]
+    #[arg(long, value_parser = named::<Pooling>, value_name = "WHAT", help_heading = "Network")]
+    head_pool: Option<Pooling>,
+    /// Recurrent layers of every level
+    #[arg(long, default_value_t = 1, value_name = "N", help_heading = "Network")]
+    layers: usize,
+    /// Steps before its own that every slice of level 0 reads first; the paper has none
+    #[arg(long, default_value_t = 0, value_name = "W", help_heading = "Network")]
+    context: usize,
     /// Hidden units
-    #[arg(long, default_value_t = 50, value_name = "H")]
+    #[arg(long, default_value_t = 50, value_name = "H", help_heading = "Network")]
     hidden: usize,
-    /// Width of the word embedding
-    #[arg(long, default_value_t = 200, value_name = "D")]
+
+    /// Tokens of texts: words or bytes
+    #[arg(long, default_value = "words", value_parser = ["words", "bytes"], value_name = "WHAT", help_heading = "Texts")]
+    tokens: String,
+    /// Width of the token embedding
+    #[arg(long, default_value_t = 200, value_name = "D", help_heading = "Texts")]
     embedding: usize,
     /// Word vectors to begin with, as a GloVe text file of width D
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = "Texts")]
     vectors: Option<PathBuf>,
     /// Leave the embedding as it is
-    #[arg(long)]
+    #[arg(long, help_heading = "Texts")]
     freeze_embedding: bool,
     /// Most words of the vocabulary
-    #[arg(long, default_value_t = 30_000, value_name = "V")]
+    #[arg(long, default_value_t = 30_000, value_name = "V", help_heading = "Texts")]
     vocabulary: usize,
     /// Times that a word must occur in the training data to be in the vocabulary
-    #[arg(long, default_value_t = 2, value_name = "N")]
+    #[arg(long, default_value_t = 2, value_name = "N", help_heading = "Texts")]
     min_count: u64,
-    /// Which end of long texts is dropped: front or back
-    #[arg(long, default_value = "front", value_parser = parse_truncate, value_name = "END")]
+    /// Which end of long sequences is dropped: front or back
+    #[arg(long, default_value = "front", value_parser = named::<Truncate>, value_name = "END", help_heading = "Texts")]
     truncate: Truncate,
     /// masked (padding costs nothing and changes nothing), or unmasked (read like words, as in the paper)
-    #[arg(long, default_value = "masked", value_parser = parse_padding, value_name = "HOW")]
+    #[arg(long, default_value = "masked", value_parser = named::<Padding>, value_name = "HOW", help_heading = "Texts")]
     padding: Padding,
+
     /// Sequences of a batch
-    #[arg(long, default_value_t = 100, value_name = "B")]
+    #[arg(long, default_value_t = 100, value_name = "B", help_heading = "Training")]
     batch: usize,
-    /// Epochs; with --resume, the new total [default: 10]
-    #[arg(long, value_name = "N")]
-    epochs: Option<usize>,
-    /// Adam's learning rate
-    #[arg(long, default_value_t = 1e-3, value_name = "RATE", allow_negative_numbers = true)]
+    /// adam (AdamW, with --weight-decay) or sgd
+    #[arg(long, default_value = "adam", value_parser = ["adam", "sgd"], value_name = "NAME", help_heading = "Training")]
+    optimiser: String,
+    /// Learning rate
+    #[arg(long, default_value_t = 1e-3, value_name = "RATE", allow_negative_numbers = true, help_heading = "Training")]
     learning_rate: f32,
+    /// constant; cosine, or cosine:W with a warm-up over a share W of all steps (0.3 is one-cycle); step:N:F (times F
+    /// after every N epochs)
+    #[arg(long, default_value = "constant", value_parser = parse_schedule, value_name = "HOW", help_heading = "Training")]
+    schedule: Schedule,
+    /// Momentum of sgd
+    #[arg(long, default_value_t = 0.9, value_name = "M", help_heading = "Training")]
+    momentum: f32,
+    /// Decoupled weight decay
+    #[arg(long, default_value_t = 0.0, value_name = "DECAY", help_heading = "Training")]
+    weight_decay: f32,
     /// Gradients are scaled down to this global norm; 0 leaves them alone
-    #[arg(long, default_value_t = 1.0, value_name = "NORM", allow_negative_numbers = true)]
+    #[arg(long, default_value_t = 1.0, value_name = "NORM", allow_negative_numbers = true, help_heading = "Training")]
     clip: f32,
+    /// Share of what passes up between levels and layers, and into the head, that is dropped
+    #[arg(long, default_value_t = 0.0, value_name = "SHARE", help_heading = "Training")]
+    dropout: f32,
+    /// Share of the embeddings that is dropped [default: as --dropout]
+    #[arg(long, value_name = "SHARE", help_heading = "Training")]
+    embedding_dropout: Option<f32>,
+    /// Share of the training words that become unknown
+    #[arg(long, default_value_t = 0.0, value_name = "SHARE", help_heading = "Training")]
+    word_dropout: f32,
+    /// Share of the truth that is spread over all classes
+    #[arg(long, default_value_t = 0.0, value_name = "SHARE", help_heading = "Training")]
+    label_smoothing: f32,
+    /// Classes count alike (none), or all together as much as any other (balanced)
+    #[arg(long, default_value = "none", value_parser = ["none", "balanced"], value_name = "HOW", help_heading = "Training")]
+    class_weights: String,
     /// Stop after this many epochs without a better validation
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", help_heading = "Training")]
     patience: Option<usize>,
     /// Seed of the weights and of the order; the same seed on the same device gives the same bits
-    #[arg(long, default_value_t = 1, value_name = "SEED")]
+    #[arg(long, default_value_t = 1, value_name = "SEED", help_heading = "Training")]
     seed: u64,
-    #[command(flatten)]
-    device: DeviceArgs,
 }
 
-/// The arguments that a resumed training has from its beginning.
-const BEGINNING: [&str; 24] = [
-    "data",
-    "out",
-    "force",
-    "text",
-    "label",
-    "format",
-    "valid",
-    "valid_fraction",
-    "test",
+/// What a preset decides.
+const OF_PRESET: [&str; 19] = [
     "slices",
     "length",
+    "cell",
+    "reset",
+    "candidate",
+    "direction",
+    "pool",
+    "head_pool",
+    "layers",
+    "context",
     "hidden",
     "embedding",
-    "vectors",
-    "freeze_embedding",
-    "vocabulary",
-    "min_count",
-    "truncate",
     "padding",
+    "truncate",
     "batch",
+    "optimiser",
     "learning_rate",
     "clip",
-    "patience",
-    "seed",
+    "dropout",
 ];
 
-fn parse_truncate(text: &str) -> std::result::Result<Truncate, String> {
-    match text {
-        "front" => Ok(Truncate::Front),
-        "back" => Ok(Truncate::Back),
-        _ => Err("use front or back".into()),
+/// A setting by the name that configurations have for it.
+fn named<T: DeserializeOwned>(text: &str) -> std::result::Result<T, String> {
+    serde_json::from_value(text.into()).map_err(|error| {
+        // "unknown variant `x`, expected one of `a`, `b`": what is wrong stands in clap's own words.
+        let message = error.to_string();
+        let known = message.split_once("expected ").map_or(message.as_str(), |(_, known)| known);
+        format!("use {}", known.trim_start_matches("one of ").replace('`', ""))
+    })
+}
+
+fn parse_schedule(text: &str) -> std::result::Result<Schedule, String> {
+    let wrong = || "use constant, cosine, cosine:0.3 or step:5:0.1".to_string();
+    let parts: Vec<&str> = text.split(':').collect();
+    match parts[..] {
+        ["constant"] => Ok(Schedule::Constant),
+        ["cosine"] => Ok(Schedule::Cosine { warmup: 0.0 }),
+        ["cosine", warmup] => {
+            let warmup = warmup.parse().ok().filter(|share| (0.0..1.0).contains(share));
+            Ok(Schedule::Cosine { warmup: warmup.ok_or_else(wrong)? })
+        }
+        ["step", epochs, factor] => {
+            let epochs = epochs.parse().ok().filter(|epochs| *epochs > 0).ok_or_else(wrong)?;
+            let factor = factor.parse().ok().filter(|factor: &f32| factor.is_finite() && *factor > 0.0);
+            Ok(Schedule::Step { epochs, factor: factor.ok_or_else(wrong)? })
+        }
+        _ => Err(wrong()),
     }
 }
 
-fn parse_padding(text: &str) -> std::result::Result<Padding, String> {
-    match text {
-        "masked" => Ok(Padding::Masked),
-        "unmasked" => Ok(Padding::Unmasked),
-        _ => Err("use masked or unmasked".into()),
-    }
-}
-
-/// Where the texts come from; kept in the checkpoint, so that training can go on.
+/// Where the data comes from; kept in the checkpoint, so that training can go on.
 #[derive(Clone, Serialize, Deserialize)]
 struct Origin {
     data: Source,
     valid: Option<Source>,
     test: Option<Source>,
     valid_fraction: f64,
-    text: String,
-    label: String,
-    format: Option<String>,
+    input: InputArgs,
     /// A checksum of the encoded data: training cannot go on with other data.
     checksum: u32,
 }
 
-/// The texts of a training, not yet encoded.
-struct Texts {
-    train: Vec<Example>,
-    valid: Option<Vec<Example>>,
-    test: Option<Vec<Example>>,
+/// The files of a training, not yet encoded.
+struct Files {
+    train: Raw,
+    valid: Option<Raw>,
+    test: Option<Raw>,
 }
 
 /// Encoded data.
@@ -169,20 +253,24 @@ struct Data {
 }
 
 impl Origin {
-    fn read(&self) -> Result<Texts> {
-        let columns = Columns { text: self.text.clone(), label: Some(self.label.clone()) };
-        let format = self.format.as_ref().map(|format| format.parse::<Format>()).transpose()?;
-        let read = |source: &Source| read_examples(source, &columns, format);
-        let maybe = |source: &Option<Source>| source.as_ref().map(read).transpose();
-        Ok(Texts { train: read(&self.data)?, valid: maybe(&self.valid)?, test: maybe(&self.test)? })
+    fn read(&self) -> Result<Files> {
+        let maybe =
+            |source: &Option<Source>| source.as_ref().map(|source| self.input.read(source, None, true)).transpose();
+        let train = self.input.read(&self.data, self.input.labels.as_ref(), true)?;
+        Ok(Files { train, valid: maybe(&self.valid)?, test: maybe(&self.test)? })
     }
 
-    /// Rows of the training table that are trained on, and rows that are held out.
-    fn split(&self, labels: &[u32], classes: usize) -> Result<(Vec<usize>, Vec<usize>)> {
+    /// Rows of the training data that are trained on, and rows that are held out: of each class, if it tells classes.
+    fn split(&self, raw: &Raw, telling: &Telling) -> Result<(Vec<usize>, Vec<usize>)> {
+        let count = raw.examples.len();
         if self.valid.is_some() {
-            return Ok(((0..labels.len()).collect(), vec![]));
+            return Ok(((0..count).collect(), vec![]));
         }
-        let (train, valid) = hold_out(labels, classes, self.valid_fraction);
+        let (labels, classes) = match telling {
+            Telling::Class(labels) => (labels.encode(&raw.place, &raw.examples)?, labels.len()),
+            _ => (vec![0; count], 1),
+        };
+        let (train, valid) = hold_out(&labels, classes, self.valid_fraction);
         if valid.is_empty() || train.is_empty() {
             return Err(Error::Config(format!(
                 "{}: there is nothing to hold out for validation, as no label has two rows: give more data, or \
@@ -193,22 +281,17 @@ impl Origin {
         Ok((train, valid))
     }
 
-    fn encode(&self, texts: &Texts, labels: &Labels, tokenizer: &Tokenizer) -> Result<Data> {
-        let encode = |place: &Source, examples: &[Example]| {
-            let words: Vec<&str> = examples.iter().map(|example| example.text.as_str()).collect();
-            Dataset::new(tokenizer.encode_batch(&words), labels.encode(place, examples)?)
+    fn encode(&self, files: &Files, steps: &Steps, telling: &Telling) -> Result<Data> {
+        let encode = |raw: &Raw| srnn::train::reading::dataset(steps, telling, raw);
+        let all = encode(&files.train)?;
+        let (train, valid) = match &files.valid {
+            Some(raw) => (all, encode(raw)?),
+            None => {
+                let (train, valid) = self.split(&files.train, telling)?;
+                (all.select(&train), all.select(&valid))
+            }
         };
-        let all = encode(&self.data, &texts.train)?;
-        let (train_rows, valid_rows) = self.split(&all.labels, labels.len())?;
-        let (train, valid) = match (&texts.valid, &self.valid) {
-            (Some(examples), Some(place)) => (all, encode(place, examples)?),
-            _ => (all.select(&train_rows), all.select(&valid_rows)),
-        };
-        let test = match (&texts.test, &self.test) {
-            (Some(examples), Some(place)) => Some(encode(place, examples)?),
-            _ => None,
-        };
-        Ok(Data { train, valid, test })
+        Ok(Data { train, valid, test: files.test.as_ref().map(encode).transpose()? })
     }
 }
 
@@ -217,23 +300,29 @@ impl Data {
     fn checksum(&self) -> u32 {
         let mut sum = flate2::Crc::new();
         for set in [&self.train, &self.valid] {
-            for (sequence, label) in set.sequences.iter().zip(&set.labels) {
-                let numbers = [*label, sequence.len() as u32];
-                numbers.iter().chain(sequence).for_each(|number| sum.update(&number.to_le_bytes()));
+            match &set.sequences {
+                Sequences::Tokens(tokens) => tokens.iter().for_each(|own| sum.update(bytemuck::cast_slice(own))),
+                Sequences::Numbers { values, .. } => {
+                    values.iter().for_each(|own| sum.update(bytemuck::cast_slice(own)));
+                }
             }
+            match &set.told {
+                Told::Classes(labels) => sum.update(bytemuck::cast_slice(labels)),
+                Told::Numbers { values, .. } => sum.update(bytemuck::cast_slice(values)),
+            }
+            (0..set.len()).for_each(|row| sum.update(&(set.steps(row) as u64).to_le_bytes()));
         }
         sum.sum()
     }
 
     /// Refuses, before anything is written, a network whose largest batch the device cannot train on.
     fn check_fits(&self, config: &Config, options: &Options, device: &Device) -> Result<()> {
-        let sets = [Some(&self.train), Some(&self.valid), self.test.as_ref()];
-        let mut sequences: Vec<&[u32]> =
-            sets.into_iter().flatten().flat_map(|set| &set.sequences).map(Vec::as_slice).collect();
-        sequences.sort_by_key(|sequence| std::cmp::Reverse(sequence.len()));
-        sequences.truncate(options.batch);
-        let batch = config.batch(&sequences, &vec![0; sequences.len()]);
-        training_plan(config, &batch, Some(&options.optimiser), device.engine.limits()).map(drop)
+        for set in [&self.train, &self.valid].into_iter().chain(&self.test) {
+            let rows = set.by_length(options.batch, config.length).swap_remove(0);
+            let batch = set.batch(config, &rows, |_| false);
+            training_plan(config, &batch, Some(&options.optimiser), device.engine.limits())?;
+        }
+        Ok(())
     }
 }
 
@@ -246,6 +335,8 @@ impl Train {
     }
 
     fn options(&self) -> Result<Options> {
+        let Beginning { learning_rate, momentum, weight_decay, .. } = self.beginning;
+        let own = &self.beginning;
         let positive = |name: &str, value: f32| match value.is_finite() && value > 0.0 {
             true => Ok(value),
             false => Err(Error::Config(format!("--{name} {value}: it must be a positive number"))),
@@ -253,79 +344,154 @@ impl Train {
         let epochs = self.epochs.unwrap_or(10);
         let sizes = [
             ("epochs", epochs),
-            ("batch", self.batch),
-            ("length", self.length),
-            ("hidden", self.hidden),
-            ("embedding", self.embedding),
-            ("patience", self.patience.unwrap_or(1)),
+            ("batch", own.batch),
+            ("length", own.length),
+            ("hidden", own.hidden),
+            ("layers", own.layers),
+            ("embedding", own.embedding),
+            ("patience", own.patience.unwrap_or(1)),
         ];
         sizes.into_iter().try_for_each(|(name, size)| at_least_one(name, size))?;
-        if self.vocabulary < 3 {
-            let problem = format!("--vocabulary {}: it must hold [PAD], [UNK] and a word", self.vocabulary);
+        if own.vocabulary < 3 {
+            let problem = format!("--vocabulary {}: it must hold [PAD], [UNK] and a word", own.vocabulary);
             return Err(Error::Config(problem));
         }
-        if !(self.valid_fraction > 0.0 && self.valid_fraction < 1.0) {
-            let problem = format!("--valid-fraction {}: it must be more than 0 and less than 1", self.valid_fraction);
+        if !(own.valid_fraction > 0.0 && own.valid_fraction < 1.0) {
+            let problem = format!("--valid-fraction {}: it must be more than 0 and less than 1", own.valid_fraction);
             return Err(Error::Config(problem));
         }
-        let learning_rate = positive("learning-rate", self.learning_rate)?;
-        let clip = if self.clip == 0.0 { None } else { Some(positive("clip", self.clip)?) };
-        let optimiser = Optimiser { adam: Adam { learning_rate, ..Adam::default() }, clip };
-        Ok(Options { epochs, batch: self.batch, seed: self.seed, optimiser, patience: self.patience })
+        for (name, share) in [("momentum", momentum), ("word-dropout", own.word_dropout)] {
+            if !(0.0..1.0).contains(&share) {
+                return Err(Error::Config(format!("--{name} {share}: it must be at least 0 and less than 1")));
+            }
+        }
+        if !(weight_decay.is_finite() && weight_decay >= 0.0) {
+            return Err(Error::Config(format!("--weight-decay {weight_decay}: it must be 0 or more")));
+        }
+        positive("learning-rate", learning_rate)?;
+        let paper = own.preset.is_some();
+        let clip = if own.clip == 0.0 || paper { None } else { Some(positive("clip", own.clip)?) };
+        let rule = match own.optimiser.as_str() {
+            "sgd" => Rule::Sgd(Sgd { learning_rate, momentum, weight_decay }),
+            _ => Rule::Adam(Adam { learning_rate, weight_decay, ..Adam::default() }),
+        };
+        let optimiser = Optimiser {
+            rule,
+            clip,
+            dropout: own.dropout,
+            embedding_dropout: own.embedding_dropout.unwrap_or(own.dropout),
+            label_smoothing: own.label_smoothing,
+            ..Optimiser::default()
+        };
+        optimiser.check(2)?;
+        Ok(Options {
+            epochs,
+            batch: own.batch,
+            seed: own.seed,
+            optimiser,
+            schedule: own.schedule,
+            word_dropout: own.word_dropout,
+            patience: own.patience,
+        })
     }
 
     fn origin(&self) -> Origin {
+        let own = &self.beginning;
         Origin {
-            data: self.data.clone().expect("required by clap"),
-            valid: self.valid.clone(),
-            test: self.test.clone(),
-            valid_fraction: self.valid_fraction,
-            text: self.table.text.clone(),
-            label: self.table.label.clone(),
-            format: self.table.format.map(|format| format.to_string()),
+            data: own.data.clone().expect("required by clap"),
+            valid: own.valid.clone(),
+            test: own.test.clone(),
+            valid_fraction: own.valid_fraction,
+            input: self.input.clone(),
             checksum: 0,
         }
     }
 
-    fn begin(&self) -> Result<ExitCode> {
-        let options = self.options()?;
-        let folder = self.out.clone().expect("required by clap");
-        let mut origin = self.origin();
-        // What can be refused without work is refused before any.
-        let mut config = Config {
-            slicing: self.slices,
-            length: self.length,
-            vocabulary: self.vocabulary,
-            embedding: self.embedding,
-            hidden: self.hidden,
-            truncate: self.truncate,
-            padding: self.padding,
-            freeze_embedding: self.freeze_embedding,
+    /// The network as far as the arguments decide it.
+    fn config(&self) -> Config {
+        let own = &self.beginning;
+        let config = Config {
+            cell: own.cell,
+            reset: own.reset,
+            activation: own.candidate,
+            slicing: own.slices,
+            direction: own.direction,
+            layers: own.layers,
+            pooling: own.pool,
+            head_pooling: own.head_pool.unwrap_or(own.pool),
+            context: own.context,
+            length: own.length,
+            vocabulary: own.vocabulary,
+            embedding: own.embedding,
+            hidden: own.hidden,
+            task: own.task,
+            truncate: own.truncate,
+            padding: own.padding,
+            freeze_embedding: own.freeze_embedding,
             ..Config::default()
         };
+        match own.preset {
+            Some(_) => {
+                Config { reset: Reset::Before, activation: Activation::Identity, padding: Padding::Unmasked, ..config }
+            }
+            None => config,
+        }
+    }
+
+    fn begin(&self) -> Result<ExitCode> {
+        let own = &self.beginning;
+        let mut options = self.options()?;
+        let folder = own.out.clone().expect("required by clap");
+        let mut origin = self.origin();
+        // What can be refused without work is refused before any.
+        let mut config = self.config();
         config.check()?;
-        model::check_folder(&folder, self.force)?;
+        model::check_folder(&folder, own.force)?;
         let device = self.device.open()?;
-        let texts = origin.read()?;
-        let labels = Labels::fit(&texts.train)?;
-        let all = labels.encode(&origin.data, &texts.train)?;
-        let (train_rows, _) = origin.split(&all, labels.len())?;
-        let train_texts: Vec<&str> = train_rows.iter().map(|&row| texts.train[row].text.as_str()).collect();
-        let tokenizer = Tokenizer::fit(&train_texts, self.vocabulary, self.min_count)?;
-        let data = origin.encode(&texts, &labels, &tokenizer)?;
-        drop(texts);
-        config.vocabulary = tokenizer.vocabulary_size();
-        config.classes = labels.len();
+        let files = origin.read()?;
+        let raw = &files.train;
+        let rows = match own.task {
+            // The labels decide which rows are held out, and the other rows what is learnt of numbers.
+            Task::Regression => Some(origin.split(raw, &Telling::Labels(vec![]))?.0),
+            _ => None,
+        };
+        let telling = Telling::fit(own.task, raw, rows.as_deref())?;
+        let (train_rows, _) = origin.split(raw, &telling)?;
+        let steps = match &raw.numbers {
+            Some((width, values)) => {
+                let values: Vec<&Vec<f32>> = train_rows.iter().map(|&row| &values[row]).collect();
+                (config.input, config.vocabulary, config.embedding) = (Input::Numbers, 0, *width);
+                Steps::Numbers(Normalisation::fit(&values, *width)?)
+            }
+            None if own.tokens == "bytes" => Steps::Tokens(Tokenizer::bytes()?),
+            None => {
+                let texts: Vec<&str> = train_rows.iter().map(|&row| raw.examples[row].text.as_str()).collect();
+                Steps::Tokens(Tokenizer::fit(&texts, own.vocabulary, own.min_count)?)
+            }
+        };
+        let data = origin.encode(&files, &steps, &telling)?;
+        drop(files);
+        if let Steps::Tokens(tokenizer) = &steps {
+            config.vocabulary = tokenizer.vocabulary_size();
+        }
+        config.classes = telling.names().len();
+        config.check()?;
+        if own.class_weights == "balanced" {
+            options.optimiser.class_weights = balanced(&data.train, config.classes)?;
+        }
         origin.checksum = data.checksum();
         data.check_fits(&config, &options, &device)?;
-        let mut parameters = Parameters::random(&config, self.seed);
-        if let Some(path) = &self.vectors {
-            use_vectors(&mut parameters, path, &tokenizer, self.embedding)?;
+        let mut parameters = Parameters::random(&config, own.seed);
+        if let Some(path) = &own.vectors {
+            let Steps::Tokens(tokenizer) = &steps else {
+                return Err(Error::Config("--vectors is for words, and the data is numbers".into()));
+            };
+            use_vectors(&mut parameters, path, tokenizer, own.embedding)?;
         }
         let network = Network::with_parameters(config.clone(), device, &parameters)?;
         describe(&data, &config);
         model::prepare_folder(&folder)?;
-        let model = Model { config, labels, tokenizer, parameters };
+        let model = Model { config, steps, telling, parameters };
         model.save(&folder)?;
         train(Trainer::new(network, options), model, &data, &origin, &folder)
     }
@@ -340,7 +506,7 @@ impl Train {
             return Err(Error::Config(format!("--epochs {asked}: epoch {done} is done already")));
         }
         let device = self.device.open()?;
-        let data = origin.encode(&origin.read()?, &model.labels, &model.tokenizer)?;
+        let data = origin.encode(&origin.read()?, &model.steps, &model.telling)?;
         if data.checksum() != origin.checksum {
             let problem = "this is not the data that the training began with: it cannot go on, begin anew";
             return Err(Error::data(&origin.data, problem));
@@ -352,6 +518,16 @@ impl Train {
         let best = progress.best.is_some().then(|| model.parameters.clone());
         train(Trainer::resume(network, options, progress, best), model, &data, &origin, folder)
     }
+}
+
+/// Weights by which every class counts as much as any other: sequences / (classes · sequences of the class).
+fn balanced(data: &Dataset, classes: usize) -> Result<Vec<f32>> {
+    let Told::Classes(labels) = &data.told else {
+        return Err(Error::Config("--class-weights is for classes".into()));
+    };
+    let mut counts = vec![0usize; classes];
+    labels.iter().for_each(|&label| counts[label as usize] += 1);
+    Ok(counts.iter().map(|&count| labels.len() as f32 / (classes * count.max(1)) as f32).collect())
 }
 
 /// Puts word vectors into the embedding; words without one keep their random numbers.
@@ -370,13 +546,29 @@ fn use_vectors(parameters: &mut Parameters, path: &Path, tokenizer: &Tokenizer, 
 fn describe(data: &Data, config: &Config) {
     let test = data.test.as_ref().map_or(String::new(), |test| format!(", {} for the test", test.len()));
     note(format_args!("data: {} sequences to train, {} to validate{test}", data.train.len(), data.valid.len()));
+    let cell = match (config.cell, config.direction) {
+        (Cell::Gru, Direction::Both) => "bidirectional GRU",
+        (Cell::Gru, _) => "GRU",
+        (Cell::Lstm, Direction::Both) => "bidirectional LSTM",
+        (Cell::Lstm, _) => "LSTM",
+        (Cell::Rnn, Direction::Both) => "bidirectional RNN",
+        (Cell::Rnn, _) => "RNN",
+    };
+    let told = match config.task {
+        Task::Class => "classes",
+        Task::Labels => "labels",
+        Task::Regression => "numbers to tell",
+    };
+    let input = match config.input {
+        Input::Tokens => format!("{} words", config.vocabulary),
+        Input::Numbers => format!("steps of {} numbers", config.embedding),
+    };
     note(format_args!(
-        "network: {} GRU, T = {} in {} sequential steps, {} classes, {} words, {} weights",
+        "network: {} {cell}, T = {} in {} sequential steps, {} {told}, {input}, {} weights",
         config.slicing,
         config.length,
         config.slicing.sequential_steps(config.length),
         config.classes,
-        config.vocabulary,
         config.parameters(true)
     ));
 }
@@ -415,11 +607,16 @@ fn train(mut trainer: Trainer, mut model: Model, data: &Data, origin: &Origin, f
     }
     model::remove_checkpoint(folder)?;
     let best = trainer.progress().best.clone().expect("an epoch was finished");
-    let mut summary = format!("best epoch: {}, validation accuracy {:.2} %\n", best.epoch, 100.0 * best.valid_accuracy);
+    let score = |value: f64| match model.config.task {
+        Task::Class => format!("accuracy {:.2} %", 100.0 * value),
+        Task::Labels => format!("micro F1 {value:.4}"),
+        Task::Regression => format!("R² {value:.4}"),
+    };
+    let mut summary = format!("best epoch: {}, validation {}\n", best.epoch, score(best.valid_accuracy));
     if let Some(test) = &data.test {
         let batch = trainer.options.batch;
         let evaluation = Evaluation::of(&mut trainer.network, test, batch)?;
-        summary += &format!("test: accuracy {:.2} %, loss {:.4}\n", 100.0 * evaluation.accuracy, evaluation.loss);
+        summary += &format!("test: {}, loss {:.4}\n", score(evaluation.score()), evaluation.loss);
     }
     print(&format!("{summary}model: {}\n", folder.display()))?;
     Ok(ExitCode::SUCCESS)

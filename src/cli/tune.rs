@@ -6,7 +6,7 @@ use srnn::engine::Engine;
 use srnn::engine::device::auto_choice;
 use srnn::engine::gpu::adapter::{INSTALL_ADVICE, adapter};
 use srnn::engine::gpu::{Abilities, DEFAULT_MEMORY, Gpu, adapters, tuning};
-use srnn::kernel::gru_forward::LANES;
+use srnn::kernel::recurrence::LANES;
 use srnn::{Choice, Error, Result};
 use std::process::ExitCode;
 

@@ -32,12 +32,16 @@ pub enum Padding {
 /// tokens and their numbers need to travel.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Batch {
-    /// The real tokens of all sequences, one after the other.
+    /// The real tokens of all sequences, one after the other; empty if they are numbers.
     pub tokens: Vec<u32>,
-    /// `[B]`: real tokens of each sequence, at least 1.
+    /// The real steps `[P, D]` of all sequences, one after the other; empty if they are tokens.
+    pub values: Vec<f32>,
+    /// `[B]`: real steps of each sequence, at least 1.
     pub lengths: Vec<u32>,
-    /// `[B]`: the class of each sequence.
+    /// `[B]`: the class of each sequence; empty for other tasks.
     pub labels: Vec<u32>,
+    /// `[B, C]`: 1 for each label that a sequence has, or the numbers that are to be told of it; empty for classes.
+    pub targets: Vec<f32>,
 }
 
 impl Batch {
@@ -85,7 +89,26 @@ impl Batch {
             }
             tokens.extend_from_slice(&row[width - real as usize..]);
         }
-        Ok(Batch { tokens, lengths: lengths.to_vec(), labels: labels.to_vec() })
+        Ok(Batch { tokens, lengths: lengths.to_vec(), labels: labels.to_vec(), ..Batch::default() })
+    }
+
+    /// A batch of `sequences` of numbers, each `[steps, width]`, cut to `length` steps.
+    pub fn of_numbers(sequences: &[&[f32]], width: usize, length: usize, truncate: Truncate) -> Batch {
+        let mut batch = Batch::default();
+        for sequence in sequences {
+            let kept = (sequence.len() / width).min(length) * width;
+            batch.values.extend_from_slice(match truncate {
+                Truncate::Front => &sequence[sequence.len() - kept..],
+                Truncate::Back => &sequence[..kept],
+            });
+            batch.lengths.push((kept / width) as u32);
+        }
+        batch
+    }
+
+    /// Real steps of all sequences together.
+    pub fn steps(&self) -> usize {
+        self.lengths.iter().map(|&length| length as usize).sum()
     }
 
     /// Number of sequences.
@@ -101,7 +124,7 @@ impl Batch {
     /// Cuts the batch into about `parts` runs of neighbouring sequences with about equally many tokens, at most one per
     /// sequence.
     pub fn split(&self, parts: usize) -> Vec<MicroBatch> {
-        let target = self.tokens.len().div_ceil(parts.max(1));
+        let target = self.steps().div_ceil(parts.max(1));
         let mut out = Vec::new();
         let mut part = MicroBatch::default();
         for (at, &length) in self.lengths.iter().enumerate() {
@@ -120,10 +143,14 @@ impl Batch {
 
     /// The part as a batch of its own.
     pub fn part(&self, part: &MicroBatch) -> Batch {
+        let width = self.values.len() / self.steps().max(1);
+        let targets = self.targets.len() / self.len().max(1);
         Batch {
-            tokens: self.tokens[part.tokens.clone()].to_vec(),
+            tokens: self.tokens.get(part.tokens.clone()).unwrap_or(&[]).to_vec(),
+            values: self.values[part.tokens.start * width..part.tokens.end * width].to_vec(),
             lengths: self.lengths[part.sequences.clone()].to_vec(),
             labels: self.labels.get(part.sequences.clone()).unwrap_or(&[]).to_vec(),
+            targets: self.targets[part.sequences.start * targets..part.sequences.end * targets].to_vec(),
         }
     }
 }
@@ -132,6 +159,7 @@ impl Batch {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MicroBatch {
     pub sequences: std::ops::Range<usize>,
+    /// Of its steps.
     pub tokens: std::ops::Range<usize>,
 }
 
@@ -162,7 +190,7 @@ mod tests {
     fn parts_cover_everything_once() {
         let lengths = [5u32, 1, 9, 2, 2, 7];
         let tokens = (0..26).collect();
-        let batch = Batch { tokens, lengths: lengths.to_vec(), labels: vec![0; 6] };
+        let batch = Batch { tokens, lengths: lengths.to_vec(), labels: vec![0; 6], ..Batch::default() };
         for parts in 1..10 {
             let cut = batch.split(parts);
             assert!(cut.len() <= 6 && (parts > 1 || cut.len() == 1));

@@ -1,4 +1,4 @@
-//! Texts to word numbers, kept in the layout of Hugging Face's `tokenizer.json`.
+//! Texts to numbers of words, or of bytes, kept in the layout of Hugging Face's `tokenizer.json`.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -9,6 +9,7 @@ use tokenizers::{
     AddedToken, DecoderWrapper, Model, NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper, TokenizerImpl,
 };
 
+use super::bytes;
 use super::listing::quoted;
 use super::words::WordRules;
 use crate::error::{Error, Result};
@@ -28,15 +29,24 @@ pub const UNKNOWN_ID: u32 = 1;
 /// What a `tokenizer.json` holds.
 type File = TokenizerImpl<WordLevel, NormalizerWrapper, PreTokenizerWrapper, PostProcessorWrapper, DecoderWrapper>;
 
-/// A vocabulary of words with the rules that cut a text into them.
+/// A vocabulary with the rules that cut a text into tokens: the words of a training set, or the 256 bytes.
 ///
-/// Texts are composed (NFC), lower-cased and cut at blanks, at punctuation and before English endings: `It's` is
-/// `it` `'s`, `Don't!` is `do` `n't` `!`. Numbers run without a gap from 0; the first two are [`PADDING`] and
+/// Words: texts are composed (NFC), lower-cased and cut at blanks, at punctuation and before English endings: `It's`
+/// is `it` `'s`, `Don't!` is `do` `n't` `!`. Numbers run without a gap from 0; the first two are [`PADDING`] and
 /// [`UNKNOWN`], the others go from the most frequent word to the rarest.
+///
+/// Bytes: see [`Tokenizer::bytes`].
 #[derive(Debug, Clone)]
 pub struct Tokenizer {
-    rules: WordRules,
+    rules: Rules,
     model: WordLevel,
+}
+
+/// How a text becomes tokens.
+#[derive(Debug, Clone)]
+enum Rules {
+    Words(Box<WordRules>),
+    Bytes,
 }
 
 impl Tokenizer {
@@ -61,18 +71,35 @@ impl Tokenizer {
         words.sort_unstable_by(|(a, in_a), (b, in_b)| in_b.cmp(in_a).then_with(|| a.cmp(b)));
         let words = words.into_iter().map(|(word, _)| word);
         let names = [PADDING, UNKNOWN].into_iter().map(str::to_owned).chain(words).take(vocabulary);
-        let model = WordLevel::builder().vocab(names.zip(0..).collect()).unk_token(UNKNOWN.into()).build();
-        Ok(Tokenizer { rules, model: model.map_err(internal)? })
+        Ok(Tokenizer { rules: Rules::Words(Box::new(rules)), model: word_level(names)? })
     }
 
-    /// The text's word numbers, each below [`vocabulary_size`](Tokenizer::vocabulary_size). A text without a word is
-    /// one [`UNKNOWN`], as a sequence has at least one step.
+    /// Every byte of a text's UTF-8 is a token: [`PADDING`], [`UNKNOWN`] and the 256 bytes, in order (V = 258). Nothing
+    /// is composed or lower-cased.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when the `tokenizers` crate refuses the vocabulary, which it does not.
+    pub fn bytes() -> Result<Tokenizer> {
+        let names = [PADDING, UNKNOWN].into_iter().map(str::to_owned).chain(bytes::words());
+        Ok(Tokenizer { rules: Rules::Bytes, model: word_level(names)? })
+    }
+
+    /// Whether the tokens are bytes.
+    pub fn reads_bytes(&self) -> bool {
+        matches!(self.rules, Rules::Bytes)
+    }
+
+    /// The numbers of the text's tokens, each below [`vocabulary_size`](Tokenizer::vocabulary_size). A text without a
+    /// token is one [`UNKNOWN`], as a sequence has at least one step.
     pub fn encode(&self, text: &str) -> Vec<u32> {
         let mut ids = Vec::new();
-        self.rules.each_word(text, |word| {
-            // A text cannot ask for padding, not even by foreign rules that leave `[PAD]` whole.
-            ids.push(self.model.token_to_id(word).filter(|&id| id != PADDING_ID).unwrap_or(UNKNOWN_ID));
-        });
+        match &self.rules {
+            Rules::Bytes => ids = bytes::encode(text),
+            Rules::Words(rules) => rules.each_word(text, |word| {
+                // A text cannot ask for padding, not even by foreign rules that leave `[PAD]` whole.
+                ids.push(self.model.token_to_id(word).filter(|&id| id != PADDING_ID).unwrap_or(UNKNOWN_ID));
+            }),
+        }
         if ids.is_empty() {
             ids.push(UNKNOWN_ID);
         }
@@ -84,12 +111,12 @@ impl Tokenizer {
         texts.par_iter().map(|text| self.encode(text.as_ref())).collect()
     }
 
-    /// How many words there are (V), with the special ones.
+    /// How many tokens there are (V), with the special ones.
     pub fn vocabulary_size(&self) -> usize {
         self.model.get_vocab_size()
     }
 
-    /// The words by number, `[V]`.
+    /// The tokens by number, `[V]`; a byte is the character that GPT-2 writes for it.
     pub fn words(&self) -> Vec<String> {
         (0..self.vocabulary_size() as u32).map_while(|id| self.token(id)).collect()
     }
@@ -106,8 +133,15 @@ impl Tokenizer {
     /// [`Error::Config`] when the `tokenizers` crate cannot write it.
     pub fn to_json(&self) -> Result<String> {
         let mut file = File::new(self.model.clone());
-        file.with_normalizer(self.rules.normalizer.clone()).map_err(internal)?;
-        file.with_pre_tokenizer(self.rules.splits.clone());
+        let (normalizer, splits) = match &self.rules {
+            Rules::Words(rules) => (rules.normalizer.clone(), rules.splits.clone()),
+            Rules::Bytes => {
+                file.with_decoder(Some(bytes::decoder()));
+                (Some(bytes::normalizer()), Some(bytes::splits().map_err(internal)?))
+            }
+        };
+        file.with_normalizer(normalizer).map_err(internal)?;
+        file.with_pre_tokenizer(splits);
         file.add_special_tokens([PADDING, UNKNOWN].map(|token| AddedToken::from(token, true))).map_err(internal)?;
         file.to_string(true).map_err(internal)
     }
@@ -140,9 +174,22 @@ impl Tokenizer {
         if file.get_truncation().is_some() || file.get_padding().is_some() || file.get_post_processor().is_some() {
             return refuse("has a truncation, a padding or a post-processor, which are not applied here".into());
         }
-        let rules = WordRules::given(file.get_normalizer().cloned(), file.get_pre_tokenizer().cloned());
-        Ok(Tokenizer { rules: rules.map_err(internal)?, model })
+        let (normalizer, splits) = (file.get_normalizer(), file.get_pre_tokenizer());
+        let rules = match bytes::are(normalizer, splits, &model).map_err(internal)? {
+            true => Rules::Bytes,
+            false => {
+                let rules = WordRules::given(normalizer.cloned(), splits.cloned());
+                Rules::Words(Box::new(rules.map_err(internal)?))
+            }
+        };
+        Ok(Tokenizer { rules, model })
     }
+}
+
+/// The vocabulary of these names, numbered from 0.
+fn word_level(names: impl Iterator<Item = String>) -> Result<WordLevel> {
+    let model = WordLevel::builder().vocab(names.zip(0..).collect()).unk_token(UNKNOWN.into()).build();
+    model.map_err(internal)
 }
 
 /// Counts the words of all texts, on all cores.

@@ -2,6 +2,8 @@
 //! instruction set (`multiversion`), so that one binary runs well on any x86-64 and on aarch64; they say with `FUSED`
 //! whether that set multiplies and adds in one instruction (see [`fused`]).
 
+use serde::{Deserialize, Serialize};
+
 /// Whether the instruction set that a `multiversion` function is compiled for multiplies and adds at once.
 macro_rules! has_fused {
     () => {
@@ -52,6 +54,66 @@ pub fn sigmoid<const FUSED: bool>(x: f32) -> f32 {
 pub fn tanh<const FUSED: bool>(x: f32) -> f32 {
     1.0 - 2.0 / (1.0 + exp::<FUSED>(2.0 * x))
 }
+
+/// The activation that a cell leaves open: of a GRU's candidate, or of a plain RNN.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Activation {
+    #[default]
+    Tanh = 0,
+    /// None at all, as in the paper's code.
+    Identity = 1,
+    Relu = 2,
+}
+
+impl Activation {
+    /// By the constant of a shader.
+    pub(super) fn from_constant(constant: usize) -> Activation {
+        match constant {
+            0 => Activation::Tanh,
+            1 => Activation::Identity,
+            _ => Activation::Relu,
+        }
+    }
+}
+
+pub const TANH: u32 = Activation::Tanh as u32;
+pub const IDENTITY: u32 = Activation::Identity as u32;
+pub const RELU: u32 = Activation::Relu as u32;
+
+/// The activation `KIND` of x.
+#[inline(always)]
+pub fn activate<const FUSED: bool, const KIND: u32>(x: f32) -> f32 {
+    match KIND {
+        TANH => tanh::<FUSED>(x),
+        // Written so that NaN stays NaN.
+        RELU if x < 0.0 => 0.0,
+        _ => x,
+    }
+}
+
+/// Its derivative, from its result.
+#[inline(always)]
+pub fn slope<const KIND: u32>(y: f32) -> f32 {
+    match KIND {
+        TANH => 1.0 - y * y,
+        RELU if y > 0.0 => 1.0,
+        RELU => 0.0,
+        _ => 1.0,
+    }
+}
+
+/// Calls a function with the activation as its constant `KIND`, so that each is compiled by itself.
+macro_rules! by_activation {
+    ($activation:expr, $function:ident ($($argument:expr),* $(,)?)) => {
+        match $activation {
+            Activation::Tanh => $function::<{ has_fused!() }, TANH>($($argument),*),
+            Activation::Identity => $function::<{ has_fused!() }, IDENTITY>($($argument),*),
+            Activation::Relu => $function::<{ has_fused!() }, RELU>($($argument),*),
+        }
+    };
+}
+pub(crate) use by_activation;
 
 #[cfg(test)]
 mod tests {

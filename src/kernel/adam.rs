@@ -9,6 +9,7 @@ use rayon::prelude::*;
 
 pub static KERNEL: Kernel = Kernel {
     name: "adam",
+    preludes: &[],
     shader: include_str!("../../shaders/adam.wgsl"),
     bindings: &[
         BindingSpec::read("gradient", "[count], or [N, width] by row"),
@@ -34,11 +35,14 @@ pub struct Adam {
     pub beta1: f32,
     pub beta2: f32,
     pub epsilon: f32,
+    /// Share of every weight that a step of rate 1 would take away (decoupled, as AdamW: Loshchilov & Hutter, 2019).
+    #[serde(default)]
+    pub weight_decay: f32,
 }
 
 impl Default for Adam {
     fn default() -> Adam {
-        Adam { learning_rate: 1e-3, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 }
+        Adam { learning_rate: 1e-3, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.0 }
     }
 }
 
@@ -76,6 +80,7 @@ pub fn dispatch(
             adam.beta1.to_bits(),
             adam.beta2.to_bits(),
             adam.epsilon.to_bits(),
+            (adam.learning_rate * adam.weight_decay).to_bits(),
         ],
         workgroups: grid(count.div_ceil(256)),
         cost: Cost { operations: 12.0 * count as f64, bytes: 24.0 * count as f64 },
@@ -95,6 +100,7 @@ fn twin(d: &Dispatch, bindings: &mut [Binding]) {
         beta1: d.parameter_f32(3),
         beta2: d.parameter_f32(4),
         epsilon: d.parameter_f32(5),
+        decay: d.parameter_f32(6),
         correction: 1.0 / (1.0 - control[BETA2_POWER]).sqrt(),
     };
     let by_slot = d.constant("BY_SLOT") == 1;
@@ -124,17 +130,18 @@ struct Update {
     beta1: f32,
     beta2: f32,
     epsilon: f32,
+    decay: f32,
     /// 1 over √(1 − β₂ᵗ).
     correction: f32,
 }
 
 #[multiversion(targets = "simd")]
 fn apply(update: &Update, gradient: &[f32], weights: &mut [f32], first: &mut [f32], second: &mut [f32]) {
-    let Update { scale, rate, beta1, beta2, epsilon, correction } = *update;
+    let Update { scale, rate, beta1, beta2, epsilon, decay, correction } = *update;
     for (((w, m), v), g) in weights.iter_mut().zip(first).zip(second).zip(gradient) {
         let g = g * scale;
         *m = beta1 * *m + (1.0 - beta1) * g;
         *v = beta2 * *v + (1.0 - beta2) * g * g;
-        *w -= rate * *m / (v.sqrt() * correction + epsilon);
+        *w = *w - decay * *w - rate * *m / (v.sqrt() * correction + epsilon);
     }
 }

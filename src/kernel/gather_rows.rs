@@ -7,6 +7,7 @@ use rayon::prelude::*;
 
 pub static KERNEL: Kernel = Kernel {
     name: "gather_rows",
+    preludes: &[],
     shader: include_str!("../../shaders/gather_rows.wgsl"),
     bindings: &[
         BindingSpec::indices("ids", "[N]"),

@@ -8,6 +8,7 @@ use rayon::prelude::*;
 
 pub static KERNEL: Kernel = Kernel {
     name: "matmul",
+    preludes: &[],
     shader: include_str!("../../shaders/matmul.wgsl"),
     bindings: &[
         BindingSpec::read("a", "[M, K], or [K, M] for a weight gradient"),
@@ -52,9 +53,17 @@ fn cost(m: usize, n: usize, k: usize) -> Cost {
     Cost { operations: 2.0 * m * n * k, bytes: 4.0 * (m * k + k * n + m * n) }
 }
 
-/// The shader's uniform: sizes, strides and first columns of both matrices, the gap of the second, the parts of the sum.
-fn parameters(sizes: [usize; 3], strides: [usize; 4], gap: [usize; 2], per_split: usize, accumulate: bool) -> Vec<u32> {
-    let numbers = sizes.into_iter().chain(strides).chain(gap).chain([per_split, usize::from(accumulate)]);
+/// The shader's uniform: sizes, strides and first columns of both matrices, the gap of the second, the parts of the sum,
+/// and two flags.
+fn parameters(
+    sizes: [usize; 3],
+    strides: [usize; 4],
+    gap: [usize; 2],
+    per_split: usize,
+    [accumulate, bias]: [bool; 2],
+) -> Vec<u32> {
+    let flags = [accumulate, bias].map(usize::from);
+    let numbers = sizes.into_iter().chain(strides).chain(gap).chain([per_split]).chain(flags);
     numbers.map(|number| number as u32).collect()
 }
 
@@ -65,20 +74,28 @@ pub fn project(place: String, (m, n, k): (usize, usize, usize), a: View, w: View
         place,
         bindings: vec![a, w, out],
         constants: vec![("FORM", PROJECT)],
-        parameters: parameters([m, n, k], [k, 0, n, 0], [n, 0], k, false),
+        parameters: parameters([m, n, k], [k, 0, n, 0], [n, 0], k, [false, false]),
         workgroups: grid_of(tiles_of(m), tiles_of(n), 1),
         cost: cost(m, n, k),
     }
 }
 
-/// `out [m, n] = delta [m, k] · wᵀ`, with `w [n, k]` (a bias below it is not read).
-pub fn input_gradient(place: String, (m, n, k): (usize, usize, usize), delta: Columns, w: View, out: View) -> Dispatch {
+/// `out [m, n] = delta [m, k] · wᵀ`, with `w [n, k]` (a bias below it is not read), added to what stands in `out` when
+/// `accumulate`.
+pub fn input_gradient(
+    place: String,
+    (m, n, k): (usize, usize, usize),
+    delta: Columns,
+    w: View,
+    accumulate: bool,
+    out: View,
+) -> Dispatch {
     Dispatch {
         kernel: &KERNEL,
         place,
         bindings: vec![delta.view, w, out],
         constants: vec![("FORM", INPUT_GRADIENT)],
-        parameters: parameters([m, n, k], [delta.stride, delta.column, k, 0], [n, 0], k, false),
+        parameters: parameters([m, n, k], [delta.stride, delta.column, k, 0], [n, 0], k, [accumulate, false]),
         workgroups: grid_of(tiles_of(m), tiles_of(n), 1),
         cost: cost(m, n, k),
     }
@@ -93,11 +110,12 @@ pub fn splits(rows: usize) -> usize {
 }
 
 /// Partial weight gradients `out [splits, m+1, n]`: per part of the rows `[x | 1]ᵀ · delta`, the last row being the
-/// bias gradient. Columns of `delta` from `gap_at` on stand `gap` further right (the tape keeps ∂n between ∂z and ∂q).
+/// bias gradient unless there is none (`m` rows then). Columns of `delta` from `gap_at` on stand `gap` further right (the tape keeps ∂n between ∂z and ∂q).
 /// With `accumulate` the parts are added to what stands in `out`.
 pub fn weight_gradient(
     place: String,
     (m, n, rows): (usize, usize, usize),
+    bias: bool,
     [x, delta]: [Columns; 2],
     (gap_at, gap): (usize, usize),
     accumulate: bool,
@@ -109,13 +127,13 @@ pub fn weight_gradient(
         bindings: vec![x.view, delta.view, out],
         constants: vec![("FORM", WEIGHT_GRADIENT)],
         parameters: parameters(
-            [m + 1, n, rows],
+            [m + usize::from(bias), n, rows],
             [x.stride, x.column, delta.stride, delta.column],
             [gap_at, gap],
             ROWS_PER_SPLIT,
-            accumulate,
+            [accumulate, bias],
         ),
-        workgroups: grid_of(tiles_of(m + 1), tiles_of(n), splits(rows) as u32),
+        workgroups: grid_of(tiles_of(m + usize::from(bias)), tiles_of(n), splits(rows) as u32),
         cost: cost(m, n, rows),
     }
 }
@@ -133,7 +151,7 @@ fn twin(d: &Dispatch, bindings: &mut [Binding]) {
     let [a, b, out] = bindings else { unreachable!("checked by the plan") };
     let [m, n, k, a_stride, a_column, b_stride, b_column, gap_at, gap, per_split] =
         std::array::from_fn(|i| d.parameter(i));
-    let keep = d.parameters[10] as f32;
+    let (keep, bias) = (d.parameters[10] as f32, d.parameter(11));
     let (a, b, out) = (a.f32(), b.f32(), out.f32_mut());
     let rows_of_a = Strides::rows(a_stride).from(a_column);
     // Blocks of rows that keep every thread busy, the packing of `b` cheap, and each worth handing to a thread.
@@ -149,17 +167,20 @@ fn twin(d: &Dispatch, bindings: &mut [Binding]) {
         }),
         INPUT_GRADIENT => out[..m * n].par_chunks_mut(block * n).enumerate().for_each(|(i, out)| {
             let rows = rows_of_a.from(i * block * a_stride);
-            product((out.len() / n, n, k), out, Strides::rows(n), 0.0, a, rows, b, Strides::columns(k));
+            product((out.len() / n, n, k), out, Strides::rows(n), keep, a, rows, b, Strides::columns(k));
         }),
         _ => out[..k.div_ceil(per_split) * m * n].par_chunks_mut(m * n).enumerate().for_each(|(split, out)| {
             let first = split * per_split;
             let rows = per_split.min(k - first);
             let x = Strides::columns(a_stride).from(a_column + first * a_stride);
             let delta = Strides::rows(b_stride).from(b_column + first * b_stride);
-            let inputs = m - 1;
+            let inputs = m - bias;
             product((inputs, gap_at, rows), out, Strides::rows(n), keep, a, x, b, delta);
             let (to, beyond) = (Strides::rows(n).from(gap_at), delta.from(gap_at + gap));
             product((inputs, n - gap_at, rows), out, to, keep, a, x, b, beyond);
+            if bias == 0 {
+                return;
+            }
             let (before_gap, after_gap) = out[inputs * n..].split_at_mut(gap_at);
             if keep == 0.0 {
                 before_gap.fill(0.0);

@@ -8,10 +8,22 @@ use crate::compare::Tolerance;
 use crate::plan::Dispatch;
 
 pub mod adam;
+pub mod dropout;
+pub mod element_loss;
 pub mod gather_rows;
 pub mod gru_backward;
+pub mod gru_before_backward;
+pub mod gru_before_forward;
 pub mod gru_forward;
+pub mod lstm_backward;
+pub mod lstm_forward;
 pub mod matmul;
+pub mod pool_backward;
+pub mod pool_forward;
+pub mod recurrence;
+pub mod rnn_backward;
+pub mod rnn_forward;
+pub mod sgd;
 pub mod softmax_cross_entropy;
 pub mod squared_norm;
 pub mod step_control;
@@ -19,10 +31,11 @@ pub mod sum_by_token;
 pub mod sum_partials;
 pub mod transpose;
 
-mod activation;
+pub mod activation;
 mod prefetch;
 pub(crate) mod product;
 mod tiles;
+mod unroll;
 
 /// How a kernel uses a binding. What is only read is bound read-only: every writable buffer costs a barrier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +78,8 @@ impl BindingSpec {
 /// A kernel: shader, bindings and CPU twin.
 pub struct Kernel {
     pub name: &'static str,
+    /// WGSL that stands in front of the shader, as several share it.
+    pub preludes: &'static [&'static str],
     /// WGSL without its shape constants; see [`Kernel::source`].
     pub shader: &'static str,
     pub bindings: &'static [BindingSpec],
@@ -78,15 +93,16 @@ pub struct Kernel {
 
 impl Kernel {
     /// The complete WGSL: a dispatch's constants as `const NAME: u32 = value;`, the types of its `LANES` where it has
-    /// such, then the shader.
+    /// such, its preludes, then the shader.
     pub fn source(&self, constants: &[(&'static str, u32)]) -> String {
         let mut source = String::with_capacity(self.shader.len() + 32 * constants.len());
         for (name, value) in constants {
             source.push_str(&format!("const {name}: u32 = {value}u;\n"));
             if *name == "LANES" {
-                source.push_str(gru_forward::lane_types(*value));
+                source.push_str(recurrence::lane_types(*value));
             }
         }
+        self.preludes.iter().for_each(|prelude| source.push_str(prelude));
         source.push_str(self.shader);
         source
     }
@@ -99,18 +115,29 @@ impl PartialEq for Kernel {
 }
 
 /// Every kernel of the crate.
-pub static KERNELS: [&Kernel; 11] = [
+pub static KERNELS: [&Kernel; 22] = [
     &gather_rows::KERNEL,
     &matmul::KERNEL,
     &sum_partials::KERNEL,
     &transpose::KERNEL,
     &gru_forward::KERNEL,
     &gru_backward::KERNEL,
+    &gru_before_forward::KERNEL,
+    &gru_before_backward::KERNEL,
+    &lstm_forward::KERNEL,
+    &lstm_backward::KERNEL,
+    &rnn_forward::KERNEL,
+    &rnn_backward::KERNEL,
+    &pool_forward::KERNEL,
+    &pool_backward::KERNEL,
+    &dropout::KERNEL,
     &sum_by_token::KERNEL,
     &softmax_cross_entropy::KERNEL,
+    &element_loss::KERNEL,
     &squared_norm::KERNEL,
     &step_control::KERNEL,
     &adam::KERNEL,
+    &sgd::KERNEL,
 ];
 
 /// What a twin gets for one binding: 4-byte words, shared or its own.

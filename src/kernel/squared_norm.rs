@@ -8,6 +8,7 @@ use rayon::prelude::*;
 
 pub static KERNEL: Kernel = Kernel {
     name: "squared_norm",
+    preludes: &[],
     shader: include_str!("../../shaders/squared_norm.wgsl"),
     bindings: &[BindingSpec::read("gradient", "[count]"), BindingSpec::write("parts", "[64]")],
     twin,

@@ -6,6 +6,7 @@ use crate::plan::{Cost, Dispatch, View};
 
 pub static KERNEL: Kernel = Kernel {
     name: "step_control",
+    preludes: &[],
     shader: include_str!("../../shaders/step_control.wgsl"),
     bindings: &[BindingSpec::read("parts", "[count]"), BindingSpec::write("control", "[8]")],
     twin,

@@ -9,6 +9,7 @@ use rayon::prelude::*;
 
 pub static KERNEL: Kernel = Kernel {
     name: "sum_by_token",
+    preludes: &[],
     shader: include_str!("../../shaders/sum_by_token.wgsl"),
     bindings: &[
         BindingSpec::indices("members", "[P]"),

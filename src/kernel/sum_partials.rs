@@ -7,6 +7,7 @@ use crate::plan::{Cost, Dispatch, View};
 
 pub static KERNEL: Kernel = Kernel {
     name: "sum_partials",
+    preludes: &[],
     shader: include_str!("../../shaders/sum_partials.wgsl"),
     bindings: &[BindingSpec::read("partials", "[splits, len]"), BindingSpec::write("out", "[len]")],
     twin,

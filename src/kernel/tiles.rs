@@ -6,10 +6,29 @@ use std::cell::RefCell;
 pub struct Tile<'a> {
     /// `[m, 2]`: first step and number of steps of each row.
     pub rows: &'a [u32],
-    /// The rows' steps of the tape, `[steps of the tile, 5H]`; empty when nothing is saved.
+    /// The rows' steps of the tape; empty when nothing is saved.
     pub tape: &'a mut [f32],
-    /// The rows' states or gradients, `[m, H]`.
+    /// The rows' steps of the outputs, `[steps of the tile, W]`; empty when only last states count.
+    pub outputs: &'a mut [f32],
+    /// The rows' states or gradients, `[m, W]`.
     pub state: &'a mut [f32],
+    /// The rows' second states or their gradients, `[m, H]`; empty for cells that have none.
+    pub memory: &'a mut [f32],
+}
+
+/// What is cut into tiles, by row or by step; each may be empty.
+pub struct Parts<'a> {
+    /// `[P, tape_width]`
+    pub tape: &'a mut [f32],
+    pub tape_width: usize,
+    /// `[P, stride]`
+    pub outputs: &'a mut [f32],
+    /// `[R, stride]`
+    pub state: &'a mut [f32],
+    pub stride: usize,
+    /// `[R, hidden]`
+    pub memory: &'a mut [f32],
+    pub hidden: usize,
 }
 
 thread_local! {
@@ -53,24 +72,37 @@ impl Tile<'_> {
 /// and larger products run no faster.
 const MOST_ROWS: usize = 64;
 
-/// Cuts all rows of a level into tiles: as few as keep every thread busy. `tape` may be empty.
+/// Cuts all rows of a level into tiles: as few as keep every thread busy.
 ///
 /// # Panics
 /// If the rows are not contiguous (`rows[i+1].first ≠ rows[i].first + rows[i].steps`) or beyond the tape.
-pub fn tiles<'a>(rows: &'a [u32], hidden: usize, mut tape: &'a mut [f32], mut state: &'a mut [f32]) -> Vec<Tile<'a>> {
+pub fn tiles<'a>(rows: &'a [u32], parts: Parts<'a>) -> Vec<Tile<'a>> {
+    let Parts { mut tape, tape_width, mut outputs, mut state, stride, mut memory, hidden } = parts;
     let count = rows.len() / 2;
     let threads = rayon::current_num_threads();
     let rounds = count.div_ceil(MOST_ROWS * threads);
     let size = count.div_ceil((rounds * threads).max(1)).max(1);
-    let saved = !tape.is_empty();
     let mut tiles = Vec::with_capacity(count.div_ceil(size));
     for rows in rows.chunks(2 * size) {
-        let last = rows.len() - 2;
-        let steps = if saved { (rows[last] + rows[last + 1] - rows[0]) as usize } else { 0 };
-        let (own_tape, other_tape) = std::mem::take(&mut tape).split_at_mut(steps * 5 * hidden);
-        let (own_state, other_state) = std::mem::take(&mut state).split_at_mut(rows.len() / 2 * hidden);
-        (tape, state) = (other_tape, other_state);
-        tiles.push(Tile { rows, tape: own_tape, state: own_state });
+        let (own, last) = (rows.len() / 2, rows.len() - 2);
+        let steps = (rows[last] + rows[last + 1] - rows[0]) as usize;
+        tiles.push(Tile {
+            rows,
+            tape: take(&mut tape, steps * tape_width),
+            outputs: take(&mut outputs, steps * stride),
+            state: take(&mut state, own * stride),
+            memory: take(&mut memory, own * hidden),
+        });
     }
     tiles
+}
+
+/// The first `count` numbers, or none of an empty slice.
+fn take<'a>(rest: &mut &'a mut [f32], count: usize) -> &'a mut [f32] {
+    if rest.is_empty() {
+        return &mut [];
+    }
+    let (own, others) = std::mem::take(rest).split_at_mut(count);
+    *rest = others;
+    own
 }

@@ -6,6 +6,7 @@ use crate::plan::{Cost, Dispatch, View};
 
 pub static KERNEL: Kernel = Kernel {
     name: "transpose",
+    preludes: &[],
     shader: include_str!("../../shaders/transpose.wgsl"),
     bindings: &[BindingSpec::read("matrix", "[M, N]"), BindingSpec::write("out", "[N, M]")],
     twin,

@@ -1,130 +1,288 @@
 //! The training plan: forward, loss, backward level by level, and the optimiser's step.
 
-use super::forward::TokenViews;
-use super::parameters::Affine;
-use super::planner::{LevelViews, Planner, buffer};
+use super::config::{Cell, Input};
+use super::forward::{LevelViews, RunViews, StepViews, of, of_layer};
+use super::loss::Loss;
+use super::optimiser::Optimiser;
+use super::parameters::{Affine, Unit};
+use super::planner::{Planner, buffer};
 use super::tokens::{Distinct, Groups};
 use crate::data::batch::{Batch, MicroBatch};
-use crate::kernel::adam::{self, Adam, Rows};
 use crate::kernel::matmul::{self, Columns};
-use crate::kernel::softmax_cross_entropy::{self, TOTALS};
-use crate::kernel::squared_norm::{self, PARTS};
-use crate::kernel::step_control::{self, CONTROL};
+use crate::kernel::recurrence::{self, BackwardViews, candidate_offset};
 use crate::kernel::sum_by_token::{self, Members};
-use crate::kernel::{gru_backward, sum_partials, transpose};
+use crate::kernel::{pool_backward, sum_partials, transpose};
 use crate::plan::{Plan, View};
-use serde::{Deserialize, Serialize};
-
-/// How a training step moves the weights.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Optimiser {
-    pub adam: Adam,
-    /// Gradients are scaled down to this global norm; `None` leaves them alone.
-    pub clip: Option<f32>,
-}
-
-impl Default for Optimiser {
-    fn default() -> Optimiser {
-        Optimiser { adam: Adam::default(), clip: Some(1.0) }
-    }
-}
 
 impl Planner<'_> {
     /// The plan of one training step on a batch, run in micro-batches `parts` whose gradients add up. Without an
     /// optimiser it ends with the gradients.
     pub fn training(mut self, batch: &Batch, parts: &[MicroBatch], optimiser: Option<&Optimiser>) -> Plan {
-        let distinct = Distinct::new(&batch.tokens, self.config.vocabulary);
-        let tokens = self.project_tokens(&distinct);
+        let tokens = (self.config.input == Input::Tokens).then(|| {
+            let distinct = Distinct::new(&batch.tokens, self.config.vocabulary);
+            let steps = self.project_tokens(&distinct);
+            (distinct, steps)
+        });
         let transposed = self.transposed_weights();
-        let token_gradient = self.plan.scratch("token_gates.gradient", &[tokens.count, 3 * self.config.hidden]);
-        let scale = 1.0 / batch.len() as f32;
+        let loss = Loss::new(batch, self.config, optimiser);
         for (i, part) in parts.iter().enumerate() {
             let name = if i == 0 { String::new() } else { format!("part{i}.") };
             let accumulate = i > 0;
-            let slots = &distinct.slots[part.tokens.clone()];
-            let levels = self.levels(&name, &tokens, slots, &batch.lengths[part.sequences.clone()], true);
-            self.loss_and_head(&name, &levels, &batch.labels[part.sequences.clone()], scale, accumulate);
-            self.levels_backward(&levels, &transposed, accumulate);
-            let tape = levels[0].tape;
-            self.sum_by_token(&name, slots, tape, (tokens.count, token_gradient), accumulate);
+            let lengths = &batch.lengths[part.sequences.clone()];
+            let numbers = tokens.is_none().then(|| self.project_numbers(&name, &batch.part(part)));
+            let steps = tokens.as_ref().map(|(_, steps)| steps).or(numbers.as_ref()).expect("tokens or numbers");
+            let slots = match &steps.slots {
+                Some(slots) if tokens.is_some() => Some(&slots[part.tokens.clone()]),
+                slots => slots.as_deref(),
+            };
+            let levels = self.levels(&name, steps, slots, lengths, true);
+            self.loss_and_head(&name, &levels, &loss, part, accumulate);
+            self.levels_backward(&levels, steps, &transposed, accumulate);
+            if slots.is_some() {
+                self.sum_by_token(&name, &levels[0], steps.count, accumulate && tokens.is_some());
+            }
+            if slots.is_some() && tokens.is_none() {
+                self.steps_backward(steps, accumulate);
+            }
         }
-        self.tokens_backward(&tokens, token_gradient);
+        if let Some((_, steps)) = &tokens {
+            self.steps_backward(steps, false);
+            if !self.config.freeze_embedding {
+                self.embedding_backward(steps);
+            }
+        }
         if let Some(optimiser) = optimiser {
-            self.step(&distinct, optimiser);
+            self.step(tokens.as_ref().map(|(distinct, _)| distinct), optimiser);
         }
         self.plan
     }
 
-    /// Every level's U `[H, 3H]` as `[3H, H]`.
-    fn transposed_weights(&mut self) -> Vec<View> {
-        let hidden = self.config.hidden;
-        (0..self.config.slicing.levels())
-            .map(|p| {
-                let weights = self.affine(buffer::WEIGHTS, &self.layout.recurrent[p]);
-                let out = self.plan.scratch(&format!("level{p}.transposed"), &[3 * hidden, hidden]);
-                let place = format!("level {p} recurrent weights");
-                self.plan.dispatches.push(transpose::dispatch(place, (hidden, 3 * hidden), [weights, out]));
-                out
+    /// U of every unit transposed, by level, layer and direction.
+    fn transposed_weights(&mut self) -> Vec<Vec<Vec<View>>> {
+        let layout = self.layout;
+        let levels = layout.levels.iter().enumerate();
+        levels
+            .map(|(p, level)| {
+                let layers = level.layers.iter().enumerate();
+                let layers = layers.map(|(layer, units)| {
+                    let units = units.iter().enumerate();
+                    units.map(|(d, unit)| self.transposed(p, layer, d, unit)).collect()
+                });
+                layers.collect()
             })
             .collect()
     }
 
-    fn gradient_of_states(&mut self, p: usize, rows: usize) -> View {
-        self.plan.scratch(&format!("level{p}.states.gradient"), &[rows, self.config.hidden])
+    fn transposed(&mut self, p: usize, layer: usize, d: usize, unit: &Unit) -> View {
+        let name = format!("level{p}.layer{layer}.transposed{d}");
+        let place = format!("level {p}{}{} recurrent weights", of_layer(layer), of(d));
+        let hidden = self.config.hidden;
+        // Both matrices of a cell whose candidate stands apart, as far apart as they are among the weights.
+        let first = (hidden, unit.recurrent.outputs);
+        let end = unit.candidate.as_ref().map_or(first.0 * first.1, |_| candidate_offset(hidden) + hidden * hidden);
+        let out = self.plan.scratch(&name, &[end]);
+        let weights = self.affine(buffer::WEIGHTS, &unit.recurrent);
+        let to = View { len: first.0 * first.1, ..out };
+        self.plan.dispatches.push(transpose::dispatch(place.clone(), first, [weights, to]));
+        if let Some(candidate) = &unit.candidate {
+            let weights = self.affine(buffer::WEIGHTS, candidate);
+            let to = View { offset: candidate_offset(hidden), len: hidden * hidden, ..out };
+            self.plan.dispatches.push(transpose::dispatch(place, (hidden, hidden), [weights, to]));
+        }
+        out
     }
 
-    /// Loss, gradient of the classifier, and gradient of the final states.
-    fn loss_and_head(&mut self, name: &str, levels: &[LevelViews], labels: &[u32], scale: f32, accumulate: bool) {
+    /// The gradient of what the slices of level `p` pass up, after dropout.
+    fn gradient_of_states(&mut self, p: usize, rows: usize) -> View {
+        self.plan.scratch(&format!("level{p}.states.gradient"), &[rows, self.config.width()])
+    }
+
+    /// Loss, gradient of the head, and gradient of the final states.
+    fn loss_and_head(&mut self, name: &str, levels: &[LevelViews], loss: &Loss, part: &MicroBatch, accumulate: bool) {
         let logits = self.logits(levels);
-        let (hidden, classes, count) = (self.config.hidden, self.config.classes, labels.len());
-        let labels = self.plan.upload(&format!("{name}labels"), &[count], labels.to_vec());
+        let (width, classes, count) = (self.config.width(), self.config.classes, part.sequences.len());
         let gradient = self.plan.scratch("logits.gradient", &[count, classes]);
-        let totals = self.persistent(buffer::TOTALS, &[TOTALS]);
-        let bindings = [logits, labels, gradient, totals];
-        self.plan.dispatches.push(softmax_cross_entropy::dispatch("loss".into(), (count, classes), scale, bindings));
+        loss.plan(self, name, part, [logits, gradient]);
         let top = levels.last().expect("a network has a level");
         let delta = Columns::all(gradient, classes);
-        let states = Columns::all(top.states, hidden);
-        self.weight_gradient("classifier", &self.layout.head, count, (states, delta), (classes, 0), accumulate);
+        let states = Columns::all(top.up, width);
+        let layout = self.layout;
+        self.weight_gradient("head", &layout.head, count, (states, delta), (classes, 0), accumulate);
         let into = self.gradient_of_states(levels.len() - 1, count);
-        let weights = self.affine(buffer::WEIGHTS, &self.layout.head);
+        let weights = self.affine(buffer::WEIGHTS, &layout.head);
         let place = "final states gradient".into();
-        self.plan.dispatches.push(matmul::input_gradient(place, (count, hidden, classes), delta, weights, into));
+        self.plan.dispatches.push(matmul::input_gradient(place, (count, width, classes), delta, weights, false, into));
     }
 
-    /// From the gradient of the final states down to the tape of level 0, with the gradients of all weights but W of
-    /// level 0, which belongs to the tokens.
-    fn levels_backward(&mut self, levels: &[LevelViews], transposed: &[View], accumulate: bool) {
-        let hidden = self.config.hidden;
-        for (p, views) in levels.iter().enumerate().rev() {
-            let gradient = self.gradient_of_states(p, views.level.rows.len());
-            for span in self.spans(&views.level, p == 0).into_iter().rev() {
-                let bindings = [views.rows, transposed[p], views.tape, gradient];
-                self.plan.dispatches.push(gru_backward::dispatch(format!("level {p} backward"), span, bindings));
+    /// From the gradient of the final states down to the tapes of level 0, with the gradients of all weights but those
+    /// that slots belong to.
+    fn levels_backward(
+        &mut self,
+        levels: &[LevelViews],
+        steps: &StepViews,
+        transposed: &[Vec<Vec<View>>],
+        accumulate: bool,
+    ) {
+        let (width, hidden) = (self.config.width(), self.config.hidden);
+        let layout = self.layout;
+        for (p, level) in levels.iter().enumerate().rev() {
+            let up = self.gradient_of_states(p, level.count);
+            let up = self.drop_backward(&format!("level{p}.up"), level.dropped, up);
+            let pooled = !level.pools.is_empty();
+            if pooled {
+                self.pool_backward(p, level, up, accumulate);
             }
-            // The tape now holds ∂r ∂z ∂n ∂q h: ∂U belongs to (∂r, ∂z, ∂q), ∂W to (∂r, ∂z, ∂n).
-            let tape = Columns::all(views.tape, 5 * hidden);
-            let before = Columns { column: 4 * hidden, ..tape };
-            let steps = views.level.steps;
-            let recurrent = &self.layout.recurrent[p];
-            self.weight_gradient(
-                &format!("level {p} U"),
-                recurrent,
-                steps,
-                (before, tape),
-                (2 * hidden, hidden),
-                accumulate,
-            );
-            if p > 0 {
-                let below = Columns::all(levels[p - 1].states, hidden);
-                let input = &self.layout.input[p];
-                self.weight_gradient(&format!("level {p} W"), input, steps, (below, tape), (3 * hidden, 0), accumulate);
-                let into = self.gradient_of_states(p - 1, steps);
-                let weights = self.affine(buffer::WEIGHTS, input);
-                let (place, sizes) = (format!("level {p} inputs gradient"), (steps, hidden, 3 * hidden));
-                self.plan.dispatches.push(matmul::input_gradient(place, sizes, tape, weights, into));
+            for (l, layer) in level.layers.iter().enumerate().rev() {
+                let top = l + 1 == level.layers.len();
+                for (d, run) in layer.runs.iter().enumerate() {
+                    let from_last = top && !pooled;
+                    self.run_backward([p, l, d], run, from_last.then_some(up), transposed[p][l][d]);
+                    let unit = &layout.levels[p].layers[l][d];
+                    let tape = Columns::all(run.tape, self.config.recurrence().tape * hidden);
+                    self.recurrent_gradient([p, l, d], unit, run.rows.steps, tape, accumulate);
+                    let inputs = match (layer.inputs, &run.slots) {
+                        (Some(inputs), _) => inputs,
+                        (None, None) => steps.inputs,
+                        // Summed by token or step later.
+                        (None, Some(_)) => continue,
+                    };
+                    let (wide, count) = (unit.input.outputs, run.rows.steps);
+                    let place = format!("level {p}{}{}", of_layer(l), of(d));
+                    let x = Columns::all(inputs, unit.input.inputs);
+                    let name = format!("{place} W");
+                    self.weight_gradient(&name, &unit.input, count, (x, tape), (wide, 0), accumulate);
+                    if layer.inputs.is_some() {
+                        let into = match l {
+                            0 => self.gradient_of_states(p - 1, count),
+                            _ => self.plan.scratch(&format!("level{p}.layer{l}.inputs.gradient"), &[count, width]),
+                        };
+                        let weights = self.affine(buffer::WEIGHTS, &unit.input);
+                        let (place, sizes) = (format!("{place} inputs gradient"), (count, width, wide));
+                        self.plan.dispatches.push(matmul::input_gradient(place, sizes, tape, weights, d > 0, into));
+                    }
+                }
+                if l > 0 {
+                    // The layer below finds it as the gradient of its outputs.
+                    let count = layer.runs[0].rows.steps;
+                    let name = format!("level{p}.layer{l}.inputs");
+                    let gradient = self.plan.scratch(&format!("{name}.gradient"), &[count, width]);
+                    let left = self.drop_backward(&name, layer.dropped, gradient);
+                    self.outputs_gradient.insert([p, l - 1, 0], left);
+                    self.outputs_gradient.insert([p, l - 1, 1], left);
+                }
             }
         }
+    }
+
+    /// One recurrence backward; `from_last` is the gradient of its last states.
+    fn run_backward(&mut self, [p, l, d]: [usize; 3], run: &RunViews, from_last: Option<View>, transposed: View) {
+        let (cell, hidden) = (self.config.recurrence(), self.config.hidden);
+        let count = run.rows.list.len();
+        let outputs_gradient = match run.span.stepwise {
+            true => self.outputs_gradient[&[p, l, d]],
+            false => self.unused("no_outputs"),
+        };
+        let carried = |planner: &mut Self| planner.plan.scratch("states.gradient.carried", &[count, run.span.stride]);
+        let gradient = from_last.unwrap_or_else(|| carried(self));
+        let memory_gradient = match cell.memory {
+            true => self.plan.scratch("memory.gradient", &[count, hidden]),
+            false => self.unused("no_memory"),
+        };
+        let views = BackwardViews {
+            rows: run.rows_view,
+            weights_transposed: transposed,
+            outputs_gradient,
+            tape: run.tape,
+            gradient,
+            memory_gradient,
+        };
+        let place = format!("level {p}{}{} backward", of_layer(l), of(d));
+        for span in self.spans(run.span, run.rows.longest).into_iter().rev() {
+            let fresh = from_last.is_none() && span.end == run.rows.longest;
+            self.plan.dispatches.push(recurrence::backward(cell, place.clone(), span, fresh, views));
+        }
+    }
+
+    /// ∂U and its bias from the tape, which now holds gradients, and the state before each step in the end.
+    fn recurrent_gradient(
+        &mut self,
+        [p, l, d]: [usize; 3],
+        unit: &Unit,
+        steps: usize,
+        tape: Columns,
+        accumulate: bool,
+    ) {
+        let hidden = self.config.hidden;
+        let place = format!("level {p}{}{} U", of_layer(l), of(d));
+        let before = Columns { column: tape.stride - hidden, ..tape };
+        let wide = unit.recurrent.outputs;
+        match &unit.candidate {
+            // The tape: ∂r ∂z ∂n (r∘h) h. U of the candidate multiplies r∘h.
+            Some(candidate) => {
+                self.weight_gradient(&place, &unit.recurrent, steps, (before, tape), (wide, 0), accumulate);
+                let reset = Columns { column: 3 * hidden, ..tape };
+                let delta = Columns { column: 2 * hidden, ..tape };
+                let place = format!("{place} candidate");
+                self.weight_gradient(&place, candidate, steps, (reset, delta), (hidden, 0), accumulate);
+            }
+            // The tape: ∂r ∂z ∂n ∂q h. ∂U belongs to (∂r, ∂z, ∂q), ∂W to (∂r, ∂z, ∂n).
+            None if self.config.cell == Cell::Gru => {
+                let gap = (2 * hidden, hidden);
+                self.weight_gradient(&place, &unit.recurrent, steps, (before, tape), gap, accumulate);
+            }
+            None => self.weight_gradient(&place, &unit.recurrent, steps, (before, tape), (wide, 0), accumulate),
+        }
+    }
+
+    /// From the gradient of what passes up to that of every step's output, and the gradient of attention.
+    fn pool_backward(&mut self, p: usize, level: &LevelViews, gradient: View, accumulate: bool) {
+        let layout = self.layout;
+        let top = level.layers.len() - 1;
+        let attention = layout.levels[p].attention.as_ref();
+        for (d, (pool, rows)) in level.pools.iter().enumerate() {
+            let run = &level.layers[top].runs[d];
+            let outputs_gradient =
+                self.plan.scratch(&format!("level{p}.outputs.gradient{d}"), &[run.rows.steps, run.span.stride]);
+            if run.rows.warmup.is_some() {
+                // Outputs of other slices' steps are not pooled: their gradient is 0.
+                self.clear(&format!("level {p} warm-up"), outputs_gradient);
+            }
+            let (vector, attention_gradient) = match attention {
+                Some(affine) => {
+                    let parts = self.plan.scratch("attention.gradient", &[pool.rows, pool.width]);
+                    (self.affine(buffer::WEIGHTS, affine), parts)
+                }
+                None => (self.unused("no_attention"), self.unused("no_attention_gradient")),
+            };
+            let views = pool_backward::Views {
+                rows: *rows,
+                outputs: run.outputs,
+                attention: vector,
+                shares: level.shares,
+                pooled: level.pooled,
+                gradient,
+                outputs_gradient,
+                attention_gradient,
+            };
+            let place = format!("level {p} pooling backward{}", of(d));
+            self.plan.dispatches.push(pool_backward::dispatch(place, *pool, views));
+            self.outputs_gradient.insert([p, top, d], outputs_gradient);
+            if level.pools.len() == 1 {
+                self.outputs_gradient.insert([p, top, 1], outputs_gradient);
+            }
+            if let Some(affine) = attention {
+                // The sum over the rows, as the gradient of a bias.
+                let parts = Columns::all(attention_gradient, pool.width);
+                let place = format!("level {p} attention");
+                self.weight_gradient(&place, affine, pool.rows, (parts, parts), (pool.width, 0), accumulate);
+            }
+        }
+    }
+
+    /// Sets a buffer to 0, as the sum of no parts.
+    fn clear(&mut self, place: &str, view: View) {
+        let none = self.unused("no_parts");
+        self.plan.dispatches.push(sum_partials::dispatch(place.into(), (0, view.len), false, [none, view]));
     }
 
     /// The gradient of a matrix and its bias: in one dispatch where the rows are few, else in parts that are summed.
@@ -140,27 +298,38 @@ impl Planner<'_> {
         let place = format!("{place} gradient");
         let gradient = self.affine(buffer::GRADIENTS, affine);
         let sizes = (affine.inputs, affine.outputs, rows);
+        let bias = affine.bias.is_some();
         let splits = matmul::splits(rows);
         if splits == 1 {
-            let dispatch = matmul::weight_gradient(place, sizes, [x, delta], gap, accumulate, gradient);
+            let dispatch = matmul::weight_gradient(place, sizes, bias, [x, delta], gap, accumulate, gradient);
             self.plan.dispatches.push(dispatch);
             return;
         }
         let partials = self.plan.scratch("partial_gradients", &[splits, affine.len()]);
-        let dispatch = matmul::weight_gradient(place.clone(), sizes, [x, delta], gap, false, partials);
+        let dispatch = matmul::weight_gradient(place.clone(), sizes, bias, [x, delta], gap, false, partials);
         self.plan.dispatches.push(dispatch);
         let sizes = (splits, affine.len());
         self.plan.dispatches.push(sum_partials::dispatch(place, sizes, accumulate, [partials, gradient]));
     }
 
-    /// Sums the gate gradients on the tape of level 0 by distinct token: in two passes, unless no token is frequent.
-    fn sum_by_token(&mut self, name: &str, slots: &[u32], tape: View, (count, out): (usize, View), accumulate: bool) {
-        let (wide, tape_wide) = (3 * self.config.hidden, 5 * self.config.hidden);
+    /// Sums the gate gradients on the tapes of level 0 by distinct token.
+    fn sum_by_token(&mut self, name: &str, level: &LevelViews, count: usize, accumulate: bool) {
+        for (d, run) in level.layers[0].runs.iter().enumerate() {
+            let slots = run.slots.as_ref().expect("level 0 reads through slots");
+            self.sum_run(name, d, slots, run.tape, count, accumulate);
+        }
+    }
+
+    /// In two passes, unless no token is frequent.
+    fn sum_run(&mut self, name: &str, d: usize, slots: &[u32], tape: View, count: usize, accumulate: bool) {
+        let (hidden, cell) = (self.config.hidden, self.config.recurrence());
+        let (wide, tape_wide) = (cell.gates * hidden, cell.tape * hidden);
+        let out = self.step_gates_gradient(d, count);
         let groups = Groups::new(slots, count);
         let pieces = groups.pieces.len() - 1;
         let one_pass = groups.one_piece_each();
-        let members = self.plan.upload(&format!("{name}members"), &[groups.members.len()], groups.members);
-        let piece_starts = self.plan.upload(&format!("{name}pieces"), &[pieces + 1], groups.pieces);
+        let members = self.plan.upload(&format!("{name}members{d}"), &[groups.members.len()], groups.members);
+        let piece_starts = self.plan.upload(&format!("{name}pieces{d}"), &[pieces + 1], groups.pieces);
         let sums = if one_pass { out } else { self.plan.scratch("piece_gradients", &[pieces, wide]) };
         self.plan.dispatches.push(sum_by_token::dispatch(
             "tokens in pieces".into(),
@@ -173,7 +342,7 @@ impl Planner<'_> {
         if one_pass {
             return;
         }
-        let token_starts = self.plan.upload(&format!("{name}token_pieces"), &[count + 1], groups.tokens);
+        let token_starts = self.plan.upload(&format!("{name}token_pieces{d}"), &[count + 1], groups.tokens);
         let no_members = self.unused("no_members");
         self.plan.dispatches.push(sum_by_token::dispatch(
             "tokens".into(),
@@ -185,56 +354,39 @@ impl Planner<'_> {
         ));
     }
 
-    /// The gradients of W of level 0 and of the embeddings, over the distinct tokens.
-    fn tokens_backward(&mut self, tokens: &TokenViews, gradient: View) {
-        let (width, wide) = (self.config.embedding, 3 * self.config.hidden);
-        let delta = Columns::all(gradient, wide);
-        let inputs = Columns::all(tokens.inputs, width);
-        let input = &self.layout.input[0];
-        self.weight_gradient("level 0 W", input, tokens.count, (inputs, delta), (wide, 0), false);
-        if !self.config.freeze_embedding {
-            let into = self.plan.scratch(buffer::EMBEDDING_GRADIENT, &[tokens.count, width]);
-            let weights = self.affine(buffer::WEIGHTS, input);
-            let (place, sizes) = ("embedding gradient".into(), (tokens.count, width, wide));
-            self.plan.dispatches.push(matmul::input_gradient(place, sizes, delta, weights, into));
+    fn step_gates_gradient(&mut self, d: usize, count: usize) -> View {
+        let wide = self.config.recurrence().gates * self.config.hidden;
+        self.plan.scratch(&format!("step_gates{d}.gradient"), &[count, wide])
+    }
+
+    /// The gradients of W of level 0, over the distinct tokens or the steps of a part.
+    fn steps_backward(&mut self, steps: &StepViews, accumulate: bool) {
+        let layout = self.layout;
+        for (d, unit) in layout.levels[0].layers[0].iter().enumerate() {
+            let (width, wide) = (unit.input.inputs, unit.input.outputs);
+            let delta = Columns::all(self.step_gates_gradient(d, steps.count), wide);
+            let inputs = Columns::all(steps.inputs, width);
+            let place = format!("level 0{} W", of(d));
+            self.weight_gradient(&place, &unit.input, steps.count, (inputs, delta), (wide, 0), accumulate);
         }
     }
 
-    /// Clipping by the global norm, and Adam.
-    fn step(&mut self, distinct: &Distinct, optimiser: &Optimiser) {
-        let Optimiser { adam, clip } = *optimiser;
-        let len = self.layout.len;
-        let [vocabulary, width] = [self.config.vocabulary, self.config.embedding];
-        let touched = distinct.tokens.len() * width;
-        let tables = if self.config.freeze_embedding { 1 } else { 2 };
-        let parts = self.plan.scratch("squared_norms", &[tables * PARTS]);
-        let gradient = self.persistent(buffer::GRADIENTS, &[len]);
-        let first = View { len: PARTS, ..parts };
-        self.plan.dispatches.push(squared_norm::dispatch("weights".into(), len, [gradient, first]));
-        let embedding_gradient = self.plan.scratch(buffer::EMBEDDING_GRADIENT, &[distinct.tokens.len(), width]);
-        if tables == 2 {
-            let second = View { offset: PARTS, len: PARTS, ..parts };
-            let bindings = [embedding_gradient, second];
-            self.plan.dispatches.push(squared_norm::dispatch("embedding".into(), touched, bindings));
+    /// The gradients of the distinct tokens' embeddings.
+    fn embedding_backward(&mut self, steps: &StepViews) {
+        let layout = self.layout;
+        let width = self.config.embedding;
+        let name = if steps.dropped.is_some() { "embedding.dropped.gradient" } else { buffer::EMBEDDING_GRADIENT };
+        let into = self.plan.scratch(name, &[steps.count, width]);
+        for (d, unit) in layout.levels[0].layers[0].iter().enumerate() {
+            let wide = unit.input.outputs;
+            let delta = Columns::all(self.step_gates_gradient(d, steps.count), wide);
+            let weights = self.affine(buffer::WEIGHTS, &unit.input);
+            let (place, sizes) = (format!("embedding gradient{}", of(d)), (steps.count, width, wide));
+            self.plan.dispatches.push(matmul::input_gradient(place, sizes, delta, weights, d > 0, into));
         }
-        let control = self.persistent(buffer::CONTROL, &[CONTROL]);
-        let clip = clip.unwrap_or(f32::INFINITY);
-        let betas = [adam.beta1, adam.beta2];
-        let count = tables * PARTS;
-        self.plan.dispatches.push(step_control::dispatch("step".into(), count, clip, betas, [parts, control]));
-
-        let no_slots = self.unused("no_slots");
-        let weights = self.persistent(buffer::WEIGHTS, &[len]);
-        let [m, v] = buffer::MOMENTS.map(|name| self.persistent(name, &[len]));
-        let bindings = [gradient, no_slots, control, weights, m, v];
-        self.plan.dispatches.push(adam::dispatch("weights".into(), len, Rows::Flat, adam, bindings));
-        if tables == 2 {
-            let slots = self.plan.upload("token_slots", &[vocabulary], distinct.slot_of.clone());
-            let table = self.embedding();
-            let [m, v] = buffer::EMBEDDING_MOMENTS.map(|name| self.persistent(name, &[vocabulary, width]));
-            let bindings = [embedding_gradient, slots, control, table, m, v];
-            let rows = Rows::BySlot { width };
-            self.plan.dispatches.push(adam::dispatch("embedding".into(), vocabulary * width, rows, adam, bindings));
+        if let Some(dropped) = steps.dropped {
+            let out = self.plan.scratch(buffer::EMBEDDING_GRADIENT, &[steps.count, width]);
+            self.push_dropout("embedding gradient", dropped, [into, out]);
         }
     }
 }

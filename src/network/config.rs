@@ -1,7 +1,11 @@
 //! What a network is: its sizes and its slicing.
 
+use super::parameters::{Affine, Layout};
 use crate::data::batch::{Batch, Padding, Truncate};
 use crate::error::{Error, Result};
+use crate::kernel::activation::Activation;
+use crate::kernel::pool_forward::Mode;
+use crate::kernel::recurrence::{self, Recurrence};
 use crate::slicing::Slicing;
 use serde::{Deserialize, Serialize};
 
@@ -9,26 +13,118 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Cell {
-    /// Gated recurrent unit with the reset gate after the product, as in PyTorch and cuDNN.
+    /// Gated recurrent unit.
     #[default]
     Gru,
+    /// Long short-term memory, without peepholes.
+    Lstm,
+    /// Plain (Elman) unit.
+    Rnn,
 }
 
-/// A sliced recurrent network that classifies token sequences.
+/// Where the reset gate of a GRU acts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reset {
+    /// On the product of state and weights, as in PyTorch and cuDNN; the gates have two biases.
+    #[default]
+    After,
+    /// On the state, before the product, as in the paper; the gates have one bias.
+    Before,
+}
+
+/// In which direction every slice of every level is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    #[default]
+    Forward,
+    Backward,
+    /// Both, each with weights of its own, and their states side by side.
+    Both,
+}
+
+/// What a slice passes up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pooling {
+    /// The state after its last step, as in the paper.
+    #[default]
+    Last,
+    /// The largest output of every unit over its steps.
+    Max,
+    /// Their mean.
+    Mean,
+    /// A sum weighted by learnt attention (Zhou et al., 2016).
+    Attention,
+}
+
+impl Pooling {
+    /// How outputs are pooled; `None` if it is the last state.
+    pub fn mode(self) -> Option<Mode> {
+        match self {
+            Pooling::Last => None,
+            Pooling::Max => Some(Mode::Max),
+            Pooling::Mean => Some(Mode::Mean),
+            Pooling::Attention => Some(Mode::Attention),
+        }
+    }
+}
+
+/// What a step of a sequence is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Input {
+    /// A token, which is embedded.
+    #[default]
+    Tokens,
+    /// Numbers.
+    Numbers,
+}
+
+/// What is told of a sequence.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Task {
+    /// Its class, one of C (softmax and cross-entropy).
+    #[default]
+    Class,
+    /// Which of C labels it has (a sigmoid and binary cross-entropy each).
+    Labels,
+    /// C numbers (squared error).
+    Regression,
+}
+
+/// A sliced recurrent network that classifies sequences.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct Config {
     pub cell: Cell,
+    /// Of a GRU; other cells have no reset gate.
+    pub reset: Reset,
+    /// Of a GRU's candidate or of a plain unit; an LSTM has tanh.
+    pub activation: Activation,
     pub slicing: Slicing,
-    /// Longest sequence in tokens, T; longer ones are truncated.
+    pub direction: Direction,
+    /// Recurrent layers of every level; each reads what the one below gives at every step.
+    pub layers: usize,
+    /// What a slice passes up to the next level.
+    pub pooling: Pooling,
+    /// What the top level passes to the head.
+    pub head_pooling: Pooling,
+    /// Steps before its own that a slice of level 0 reads first, from the state 0; the paper has none.
+    pub context: usize,
+    /// Longest sequence in steps, T; longer ones are truncated.
     pub length: usize,
-    /// Number of token ids, V.
+    pub input: Input,
+    /// Number of token ids, V; 0 if the input is numbers.
     pub vocabulary: usize,
-    /// Width of the token embedding, D.
+    /// Width of a step, D: of the token embedding, or of the numbers.
     pub embedding: usize,
     /// Hidden units of every level, H.
     pub hidden: usize,
-    /// Classes, C.
+    pub task: Task,
+    /// Classes, labels or numbers, C.
     pub classes: usize,
     pub truncate: Truncate,
     pub padding: Padding,
@@ -43,12 +139,21 @@ impl Default for Config {
     /// The paper's sizes: SRNN(8,2), T = 512, H = 50, D = 200, 30,000 words.
     fn default() -> Config {
         Config {
-            cell: Cell::Gru,
+            cell: Cell::default(),
+            reset: Reset::default(),
+            activation: Activation::default(),
             slicing: Slicing::new(8, 2).expect("8x2 is a slicing"),
+            direction: Direction::default(),
+            layers: 1,
+            pooling: Pooling::default(),
+            head_pooling: Pooling::default(),
+            context: 0,
             length: 512,
+            input: Input::default(),
             vocabulary: 30_000,
             embedding: 200,
             hidden: 50,
+            task: Task::default(),
             classes: 2,
             truncate: Truncate::default(),
             padding: Padding::default(),
@@ -63,38 +168,90 @@ impl Config {
     /// # Errors
     /// [`Error::Config`] or [`Error::Slicing`], naming the setting.
     pub fn check(&self) -> Result<()> {
-        let sizes =
-            [("embedding width", self.embedding), ("hidden size", self.hidden), ("vocabulary", self.vocabulary)];
+        let wrong = |problem: String| Err(Error::Config(problem));
+        let mut sizes =
+            vec![("width of a step", self.embedding), ("hidden size", self.hidden), ("layers", self.layers)];
+        match self.input {
+            Input::Tokens => sizes.push(("vocabulary", self.vocabulary)),
+            Input::Numbers if self.vocabulary > 0 => return wrong("numbers have no vocabulary: it must be 0".into()),
+            Input::Numbers => {}
+        }
         for (name, size) in sizes {
             if size == 0 {
-                return Err(Error::Config(format!("the {name} is 0: it must be at least 1")));
+                return wrong(format!("the {name} is 0: it must be at least 1"));
             }
             if size > 1 << 24 {
-                return Err(Error::Config(format!("the {name} is {size}: at most {} is possible", 1 << 24)));
+                return wrong(format!("the {name} is {size}: at most {} is possible", 1 << 24));
             }
         }
-        if self.classes < 2 {
-            return Err(Error::Config(format!("{} classes: a classifier needs at least two", self.classes)));
+        let fewest = if self.task == Task::Class { 2 } else { 1 };
+        if self.classes < fewest {
+            return wrong(format!("{} classes: at least {fewest} are needed", self.classes));
         }
         if self.classes > MOST_CLASSES {
-            let problem = format!("{} classes: at most {MOST_CLASSES} are possible; is this the label?", self.classes);
-            return Err(Error::Config(problem));
+            return wrong(format!("{} classes: at most {MOST_CLASSES} are possible; is this the label?", self.classes));
+        }
+        if self.reset == Reset::Before && self.cell != Cell::Gru {
+            return wrong("only a GRU has a reset gate: leave the reset at `after`".into());
+        }
+        if self.activation != Activation::Tanh && self.cell == Cell::Lstm {
+            return wrong("an LSTM has no other activation than tanh".into());
+        }
+        if self.context > 0 {
+            if self.layers > 1 {
+                return wrong("context goes with one layer: what a second one would read there is not defined".into());
+            }
+            if self.slicing.k() == 0 {
+                return wrong("context is for slices: the plain network has one slice, which misses nothing".into());
+            }
+            if self.direction == Direction::Both && self.pooling == Pooling::Attention {
+                return wrong("context, both directions and attention do not go together: use --pool max".into());
+            }
+        }
+        if self.input == Input::Numbers && self.padding == Padding::Unmasked {
+            return wrong("numbers have no padding token: use masked padding".into());
         }
         self.slicing.check(self.length)
     }
 
-    /// Width of the input of `level`: D at level 0, H above.
-    pub fn inputs(&self, level: usize) -> usize {
-        if level == 0 { self.embedding } else { self.hidden }
+    /// The kernels of the cell.
+    pub fn recurrence(&self) -> &'static Recurrence {
+        match (self.cell, self.reset) {
+            (Cell::Gru, Reset::After) => &recurrence::GRU,
+            (Cell::Gru, Reset::Before) => &recurrence::GRU_BEFORE,
+            (Cell::Lstm, _) => &recurrence::LSTM,
+            (Cell::Rnn, _) => &recurrence::RNN,
+        }
+    }
+
+    /// Whether each recurrence reads its rows from their last step to their first.
+    pub fn directions(&self) -> &'static [bool] {
+        match self.direction {
+            Direction::Forward => &[false],
+            Direction::Backward => &[true],
+            Direction::Both => &[false, true],
+        }
+    }
+
+    /// Numbers of what a slice passes up, W: H for each direction.
+    pub fn width(&self) -> usize {
+        self.directions().len() * self.hidden
+    }
+
+    /// What the slices of `level` pass up.
+    pub fn pooling_of(&self, level: usize) -> Pooling {
+        if level + 1 == self.slicing.levels() { self.head_pooling } else { self.pooling }
+    }
+
+    /// Width of what `layer` of `level` reads: D at the bottom, W above.
+    pub fn inputs(&self, level: usize, layer: usize) -> usize {
+        if level == 0 && layer == 0 { self.embedding } else { self.width() }
     }
 
     /// Number of weights, with (`true`) or without the embedding.
     pub fn parameters(&self, with_embedding: bool) -> usize {
-        let gates = 3 * self.hidden;
-        let levels: usize =
-            (0..self.slicing.levels()).map(|p| (self.inputs(p) + 1) * gates + (self.hidden + 1) * gates).sum();
-        let head = (self.hidden + 1) * self.classes;
-        levels + head + if with_embedding { self.vocabulary * self.embedding } else { 0 }
+        let flat: usize = Layout::new(self).all().map(Affine::len).sum();
+        flat + if with_embedding { self.vocabulary * self.embedding } else { 0 }
     }
 
     /// A batch for this network: truncated and padded as it is set to.
@@ -115,12 +272,44 @@ impl Config {
             let length = batch.lengths[at];
             return wrong(format!("sequence {at} has {length} tokens: the network takes 1 to {}", self.length));
         }
-        let tokens: usize = batch.lengths.iter().map(|&l| l as usize).sum();
-        if tokens != batch.tokens.len() {
-            return wrong(format!("the lengths add up to {tokens}, and the batch has {} tokens", batch.tokens.len()));
+        let steps: usize = batch.lengths.iter().map(|&l| l as usize).sum();
+        match self.input {
+            Input::Tokens => {
+                if !batch.values.is_empty() {
+                    return wrong("the batch holds numbers, and the network reads tokens".into());
+                }
+                if steps != batch.tokens.len() {
+                    let count = batch.tokens.len();
+                    return wrong(format!("the lengths add up to {steps}, and the batch has {count} tokens"));
+                }
+                if let Some(token) = batch.tokens.iter().find(|&&token| token as usize >= self.vocabulary) {
+                    return wrong(format!("token {token} is beyond the vocabulary of {}", self.vocabulary));
+                }
+            }
+            Input::Numbers => {
+                if !batch.tokens.is_empty() {
+                    return wrong("the batch holds tokens, and the network reads numbers".into());
+                }
+                if steps * self.embedding != batch.values.len() {
+                    let (count, width) = (batch.values.len(), self.embedding);
+                    return wrong(format!("{count} numbers are not {steps} steps of {width} numbers"));
+                }
+                if let Some(at) = batch.values.iter().position(|value| !value.is_finite()) {
+                    let (step, value) = (at / self.embedding, batch.values[at]);
+                    return wrong(format!("step {step} of the batch holds {value}: only finite numbers are possible"));
+                }
+            }
         }
-        if let Some(token) = batch.tokens.iter().find(|&&token| token as usize >= self.vocabulary) {
-            return wrong(format!("token {token} is beyond the vocabulary of {}", self.vocabulary));
+        if self.task != Task::Class {
+            let expected = batch.len() * self.classes;
+            if with_labels && batch.targets.len() != expected {
+                let count = batch.targets.len();
+                return wrong(format!("{count} targets for {} sequences of {} each", batch.len(), self.classes));
+            }
+            if batch.targets.iter().any(|target| !target.is_finite()) {
+                return wrong("a target is not finite".into());
+            }
+            return Ok(());
         }
         if with_labels && batch.labels.len() != batch.len() {
             return wrong(format!("{} labels for {} sequences", batch.labels.len(), batch.len()));
@@ -143,6 +332,9 @@ mod tests {
         let config = Config { classes: 5, vocabulary: 30_001, ..Config::default() };
         assert_eq!(config.parameters(false), 68_205 + 3 * 150);
         assert_eq!(config.parameters(true), 6_068_405 + 3 * 150);
+        let paper = Config { reset: Reset::Before, activation: Activation::Identity, ..config };
+        assert_eq!(paper.parameters(false), 68_205);
+        assert_eq!(paper.parameters(true), 6_068_405);
     }
 
     #[test]

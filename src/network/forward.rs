@@ -1,97 +1,305 @@
-//! The forward plan: tokens → gates → level by level → logits.
+//! The forward plan: steps → gates → layer by layer, level by level → logits.
 
-use super::planner::{LevelViews, Planner, buffer};
-use super::tokens::Distinct;
-use crate::kernel::{gather_rows, gru_forward, matmul};
+use super::config::{Config, Direction, Input, Pooling};
+use super::parameters::Unit;
+use super::planner::{Dropped, Planner, buffer};
+use super::warmup::{Rows, Warmup, rows_of};
+use crate::data::batch::Batch;
+use crate::kernel::pool_forward::{self, Pool};
+use crate::kernel::recurrence::{self, ForwardViews, Span};
+use crate::kernel::{gather_rows, matmul};
+use crate::network::tokens::Distinct;
 use crate::plan::View;
 
-/// Views of what all steps of a batch read at level 0.
-pub(super) struct TokenViews {
-    /// `[N]` distinct tokens.
+/// Steps that are projected once, however many rows read them: the distinct tokens of a batch, or all of its steps.
+pub(super) struct StepViews {
+    /// N of them.
     pub count: usize,
-    /// `[N, D]`: their embeddings.
+    /// `[N, D]`
     pub inputs: View,
-    /// `[N, 3H]`: their gates.
-    pub gates: View,
+    /// `[N, G·H]` by direction: their gates.
+    pub gates: Vec<View>,
+    /// `[P]`: which of them each step is; `None` if each is its own.
+    pub slots: Option<Vec<u32>>,
+    /// Of the embeddings.
+    pub dropped: Option<Dropped>,
+}
+
+/// One recurrence, from its forward to its backward pass.
+pub(super) struct RunViews {
+    /// Rows and steps of which it runs over; with context more than there are.
+    pub rows: Rows,
+    pub rows_view: View,
+    pub span: Span,
+    /// What the cell keeps of every step; a single number when nothing is saved.
+    pub tape: View,
+    /// Every step's output and from row to row `span.stride`; unused unless `span.stepwise`.
+    pub outputs: View,
+    /// Slots by step, for summing gradients; `None` where the tape's steps are the inputs'.
+    pub slots: Option<Vec<u32>>,
+}
+
+/// One layer of one level.
+pub(super) struct LayerViews {
+    /// What it reads, `[P, inputs]`; at level 0 the steps' own views stand for it.
+    pub inputs: Option<View>,
+    /// Of what it reads.
+    pub dropped: Option<Dropped>,
+    /// By direction.
+    pub runs: Vec<RunViews>,
+}
+
+/// One level of one micro-batch.
+pub(super) struct LevelViews {
+    /// Slices.
+    pub count: usize,
+    pub layers: Vec<LayerViews>,
+    /// Each pooling of outputs, if the last states do not pass up: of all directions, or of each.
+    pub pools: Vec<(Pool, View)>,
+    /// `[P]`: the shares of attention.
+    pub shares: View,
+    /// `[R, W]`: what passes up, before and after dropout.
+    pub pooled: View,
+    pub up: View,
+    pub dropped: Option<Dropped>,
+}
+
+impl Config {
+    /// Whether level 0 reads its steps through slots.
+    fn slotted(&self) -> bool {
+        self.input == Input::Tokens || self.context > 0
+    }
 }
 
 impl Planner<'_> {
     /// Embeds and projects each distinct token of the batch once.
-    pub fn project_tokens(&mut self, distinct: &Distinct) -> TokenViews {
-        let (count, width, gates_wide) = (distinct.tokens.len(), self.config.embedding, 3 * self.config.hidden);
+    pub fn project_tokens(&mut self, distinct: &Distinct) -> StepViews {
+        let (count, width) = (distinct.tokens.len(), self.config.embedding);
         let ids = self.plan.upload("tokens", &[count], distinct.tokens.clone());
         let table = self.embedding();
         let inputs = self.plan.scratch("inputs", &[count, width]);
-        let gates = self.plan.scratch("token_gates", &[count, gates_wide]);
-        let weights = self.affine(buffer::WEIGHTS, &self.layout.input[0]);
         let place = "embedding".to_string();
         self.plan.dispatches.push(gather_rows::dispatch(place, (count, width), [ids, table, inputs]));
-        let sizes = (count, gates_wide, width);
-        self.plan.dispatches.push(matmul::project("level 0 gates".into(), sizes, inputs, weights, gates));
-        TokenViews { count, inputs, gates }
+        let (inputs, dropped) = self.drop("inputs", self.dropout.embedding, count * width, inputs);
+        let gates = self.project_level0(count, inputs);
+        StepViews { count, inputs, gates, slots: Some(distinct.slots.clone()), dropped }
     }
 
-    /// Runs all levels over sequences of `lengths` real tokens, whose gates stand in `slots` of the tokens' gates.
-    /// `name` sets the uploads of micro-batches apart. With `save`, the levels keep what the backward pass needs.
+    /// Projects all steps of a batch of numbers; `name` sets the uploads of micro-batches apart.
+    pub fn project_numbers(&mut self, name: &str, batch: &Batch) -> StepViews {
+        let (count, width) = (batch.steps(), self.config.embedding);
+        let words = batch.values.iter().map(|value| value.to_bits()).collect();
+        let inputs = self.plan.upload(&format!("{name}inputs"), &[count, width], words);
+        let gates = self.project_level0(count, inputs);
+        let slots = self.config.slotted().then(|| (0..count as u32).collect());
+        StepViews { count, inputs, gates, slots, dropped: None }
+    }
+
+    fn project_level0(&mut self, count: usize, inputs: View) -> Vec<View> {
+        let layout = self.layout;
+        let units = layout.levels[0].layers[0].iter().enumerate();
+        units
+            .map(|(d, unit)| {
+                self.project(&format!("level 0 gates{}", of(d)), unit, count, inputs, &format!("step_gates{d}"))
+            })
+            .collect()
+    }
+
+    fn project(&mut self, place: &str, unit: &Unit, count: usize, inputs: View, name: &str) -> View {
+        let (width, wide) = (unit.input.inputs, unit.input.outputs);
+        let gates = self.plan.scratch(name, &[count, wide]);
+        let weights = self.affine(buffer::WEIGHTS, &unit.input);
+        let inputs = View { len: count * width, ..inputs };
+        self.plan.dispatches.push(matmul::project(place.into(), (count, wide, width), inputs, weights, gates));
+        gates
+    }
+
+    /// Runs all levels over sequences of `lengths` real steps. `name` sets the uploads of micro-batches apart, `slots`
+    /// tell which of the projected steps theirs are. With `save`, the levels keep what the backward pass needs.
     pub fn levels(
         &mut self,
         name: &str,
-        tokens: &TokenViews,
-        slots: &[u32],
+        steps: &StepViews,
+        slots: Option<&[u32]>,
         lengths: &[u32],
         save: bool,
     ) -> Vec<LevelViews> {
-        let hidden = self.config.hidden;
-        let slots = self.plan.upload(&format!("{name}slots"), &[slots.len()], slots.to_vec());
-        let mut below: Option<View> = None;
+        let mut below = None;
         let mut levels = Vec::new();
         for (p, level) in self.config.slicing.rows(self.config.length, lengths).into_iter().enumerate() {
-            let gates = match below {
-                None => tokens.gates,
-                Some(states) => {
-                    let gates = self.plan.scratch(&format!("level{p}.gates"), &[level.steps, 3 * hidden]);
-                    let weights = self.affine(buffer::WEIGHTS, &self.layout.input[p]);
-                    let sizes = (level.steps, 3 * hidden, hidden);
-                    self.plan.dispatches.push(matmul::project(
-                        format!("level {p} gates"),
-                        sizes,
-                        states,
-                        weights,
-                        gates,
-                    ));
-                    gates
-                }
+            let context = if p == 0 { self.config.context } else { 0 };
+            let rows = |reverse: bool| rows_of(&level, lengths, context, reverse);
+            let rows: Vec<Rows> = self.config.directions().iter().map(|&reverse| rows(reverse)).collect();
+            let views = match below {
+                None => self.level(name, p, rows, Some((steps, slots)), None, save),
+                Some(up) => self.level(name, p, rows, None, Some(up), save),
             };
-            let count = level.rows.len();
-            let rows = self.plan.upload(&format!("{name}level{p}.rows"), &[count, 2], level.rows.concat());
-            let tape = match save {
-                true => self.plan.scratch(&format!("level{p}.tape"), &[level.steps, 5 * hidden]),
-                false => self.unused("no_tape"),
-            };
-            let states = self.plan.scratch(&format!("level{p}.states"), &[count, hidden]);
-            let weights = self.affine(buffer::WEIGHTS, &self.layout.recurrent[p]);
-            let slotted = p == 0;
-            let step_slots = if slotted { slots } else { self.unused("no_slots") };
-            for span in self.spans(&level, slotted) {
-                let place = format!("level {p} forward");
-                let bindings = [rows, step_slots, gates, weights, tape, states];
-                self.plan.dispatches.push(gru_forward::dispatch(place, span, save, bindings));
-            }
-            below = Some(states);
-            levels.push(LevelViews { level, rows, tape, states });
+            below = Some(views.up);
+            levels.push(views);
         }
         levels
     }
 
-    /// The classifier over the final states: `[count, C]` logits.
+    fn level(
+        &mut self,
+        name: &str,
+        p: usize,
+        rows: Vec<Rows>,
+        bottom: Option<(&StepViews, Option<&[u32]>)>,
+        below: Option<View>,
+        save: bool,
+    ) -> LevelViews {
+        let layout = self.layout;
+        let (config, cell) = (self.config, self.config.recurrence());
+        let (hidden, width, count) = (config.hidden, config.width(), rows[0].list.len());
+        let pooling = config.pooling_of(p);
+        // With context each direction runs over steps of its own, so that their outputs do not stand side by side.
+        let apart = p == 0 && config.context > 0 && config.direction == Direction::Both && pooling != Pooling::Last;
+        let last = self.plan.scratch(&format!("level{p}.states"), &[count, width]);
+        let mut layers: Vec<LayerViews> = Vec::new();
+        let mut inputs = below;
+        for layer in 0..config.layers {
+            let top = layer + 1 == config.layers;
+            let stepwise = !top || pooling != Pooling::Last;
+            let mut dropped = None;
+            if let (true, Some(own)) = (layer > 0, inputs) {
+                let place = format!("level{p}.layer{layer}.inputs");
+                let (left, own) = self.drop(&place, self.dropout.states, rows[0].steps * width, own);
+                (inputs, dropped) = (Some(left), own);
+            }
+            let mut runs = Vec::new();
+            for (d, (rows, &reverse)) in rows.iter().zip(config.directions()).enumerate() {
+                let unit = &layout.levels[p].layers[layer][d];
+                let place = format!("level {p}{}{}", of_layer(layer), of(d));
+                let (gates, slots) = match (layer, bottom) {
+                    (0, Some((steps, slots))) => {
+                        let read = |slots: &[u32]| match &rows.warmup {
+                            Some(warmup) => warmup.steps_read.iter().map(|&step| slots[step as usize]).collect(),
+                            None => slots.to_vec(),
+                        };
+                        (steps.gates[d], slots.map(read))
+                    }
+                    _ => {
+                        let inputs = inputs.expect("a level above the first, or a layer");
+                        let buffer = format!("level{p}.gates{d}");
+                        (self.project(&format!("{place} gates"), unit, rows.steps, inputs, &buffer), None)
+                    }
+                };
+                let slot_view = match &slots {
+                    Some(slots) => self.plan.upload(&format!("{name}level{p}.slots{d}"), &[slots.len()], slots.clone()),
+                    None => self.unused("no_slots"),
+                };
+                let list = rows.list.concat();
+                let rows_view = self.plan.upload(&format!("{name}level{p}.rows{d}"), &[count, 2], list);
+                let (stride, column) = if apart { (hidden, 0) } else { (width, d * hidden) };
+                let span = Span {
+                    slotted: slots.is_some(),
+                    reverse,
+                    stepwise,
+                    activation: config.activation,
+                    stride,
+                    column,
+                    ..Span::whole(count, rows.steps, rows.longest, hidden)
+                };
+                let own = format!("level{p}.layer{layer}");
+                let tape = match save {
+                    true => self.plan.scratch(&format!("{own}.tape{d}"), &[rows.steps, cell.tape * hidden]),
+                    false => self.unused("no_tape"),
+                };
+                let shared = if apart { format!("{own}.outputs{d}") } else { format!("{own}.outputs") };
+                let outputs = match stepwise {
+                    true => self.plan.scratch(&shared, &[rows.steps, stride]),
+                    false => self.unused("no_outputs"),
+                };
+                // Where outputs count, last states do not; but spans carry them.
+                let last = match stepwise {
+                    true => self.plan.scratch(&format!("level{p}.carried"), &[count, stride]),
+                    false => last,
+                };
+                let memory = match cell.memory {
+                    true => self.plan.scratch(&format!("level{p}.memory"), &[count, hidden]),
+                    false => self.unused("no_memory"),
+                };
+                let weights = self.recurrent(unit);
+                let views =
+                    ForwardViews { rows: rows_view, slots: slot_view, gates, weights, tape, last, outputs, memory };
+                for span in self.spans(span, rows.longest) {
+                    let dispatch = recurrence::forward(cell, format!("{place} forward"), span, save, views);
+                    self.plan.dispatches.push(dispatch);
+                }
+                let rows = rows.clone();
+                runs.push(RunViews { rows, rows_view, span, tape, outputs, slots });
+            }
+            let below = (layer > 0 || p > 0).then_some(inputs).flatten();
+            inputs = Some(runs[0].outputs);
+            layers.push(LayerViews { inputs: below, dropped, runs });
+        }
+        let (pools, shares, pooled) = self.pool(name, p, &layers, apart, last);
+        let place = format!("level{p}.up");
+        let (up, dropped) = self.drop(&place, self.dropout.states, count * width, pooled);
+        LevelViews { count, layers, pools, shares, pooled, up, dropped }
+    }
+
+    /// What passes up: the last states, or outputs pooled.
+    fn pool(
+        &mut self,
+        name: &str,
+        p: usize,
+        layers: &[LayerViews],
+        apart: bool,
+        last: View,
+    ) -> (Vec<(Pool, View)>, View, View) {
+        let unused = self.unused("no_shares");
+        let Some(mode) = self.config.pooling_of(p).mode() else { return (vec![], unused, last) };
+        let layout = self.layout;
+        let runs = &layers.last().expect("a level has a layer").runs;
+        let (count, width) = (runs[0].rows.list.len(), self.config.width());
+        let pooled = self.plan.scratch(&format!("level{p}.pooled"), &[count, width]);
+        let (shares, attention) = match &layout.levels[p].attention {
+            Some(attention) => {
+                let shares = self.plan.scratch(&format!("level{p}.shares"), &[runs[0].rows.steps]);
+                (shares, self.affine(buffer::WEIGHTS, attention))
+            }
+            None => (unused, self.unused("no_attention")),
+        };
+        let mut pools = Vec::new();
+        for (d, run) in runs.iter().enumerate().take(if apart { runs.len() } else { 1 }) {
+            let Span { stride: from, .. } = run.span;
+            let (pooled_width, column) = if apart { (from, d * from) } else { (width, 0) };
+            let steps = run.rows.steps;
+            let pool = Pool { mode, rows: count, steps, width: pooled_width, from, to: width, column };
+            let rows = match &run.rows.warmup {
+                Some(Warmup { own, .. }) => {
+                    self.plan.upload(&format!("{name}level{p}.own{d}"), &[count, 2], own.concat())
+                }
+                None => run.rows_view,
+            };
+            let bindings = [rows, run.outputs, attention, shares, pooled];
+            self.plan.dispatches.push(pool_forward::dispatch(format!("level {p} pooling{}", of(d)), pool, bindings));
+            pools.push((pool, rows));
+        }
+        (pools, shares, pooled)
+    }
+
+    /// The head over what the top level passes up: `[count, C]` logits.
     pub fn logits(&mut self, levels: &[LevelViews]) -> View {
         let top = levels.last().expect("a network has a level");
-        let (count, states) = (top.level.rows.len(), top.states);
-        let (hidden, classes) = (self.config.hidden, self.config.classes);
+        let (count, states) = (top.count, top.up);
+        let (width, classes) = (self.config.width(), self.config.classes);
         let logits = self.plan.scratch(buffer::LOGITS, &[count, classes]);
         let weights = self.affine(buffer::WEIGHTS, &self.layout.head);
-        let sizes = (count, classes, hidden);
+        let sizes = (count, classes, width);
         self.plan.dispatches.push(matmul::project("logits".into(), sizes, states, weights, logits));
         logits
     }
+}
+
+/// Names the second direction.
+pub(super) fn of(direction: usize) -> &'static str {
+    if direction == 0 { "" } else { " reversed" }
+}
+
+/// Names the layers above the first.
+pub(super) fn of_layer(layer: usize) -> String {
+    if layer == 0 { String::new() } else { format!(" layer {layer}") }
 }

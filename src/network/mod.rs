@@ -3,13 +3,18 @@
 mod backward;
 pub mod config;
 mod forward;
+mod loss;
+pub mod optimiser;
 pub mod parameters;
 mod planner;
 mod tokens;
+mod warmup;
 
+pub use crate::kernel::activation::Activation;
 pub use crate::kernel::adam::Adam;
-pub use backward::Optimiser;
-pub use config::{Cell, Config};
+pub use crate::kernel::sgd::Sgd;
+pub use config::{Cell, Config, Direction, Input, Pooling, Reset, Task};
+pub use optimiser::{Optimiser, Rule};
 pub use parameters::{Parameters, Tensor};
 pub use planner::buffer;
 
@@ -20,7 +25,7 @@ use crate::kernel::softmax_cross_entropy::TOTALS;
 use crate::kernel::step_control::{self, CONTROL};
 use crate::plan::{Limits, Plan};
 use parameters::Layout;
-use planner::Planner;
+use planner::{Dropout, Planner};
 
 /// A network on a device.
 pub struct Network {
@@ -34,9 +39,9 @@ pub struct Network {
 /// Loss and hits since they were last taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Totals {
-    /// Mean cross-entropy of the sequences, in nats.
+    /// Mean loss of the sequences: cross-entropy in nats, or squared error.
     pub loss: f64,
-    /// Share of the sequences that were classified correctly.
+    /// Share of the sequences that were classified correctly, with all labels right; 0 for regression.
     pub accuracy: f64,
     /// Number of sequences.
     pub sequences: usize,
@@ -56,7 +61,7 @@ pub struct OptimiserState {
 /// The loss of a batch and the gradient of every weight.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Gradients {
-    /// Mean cross-entropy.
+    /// Mean loss.
     pub loss: f32,
     /// In the layout of the weights; the embedding's gradient is zero if it is frozen.
     pub gradients: Parameters,
@@ -128,12 +133,38 @@ impl Network {
         Ok(logits)
     }
 
-    /// The probabilities `[B, C]` of the classes: softmax of the logits.
+    /// What the top level passes to the head `[B, W]`: a vector for each sequence.
+    ///
+    /// # Errors
+    /// As [`Network::logits`].
+    pub fn states(&mut self, batch: &Batch) -> Result<Vec<f32>> {
+        let width = self.config.width();
+        let top = self.config.slicing.levels() - 1;
+        let buffer = if self.config.head_pooling == Pooling::Last { "states" } else { "pooled" };
+        let mut states = Vec::with_capacity(batch.len() * width);
+        for (part, plan) in self.plan_inference(batch)? {
+            self.device.engine.run(&plan)?;
+            let count = part.sequences.len() * width;
+            states.extend(read_f32(self.engine(), &format!("level{top}.{buffer}"), count)?);
+        }
+        Ok(states)
+    }
+
+    /// What the logits `[B, C]` say: probabilities of the classes (softmax), of each label (sigmoid), or the numbers
+    /// themselves.
     ///
     /// # Errors
     /// As [`Network::logits`].
     pub fn probabilities(&mut self, batch: &Batch) -> Result<Vec<f32>> {
         let mut logits = self.logits(batch)?;
+        match self.config.task {
+            Task::Class => {}
+            Task::Labels => {
+                logits.iter_mut().for_each(|x| *x = 1.0 / (1.0 + (-*x).exp()));
+                return Ok(logits);
+            }
+            Task::Regression => return Ok(logits),
+        }
         for row in logits.chunks_mut(self.config.classes) {
             let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
             row.iter_mut().for_each(|x| *x = (*x - largest).exp());
@@ -166,9 +197,9 @@ impl Network {
         let loss = self.totals()?.loss as f32;
         let flat_len = self.layout.len;
         let flat = read_f32(self.engine(), buffer::GRADIENTS, flat_len)?;
-        let Config { vocabulary, embedding: width, freeze_embedding, .. } = self.config;
+        let Config { vocabulary, embedding: width, freeze_embedding, input, .. } = self.config;
         let mut embedding = vec![0.0; vocabulary * width];
-        if !freeze_embedding {
+        if !freeze_embedding && input == Input::Tokens {
             let distinct = tokens::Distinct::new(&batch.tokens, vocabulary).tokens;
             let rows = read_f32(self.engine(), buffer::EMBEDDING_GRADIENT, distinct.len() * width)?;
             for (token, row) in distinct.iter().zip(rows.chunks(width)) {
@@ -186,8 +217,8 @@ impl Network {
         let engine = self.engine();
         let totals = read_f32(engine, buffer::TOTALS, TOTALS)?;
         write_f32(engine, buffer::TOTALS, &[0.0; TOTALS])?;
-        let sequences = totals[2].max(1.0);
-        let [loss, correct] = [totals[0] / sequences, totals[1] / sequences].map(f64::from);
+        let loss = f64::from(totals[0] / totals[3].max(f32::MIN_POSITIVE));
+        let correct = f64::from(totals[1] / totals[2].max(1.0));
         Ok(Totals { loss, accuracy: correct, sequences: totals[2] as usize })
     }
 
@@ -207,7 +238,8 @@ impl Network {
         let (len, table) = (self.layout.len, self.config.vocabulary * self.config.embedding);
         let engine = self.engine();
         let flat = read_f32(engine, buffer::WEIGHTS, len)?;
-        Ok(Parameters { flat, embedding: read_f32(engine, buffer::EMBEDDING, table)? })
+        let embedding = if table == 0 { vec![] } else { read_f32(engine, buffer::EMBEDDING, table)? };
+        Ok(Parameters { flat, embedding })
     }
 
     /// Sets the weights.
@@ -221,7 +253,10 @@ impl Network {
         }
         let engine = self.engine();
         write_f32(engine, buffer::WEIGHTS, &parameters.flat)?;
-        write_f32(engine, buffer::EMBEDDING, &parameters.embedding)
+        if table > 0 {
+            write_f32(engine, buffer::EMBEDDING, &parameters.embedding)?;
+        }
+        Ok(())
     }
 
     /// Forgets the optimiser's moments and totals.
@@ -321,16 +356,21 @@ impl Network {
 /// Plans the smallest inference, which tells whether the device can run this network at all.
 fn check_device(config: &Config, device: &Device) -> Result<()> {
     config.check()?;
-    let smallest = Batch { tokens: vec![0], lengths: vec![1], labels: vec![] };
+    let smallest = match config.input {
+        Input::Tokens => Batch { tokens: vec![0], lengths: vec![1], ..Batch::default() },
+        Input::Numbers => Batch { values: vec![0.0; config.embedding], lengths: vec![1], ..Batch::default() },
+    };
     let limits = device.engine.limits();
     forward_plan(config, &Layout::new(config), &smallest, limits).check(limits)
 }
 
 fn forward_plan(config: &Config, layout: &Layout, batch: &Batch, limits: &Limits) -> Plan {
-    let mut planner = Planner::new(config, layout, limits);
-    let distinct = tokens::Distinct::new(&batch.tokens, config.vocabulary);
-    let tokens = planner.project_tokens(&distinct);
-    let levels = planner.levels("", &tokens, &distinct.slots, &batch.lengths, false);
+    let mut planner = Planner::new(config, layout, limits, Dropout::default());
+    let steps = match config.input {
+        Input::Tokens => planner.project_tokens(&tokens::Distinct::new(&batch.tokens, config.vocabulary)),
+        Input::Numbers => planner.project_numbers("", batch),
+    };
+    let levels = planner.levels("", &steps, steps.slots.as_deref(), &batch.lengths, false);
     planner.logits(&levels);
     planner.plan
 }
@@ -342,11 +382,17 @@ fn forward_plan(config: &Config, layout: &Layout, batch: &Batch, limits: &Limits
 /// [`Error::Config`] for a batch that does not fit the network, [`Error::Limit`] if not even a single sequence fits.
 pub fn training_plan(config: &Config, batch: &Batch, optimiser: Option<&Optimiser>, limits: &Limits) -> Result<Plan> {
     config.check_batch(batch, true)?;
+    let mut dropout = Dropout::default();
+    if let Some(optimiser) = optimiser {
+        optimiser.check(config.classes)?;
+        let Optimiser { dropout: states, embedding_dropout: embedding, seed, .. } = *optimiser;
+        dropout = Dropout { states, embedding, seed };
+    }
     let layout = Layout::new(config);
     // The tape of level 0 is the largest buffer of a micro-batch.
-    let tape = 4 * (5 * config.hidden * batch.tokens.len()) as u64;
+    let tape = 4 * (config.recurrence().tape * config.hidden * batch.steps()) as u64;
     fit(batch, tape, limits, |parts| {
-        let plan = Planner::new(config, &layout, limits).training(batch, parts, optimiser);
+        let plan = Planner::new(config, &layout, limits, dropout).training(batch, parts, optimiser);
         plan.check(limits).map(|()| plan)
     })
 }

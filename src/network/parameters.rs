@@ -1,18 +1,24 @@
 //! The weights: one flat buffer with named views, their first values, and their names in PyTorch.
 
-use super::config::Config;
+use super::config::{Cell, Config, Input, Pooling};
 use crate::error::{Error, Result};
 use crate::kernel::product::{Strides, product};
+use crate::kernel::recurrence::candidate_offset;
 use crate::plan::ALIGNMENT;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal, Uniform};
 
-/// A matrix of weights with its bias as the last row, within the flat buffer: `[inputs + 1, outputs]`.
+/// A matrix of weights `[inputs, outputs]`, then its bias `[outputs]` if it has one, within the flat buffer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Affine {
-    /// Names of weight and bias in PyTorch.
-    pub names: [String; 2],
+    /// Name of the weights in PyTorch, `[rows, inputs]`, and the first of its rows that stands here; with no inputs
+    /// there is no such tensor.
+    pub name: String,
+    pub first: usize,
+    pub rows: usize,
+    /// Name of the bias, if there is one.
+    pub bias: Option<String>,
     pub offset: usize,
     pub inputs: usize,
     pub outputs: usize,
@@ -21,7 +27,7 @@ pub struct Affine {
 impl Affine {
     /// Numbers of weight and bias together.
     pub fn len(&self) -> usize {
-        (self.inputs + 1) * self.outputs
+        (self.inputs + usize::from(self.bias.is_some())) * self.outputs
     }
 
     /// Whether there are no weights.
@@ -30,14 +36,31 @@ impl Affine {
     }
 }
 
+/// The weights of one layer of one level in one direction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unit {
+    /// W `[D, G·H]` and its bias.
+    pub input: Affine,
+    /// U `[H, G·H]` and its bias, or of all gates but the candidate.
+    pub recurrent: Affine,
+    /// U of the candidate `[H, H]`, where it is a matrix of its own.
+    pub candidate: Option<Affine>,
+}
+
+/// The weights of a level.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LevelWeights {
+    /// By layer and direction.
+    pub layers: Vec<Vec<Unit>>,
+    /// The vector `[W]` of attention, where the level pools by it.
+    pub attention: Option<Affine>,
+}
+
 /// Where the weights of a network stand in its flat buffer. The embedding is a buffer of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
-    /// Input weights W of every level, `[D+1, 3H]`.
-    pub input: Vec<Affine>,
-    /// Recurrent weights U of every level, `[H+1, 3H]`.
-    pub recurrent: Vec<Affine>,
-    /// The classifier, `[H+1, C]`.
+    pub levels: Vec<LevelWeights>,
+    /// The classifier, `[W+1, C]`.
     pub head: Affine,
     /// Numbers of the flat buffer.
     pub len: usize,
@@ -67,25 +90,65 @@ impl Layout {
     /// The layout of a network.
     pub fn new(config: &Config) -> Layout {
         let mut end = 0;
-        let mut affine = |names: [String; 2], inputs: usize, outputs: usize| {
-            let offset = end;
-            let affine = Affine { names, offset, inputs, outputs };
-            end = (offset + affine.len()).next_multiple_of(ALIGNMENT);
+        let mut place = |mut affine: Affine| {
+            affine.offset = end;
+            end = (end + affine.len()).next_multiple_of(ALIGNMENT);
             affine
         };
-        let (mut input, mut recurrent) = (Vec::new(), Vec::new());
+        let (hidden, cell) = (config.hidden, config.recurrence());
+        let gates = cell.gates * hidden;
+        let mut levels = Vec::new();
         for p in 0..config.slicing.levels() {
-            let names = |kind: &str| ["weight", "bias"].map(|part| format!("levels.{p}.{part}_{kind}_l0"));
-            input.push(affine(names("ih"), config.inputs(p), 3 * config.hidden));
-            recurrent.push(affine(names("hh"), config.hidden, 3 * config.hidden));
+            let mut unit = |layer: usize, reverse: bool| {
+                let suffix = format!("l{layer}{}", if reverse { "_reverse" } else { "" });
+                let name = |part: &str| format!("levels.{p}.{part}_{suffix}");
+                let mut affine = |kind: &str, inputs: usize, (first, outputs): (usize, usize), bias: bool| {
+                    let bias = bias.then(|| name(&format!("bias_{kind}")));
+                    let name = name(&format!("weight_{kind}"));
+                    place(Affine { name, first, rows: gates, bias, offset: 0, inputs, outputs })
+                };
+                let input = affine("ih", config.inputs(p, layer), (0, gates), true);
+                if cell.candidate_apart {
+                    let recurrent = affine("hh", hidden, (0, gates - hidden), false);
+                    let candidate = affine("hh", hidden, (gates - hidden, hidden), false);
+                    debug_assert_eq!(candidate.offset - recurrent.offset, candidate_offset(hidden));
+                    Unit { input, recurrent, candidate: Some(candidate) }
+                } else {
+                    Unit { input, recurrent: affine("hh", hidden, (0, gates), true), candidate: None }
+                }
+            };
+            let directions = config.directions();
+            // A network that reads backward only has the names of one that reads forward.
+            let reverse = |&direction: &bool| direction && directions.len() > 1;
+            let layers = (0..config.layers)
+                .map(|layer| directions.iter().map(|direction| unit(layer, reverse(direction))).collect())
+                .collect();
+            let attention = (config.pooling_of(p) == Pooling::Attention).then(|| {
+                let bias = Some(format!("levels.{p}.attention"));
+                let (name, outputs) = (String::new(), config.width());
+                place(Affine { name, first: 0, rows: 0, bias, offset: 0, inputs: 0, outputs })
+            });
+            levels.push(LevelWeights { layers, attention });
         }
-        let head = affine(["head.weight".into(), "head.bias".into()], config.hidden, config.classes);
-        Layout { input, recurrent, head, len: end }
+        let (inputs, outputs) = (config.width(), config.classes);
+        let bias = Some("head.bias".into());
+        let name = "head.weight".into();
+        let head = place(Affine { name, first: 0, rows: outputs, bias, offset: 0, inputs, outputs });
+        Layout { levels, head, len: end }
     }
 
-    /// All matrices.
+    /// All matrices, in the order of the flat buffer.
     pub fn all(&self) -> impl Iterator<Item = &Affine> {
-        self.input.iter().zip(&self.recurrent).flat_map(|(input, recurrent)| [input, recurrent]).chain([&self.head])
+        self.levels
+            .iter()
+            .flat_map(|level| {
+                let units = level.layers.iter().flatten();
+                units
+                    .flat_map(|unit| [Some(&unit.input), Some(&unit.recurrent), unit.candidate.as_ref()])
+                    .chain([level.attention.as_ref()])
+            })
+            .flatten()
+            .chain([&self.head])
     }
 }
 
@@ -96,19 +159,29 @@ impl Parameters {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let layout = Layout::new(config);
         let mut flat = vec![0.0; layout.len];
-        for affine in &layout.input {
-            let weights = &mut flat[affine.offset..][..affine.inputs * affine.outputs];
-            glorot(weights, affine.inputs, affine.outputs / 3, &mut rng);
+        let hidden = config.hidden;
+        for unit in layout.levels.iter().flat_map(|level| level.layers.iter().flatten()) {
+            let input = &unit.input;
+            glorot(&mut flat[input.offset..][..input.inputs * input.outputs], input.inputs, hidden, &mut rng);
         }
-        for affine in &layout.recurrent {
-            let hidden = affine.inputs;
-            for gate in 0..3 {
-                let square = orthogonal(hidden, &mut rng);
-                for (row, values) in square.chunks(hidden).enumerate() {
-                    let at = affine.offset + row * affine.outputs + gate * hidden;
-                    flat[at..at + hidden].copy_from_slice(values);
+        for unit in layout.levels.iter().flat_map(|level| level.layers.iter().flatten()) {
+            for affine in [Some(&unit.recurrent), unit.candidate.as_ref()].into_iter().flatten() {
+                for gate in 0..affine.outputs / hidden {
+                    let square = orthogonal(hidden, &mut rng);
+                    for (row, values) in square.chunks(hidden).enumerate() {
+                        let at = affine.offset + row * affine.outputs + gate * hidden;
+                        flat[at..at + hidden].copy_from_slice(values);
+                    }
                 }
             }
+            if config.cell == Cell::Lstm {
+                // So that at the beginning the memory is kept (Jozefowicz et al., 2015).
+                let bias = unit.input.offset + unit.input.inputs * unit.input.outputs;
+                flat[bias + hidden..bias + 2 * hidden].fill(1.0);
+            }
+        }
+        for attention in layout.levels.iter().filter_map(|level| level.attention.as_ref()) {
+            glorot(&mut flat[attention.offset..][..attention.outputs], attention.outputs, 1, &mut rng);
         }
         let head = &layout.head;
         glorot(&mut flat[head.offset..][..head.inputs * head.outputs], head.inputs, head.outputs, &mut rng);
@@ -120,22 +193,32 @@ impl Parameters {
     /// The weights by PyTorch's names and shapes: `levels.0.weight_ih_l0 [3H, D]`, …, `head.weight [C, H]`,
     /// `embedding.weight [V, D]`.
     pub fn tensors(&self, config: &Config) -> Vec<Tensor> {
-        let embedding = Tensor {
-            name: EMBEDDING.into(),
-            shape: vec![config.vocabulary, config.embedding],
-            values: self.embedding.clone(),
-        };
-        let mut tensors = vec![embedding];
+        let mut tensors = Vec::new();
+        if config.input == Input::Tokens {
+            let shape = vec![config.vocabulary, config.embedding];
+            tensors.push(Tensor { name: EMBEDDING.into(), shape, values: self.embedding.clone() });
+        }
+        let mut biases: Vec<Tensor> = Vec::new();
         for affine in Layout::new(config).all() {
             let (weights, bias) = self.flat[affine.offset..][..affine.len()].split_at(affine.inputs * affine.outputs);
-            let [weight_name, bias_name] = affine.names.clone();
-            tensors.push(Tensor {
-                name: weight_name,
-                shape: vec![affine.outputs, affine.inputs],
-                values: transposed(weights, affine.inputs, affine.outputs),
-            });
-            tensors.push(Tensor { name: bias_name, shape: vec![affine.outputs], values: bias.to_vec() });
+            if affine.first == 0 {
+                tensors.append(&mut biases);
+            }
+            let values = transposed(weights, affine.inputs, affine.outputs);
+            match tensors.last_mut() {
+                // The rest of a tensor that stands in two matrices.
+                Some(tensor) if affine.first > 0 => tensor.values.extend(values),
+                _ if affine.inputs > 0 => {
+                    let shape = vec![affine.rows, affine.inputs];
+                    tensors.push(Tensor { name: affine.name.clone(), shape, values });
+                }
+                _ => {}
+            }
+            if let Some(name) = &affine.bias {
+                biases.push(Tensor { name: name.clone(), shape: vec![affine.outputs], values: bias.to_vec() });
+            }
         }
+        tensors.append(&mut biases);
         tensors
     }
 
@@ -158,16 +241,22 @@ impl Parameters {
             Ok(values)
         };
         let layout = Layout::new(config);
-        let embedding = take(EMBEDDING, &[config.vocabulary, config.embedding])?;
+        let embedding = match config.input {
+            Input::Tokens => take(EMBEDDING, &[config.vocabulary, config.embedding])?,
+            Input::Numbers => Vec::new(),
+        };
         // Grows as tensors are found: sizes that no file holds are refused before memory is asked for.
         let mut flat = Vec::new();
         for affine in layout.all() {
-            let [weight_name, bias_name] = &affine.names;
-            let weights = take(weight_name, &[affine.outputs, affine.inputs])?;
-            let bias = take(bias_name, &[affine.outputs])?;
-            flat.resize(affine.offset, 0.0);
-            flat.extend(transposed(&weights, affine.outputs, affine.inputs));
-            flat.extend(bias);
+            let Affine { name, first, rows, bias, offset, inputs, outputs } = affine;
+            flat.resize(*offset, 0.0);
+            if *inputs > 0 {
+                let weights = take(name, &[*rows, *inputs])?;
+                flat.extend(transposed(&weights[first * inputs..][..outputs * inputs], *outputs, *inputs));
+            }
+            if let Some(bias) = bias {
+                flat.extend(take(bias, &[*outputs])?);
+            }
         }
         flat.resize(layout.len, 0.0);
         Ok(Parameters { flat, embedding })

@@ -264,6 +264,7 @@ impl Bench {
             },
             lengths: vec![length as u32; self.batch],
             labels: (0..self.batch as u32).map(|i| i % 5).collect(),
+            ..Batch::default()
         }
     }
 

@@ -1,46 +1,133 @@
 //! Encoded sequences with their classes, and the order in which an epoch reads them.
 
+use crate::data::batch::{Batch, PAD};
+use crate::data::tokenizer::UNKNOWN_ID;
 use crate::error::{Error, Result};
+use crate::network::Config;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-/// Sequences of tokens with the class of each.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// The sequences of a data set.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Sequences {
+    Tokens(Vec<Vec<u32>>),
+    /// Each `[T, width]`, row-major.
+    Numbers {
+        width: usize,
+        values: Vec<Vec<f32>>,
+    },
+}
+
+/// What is told of the sequences.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Told {
+    /// `[N]`: the class of each.
+    Classes(Vec<u32>),
+    /// `[N, width]`: 1 for each label that it has, or numbers.
+    Numbers { width: usize, values: Vec<f32> },
+}
+
+/// Sequences with what is told of each.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Dataset {
-    pub sequences: Vec<Vec<u32>>,
-    pub labels: Vec<u32>,
+    pub sequences: Sequences,
+    pub told: Told,
 }
 
 /// Batches whose sequences are sorted by length together: similar lengths share a batch, and the order stays random.
 const BUCKET: usize = 50;
 
 impl Dataset {
+    /// Sequences of tokens with the class of each.
+    ///
     /// # Errors
-    /// [`Error::Config`] if there is not one label for each sequence, or no sequence.
+    /// As [`Dataset::of`].
     pub fn new(sequences: Vec<Vec<u32>>, labels: Vec<u32>) -> Result<Dataset> {
-        if sequences.is_empty() || sequences.len() != labels.len() {
-            let problem = format!("{} sequences and {} labels make no data set", sequences.len(), labels.len());
-            return Err(Error::Config(problem));
+        Dataset::of(Sequences::Tokens(sequences), Told::Classes(labels))
+    }
+
+    /// # Errors
+    /// [`Error::Config`] if what is told is not of as many sequences, or there is no sequence.
+    pub fn of(sequences: Sequences, told: Told) -> Result<Dataset> {
+        let data = Dataset { sequences, told };
+        let told = match &data.told {
+            Told::Classes(labels) => labels.len(),
+            Told::Numbers { width, values } => values.len() / width.max(&1),
+        };
+        if data.is_empty() || data.len() != told {
+            return Err(Error::Config(format!("{} sequences and {told} labels make no data set", data.len())));
         }
-        Ok(Dataset { sequences, labels })
+        Ok(data)
     }
 
     /// Number of sequences.
     pub fn len(&self) -> usize {
-        self.sequences.len()
+        match &self.sequences {
+            Sequences::Tokens(tokens) => tokens.len(),
+            Sequences::Numbers { values, .. } => values.len(),
+        }
     }
 
     /// Whether there is no sequence.
     pub fn is_empty(&self) -> bool {
-        self.sequences.is_empty()
+        self.len() == 0
+    }
+
+    /// Steps of a sequence.
+    pub fn steps(&self, row: usize) -> usize {
+        match &self.sequences {
+            Sequences::Tokens(tokens) => tokens[row].len(),
+            Sequences::Numbers { width, values } => values[row].len() / width,
+        }
     }
 
     /// The rows at these places, as a data set of its own.
     pub fn select(&self, rows: &[usize]) -> Dataset {
-        Dataset {
-            sequences: rows.iter().map(|&row| self.sequences[row].clone()).collect(),
-            labels: rows.iter().map(|&row| self.labels[row]).collect(),
+        let sequences = match &self.sequences {
+            Sequences::Tokens(tokens) => Sequences::Tokens(rows.iter().map(|&row| tokens[row].clone()).collect()),
+            Sequences::Numbers { width, values } => {
+                let values = rows.iter().map(|&row| values[row].clone()).collect();
+                Sequences::Numbers { width: *width, values }
+            }
+        };
+        Dataset { sequences, told: self.select_told(rows) }
+    }
+
+    /// The rows at these places as a batch for a network. `unknown` decides about every token, by its place in the
+    /// batch, whether it becomes unknown.
+    pub fn batch(&self, config: &Config, rows: &[usize], unknown: impl Fn(usize) -> bool) -> Batch {
+        let mut batch = match &self.sequences {
+            Sequences::Tokens(tokens) => {
+                let sequences: Vec<&[u32]> = rows.iter().map(|&row| tokens[row].as_slice()).collect();
+                config.batch(&sequences, &[])
+            }
+            Sequences::Numbers { width, values } => {
+                let sequences: Vec<&[f32]> = rows.iter().map(|&row| values[row].as_slice()).collect();
+                Batch::of_numbers(&sequences, *width, config.length, config.truncate)
+            }
+        };
+        let tokens = batch.tokens.iter_mut().enumerate();
+        tokens.filter(|(at, token)| **token != PAD && unknown(*at)).for_each(|(_, token)| *token = UNKNOWN_ID);
+        match self.select_told(rows) {
+            Told::Classes(labels) => batch.labels = labels,
+            Told::Numbers { values, .. } => batch.targets = values,
+        }
+        batch
+    }
+
+    /// The rows at these places as a batch of which nothing is told.
+    pub fn unlabelled(&self, config: &Config, rows: &[usize]) -> Batch {
+        Batch { labels: vec![], targets: vec![], ..self.batch(config, rows, |_| false) }
+    }
+
+    fn select_told(&self, rows: &[usize]) -> Told {
+        match &self.told {
+            Told::Classes(labels) => Told::Classes(rows.iter().map(|&row| labels[row]).collect()),
+            Told::Numbers { width, values } => {
+                let values = rows.iter().flat_map(|&row| &values[row * width..][..*width]).copied().collect();
+                Told::Numbers { width: *width, values }
+            }
         }
     }
 
@@ -68,7 +155,7 @@ impl Dataset {
     }
 
     fn sort_by_length(&self, rows: &mut [usize], length: usize) {
-        rows.sort_by_key(|&row| std::cmp::Reverse(self.sequences[row].len().min(length)));
+        rows.sort_by_key(|&row| std::cmp::Reverse(self.steps(row).min(length)));
     }
 }
 
@@ -96,7 +183,7 @@ mod tests {
     fn batches_hold_similar_lengths_the_longest_first() {
         let data = dataset(1000);
         for batch in data.epoch(10, 1000, 3, 0) {
-            let lengths: Vec<usize> = batch.iter().map(|&row| data.sequences[row].len()).collect();
+            let lengths: Vec<usize> = batch.iter().map(|&row| data.steps(row)).collect();
             assert!(lengths.is_sorted_by(|a, b| a >= b));
             assert!(lengths[0] - lengths[lengths.len() - 1] <= 3, "{lengths:?}");
         }

@@ -5,13 +5,18 @@ pub mod files;
 pub mod metrics;
 pub mod model;
 pub mod progress;
+pub mod reading;
+pub mod schedule;
 
-pub use dataset::Dataset;
+pub use dataset::{Dataset, Sequences, Told};
 pub use metrics::Evaluation;
 pub use model::Model;
 pub use progress::Progress;
+pub use reading::{Raw, Steps, Telling};
+pub use schedule::Schedule;
 
 use crate::error::Result;
+use crate::kernel::dropout::hash;
 use crate::network::{Network, Optimiser, Parameters};
 use serde::{Deserialize, Serialize};
 use std::time::Instant;
@@ -25,13 +30,27 @@ pub struct Options {
     /// Decides the order of the sequences.
     pub seed: u64,
     pub optimiser: Optimiser,
+    /// What the optimiser's learning rate is multiplied by.
+    #[serde(default)]
+    pub schedule: Schedule,
+    /// Share of the tokens of a training batch that become unknown.
+    #[serde(default)]
+    pub word_dropout: f32,
     /// Epochs without a better validation after which training stops; `None` for never.
     pub patience: Option<usize>,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { epochs: 10, batch: 100, seed: 1, optimiser: Optimiser::default(), patience: None }
+        Options {
+            epochs: 10,
+            batch: 100,
+            seed: 1,
+            optimiser: Optimiser::default(),
+            schedule: Schedule::default(),
+            word_dropout: 0.0,
+            patience: None,
+        }
     }
 }
 
@@ -43,6 +62,7 @@ pub struct Epoch {
     pub train_loss: f64,
     pub train_accuracy: f64,
     pub valid_loss: f64,
+    /// Accuracy of classes, micro F1 of labels, R² of numbers.
     pub valid_accuracy: f64,
     /// Whether the validation is the best so far.
     pub best: bool,
@@ -175,17 +195,22 @@ impl Trainer {
 
     /// Runs the rest of the current epoch; `None` if it was stopped. Gives its seconds and tokens.
     fn run_epoch(&mut self, train: &Dataset, observer: &mut dyn Observer) -> Result<Option<(f64, usize)>> {
-        let Options { batch, seed, optimiser, .. } = self.options.clone();
-        let length = self.network.config().length;
+        let Options { epochs, batch, seed, mut optimiser, schedule, word_dropout, .. } = self.options.clone();
+        let (rule, rate) = (optimiser.rule, optimiser.rule.learning_rate());
+        let config = self.network.config().clone();
+        let length = config.length;
         let batches = train.epoch(batch, length, seed, self.progress.epoch);
         let (start, mut tokens) = (Instant::now(), 0);
         let before = self.progress.step;
         for (at, rows) in batches.iter().enumerate().skip(before) {
-            let sequences: Vec<&[u32]> = rows.iter().map(|&row| train.sequences[row].as_slice()).collect();
-            let labels: Vec<u32> = rows.iter().map(|&row| train.labels[row]).collect();
-            let batch = self.network.config().batch(&sequences, &labels);
+            // Every step draws numbers of its own, the same ones again when training goes on.
+            optimiser.seed = hash(hash(seed as u32) ^ (self.progress.epoch * batches.len() + at) as u32);
+            let factor = schedule.factor((self.progress.epoch, epochs), (at, batches.len()));
+            optimiser.rule = rule.with_learning_rate(rate * factor);
+            let (key, threshold) = (hash(!optimiser.seed), (f64::from(word_dropout) * 2f64.powi(32)) as u32);
+            let batch = train.batch(&config, rows, |place| hash(place as u32 ^ key) < threshold);
             self.network.train_step(&batch, &optimiser)?;
-            tokens += batch.tokens.len();
+            tokens += batch.steps();
             self.progress.step = at + 1;
             let last = at + 1 == batches.len();
             let stop = observer.stop() && !last;
@@ -216,7 +241,7 @@ impl Trainer {
             train_loss: self.progress.loss(),
             train_accuracy: self.progress.accuracy(),
             valid_loss: evaluation.loss,
-            valid_accuracy: evaluation.accuracy,
+            valid_accuracy: evaluation.score(),
             best,
             seconds,
             tokens_per_second: tokens as f64 / seconds.max(1e-9),

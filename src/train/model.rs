@@ -1,21 +1,21 @@
 //! The model directory: `config.json`, `model.safetensors`, `tokenizer.json`, and what training adds to it.
 
 use super::files::write_atomically;
-use super::{Options, Progress};
-use crate::data::{Labels, Tokenizer};
+use super::{Dataset, Options, Progress, Raw, Steps, Telling};
+use crate::data::{Normalisation, Tokenizer};
 use crate::engine::Device;
 use crate::error::{Error, Result};
-use crate::network::{Config, Network, OptimiserState, Parameters};
+use crate::network::{Config, Input, Network, OptimiserState, Parameters};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// A trained classifier as it is stored: network, class names and tokenizer.
+/// A trained network as it is stored, with what it reads and what it tells.
 pub struct Model {
     pub config: Config,
-    pub labels: Labels,
-    pub tokenizer: Tokenizer,
+    pub steps: Steps,
+    pub telling: Telling,
     pub parameters: Parameters,
 }
 
@@ -25,11 +25,14 @@ pub struct Model {
 struct ConfigFile {
     format: String,
     network: Config,
-    labels: Labels,
+    tells: Telling,
+    /// Of input that is numbers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    normalisation: Option<Normalisation>,
 }
 
 /// The format that this version writes and reads.
-const FORMAT: &str = "srnn-1";
+const FORMAT: &str = "srnn-2";
 const CONFIG: &str = "config.json";
 const WEIGHTS: &str = "model.safetensors";
 const TOKENIZER: &str = "tokenizer.json";
@@ -54,18 +57,41 @@ impl Model {
             return Err(Error::model(&path, problem));
         }
         file.network.check().map_err(|error| Error::model(&path, error.to_string()))?;
-        if file.labels.len() != file.network.classes {
-            let problem = format!("{} labels for {} classes", file.labels.len(), file.network.classes);
-            return Err(Error::model(&path, problem));
+        let (told, classes) = (file.tells.names().len(), file.network.classes);
+        if told != classes {
+            return Err(Error::model(&path, format!("{told} labels for {classes} classes")));
         }
-        let path = folder.join(TOKENIZER);
-        let tokenizer = Tokenizer::from_json(&path, &read_text(&path)?)?;
-        if tokenizer.vocabulary_size() != file.network.vocabulary {
-            let (words, ids) = (tokenizer.vocabulary_size(), file.network.vocabulary);
-            return Err(Error::model(&path, format!("{words} words, and the network has {ids}: not of this model")));
+        if file.tells.task() != file.network.task {
+            return Err(Error::model(&path, "what it tells is not the task of its network"));
         }
+        let steps = match (file.network.input, file.normalisation) {
+            (Input::Tokens, _) => {
+                let path = folder.join(TOKENIZER);
+                let tokenizer = Tokenizer::from_json(&path, &read_text(&path)?)?;
+                if tokenizer.vocabulary_size() != file.network.vocabulary {
+                    let (words, ids) = (tokenizer.vocabulary_size(), file.network.vocabulary);
+                    let problem = format!("{words} words, and the network has {ids}: not of this model");
+                    return Err(Error::model(&path, problem));
+                }
+                Steps::Tokens(tokenizer)
+            }
+            (Input::Numbers, Some(normalisation)) => {
+                let width = file.network.embedding;
+                normalisation.check(width).map_err(|error| Error::model(&path, error.to_string()))?;
+                Steps::Numbers(normalisation)
+            }
+            (Input::Numbers, None) => return Err(Error::model(&path, "the normalisation is missing")),
+        };
         let parameters = read_weights(&folder.join(WEIGHTS), &file.network)?;
-        Ok(Model { config: file.network, labels: file.labels, tokenizer, parameters })
+        Ok(Model { config: file.network, steps, telling: file.tells, parameters })
+    }
+
+    /// A file's data set for this model.
+    ///
+    /// # Errors
+    /// As [`super::reading::dataset`].
+    pub fn dataset(&self, raw: &Raw) -> Result<Dataset> {
+        super::reading::dataset(&self.steps, &self.telling, raw)
     }
 
     /// The network on a device.
@@ -81,9 +107,16 @@ impl Model {
     /// # Errors
     /// [`Error::Io`], naming the file.
     pub fn save(&self, folder: &Path) -> Result<()> {
-        let file = ConfigFile { format: FORMAT.into(), network: self.config.clone(), labels: self.labels.clone() };
+        let (network, tells) = (self.config.clone(), self.telling.clone());
+        let normalisation = match &self.steps {
+            Steps::Tokens(tokenizer) => {
+                write_atomically(&folder.join(TOKENIZER), tokenizer.to_json()?.as_bytes())?;
+                None
+            }
+            Steps::Numbers(normalisation) => Some(normalisation.clone()),
+        };
+        let file = ConfigFile { format: FORMAT.into(), network, tells, normalisation };
         write_atomically(&folder.join(CONFIG), to_json(&file).as_bytes())?;
-        write_atomically(&folder.join(TOKENIZER), self.tokenizer.to_json()?.as_bytes())?;
         self.save_weights(folder)
     }
 
@@ -132,7 +165,7 @@ fn is_model(folder: &Path) -> bool {
 pub fn prepare_folder(folder: &Path) -> Result<()> {
     std::fs::create_dir_all(folder)
         .map_err(|error| Error::model(folder, format!("the directory could not be made: {error}")))?;
-    for stale in [CHECKPOINT, METRICS] {
+    for stale in [CHECKPOINT, METRICS, TOKENIZER] {
         remove_if_there(&folder.join(stale))?;
     }
     Ok(())

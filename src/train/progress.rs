@@ -43,7 +43,7 @@ impl Progress {
     pub(super) fn is_best(&self, evaluation: &Evaluation) -> bool {
         self.best.as_ref().is_none_or(|best| {
             let (accuracy, loss) = (best.valid_accuracy, best.valid_loss);
-            evaluation.accuracy > accuracy || (evaluation.accuracy == accuracy && evaluation.loss < loss)
+            evaluation.score() > accuracy || (evaluation.score() == accuracy && evaluation.loss < loss)
         })
     }
 

@@ -68,7 +68,7 @@ fn settings_that_make_no_network() {
     let room = Room::with_model();
     let config = room.text("model/config.json");
     for (from, to, words) in [
-        ("srnn-1", "srnn-9", "model/config.json: format `srnn-9` is unknown: this version reads `srnn-1`"),
+        ("srnn-2", "srnn-9", "model/config.json: format `srnn-9` is unknown: this version reads `srnn-2`"),
         ("\"classes\": 2", "\"classes\": 3", "model/config.json: 2 labels for 3 classes"),
         ("\"hidden\": 5", "\"hidden\": 0", "model/config.json: the hidden size is 0"),
         ("\"hidden\": 5", "\"hidden\": -5", "model/config.json: this is no configuration of srnn: "),

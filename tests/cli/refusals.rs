@@ -112,7 +112,7 @@ fn values_that_cannot_be_read() {
         ("--memory", "0", "`0` is no size: "),
         ("--truncate", "middle", "use front or back"),
         ("--padding", "none", "use masked or unmasked"),
-        ("--format", "xml", "no format is called `xml`: give tsv, csv or jsonl"),
+        ("--format", "xml", "give tsv, csv or jsonl for texts, npy, npz, ucr or idx for numbers"),
     ] {
         let run = room.train(&[(name, value)]).misused(words);
         assert!(!run.err.contains("Usage:"), "{}", run.err);

@@ -21,7 +21,7 @@ fn a_training_leaves_a_model_directory() {
     assert_eq!(run.err.matches("\nepoch ").count(), 6);
 
     let config = room.json("out/config.json");
-    assert_eq!(config["labels"], json!(["bad", "good"]));
+    assert_eq!(config["tells"]["class"], json!(["bad", "good"]));
     assert_eq!(config["network"]["slicing"], "2x2");
     let metrics = room.text("out/metrics.jsonl");
     for (line, epoch) in metrics.lines().zip(1..) {
@@ -121,7 +121,7 @@ fn three_classes_validation_file_and_patience() {
         .succeeds();
     assert!(run.err.contains("data: 45 sequences to train, 45 to validate\n"), "{}", run.err);
     assert!(run.err.contains("stopped: the validation did not improve any more"), "{}", run.err);
-    assert_eq!(room.json("out/config.json")["labels"], json!(["8", "9", "10"]));
+    assert_eq!(room.json("out/config.json")["tells"]["class"], json!(["8", "9", "10"]));
     let best: Vec<bool> = room
         .text("out/metrics.jsonl")
         .lines()

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Golden values from PyTorch: logits, loss, every gradient and ten training steps of small sliced GRUs.
+"""Golden values from PyTorch: logits, loss, every gradient and ten training steps of small sliced networks, and losses.
 
     pip install torch safetensors numpy
     python tests/golden/make_golden.py
@@ -7,18 +7,19 @@
 writes the *.safetensors files next to this script. They were made with PyTorch 2.15.0 on the CPU; each file's metadata
 says so too. Everything is float64 and deterministic: a second run writes the same bytes.
 
-What a file holds:
+What the file of a network holds:
 
-    config                  [3]      n, k, T; the shapes of the parameters say the rest
+    config                  [3]      n, k, T; the shapes of the parameters say the other sizes
     tokens                  [B, T]   right-aligned ids; the positions in front of a sequence hold id 0, which is never
                                      a real token: its row of `grad.embedding.weight` is zero
     lengths, labels         [B]
-    embedding.weight        [V, D]   the parameters, under PyTorch's names and in its layout: a level's weights are
-    levels.<p>.weight_ih_l0 [3H, D]  [3H, inputs], gates in the order r, z, n
-    levels.<p>.weight_hh_l0 [3H, H]
-    levels.<p>.bias_ih_l0   [3H]
-    levels.<p>.bias_hh_l0   [3H]
-    head.weight             [C, H]
+    embedding.weight        [V, D]   the parameters, under PyTorch's names and in its layout
+    levels.<p>.weight_ih_l<l>  [G*H, inputs]  of layer l of level p, gates in PyTorch's order: r, z, n or i, f, g, o.
+    levels.<p>.weight_hh_l<l>  [G*H, H]       In both directions the names of the backward recurrence end in
+    levels.<p>.bias_ih_l<l>    [G*H]          `_reverse`; backward only, they do not. A GRU with the reset gate before
+    levels.<p>.bias_hh_l<l>    [G*H]          the product has no bias_hh.
+    levels.<p>.attention    [W]      where the level pools by attention; W is H, or 2H in both directions
+    head.weight             [C, W]
     head.bias               [C]
     logits                  [B, C]
     loss                    []       mean cross-entropy over the batch
@@ -27,8 +28,21 @@ What a file holds:
     gradient_norms          [10]     the global norm of the gradient in each of these steps, before clipping
     trajectory_after.<parameter>     the parameter after the ten steps
 
+Its metadata has one entry, `made_by`, which is JSON; of it, `case` holds the settings of the network: cell, reset (null
+but for a GRU), activation, direction, layers, pool, head_pool, context, inputs, hidden, classes, vocabulary, n, k, T.
+
 A training step is one of Adam (lr 1e-2, betas 0.9 and 0.999, eps 1e-8, added to the root of the bias-corrected second
 moment), after the gradient has been scaled by min(1, 1 / global norm).
+
+`losses.safetensors` holds, for each of `smoothed` (cross-entropy with label smoothing and class weights), `binary`
+(binary cross-entropy with logits) and `squared` (mean squared error):
+
+    <loss>.logits           [B, C]
+    <loss>.targets          [B, C], or the labels [B] of `smoothed`
+    <loss>.loss             []
+    <loss>.grad             [B, C]   the gradient of the loss
+    smoothed.weights        [C]
+    smoothed.epsilon        []
 """
 
 import json
@@ -56,42 +70,215 @@ class Case:
     inputs: int  # D
     hidden: int  # H
     classes: int  # C
-    vocabulary: int  # V
+    vocabulary: int = 11  # V
+    cell: str = "gru"  # or lstm, rnn
+    reset: str = "after"  # of a GRU, or before
+    activation: str = "tanh"  # or relu, identity: of an RNN and of the candidate of a GRU
+    direction: str = "forward"  # or backward, both
+    layers: int = 1
+    pool: str = "last"  # or max, mean, attention: of the levels below the top
+    head_pool: str = "last"  # of the top level
+    context: int = 0  # steps of warm-up of a slice of level 0
     head_scale: float = 1.0  # larger initial weights of the head give larger gradients, which are clipped
+
+    @property
+    def directions(self) -> int:
+        return 2 if self.direction == "both" else 1
+
+    def settings(self) -> dict:
+        names = "cell reset activation direction layers pool head_pool context inputs hidden classes vocabulary n k"
+        settings = {name: getattr(self, name) for name in names.split()} | {"T": self.padded}
+        return settings | {"reset": self.reset if self.cell == "gru" else None}
 
 
 CASES = [
     # The first steps of its trajectory are clipped, the last are not.
-    Case("gru_n2_k2", 1, 2, 2, 12, [12] * 4, inputs=5, hidden=7, classes=3, vocabulary=11, head_scale=3.0),
+    Case("gru_n2_k2", 1, 2, 2, 12, [12] * 4, inputs=5, hidden=7, classes=3, head_scale=3.0),
     # One step; all; one slice and a step; exactly one slice; one step short of two slices.
-    Case("gru_n3_k1_ragged", 2, 3, 1, 18, [1, 18, 7, 6, 11], inputs=5, hidden=6, classes=3, vocabulary=11),
-    Case("gru_k0_ragged", 3, 2, 0, 9, [9, 1, 4, 8], inputs=4, hidden=5, classes=2, vocabulary=11),
-]
+    Case("gru_n3_k1_ragged", 2, 3, 1, 18, [1, 18, 7, 6, 11], inputs=5, hidden=6, classes=3),
+    Case("gru_k0_ragged", 3, 2, 0, 9, [9, 1, 4, 8], inputs=4, hidden=5, classes=2),
+    # Cells.
+    Case("lstm_n2_k2", 4, 2, 2, 12, [12, 5, 1, 9], inputs=4, hidden=5, classes=3, cell="lstm", head_scale=3.0),
+    Case("rnn_tanh_n3_k1", 5, 3, 1, 12, [4, 12, 11], inputs=4, hidden=6, classes=2, cell="rnn"),
+    Case("rnn_relu_n2_k1", 6, 2, 1, 10, [10, 6, 3], inputs=4, hidden=6, classes=3, cell="rnn", activation="relu"),
+    Case(
+        "rnn_identity_n2_k2", 7, 2, 2, 12, [7, 12, 2], inputs=3, hidden=5, classes=3,
+        cell="rnn", activation="identity",
+    ),
+    Case("gru_before_n3_k1", 8, 3, 1, 9, [9, 2, 7, 4], inputs=4, hidden=6, classes=3, reset="before"),
+    # The paper's released code.
+    Case(
+        "gru_before_identity_n2_k2", 9, 2, 2, 16, [16, 3, 13], inputs=4, hidden=5, classes=3,
+        reset="before", activation="identity", head_scale=3.0,
+    ),
+    Case("gru_identity_n4_k1", 10, 4, 1, 8, [8, 5, 1], inputs=3, hidden=5, classes=2, activation="identity"),
+    # Directions and layers.
+    Case("gru_both_n2_k2", 11, 2, 2, 8, [8, 3, 6], inputs=3, hidden=3, classes=3, direction="both"),
+    Case("gru_backward_n4_k1", 12, 4, 1, 12, [12, 8, 5, 10], inputs=4, hidden=6, classes=3, direction="backward"),
+    Case("gru_2layers_n3_k1", 13, 3, 1, 12, [12, 1, 10], inputs=4, hidden=4, classes=3, layers=2),
+    Case(
+        "lstm_both_2layers_n2_k1", 14, 2, 1, 6, [6, 4, 1], inputs=3, hidden=3, classes=2,
+        cell="lstm", direction="both", layers=2,
+    ),
+    Case(
+        "gru_before_both_2layers_k0", 15, 2, 0, 6, [5, 6, 1], inputs=3, hidden=4, classes=2,
+        reset="before", direction="both", layers=2, head_pool="max",
+    ),
+    # Pooling. A slice passes up the largest outputs, and only part of them reach the head.
+    Case("gru_max_n2_k2", 16, 2, 2, 12, [12, 4, 7], inputs=4, hidden=5, classes=3, pool="max", head_pool="max"),
+    Case(
+        "rnn_mean_n3_k1", 17, 3, 1, 15, [15, 6, 8], inputs=4, hidden=6, classes=3,
+        cell="rnn", pool="mean", head_pool="mean",
+    ),
+    Case(
+        "lstm_both_attention_n2_k2", 18, 2, 2, 8, [8, 2, 7], inputs=3, hidden=2, classes=3,
+        cell="lstm", direction="both", pool="attention", head_pool="attention",
+    ),
+    Case(
+        "gru_backward_max_attention_n3_k1", 19, 3, 1, 9, [9, 7, 1], inputs=4, hidden=5, classes=2,
+        direction="backward", pool="max", head_pool="attention",
+    ),
+    # Context: less than a slice, more than a slice.
+    Case("gru_context_n3_k1", 20, 3, 1, 12, [12, 9, 6, 2], inputs=4, hidden=6, classes=3, context=2),
+    Case(
+        "gru_both_context_n2_k2", 21, 2, 2, 8, [8, 5, 6], inputs=3, hidden=3, classes=3,
+        direction="both", pool="mean", head_pool="max", context=3,
+    ),
+    Case(
+        "lstm_backward_context_n3_k1", 22, 3, 1, 9, [9, 8, 4], inputs=3, hidden=4, classes=2,
+        cell="lstm", direction="backward", pool="attention", context=1,
+    ),
+]  # fmt: skip
 
 
-class SlicedGru(nn.Module):
+class Recurrence(nn.Module):
+    """A recurrent network that PyTorch has no module for, with the parameters and the results of nn.GRU and nn.RNN:
+    the GRU with the reset gate before the product and one bias, and candidates and RNNs without tanh."""
+
+    def __init__(self, case: Case, inputs: int):
+        super().__init__()
+        self.case = case
+        gates = case.hidden * (3 if case.cell == "gru" else 1)
+        self.one_bias = case.cell == "gru" and case.reset == "before"
+        self.ends = ["", "_reverse"][: case.directions]
+        bound = case.hidden**-0.5
+        for name in self.names():
+            self.register_parameter(f"weight_ih_{name}", nn.Parameter(torch.empty(gates, inputs)))
+            self.register_parameter(f"weight_hh_{name}", nn.Parameter(torch.empty(gates, case.hidden)))
+            self.register_parameter(f"bias_ih_{name}", nn.Parameter(torch.empty(gates)))
+            if not self.one_bias:
+                self.register_parameter(f"bias_hh_{name}", nn.Parameter(torch.empty(gates)))
+            if name == self.names()[case.directions - 1]:  # the last one that reads the steps themselves
+                inputs = case.directions * case.hidden
+        for value in self.parameters():
+            nn.init.uniform_(value, -bound, bound)
+
+    def names(self) -> list[str]:
+        return [f"l{layer}{end}" for layer in range(self.case.layers) for end in self.ends]
+
+    def step(self, name: str, x, h):
+        phi = {"tanh": torch.tanh, "relu": torch.relu, "identity": lambda value: value}[self.case.activation]
+        u = getattr(self, f"weight_hh_{name}")
+        from_x = getattr(self, f"weight_ih_{name}") @ x + getattr(self, f"bias_ih_{name}")
+        if self.case.cell == "rnn":
+            return phi(from_x + u @ h + getattr(self, f"bias_hh_{name}"))
+        if self.one_bias:
+            u_r, u_z, u_n = u.chunk(3)
+            x_r, x_z, x_n = from_x.chunk(3)
+            r, z = torch.sigmoid(x_r + u_r @ h), torch.sigmoid(x_z + u_z @ h)
+            n = phi(x_n + u_n @ (r * h))
+        else:
+            x_r, x_z, x_n = from_x.chunk(3)
+            h_r, h_z, h_n = (u @ h + getattr(self, f"bias_hh_{name}")).chunk(3)
+            r, z = torch.sigmoid(x_r + h_r), torch.sigmoid(x_z + h_z)
+            n = phi(x_n + r * h_n)
+        return (1 - z) * n + z * h
+
+    def forward(self, x):
+        """x [1, steps, inputs] to the last layer's outputs [1, steps, W] and each layer's last states
+        [layers * directions, 1, H]."""
+        steps, last = list(x[0]), []
+        for layer in range(self.case.layers):
+            halves = []
+            for end in self.ends:
+                h, outputs = torch.zeros(self.case.hidden), []
+                for step in reversed(steps) if end else steps:
+                    h = self.step(f"l{layer}{end}", step, h)
+                    outputs.append(h)
+                last.append(h)
+                halves.append(outputs[::-1] if end else outputs)
+            steps = [torch.cat(parts) for parts in zip(*halves)]
+        return torch.stack(steps).unsqueeze(0), torch.stack(last).unsqueeze(1)
+
+
+def recurrence(case: Case, inputs: int) -> nn.Module:
+    options = {"num_layers": case.layers, "bidirectional": case.direction == "both", "batch_first": True}
+    if case.cell == "lstm":
+        return nn.LSTM(inputs, case.hidden, **options)
+    if case.cell == "rnn" and case.activation != "identity":
+        return nn.RNN(inputs, case.hidden, nonlinearity=case.activation, **options)
+    if case.cell == "gru" and case.reset == "after" and case.activation == "tanh":
+        return nn.GRU(inputs, case.hidden, **options)
+    return Recurrence(case, inputs)
+
+
+class SlicedNetwork(nn.Module):
     def __init__(self, case: Case):
         super().__init__()
+        self.case = case
+        width = case.directions * case.hidden
         self.steps = [case.padded // case.n**case.k] + [case.n] * case.k  # L_p of every level
+        self.pools = [case.pool] * case.k + [case.head_pool]
         self.embedding = nn.Embedding(case.vocabulary, case.inputs)
-        self.levels = nn.ModuleList(
-            nn.GRU(case.inputs if p == 0 else case.hidden, case.hidden, batch_first=True) for p in range(case.k + 1)
-        )
-        self.head = nn.Linear(case.hidden, case.classes)
+        self.levels = nn.ModuleList(recurrence(case, case.inputs if p == 0 else width) for p in range(case.k + 1))
+        self.head = nn.Linear(width, case.classes)
+        for level, pool in zip(self.levels, self.pools):
+            if pool == "attention":
+                level.attention = nn.Parameter(torch.empty(width).uniform_(-2, 2))
         with torch.no_grad():
             self.head.weight.mul_(case.head_scale)
 
+    def read(self, level, x):
+        """Steps [steps, inputs] to outputs [steps, W], in the order of the steps, and the last layer's state [W]."""
+        backward = self.case.direction == "backward"
+        outputs, last = level((x.flip(0) if backward else x).unsqueeze(0))
+        last = last[0] if isinstance(last, tuple) else last  # an LSTM gives its memory, too
+        outputs = outputs.squeeze(0)
+        return outputs.flip(0) if backward else outputs, last[-self.case.directions :].flatten()
+
+    def pooled(self, level, pool: str, x, first: int, end: int):
+        """What the slice x[first:end] passes up."""
+        context = self.case.context if level is self.levels[0] else 0
+        # In either direction the steps of the other side's context are read after the slice's own: they change nothing.
+        start = max(0, first - context)
+        outputs, last = self.read(level, x[start : end + context])
+        outputs = outputs[first - start : end - start]
+        if pool == "last":
+            if context == 0:
+                return last
+            half = self.case.hidden
+            return {
+                "forward": outputs[-1],
+                "backward": outputs[0],
+                "both": torch.cat([outputs[-1, :half], outputs[0, half:]]),
+            }[self.case.direction]
+        if pool == "max":
+            return outputs.max(0).values
+        if pool == "mean":
+            return outputs.mean(0)
+        shares = torch.softmax(torch.tanh(outputs) @ level.attention, 0)
+        return shares @ outputs
+
     def final_state(self, tokens):
-        """The final state [H] of one sequence, given its real tokens only.
+        """The final state [W] of one sequence, given its real tokens only.
 
         Padding is never computed: a level sees the real steps alone, which stand at the end of the padded sequence.
         So its slices are counted from the end, the first may be short, and empty ones do not exist.
         """
         x = self.embedding(tokens)
-        for level, steps in zip(self.levels, self.steps):
-            first = (len(x) - 1) % steps + 1
-            slices = torch.split(x, [first] + [steps] * ((len(x) - first) // steps))
-            x = torch.cat([level(part.unsqueeze(0))[1].squeeze(0) for part in slices])
+        for level, pool, steps in zip(self.levels, self.pools, self.steps):
+            ends = range((len(x) - 1) % steps + 1, len(x) + 1, steps)
+            x = torch.stack([self.pooled(level, pool, x, max(0, end - steps), end) for end in ends])
         assert len(x) == 1, "the last level has one slice"
         return x[0]
 
@@ -102,7 +289,7 @@ class SlicedGru(nn.Module):
 
 def make(case: Case) -> dict[str, torch.Tensor]:
     torch.manual_seed(case.seed)
-    model = SlicedGru(case)
+    model = SlicedNetwork(case)
     lengths = torch.tensor(case.lengths)
     tokens = torch.randint(1, case.vocabulary, (len(lengths), case.padded))
     for row, length in zip(tokens, case.lengths):
@@ -138,22 +325,49 @@ def make(case: Case) -> dict[str, torch.Tensor]:
     return out
 
 
+def losses() -> dict[str, torch.Tensor]:
+    torch.manual_seed(100)
+    batch, classes, epsilon = 6, 4, 0.1
+    weights = torch.rand(classes) + 0.5
+    functions = {
+        "smoothed": lambda logits, labels: functional.cross_entropy(logits, labels, weights, label_smoothing=epsilon),
+        "binary": functional.binary_cross_entropy_with_logits,
+        "squared": functional.mse_loss,
+    }
+    out = {"smoothed.weights": weights, "smoothed.epsilon": torch.tensor(epsilon)}
+    for name, function in functions.items():
+        logits = (3 * torch.randn(batch, classes)).requires_grad_()
+        if name == "smoothed":
+            targets = torch.randint(0, classes, (batch,))
+        else:
+            targets = torch.rand(batch, classes)
+        loss = function(logits, targets)
+        loss.backward()
+        out |= {f"{name}.logits": logits.detach(), f"{name}.targets": targets}
+        out |= {f"{name}.loss": loss.detach(), f"{name}.grad": logits.grad}
+    return out
+
+
+def save(name: str, values: dict[str, torch.Tensor], **made_by) -> str:
+    """Writes a file and says how large it is."""
+    path = Path(__file__).with_name(f"{name}.safetensors")
+    version = torch.__version__.split("+")[0]
+    # One entry only, for the order of several is not fixed.
+    made_by = {"script": "make_golden.py", "torch": version} | made_by
+    save_file(values, path, metadata={"made_by": json.dumps(made_by)})
+    return f"{path.name}: {path.stat().st_size} bytes (PyTorch {version})"
+
+
 def main():
     torch.set_default_dtype(torch.float64)
     torch.use_deterministic_algorithms(True)
     torch.set_num_threads(1)
-    version = torch.__version__.split("+")[0]
     for case in CASES:
         values = make(case)
-        path = Path(__file__).with_name(f"{case.name}.safetensors")
-        # One entry only, for the order of several is not fixed.
-        made_by = {"script": "make_golden.py", "torch": version, "seed": case.seed}
-        save_file(values, path, metadata={"made_by": json.dumps(made_by)})
-        losses, norms = values["trajectory"], values["gradient_norms"]
-        print(
-            f"{path.name}: {path.stat().st_size} bytes, loss {losses[0]:.6f} -> {losses[-1]:.6f}, "
-            f"gradient norm {norms.min():.3f} to {norms.max():.3f} (PyTorch {version})"
-        )
+        line = save(case.name, values, seed=case.seed, case=case.settings())
+        steps, norms = values["trajectory"], values["gradient_norms"]
+        print(f"{line}, loss {steps[0]:.6f} -> {steps[-1]:.6f}, gradient norm {norms.min():.3f} to {norms.max():.3f}")
+    print(save("losses", losses(), seed=100))
 
 
 if __name__ == "__main__":

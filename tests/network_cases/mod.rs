@@ -6,12 +6,14 @@ pub mod reference;
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use reference::{Gru, Model};
+use reference::{Model, Pool, Spec};
 use srnn::compare::{Tolerance, compare};
 use srnn::data::Batch;
 use srnn::engine::Engine;
 use srnn::engine::gpu::{self, Abilities, Gpu};
-use srnn::network::{Config, Network, Parameters};
+use srnn::network::{
+    Activation, Cell, Config, Direction, Input, Network, Optimiser, Parameters, Pooling, Reset, Rule, Sgd,
+};
 use srnn::{Choice, Device, Slicing};
 use std::sync::{Mutex, PoisonError};
 
@@ -36,7 +38,12 @@ pub struct Sizes {
 }
 
 pub fn case(sizes: Sizes, seed: u64) -> Case {
-    let config = Config {
+    case_of(config_of(sizes), sizes.batch, seed)
+}
+
+/// A plain GRU of these sizes, of which other networks are variants.
+pub fn config_of(sizes: Sizes) -> Config {
+    Config {
         slicing: if sizes.k == 0 { Slicing::plain() } else { Slicing::new(sizes.n, sizes.k).unwrap() },
         length: sizes.length,
         vocabulary: sizes.vocabulary,
@@ -44,7 +51,11 @@ pub fn case(sizes: Sizes, seed: u64) -> Case {
         hidden: sizes.hidden,
         classes: sizes.classes,
         ..Config::default()
-    };
+    }
+}
+
+/// Random weights and a ragged batch for a network.
+pub fn case_of(config: Config, batch: usize, seed: u64) -> Case {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut parameters = Parameters::random(&config, seed);
     for value in &mut parameters.flat {
@@ -58,7 +69,7 @@ pub fn case(sizes: Sizes, seed: u64) -> Case {
     let tensors = parameters.tensors(&config);
     let find = |name: &str| tensors.iter().find(|t| t.name == name).map(|t| (t.shape.clone(), t.values.clone()));
     clean.flat = Parameters::from_tensors(&config, find).unwrap().flat;
-    Case { batch: ragged(&config, sizes.batch, seed), config, parameters: clean }
+    Case { batch: ragged(&config, batch, seed), config, parameters: clean }
 }
 
 /// A batch with at least one full and one single-step sequence, where there is room.
@@ -78,45 +89,47 @@ pub fn ragged(config: &Config, count: usize, seed: u64) -> Batch {
     batch
 }
 
-/// PyTorch's `[outputs, inputs]` as the reference's `[inputs, outputs]`; a bias stays as it is.
-pub fn reference_layout(shape: &[usize], values: &[f64]) -> Vec<f64> {
-    match *shape {
-        [rows, columns] => (0..rows * columns).map(|i| values[(i % rows) * columns + i / rows]).collect(),
-        _ => values.to_vec(),
-    }
+/// The reference's network of the same kind, of zeros.
+pub fn reference_of(config: &Config) -> Model {
+    let pool = |pooling: Pooling| match pooling {
+        Pooling::Last => Pool::Last,
+        Pooling::Max => Pool::Max,
+        Pooling::Mean => Pool::Mean,
+        Pooling::Attention => Pool::Attention,
+    };
+    let spec = Spec {
+        cell: match (config.cell, config.reset) {
+            (Cell::Gru, Reset::After) => reference::Cell::GruAfter,
+            (Cell::Gru, Reset::Before) => reference::Cell::GruBefore,
+            (Cell::Lstm, _) => reference::Cell::Lstm,
+            (Cell::Rnn, _) => reference::Cell::Rnn,
+        },
+        activation: match config.activation {
+            Activation::Tanh => reference::Activation::Tanh,
+            Activation::Relu => reference::Activation::Relu,
+            Activation::Identity => reference::Activation::Identity,
+        },
+        direction: match config.direction {
+            Direction::Forward => reference::Direction::Forward,
+            Direction::Backward => reference::Direction::Backward,
+            Direction::Both => reference::Direction::Both,
+        },
+        layers: config.layers,
+        pool: pool(config.pooling),
+        head_pool: pool(config.head_pooling),
+        context: config.context,
+    };
+    let (n, k, length) = (config.slicing.n(), config.slicing.k(), config.slicing.padded(config.length));
+    Model::zeros(spec, n, k, length, config.embedding, config.hidden, config.classes)
 }
 
 /// Weights (or gradients) in the reference's form.
 pub fn model(config: &Config, parameters: &Parameters) -> Model {
     let tensors = parameters.tensors(config);
-    model_of(config, |name| {
+    reference_of(config).filled(|name| {
         let tensor = tensors.iter().find(|tensor| tensor.name == name).expect("a tensor of the network");
-        let values: Vec<f64> = tensor.values.iter().map(|&value| f64::from(value)).collect();
-        reference_layout(&tensor.shape, &values)
+        (tensor.shape.clone(), tensor.values.iter().map(|&value| f64::from(value)).collect())
     })
-}
-
-/// The reference's form of weights that `get` gives by PyTorch's names, matrices as `[inputs, outputs]`.
-pub fn model_of(config: &Config, get: impl Fn(&str) -> Vec<f64>) -> Model {
-    let levels = (0..config.slicing.levels())
-        .map(|p| Gru {
-            inputs: config.inputs(p),
-            hidden: config.hidden,
-            w: get(&format!("levels.{p}.weight_ih_l0")),
-            b: get(&format!("levels.{p}.bias_ih_l0")),
-            u: get(&format!("levels.{p}.weight_hh_l0")),
-            c: get(&format!("levels.{p}.bias_hh_l0")),
-        })
-        .collect();
-    Model {
-        n: config.slicing.n(),
-        k: config.slicing.k(),
-        length: config.slicing.padded(config.length),
-        levels,
-        classes: config.classes,
-        v: get("head.weight"),
-        d: get("head.bias"),
-    }
 }
 
 /// The embedding `[V, D]` in float64.
@@ -132,6 +145,98 @@ pub fn sequences(batch: &Batch) -> Vec<Vec<usize>> {
 
 pub fn labels(batch: &Batch) -> Vec<usize> {
     batch.labels.iter().map(|&l| l as usize).collect()
+}
+
+/// Networks of the whole family: every cell, direction, depth, pooling and context at least once, and mixed.
+pub fn family() -> Vec<Case> {
+    use {Activation::*, Direction::*, Pooling::*};
+    let sizes = Sizes { n: 3, k: 2, length: 40, embedding: 6, hidden: 11, classes: 3, vocabulary: 17, batch: 7 };
+    let gru = config_of(sizes);
+    let lstm = Config { cell: Cell::Lstm, ..gru.clone() };
+    let rnn = Config { cell: Cell::Rnn, ..gru.clone() };
+    let before = Config { reset: Reset::Before, ..gru.clone() };
+    let plain = Config { slicing: Slicing::plain(), ..gru.clone() };
+    let all = vec![
+        lstm.clone(),
+        rnn.clone(),
+        before.clone(),
+        Config { activation: Identity, ..before.clone() },
+        Config { activation: Relu, ..rnn.clone() },
+        Config { activation: Identity, ..gru.clone() },
+        Config { direction: Backward, ..gru.clone() },
+        Config { direction: Both, ..lstm.clone() },
+        Config { direction: Both, layers: 2, ..before.clone() },
+        Config { layers: 3, ..gru.clone() },
+        Config { layers: 2, direction: Both, pooling: Max, head_pooling: Mean, ..lstm.clone() },
+        Config { pooling: Max, head_pooling: Max, direction: Both, ..gru.clone() },
+        Config { pooling: Mean, head_pooling: Attention, ..rnn },
+        Config { pooling: Attention, head_pooling: Attention, direction: Both, ..gru.clone() },
+        Config { head_pooling: Attention, direction: Both, layers: 2, ..plain.clone() },
+        Config { head_pooling: Max, direction: Backward, cell: Cell::Lstm, ..plain },
+        Config { context: 2, ..gru.clone() },
+        Config { context: 5, direction: Both, ..lstm.clone() },
+        Config { context: 3, direction: Both, pooling: Max, head_pooling: Mean, ..before },
+        Config { context: 9, direction: Backward, pooling: Attention, ..lstm },
+        Config { context: 4, pooling: Attention, ..gru },
+    ];
+    all.into_iter().zip(1..).map(|(config, seed)| case_of(config, sizes.batch, seed)).collect()
+}
+
+/// As [`agrees_with_the_reference`], of a network that reads numbers in place of the tokens of a case.
+pub fn numbers_agree_with_the_reference(case: &Case, device: Device) {
+    const CLOSE: Tolerance = Tolerance::new(1e-6, 1e-5);
+    let config = Config { input: Input::Numbers, vocabulary: 0, ..case.config.clone() };
+    let mut parameters = case.parameters.clone();
+    parameters.embedding.clear();
+    let mut rng = ChaCha8Rng::seed_from_u64(11);
+    let width = config.embedding;
+    let mut batch = Batch { tokens: vec![], ..case.batch.clone() };
+    batch.values = (0..batch.steps() * width).map(|_| rng.random_range(-1.0..1.0)).collect();
+    let mut values = batch.values.iter().map(|&value| f64::from(value));
+    let sequences: Vec<Vec<f64>> =
+        batch.lengths.iter().map(|&length| values.by_ref().take(length as usize * width).collect()).collect();
+    let expected = model(&config, &parameters).run(&sequences, &labels(&batch));
+    let mut network = Network::with_parameters(config.clone(), device, &parameters).unwrap();
+    compare(&network.logits(&batch).unwrap(), &expected.logits, CLOSE).expect("logits");
+    compare(&network.states(&batch).unwrap(), &expected.states.concat(), CLOSE).expect("states");
+    let actual = network.gradients(&batch).unwrap();
+    compare(&[actual.loss], &[expected.loss], CLOSE).expect("loss");
+    let gradients = model(&config, &actual.gradients);
+    for ((name, actual), (_, expected)) in gradients.named().into_iter().zip(expected.gradients.named()) {
+        compare(actual, expected, CLOSE).unwrap_or_else(|error| panic!("gradient of {name}: {error}"));
+    }
+}
+
+/// The slope of the loss along the step that a network takes, with dropout, is the length of its gradient.
+pub fn dropout_has_its_gradient(case: &Case, device: fn() -> Device) {
+    let dropping = |learning_rate: f32| Optimiser {
+        rule: Rule::Sgd(Sgd { learning_rate, momentum: 0.0, weight_decay: 0.0 }),
+        clip: None,
+        dropout: 0.4,
+        embedding_dropout: 0.3,
+        seed: 5,
+        ..Optimiser::default()
+    };
+    let step = |parameters: &Parameters, rate: f32| {
+        let mut network = Network::with_parameters(case.config.clone(), device(), parameters).unwrap();
+        network.train_step(&case.batch, &dropping(rate)).unwrap();
+        (network.totals().unwrap().loss, network.parameters().unwrap())
+    };
+    let (_, after) = step(&case.parameters, 1.0);
+    let along = |size: f32| {
+        let shift = |before: &[f32], after: &[f32]| -> Vec<f32> {
+            before.iter().zip(after).map(|(b, a)| b + size * (b - a)).collect()
+        };
+        let Parameters { flat, embedding } = &case.parameters;
+        Parameters { flat: shift(flat, &after.flat), embedding: shift(embedding, &after.embedding) }
+    };
+    let squares = |before: &[f32], after: &[f32]| -> f64 {
+        before.iter().zip(after).map(|(b, a)| f64::from(b - a).powi(2)).sum()
+    };
+    let expected = squares(&case.parameters.flat, &after.flat) + squares(&case.parameters.embedding, &after.embedding);
+    let size = 0.01 / expected.sqrt() as f32;
+    let slope = (step(&along(size), 0.0).0 - step(&along(-size), 0.0).0) / (2.0 * f64::from(size));
+    assert!((slope / expected - 1.0).abs() < 0.01, "{:?}: slope {slope}, gradient {expected}", case.config);
 }
 
 /// Logits, loss and all gradients of an engine against the float64 reference.

@@ -1,44 +1,136 @@
-//! The whole SRNN in plain float64: loops only, no mask trick, nothing from the crate.
+//! The whole family of sliced networks in plain float64: loops only, no mask trick, nothing from the crate.
 //! It is the oracle that both engines are checked against; it is meant to be read, not to be fast.
 //!
-//! Shapes: B sequences, D inputs, H hidden units, C classes, V tokens, T = padded length,
-//! S = slices at a level, L = steps per slice. All matrices are row-major; gates stand in the order r, z, n.
+//! Shapes: B sequences, D inputs, H hidden units of one recurrence, W = H or, in both directions, 2·H units of a
+//! state, G gates, C classes, V tokens, T = padded length, S = slices at a level, L = steps per slice. All matrices
+//! are row-major, `[inputs, outputs]`; gates stand in PyTorch's order.
 
 #![allow(dead_code)]
 
+mod cell;
+mod linear;
+mod losses;
+mod pooling;
+mod random;
+mod theorem;
+
+#[allow(unused_imports)]
+pub use cell::{Recurrence, State, Step};
+#[allow(unused_imports)]
+pub use losses::{binary_cross_entropy_with_logits, mean_squared_error, smoothed_cross_entropy, softmax_cross_entropy};
+#[allow(unused_imports)]
+pub use random::Random;
+#[allow(unused_imports)]
+pub use theorem::{merged_recurrence, power, sliced};
+
+use linear::{add, affine, affine_back, row, transposed};
+use pooling::{pool, pool_back};
 use std::ops::Range;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cell {
+    /// Gates r, z, n; the reset gate after the product, as nn.GRU.
+    GruAfter,
+    /// Gates r, z, n; the reset gate before the product, and one bias only, on the side of the input.
+    GruBefore,
+    /// Gates i, f, g, o, as nn.LSTM.
+    Lstm,
+    /// As nn.RNN.
+    Rnn,
+}
+
+/// Of the candidate of a GRU and of an RNN. An LSTM has tanh.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activation {
+    Tanh,
+    Relu,
+    Identity,
+}
+
+/// How every slice of every level is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    Forward,
+    /// From the last step of a slice to its first.
+    Backward,
+    /// Two recurrences with weights of their own, results side by side: `[forward H | backward H]`.
+    Both,
+}
+
+/// What a slice passes up, of the outputs at its real steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pool {
+    /// The state after the step that was read last; in both directions, each its own.
+    Last,
+    /// The largest of every unit; the gradient goes to the first of equals.
+    Max,
+    Mean,
+    /// The sum of the outputs o_t by the softmax over the steps of Σ_j v_j · tanh(o_t[j]), with a vector v `[W]` of
+    /// the level (Zhou et al. 2016).
+    Attention,
+}
+
+/// Which network of the family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spec {
+    pub cell: Cell,
+    pub activation: Activation,
+    pub direction: Direction,
+    /// Stacked recurrent layers of every level, as in PyTorch: a layer reads the outputs of the layer below at every
+    /// step of the same slice; only the last one's are pooled.
+    pub layers: usize,
+    /// Of the levels below the top.
+    pub pool: Pool,
+    /// Of the top level.
+    pub head_pool: Pool,
+    /// Real steps that a slice of level 0 reads before its own (after them, if backward) to warm up. They are steps
+    /// of the same sequence, fewer at its edge, and their outputs are not pooled. Only with one layer.
+    pub context: usize,
+}
+
+impl Default for Spec {
+    /// The sliced network of nn.GRU.
+    fn default() -> Self {
+        Self {
+            cell: Cell::GruAfter,
+            activation: Activation::Tanh,
+            direction: Direction::Forward,
+            layers: 1,
+            pool: Pool::Last,
+            head_pool: Pool::Last,
+            context: 0,
+        }
+    }
+}
 
 /// The weights of one level, or the gradients of such weights.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Gru {
-    /// D, the width of a step.
-    pub inputs: usize,
-    /// H, the width of the state.
-    pub hidden: usize,
-    /// `[D, 3H]`
-    pub w: Vec<f64>,
-    /// `[3H]`
-    pub b: Vec<f64>,
-    /// `[H, 3H]`
-    pub u: Vec<f64>,
-    /// `[3H]`
-    pub c: Vec<f64>,
+pub struct Level {
+    /// `[layers][directions]`: one recurrence, or, in both directions, the forward and the backward one.
+    pub layers: Vec<Vec<Recurrence>>,
+    /// `[W]`, or empty where the level does not pool by attention.
+    pub attention: Vec<f64>,
 }
 
 /// A sliced recurrent network with a linear head, or the gradients of one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Model {
+    pub spec: Spec,
     /// Fan-in of every merge.
     pub n: usize,
     /// Number of merges.
     pub k: u32,
     /// T, a multiple of n^k.
     pub length: usize,
-    /// k + 1 levels; level 0 reads the input.
-    pub levels: Vec<Gru>,
+    /// D
+    pub inputs: usize,
+    /// H, of one direction.
+    pub hidden: usize,
     /// C
     pub classes: usize,
-    /// `[H, C]`
+    /// k + 1 levels; level 0 reads the input.
+    pub levels: Vec<Level>,
+    /// `[W, C]`
     pub v: Vec<f64>,
     /// `[C]`
     pub d: Vec<f64>,
@@ -49,105 +141,62 @@ pub struct Model {
 pub struct Outcome {
     /// `[B, C]`
     pub logits: Vec<f64>,
-    /// Mean cross-entropy over the batch.
     pub loss: f64,
     /// ∂loss/∂weights, in the shapes of the model.
     pub gradients: Model,
     /// ∂loss/∂x, one `[len, D]` per sequence.
     pub inputs: Vec<Vec<f64>>,
-    /// The final state, one `[H]` per sequence.
+    /// What the head reads, one `[W]` per sequence.
     pub states: Vec<Vec<f64>>,
 }
 
-/// One real step of a recurrence, with all that its backward step needs.
-struct Step {
-    /// `[D]`
-    x: Vec<f64>,
-    /// The state before the step, `[H]`.
-    h: Vec<f64>,
-    /// Gates, `[H]` each.
-    r: Vec<f64>,
-    z: Vec<f64>,
-    n: Vec<f64>,
-    /// h·U_n + c_n, `[H]`.
-    q: Vec<f64>,
+/// What the reading of one slice leaves for its backward pass.
+struct SliceTrace {
+    /// The slice's real steps among the steps of its level.
+    own: Range<usize>,
+    layers: Vec<LayerTrace>,
 }
 
-/// The steps of one sequence at one level, `[S, L]`; `None` is a padded step.
-type Trace = Vec<Option<Step>>;
+struct LayerTrace {
+    /// For every direction the steps with their positions, in the order of reading.
+    directions: Vec<Vec<(usize, Step)>>,
+    /// `[own steps, W]`, in the order of the sequence.
+    outputs: Vec<Vec<f64>>,
+}
 
-impl Gru {
-    pub fn zeros(inputs: usize, hidden: usize) -> Self {
-        Self {
-            inputs,
-            hidden,
-            w: vec![0.0; inputs * 3 * hidden],
-            b: vec![0.0; 3 * hidden],
-            u: vec![0.0; hidden * 3 * hidden],
-            c: vec![0.0; 3 * hidden],
+impl Spec {
+    /// For each recurrence of a layer, whether it reads from the last step to the first.
+    pub fn backward(&self) -> &'static [bool] {
+        match self.direction {
+            Direction::Forward => &[false],
+            Direction::Backward => &[true],
+            Direction::Both => &[false, true],
         }
-    }
-
-    /// x `[D]`, h `[H]` to the next state `[H]`, "reset after".
-    fn step(&self, x: &[f64], h: &[f64]) -> (Step, Vec<f64>) {
-        let hidden = self.hidden;
-        let from_x = affine(x, &self.w, &self.b);
-        let from_h = affine(h, &self.u, &self.c);
-        let mut step = Step {
-            x: x.to_vec(),
-            h: h.to_vec(),
-            r: vec![0.0; hidden],
-            z: vec![0.0; hidden],
-            n: vec![0.0; hidden],
-            q: vec![0.0; hidden],
-        };
-        let mut next = vec![0.0; hidden];
-        for j in 0..hidden {
-            let r = sigmoid(from_x[j] + from_h[j]);
-            let z = sigmoid(from_x[hidden + j] + from_h[hidden + j]);
-            let q = from_h[2 * hidden + j];
-            let n = (from_x[2 * hidden + j] + r * q).tanh();
-            next[j] = (1.0 - z) * n + z * h[j];
-            (step.r[j], step.z[j], step.n[j], step.q[j]) = (r, z, n, q);
-        }
-        (step, next)
-    }
-
-    /// g = ∂loss/∂(next state) `[H]` to (∂x `[D]`, ∂h `[H]`); weight gradients are added to `gradients`.
-    fn step_back(&self, step: &Step, g: &[f64], gradients: &mut Gru) -> (Vec<f64>, Vec<f64>) {
-        let hidden = self.hidden;
-        let mut of_x = vec![0.0; 3 * hidden]; // gradient into x·W + b
-        let mut of_h = vec![0.0; 3 * hidden]; // gradient into h·U + c
-        for j in 0..hidden {
-            let (r, z, n, q) = (step.r[j], step.z[j], step.n[j], step.q[j]);
-            let a_n = g[j] * (1.0 - z) * (1.0 - n * n);
-            let a_r = a_n * q * r * (1.0 - r);
-            let a_z = g[j] * (step.h[j] - n) * z * (1.0 - z);
-            for (gate, to_x, to_h) in [(0, a_r, a_r), (1, a_z, a_z), (2, a_n, a_n * r)] {
-                of_x[gate * hidden + j] = to_x;
-                of_h[gate * hidden + j] = to_h;
-            }
-        }
-        let dx = affine_back(&step.x, &self.w, &of_x, &mut gradients.w, &mut gradients.b);
-        let mut dh = affine_back(&step.h, &self.u, &of_h, &mut gradients.u, &mut gradients.c);
-        for j in 0..hidden {
-            dh[j] += g[j] * step.z[j];
-        }
-        (dx, dh)
     }
 }
 
 impl Model {
-    /// A model of zeros: D inputs at level 0, H hidden units at every level.
-    pub fn zeros(n: usize, k: u32, length: usize, inputs: usize, hidden: usize, classes: usize) -> Self {
-        let width = |level| if level == 0 { inputs } else { hidden };
+    /// A model of zeros: D inputs at level 0, H hidden units in each recurrence of every level.
+    pub fn zeros(spec: Spec, n: usize, k: u32, length: usize, inputs: usize, hidden: usize, classes: usize) -> Self {
+        let directions = spec.backward().len();
+        let width = directions * hidden;
+        let level = |p: u32| {
+            let reads = |layer| if p == 0 && layer == 0 { inputs } else { width };
+            let layer = |layer| vec![Recurrence::zeros(spec.cell, reads(layer), hidden); directions];
+            let attends = if p == k { spec.head_pool } else { spec.pool } == Pool::Attention;
+            let attention = vec![0.0; if attends { width } else { 0 }];
+            Level { layers: (0..spec.layers).map(layer).collect(), attention }
+        };
         Self {
+            spec,
             n,
             k,
             length,
-            levels: (0..=k).map(|p| Gru::zeros(width(p), hidden)).collect(),
+            inputs,
+            hidden,
             classes,
-            v: vec![0.0; hidden * classes],
+            levels: (0..=k).map(level).collect(),
+            v: vec![0.0; width * classes],
             d: vec![0.0; classes],
         }
     }
@@ -156,6 +205,17 @@ impl Model {
     pub fn randomized(mut self, size: f64, random: &mut Random) -> Self {
         for (_, values) in self.named_mut() {
             values.fill_with(|| random.within(size));
+        }
+        self
+    }
+
+    /// The same shapes, with the weights that `get` gives by PyTorch's names, as shape and values in PyTorch's layout.
+    pub fn filled(mut self, get: impl Fn(&str) -> (Vec<usize>, Vec<f64>)) -> Self {
+        for (name, values) in self.named_mut() {
+            let (shape, tensor) = get(&name);
+            let tensor = from_pytorch(&shape, &tensor);
+            assert_eq!(tensor.len(), values.len(), "{name} {shape:?}");
+            *values = tensor;
         }
         self
     }
@@ -169,51 +229,76 @@ impl Model {
         zeros
     }
 
-    /// D, the width of a step of the input.
-    pub fn inputs(&self) -> usize {
-        self.levels[0].inputs
+    /// W, the width of a state.
+    pub fn width(&self) -> usize {
+        self.spec.backward().len() * self.hidden
     }
 
-    /// H of the last level, the width of the final state.
-    pub fn hidden(&self) -> usize {
-        self.levels[self.k as usize].hidden
-    }
-
-    /// Every weight array with its name: "0.w", "0.b", "0.u", "0.c", "1.w", …, "v", "d".
+    /// Every weight array with its name in PyTorch, but not in its layout: matrices are `[inputs, outputs]`.
+    /// Of the recurrences of a layer, the second one's names end in `_reverse`. A network that reads backward only has
+    /// one, so that its names are those of nn.GRU on reversed steps.
     pub fn named(&self) -> Vec<(String, &Vec<f64>)> {
         let mut all = Vec::new();
-        for (p, gru) in self.levels.iter().enumerate() {
-            all.push((format!("{p}.w"), &gru.w));
-            all.push((format!("{p}.b"), &gru.b));
-            all.push((format!("{p}.u"), &gru.u));
-            all.push((format!("{p}.c"), &gru.c));
+        for (p, level) in self.levels.iter().enumerate() {
+            for (l, layer) in level.layers.iter().enumerate() {
+                for (of, suffix) in layer.iter().zip(["", "_reverse"]) {
+                    all.push((format!("levels.{p}.weight_ih_l{l}{suffix}"), &of.w));
+                    all.push((format!("levels.{p}.weight_hh_l{l}{suffix}"), &of.u));
+                    all.push((format!("levels.{p}.bias_ih_l{l}{suffix}"), &of.b));
+                    all.push((format!("levels.{p}.bias_hh_l{l}{suffix}"), &of.c));
+                }
+            }
+            all.push((format!("levels.{p}.attention"), &level.attention));
         }
-        all.push(("v".into(), &self.v));
-        all.push(("d".into(), &self.d));
+        all.push(("head.weight".into(), &self.v));
+        all.push(("head.bias".into(), &self.d));
+        all.retain(|(_, values)| !values.is_empty()); // a bias that the cell does not have, a level without attention
         all
     }
 
     /// As [`Model::named`], to write to.
     pub fn named_mut(&mut self) -> Vec<(String, &mut Vec<f64>)> {
         let mut all = Vec::new();
-        for (p, gru) in self.levels.iter_mut().enumerate() {
-            all.push((format!("{p}.w"), &mut gru.w));
-            all.push((format!("{p}.b"), &mut gru.b));
-            all.push((format!("{p}.u"), &mut gru.u));
-            all.push((format!("{p}.c"), &mut gru.c));
+        for (p, level) in self.levels.iter_mut().enumerate() {
+            for (l, layer) in level.layers.iter_mut().enumerate() {
+                for (of, suffix) in layer.iter_mut().zip(["", "_reverse"]) {
+                    all.push((format!("levels.{p}.weight_ih_l{l}{suffix}"), &mut of.w));
+                    all.push((format!("levels.{p}.weight_hh_l{l}{suffix}"), &mut of.u));
+                    all.push((format!("levels.{p}.bias_ih_l{l}{suffix}"), &mut of.b));
+                    all.push((format!("levels.{p}.bias_hh_l{l}{suffix}"), &mut of.c));
+                }
+            }
+            all.push((format!("levels.{p}.attention"), &mut level.attention));
         }
-        all.push(("v".into(), &mut self.v));
-        all.push(("d".into(), &mut self.d));
+        all.push(("head.weight".into(), &mut self.v));
+        all.push(("head.bias".into(), &mut self.d));
+        all.retain(|(_, values)| !values.is_empty());
         all
     }
 
-    /// Sequences, each `[len, D]` of real steps only (1 <= len <= T), to final states, each `[H]`.
+    /// Every weight array with its name, shape and values in PyTorch's layout.
+    pub fn tensors(&self) -> Vec<(String, Vec<usize>, Vec<f64>)> {
+        let gates = self.spec.cell.gates() * self.hidden;
+        let mut all = Vec::new();
+        for (name, values) in self.named() {
+            let outputs = if name.starts_with("head") { self.classes } else { gates };
+            if name.contains("weight") {
+                let inputs = values.len() / outputs;
+                all.push((name, vec![outputs, inputs], transposed(values, inputs, outputs)));
+            } else {
+                all.push((name, vec![values.len()], values.clone()));
+            }
+        }
+        all
+    }
+
+    /// Sequences, each `[len, D]` of real steps only (1 <= len <= T), to what the head reads, each `[W]`.
     pub fn states(&self, sequences: &[Vec<f64>]) -> Vec<Vec<f64>> {
         let state = |sequence: &Vec<f64>| self.forward(sequence).1;
         sequences.iter().map(state).collect()
     }
 
-    /// Final states, each `[H]`, to logits `[B, C]`.
+    /// Final states, each `[W]`, to logits `[B, C]`.
     pub fn logits(&self, states: &[Vec<f64>]) -> Vec<f64> {
         states.iter().flat_map(|state| affine(state, &self.v, &self.d)).collect()
     }
@@ -224,11 +309,17 @@ impl Model {
         softmax_cross_entropy(&logits, labels, self.classes).0
     }
 
-    /// The forward and the backward pass of one batch. `sequences` as in [`Model::states`], `labels` `[B]`.
+    /// The forward and the backward pass of one batch, with the mean cross-entropy as loss. `sequences` as in
+    /// [`Model::states`], `labels` `[B]`.
     pub fn run(&self, sequences: &[Vec<f64>], labels: &[usize]) -> Outcome {
+        self.run_with(sequences, |logits| softmax_cross_entropy(logits, labels, self.classes))
+    }
+
+    /// As [`Model::run`], with any loss: `[B, C]` logits to the loss and its gradient `[B, C]`.
+    pub fn run_with(&self, sequences: &[Vec<f64>], loss: impl Fn(&[f64]) -> (f64, Vec<f64>)) -> Outcome {
         let states = self.states(sequences);
         let logits = self.logits(&states);
-        let (loss, of_logits) = softmax_cross_entropy(&logits, labels, self.classes);
+        let (loss, of_logits) = loss(&logits);
 
         let mut head = self.zeros_like();
         let mut upstream = Vec::new();
@@ -241,79 +332,131 @@ impl Model {
         Outcome { logits, loss, gradients, inputs, states }
     }
 
-    /// The backward pass from any gradient into the final states, `upstream` `[B, H]`, summed over the batch.
+    /// The backward pass from any gradient into the final states, `upstream` `[B, W]`, summed over the batch.
     /// Gives the gradients of the levels (those of the head are left zero) and of the inputs, each `[len, D]`.
     pub fn backward_from(&self, sequences: &[Vec<f64>], upstream: &[f64]) -> (Model, Vec<Vec<f64>>) {
-        let hidden = self.hidden();
-        assert_eq!(upstream.len(), sequences.len() * hidden, "upstream [B, H]");
+        let width = self.width();
+        assert_eq!(upstream.len(), sequences.len() * width, "upstream [B, W]");
         let mut gradients = self.zeros_like();
         let mut inputs = Vec::new();
-        for (sequence, g) in sequences.iter().zip(upstream.chunks(hidden)) {
+        for (sequence, g) in sequences.iter().zip(upstream.chunks(width)) {
             let (traces, _) = self.forward(sequence);
             let of_padded = self.backward(&traces, g, &mut gradients);
-            inputs.push(of_padded[of_padded.len() - sequence.len()..].to_vec());
+            inputs.push(of_padded[self.length - sequence.len() / self.inputs..].concat());
         }
         (gradients, inputs)
     }
 
-    /// One sequence `[len, D]` to the trace of every level and the final state `[H]`.
-    fn forward(&self, sequence: &[f64]) -> (Vec<Trace>, Vec<f64>) {
-        let width = self.inputs();
-        let len = sequence.len() / width;
+    /// One sequence `[len, D]` to the traces of every level's slices and the final state `[W]`.
+    fn forward(&self, sequence: &[f64]) -> (Vec<Vec<Option<SliceTrace>>>, Vec<f64>) {
+        let len = sequence.len() / self.inputs;
         self.check();
-        assert_eq!(sequence.len(), len * width, "whole steps of width D");
+        assert_eq!(sequence.len(), len * self.inputs, "whole steps of width D");
         assert!((1..=self.length).contains(&len), "1 <= len <= T");
 
-        // Right-aligned in T. Padding is NaN, so that a read of it would show.
-        let padding = self.length - len;
-        let mut x = vec![f64::NAN; padding * width];
-        x.extend(sequence);
-        let mut real: Vec<bool> = (0..self.length).map(|t| t >= padding).collect();
+        // Right-aligned in T: the real steps are the last ones. Padding is NaN, so that a read of it would show.
+        let mut real = self.length - len..self.length;
+        let mut x = vec![vec![f64::NAN; self.inputs]; real.start];
+        x.extend(sequence.chunks(self.inputs).map(<[f64]>::to_vec));
 
         let mut traces = Vec::new();
-        for (p, gru) in self.levels.iter().enumerate() {
-            let mut trace = Vec::new();
-            let mut states = Vec::new(); // [S, H], the next level's x
-            let mut any_real = Vec::new(); // [S], the next level's mask
+        for p in 0..self.levels.len() {
+            let mut level = Vec::new();
+            let mut results = Vec::new(); // [S, W], the next level's x
             for slice in self.slices(p) {
-                let mut h = vec![0.0; gru.hidden];
-                any_real.push(real[slice.clone()].contains(&true));
-                for t in slice {
-                    if real[t] {
-                        let (step, next) = gru.step(&x[row(t, gru.inputs)], &h);
-                        trace.push(Some(step));
-                        h = next;
-                    } else {
-                        trace.push(None);
-                    }
+                let own = slice.start.max(real.start)..slice.end;
+                if own.is_empty() {
+                    level.push(None);
+                    results.push(vec![f64::NAN; self.width()]);
+                } else {
+                    let trace = self.read_slice(p, &x, own, &real);
+                    let outputs = &trace.layers[self.spec.layers - 1].outputs;
+                    results.push(pool(self.pool(p), self.spec.direction, outputs, &self.levels[p].attention));
+                    level.push(Some(trace));
                 }
-                states.extend(h);
             }
-            traces.push(trace);
-            (x, real) = (states, any_real);
+            let empty = level.iter().filter(|trace| trace.is_none()).count();
+            (x, real) = (results, empty..level.len());
+            traces.push(level);
         }
-        (traces, x)
+        (traces, x.concat())
     }
 
-    /// The traces of one sequence and the gradient into its final state `[H]` to ∂x of the padded sequence `[T, D]`.
-    fn backward(&self, traces: &[Trace], upstream: &[f64], gradients: &mut Model) -> Vec<f64> {
-        let mut of_states = upstream.to_vec(); // [S, H]
-        for p in (0..self.levels.len()).rev() {
-            let gru = &self.levels[p];
-            let mut of_x = vec![0.0; traces[p].len() * gru.inputs];
-            for (s, slice) in self.slices(p).into_iter().enumerate() {
-                let mut g = of_states[row(s, gru.hidden)].to_vec();
-                for t in slice.rev() {
-                    if let Some(step) = &traces[p][t] {
-                        let (dx, dh) = gru.step_back(step, &g, &mut gradients.levels[p]);
-                        of_x[row(t, gru.inputs)].copy_from_slice(&dx);
-                        g = dh;
+    /// Runs the layers of level p over one slice, whose real steps are x\[own\]. `real` are those of the sequence.
+    fn read_slice(&self, p: usize, x: &[Vec<f64>], own: Range<usize>, real: &Range<usize>) -> SliceTrace {
+        let mut layers: Vec<LayerTrace> = Vec::new();
+        for (l, layer) in self.levels[p].layers.iter().enumerate() {
+            let mut directions = Vec::new();
+            let mut outputs = vec![vec![f64::NAN; self.width()]; own.len()];
+            for (d, (recurrence, backward)) in layer.iter().zip(self.spec.backward()).enumerate() {
+                let mut state = State::zeros(self.hidden);
+                let mut steps = Vec::new();
+                for t in self.order(p, *backward, &own, real) {
+                    let input = if l == 0 { &x[t] } else { &layers[l - 1].outputs[t - own.start] };
+                    let step = recurrence.step(&self.spec, input, &state);
+                    state = step.after.clone();
+                    if own.contains(&t) {
+                        outputs[t - own.start][row(d, self.hidden)].copy_from_slice(&state.h);
                     }
+                    steps.push((t, step));
+                }
+                directions.push(steps);
+            }
+            layers.push(LayerTrace { directions, outputs });
+        }
+        SliceTrace { own, layers }
+    }
+
+    /// The steps that a recurrence reads for one slice, in the order of reading: the context, then its own.
+    fn order(&self, p: usize, backward: bool, own: &Range<usize>, real: &Range<usize>) -> Vec<usize> {
+        let context = if p == 0 { self.spec.context } else { 0 };
+        if backward {
+            (own.start..real.end.min(own.end + context)).rev().collect()
+        } else {
+            (real.start.max(own.start.saturating_sub(context))..own.end).collect()
+        }
+    }
+
+    /// The traces of one sequence and the gradient into its final state `[W]` to ∂x of the padded sequence, `[T, D]`.
+    fn backward(&self, traces: &[Vec<Option<SliceTrace>>], upstream: &[f64], gradients: &mut Model) -> Vec<Vec<f64>> {
+        let mut of_results = vec![upstream.to_vec()]; // [S, W]
+        for p in (0..self.levels.len()).rev() {
+            let slices = self.slices(p);
+            let inputs = self.levels[p].layers[0][0].inputs;
+            let mut of_x = vec![vec![0.0; inputs]; slices.len() * slices[0].len()];
+            for (trace, g) in traces[p].iter().zip(&of_results) {
+                if let Some(trace) = trace {
+                    self.slice_back(p, trace, g, &mut of_x, &mut gradients.levels[p]);
                 }
             }
-            of_states = of_x;
+            of_results = of_x;
         }
-        of_states
+        of_results
+    }
+
+    /// The backward pass of one slice from the gradient g `[W]` into what it passes up. That into its inputs is added
+    /// to `of_x` `[S·L, D]`, as a step may be read by several slices.
+    fn slice_back(&self, p: usize, trace: &SliceTrace, g: &[f64], of_x: &mut [Vec<f64>], gradients: &mut Level) {
+        let level = &self.levels[p];
+        let own = &trace.own;
+        let top = &trace.layers[self.spec.layers - 1];
+        let mut of_outputs =
+            pool_back(self.pool(p), self.spec.direction, &top.outputs, &level.attention, g, &mut gradients.attention);
+        for l in (0..self.spec.layers).rev() {
+            let mut of_below = vec![vec![0.0; self.width()]; own.len()];
+            for (d, steps) in trace.layers[l].directions.iter().enumerate() {
+                let mut g = State::zeros(self.hidden);
+                for (t, step) in steps.iter().rev() {
+                    if own.contains(t) {
+                        add(&mut g.h, &of_outputs[t - own.start][row(d, self.hidden)]);
+                    }
+                    let (dx, before) = level.layers[l][d].step_back(&self.spec, step, &g, &mut gradients.layers[l][d]);
+                    add(if l == 0 { &mut of_x[*t] } else { &mut of_below[t - own.start] }, &dx);
+                    g = before;
+                }
+            }
+            of_outputs = of_below;
+        }
     }
 
     /// The S slices of level p as ranges of that level's steps.
@@ -323,20 +466,43 @@ impl Model {
         (0..count).map(|s| row(s, steps)).collect()
     }
 
+    fn pool(&self, p: usize) -> Pool {
+        if p == self.k as usize { self.spec.head_pool } else { self.spec.pool }
+    }
+
     fn check(&self) {
+        let Spec { cell, activation, layers, context, .. } = self.spec;
         assert!(self.n >= 1 && self.length >= 1, "n and T are positive");
         assert_eq!(self.length % self.n.pow(self.k), 0, "n^k divides T");
+        assert!(layers >= 1, "at least one layer");
+        assert!(context == 0 || layers == 1, "a context goes with one layer only");
+        assert!(cell != Cell::Lstm || activation == Activation::Tanh, "an LSTM has tanh");
         assert_eq!(self.levels.len(), self.k as usize + 1, "k + 1 levels");
-        for (p, gru) in self.levels.iter().enumerate() {
-            assert!(gru.inputs > 0 && gru.hidden > 0, "level {p} has a width");
-            assert!(p == 0 || gru.inputs == self.levels[p - 1].hidden, "level {p} reads the level below");
-            assert_eq!(gru.w.len(), gru.inputs * 3 * gru.hidden, "{p}.w [D, 3H]");
-            assert_eq!(gru.b.len(), 3 * gru.hidden, "{p}.b [3H]");
-            assert_eq!(gru.u.len(), gru.hidden * 3 * gru.hidden, "{p}.u [H, 3H]");
-            assert_eq!(gru.c.len(), 3 * gru.hidden, "{p}.c [3H]");
+        for (p, level) in self.levels.iter().enumerate() {
+            assert_eq!(level.layers.len(), layers, "layers of level {p}");
+            for (l, layer) in level.layers.iter().enumerate() {
+                assert_eq!(layer.len(), self.spec.backward().len(), "directions of level {p}");
+                for recurrence in layer {
+                    let at = format!("level {p}, layer {l}");
+                    recurrence.check(cell, &at);
+                    let inputs = if p == 0 && l == 0 { self.inputs } else { self.width() };
+                    assert_eq!((recurrence.inputs, recurrence.hidden), (inputs, self.hidden), "{at}");
+                }
+            }
+            let attends = self.pool(p) == Pool::Attention;
+            assert_eq!(level.attention.len(), if attends { self.width() } else { 0 }, "attention of level {p}");
         }
-        assert_eq!(self.v.len(), self.hidden() * self.classes, "v [H, C]");
+        assert_eq!(self.v.len(), self.width() * self.classes, "v [W, C]");
         assert_eq!(self.d.len(), self.classes, "d [C]");
+    }
+}
+
+/// A tensor in PyTorch's layout in that of the reference: `[outputs, inputs]` as `[inputs, outputs]`, any other as it
+/// is.
+pub fn from_pytorch(shape: &[usize], values: &[f64]) -> Vec<f64> {
+    match *shape {
+        [outputs, inputs] => transposed(values, outputs, inputs),
+        _ => values.to_vec(),
     }
 }
 
@@ -348,96 +514,23 @@ pub fn embed(embedding: &[f64], width: usize, tokens: &[Vec<usize>]) -> Vec<Vec<
 
 /// [`Model::run`] on embedded tokens; gives also ∂loss/∂embedding `[V, D]`.
 pub fn run_tokens(model: &Model, embedding: &[f64], tokens: &[Vec<usize>], labels: &[usize]) -> (Outcome, Vec<f64>) {
-    let width = model.inputs();
-    let outcome = model.run(&embed(embedding, width, tokens), labels);
+    run_tokens_with(model, embedding, tokens, |logits| softmax_cross_entropy(logits, labels, model.classes))
+}
+
+/// [`Model::run_with`] on embedded tokens; gives also ∂loss/∂embedding `[V, D]`.
+pub fn run_tokens_with(
+    model: &Model,
+    embedding: &[f64],
+    tokens: &[Vec<usize>],
+    loss: impl Fn(&[f64]) -> (f64, Vec<f64>),
+) -> (Outcome, Vec<f64>) {
+    let width = model.inputs;
+    let outcome = model.run_with(&embed(embedding, width, tokens), loss);
     let mut gradient = vec![0.0; embedding.len()];
     for (sequence, dx) in tokens.iter().zip(&outcome.inputs) {
         for (&token, step) in sequence.iter().zip(dx.chunks(width)) {
-            for (sum, value) in gradient[row(token, width)].iter_mut().zip(step) {
-                *sum += value;
-            }
+            add(&mut gradient[row(token, width)], step);
         }
     }
     (outcome, gradient)
-}
-
-/// Logits `[B, C]` and labels `[B]` to the mean cross-entropy and its gradient `[B, C]`.
-pub fn softmax_cross_entropy(logits: &[f64], labels: &[usize], classes: usize) -> (f64, Vec<f64>) {
-    let batch = labels.len();
-    assert_eq!(logits.len(), batch * classes, "one label per sequence");
-    let mut loss = 0.0;
-    let mut gradient = Vec::new();
-    for (values, &label) in logits.chunks(classes).zip(labels) {
-        let largest = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let sum: f64 = values.iter().map(|value| (value - largest).exp()).sum();
-        let log_sum = largest + sum.ln();
-        loss += (log_sum - values[label]) / batch as f64;
-        for (class, value) in values.iter().enumerate() {
-            let target = if class == label { 1.0 } else { 0.0 };
-            gradient.push(((value - log_sum).exp() - target) / batch as f64);
-        }
-    }
-    (loss, gradient)
-}
-
-/// x `[I]`, weights `[I, O]`, bias `[O]` to x·weights + bias `[O]`.
-fn affine(x: &[f64], weights: &[f64], bias: &[f64]) -> Vec<f64> {
-    let mut y = bias.to_vec();
-    for (i, value) in x.iter().enumerate() {
-        for (o, sum) in y.iter_mut().enumerate() {
-            *sum += value * weights[i * bias.len() + o];
-        }
-    }
-    y
-}
-
-/// The gradient g `[O]` into the result of [`affine`] to ∂x `[I]`; the others are added to `dw` and `db`.
-fn affine_back(x: &[f64], weights: &[f64], g: &[f64], dw: &mut [f64], db: &mut [f64]) -> Vec<f64> {
-    let mut dx = vec![0.0; x.len()];
-    for (o, value) in g.iter().enumerate() {
-        db[o] += value;
-        for i in 0..x.len() {
-            dw[i * g.len() + o] += x[i] * value;
-            dx[i] += weights[i * g.len() + o] * value;
-        }
-    }
-    dx
-}
-
-fn sigmoid(x: f64) -> f64 {
-    1.0 / (1.0 + (-x).exp())
-}
-
-/// Where row `index` of a matrix with rows of `width` lies.
-fn row(index: usize, width: usize) -> Range<usize> {
-    index * width..(index + 1) * width
-}
-
-/// A small generator (SplitMix64), so that the reference needs no crate.
-pub struct Random(pub u64);
-
-impl Random {
-    pub fn bits(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// Uniform in (-size, size).
-    pub fn within(&mut self, size: f64) -> f64 {
-        let unit = ((self.bits() >> 11) as f64 + 0.5) / (1_u64 << 53) as f64;
-        size * (2.0 * unit - 1.0)
-    }
-
-    /// `count` values uniform in (-size, size).
-    pub fn values(&mut self, count: usize, size: f64) -> Vec<f64> {
-        (0..count).map(|_| self.within(size)).collect()
-    }
-
-    /// Uniform in 0..end.
-    pub fn below(&mut self, end: usize) -> usize {
-        (self.bits() % end as u64) as usize
-    }
 }

@@ -3,8 +3,7 @@
 use super::{Adapter, cache};
 use crate::engine::{Engine, fastest};
 use crate::error::Result;
-use crate::kernel::gru_backward;
-use crate::kernel::gru_forward::{self, LANES, Span};
+use crate::kernel::recurrence::{self, BackwardViews, ForwardViews, GRU, LANES, Span};
 use crate::plan::{Limits, Plan, Tuning};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -86,7 +85,11 @@ pub fn measure(engine: &mut dyn Engine) -> Result<Vec<Measured>> {
         for rows in [1, 8, 32, 128, 512, 2048] {
             let mut seconds = [0.0; LANES.len()];
             for (own, lanes) in seconds.iter_mut().zip(LANES) {
-                *own = fastest(engine, &recurrence(Span { rows, hidden, lanes, ..SPAN }), REPEATS)?;
+                *own = fastest(
+                    engine,
+                    &recurrence(Span { lanes, ..Span::whole(rows, rows * STEPS, STEPS, hidden) }),
+                    REPEATS,
+                )?;
             }
             all.push(Measured { hidden, rows, seconds });
             if seconds.iter().any(|&own| own > PATIENCE) {
@@ -97,23 +100,30 @@ pub fn measure(engine: &mut dyn Engine) -> Result<Vec<Measured>> {
     Ok(all)
 }
 
-const SPAN: Span = Span { rows: 1, steps: 0, begin: 0, end: STEPS, hidden: 1, slotted: false, lanes: 1 };
-
 /// The plan of a level's recurrence, forward and backward, over rows of equal length.
 fn recurrence(span: Span) -> Plan {
     let mut plan = Plan::default();
-    let span = Span { steps: span.rows * STEPS, ..span };
-    let Span { rows, steps, hidden, .. } = span;
-    let list = (0..rows as u32).flat_map(|row| [row * STEPS as u32, STEPS as u32]).collect();
-    let list = plan.upload("tune.rows", &[rows, 2], list);
+    let Span { rows: count, steps, hidden, .. } = span;
+    let list = (0..count as u32).flat_map(|row| [row * STEPS as u32, STEPS as u32]).collect();
+    let rows = plan.upload("tune.rows", &[count, 2], list);
     let gates = plan.scratch("tune.gates", &[steps, 3 * hidden]);
     let weights = plan.scratch("tune.weights", &[hidden + 1, 3 * hidden]);
     let tape = plan.scratch("tune.tape", &[steps, 5 * hidden]);
-    let states = plan.scratch("tune.states", &[rows, hidden]);
-    let slots = plan.scratch("tune.no_slots", &[1]);
-    let forward = [list, slots, gates, weights, tape, states];
-    plan.dispatches.push(gru_forward::dispatch("forward".into(), span, true, forward));
-    plan.dispatches.push(gru_backward::dispatch("backward".into(), span, [list, weights, tape, states]));
+    let last = plan.scratch("tune.states", &[count, hidden]);
+    let [slots, outputs, memory] =
+        ["tune.no_slots", "tune.no_outputs", "tune.no_memory"].map(|name| plan.scratch(name, &[1]));
+    let views = ForwardViews { rows, slots, gates, weights, tape, last, outputs, memory };
+    plan.dispatches.push(recurrence::forward(&GRU, "forward".into(), span, true, views));
+    let outputs_gradient = plan.scratch("tune.no_gradient", &[1]);
+    let views = BackwardViews {
+        rows,
+        weights_transposed: weights,
+        outputs_gradient,
+        tape,
+        gradient: last,
+        memory_gradient: memory,
+    };
+    plan.dispatches.push(recurrence::backward(&GRU, "backward".into(), span, false, views));
     plan
 }
 
@@ -130,7 +140,7 @@ pub fn choose(measured: &[Measured], limits: &Limits) -> Tuning {
 
 /// The place in [`LANES`] of what a tuning takes.
 pub fn taken(measured: &Measured, tuning: Tuning, limits: &Limits) -> usize {
-    let lanes = gru_forward::lanes(measured.rows, measured.hidden, &Limits { tuning, ..limits.clone() });
+    let lanes = GRU.lanes(measured.rows, measured.hidden, &Limits { tuning, ..limits.clone() });
     LANES.iter().position(|&own| own == lanes).expect("one of LANES")
 }
 

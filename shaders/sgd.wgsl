@@ -1,0 +1,38 @@
+// One step of stochastic gradient descent with momentum. A workgroup owns 256 weights, a thread one.
+// Constant BY_SLOT: the gradient has rows for some rows of the weights only, found through slots.
+
+struct Params {
+    count: u32,
+    width: u32,
+    learning_rate: f32,
+    momentum: f32,
+    decay: f32,    // learning rate times weight decay
+}
+
+@group(0) @binding(0) var<storage, read> gradient: array<f32>;        // [count], or [N, width]
+@group(0) @binding(1) var<storage, read> slots: array<u32>;           // [count / width]
+@group(0) @binding(2) var<storage, read> control: array<f32>;         // [8] steps, beta1^t, beta2^t, scale, skipped, norm, take
+@group(0) @binding(3) var<storage, read_write> weights: array<f32>;   // [count]
+@group(0) @binding(4) var<storage, read_write> velocity: array<f32>;  // [count]
+@group(1) @binding(0) var<uniform> params: Params;
+
+@compute @workgroup_size(256)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) thread: u32,
+) {
+    let at = (group.x + group.y * groups.x) * 256u + thread;
+    if (at >= params.count || control[6] == 0.0) { return; }
+    var g = 0.0;
+    if (BY_SLOT == 1u) {
+        let slot = slots[at / params.width];
+        if (slot != 0xffffffffu) { g = gradient[slot * params.width + at % params.width]; }
+    } else {
+        g = gradient[at];
+    }
+    let v = params.momentum * velocity[at] + g * control[3];
+    velocity[at] = v;
+    let w = weights[at];
+    weights[at] = w - params.decay * w - params.learning_rate * v;
+}

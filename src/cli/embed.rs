@@ -1,0 +1,56 @@
+//! `srnn embed`
+
+use super::input::InputArgs;
+use super::{DeviceArgs, check_free, note};
+use clap::Args;
+use srnn::Result;
+use srnn::data::{Source, npy_bytes};
+use srnn::train::{Dataset, Model, Told};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Write the final state of every sequence, [N, W] as .npy, for other models to go on with
+#[derive(Args)]
+#[command(after_help = "Example: srnn embed reviews-model reviews.csv --text review --out states.npy")]
+pub struct Embed {
+    /// Model directory
+    model: PathBuf,
+    /// Texts or numbers; labels are not needed
+    data: Source,
+    /// File for the states, in the order of the data
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Overwrite a file that is there already
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    input: InputArgs,
+    /// Sequences of a batch
+    #[arg(long, default_value_t = 100, value_name = "B", value_parser = clap::value_parser!(u32).range(1..))]
+    batch: u32,
+    #[command(flatten)]
+    device: DeviceArgs,
+}
+
+impl Embed {
+    pub fn run(self) -> Result<ExitCode> {
+        check_free(Some(&self.out), self.force)?;
+        let model = Model::load(&self.model)?;
+        let raw = self.input.read(&self.data, None, false)?;
+        let sequences = model.steps.sequences(&raw)?;
+        let count = raw.examples.len();
+        let data = Dataset::of(sequences, Told::Classes(vec![0; count]))?;
+        let mut network = model.network(self.device.open()?)?;
+        let width = model.config.width();
+        let mut states = vec![0.0; count * width];
+        for rows in data.by_length(self.batch as usize, model.config.length) {
+            let own = network.states(&data.unlabelled(&model.config, &rows))?;
+            for (row, state) in rows.iter().zip(own.chunks(width)) {
+                states[row * width..][..width].copy_from_slice(state);
+            }
+        }
+        srnn::train::files::write_atomically(&self.out, &npy_bytes(&[count, width], &states)?)?;
+        note(format_args!("{}: {count} states of {width} numbers", self.out.display()));
+        Ok(ExitCode::SUCCESS)
+    }
+}

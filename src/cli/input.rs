@@ -1,0 +1,63 @@
+//! Reading data files for a command: tables of texts, or sequences of numbers.
+
+use clap::Args;
+use serde::{Deserialize, Serialize};
+use srnn::data::{Columns, Format, Pixels, SeriesFormat, Source, read_examples, read_series};
+use srnn::train::Raw;
+use srnn::{Error, Result};
+use std::path::PathBuf;
+
+/// What a file holds, and which parts of it to read.
+#[derive(Args, Clone, Debug, Serialize, Deserialize)]
+pub struct InputArgs {
+    /// Column of a table that holds the text
+    #[arg(long, default_value = "text", value_name = "COLUMN")]
+    pub text: String,
+    /// Column of a table that holds the label
+    #[arg(long, default_value = "label", value_name = "COLUMN")]
+    pub label: String,
+    /// tsv, csv or jsonl (texts), npy, npz, ucr or idx (numbers) [default: by the file's name, else by its first line]
+    #[arg(long, value_name = "FORMAT", value_parser = known_format)]
+    pub format: Option<String>,
+    /// Labels of the training data in a file of their own (.npy or IDX), for .npy and IDX images
+    #[arg(long, value_name = "FILE")]
+    pub labels: Option<PathBuf>,
+    /// What a step of an image is: each (pixel) or rows
+    #[arg(long, default_value = "each", value_parser = ["each", "rows"], value_name = "STEP")]
+    pub pixels: String,
+}
+
+fn known_format(text: &str) -> std::result::Result<String, String> {
+    match (text.parse::<Format>(), text.parse::<SeriesFormat>()) {
+        (Err(_), Err(_)) => Err("give tsv, csv or jsonl for texts, npy, npz, ucr or idx for numbers".into()),
+        _ => Ok(text.into()),
+    }
+}
+
+impl InputArgs {
+    /// Reads a file; `labels` is the file of its labels, if they stand in one of their own, and `labelled` whether a
+    /// table must have them.
+    ///
+    /// # Errors
+    /// What the readers say.
+    pub fn read(&self, source: &Source, labels: Option<&PathBuf>, labelled: bool) -> Result<Raw> {
+        let series = self.format.as_ref().and_then(|format| format.parse::<SeriesFormat>().ok());
+        let by_name = match source {
+            Source::File(path) if self.format.is_none() => SeriesFormat::of_name(path),
+            _ => None,
+        };
+        if series.or(by_name).is_none() {
+            if labels.is_some() {
+                return Err(Error::Config(format!("{source}: a table has its labels in a column, see --label")));
+            }
+            let columns = Columns { text: self.text.clone(), label: labelled.then(|| self.label.clone()) };
+            let format = self.format.as_ref().map(|format| format.parse::<Format>()).transpose()?;
+            return Ok(Raw::texts(source, read_examples(source, &columns, format)?));
+        }
+        let Source::File(path) = source else {
+            return Err(Error::Config("numbers are read from files, not from standard input".into()));
+        };
+        let pixels = if self.pixels == "rows" { Pixels::Rows } else { Pixels::Each };
+        Ok(Raw::series(source, read_series(path, labels.map(PathBuf::as_path), series, pixels)?))
+    }
+}

@@ -1,0 +1,177 @@
+//! NumPy arrays as sequences and as what is to be told of them. Places in an array count from 0, as in NumPy.
+
+use super::npy::Npy;
+use super::npy_header::{Kind, shown};
+use super::series::Targets;
+use crate::error::{Error, Result};
+
+/// The steps of `x [N, T, D]` or `[N, T]`: D, and for each row its first `lengths[i]` steps, or all.
+///
+/// # Errors
+/// Those of reading the array; [`Error::Data`] for other shapes, texts, lengths that do not fit, or a number among the
+/// real steps that is not finite.
+pub(super) fn sequences(x: Npy, lengths: Option<Npy>) -> Result<(usize, Vec<Vec<f32>>)> {
+    let (rows, steps, width) = match x.shape[..] {
+        _ if x.kind == Kind::Text => return Err(x.error("holds texts: sequences are made of numbers")),
+        [rows, steps] => (rows, steps, 1),
+        [rows, steps, width] => (rows, steps, width),
+        _ => {
+            let problem = format!("has the shape {}: sequences are [N, T], or [N, T, D]", shown(&x.shape));
+            return Err(x.error(problem));
+        }
+    };
+    let lengths = lengths.map(|lengths| real_steps(lengths, rows, steps)).transpose()?;
+    let place = x.place().to_string();
+    let values = x.numbers()?;
+    let mut sequences = Vec::with_capacity(values.len() / (steps * width));
+    for (row, values) in values.chunks_exact(steps * width).enumerate() {
+        let real = lengths.as_ref().map_or(steps, |lengths| lengths[row]);
+        let values = &values[..real * width];
+        if let Some(at) = values.iter().position(|value| !value.is_finite()) {
+            let (step, column, value) = (at / width, at % width, named(values[at]));
+            let advice = "fill it in, leave the row out, or, if it is padding, give `lengths` in an .npz";
+            return Err(Error::data(place, format!("row {row}, step {step}, column {column} is {value}: {advice}")));
+        }
+        sequences.push(values.to_vec());
+    }
+    Ok((width, sequences))
+}
+
+/// How many steps of each of `rows` sequences are real: whole numbers `[N]`, each from 1 to `steps`.
+fn real_steps(lengths: Npy, rows: usize, steps: usize) -> Result<Vec<usize>> {
+    if lengths.kind != Kind::Integer || lengths.shape != [rows] {
+        let shape = shown(&lengths.shape);
+        let problem = format!("has the shape {shape}: lengths are whole numbers, one for each of {rows} sequences");
+        return Err(lengths.error(problem));
+    }
+    let place = lengths.place().to_string();
+    let check = |(row, length): (usize, String)| match length.parse() {
+        Ok(length) if (1..=steps).contains(&length) => Ok(length),
+        _ => Err(Error::data(&place, format!("row {row} is {length}: 1 to {steps} steps can be real"))),
+    };
+    lengths.texts()?.into_iter().enumerate().map(check).collect()
+}
+
+/// The targets of `count` sequences of the file `of`: whole numbers or texts `[N]` are class names, floats `[N]` and
+/// all numbers `[N, C]` are numbers.
+///
+/// # Errors
+/// Those of reading the array; [`Error::Data`] for other shapes, another count, an empty name or a number that is not
+/// finite.
+pub(super) fn targets(y: Npy, count: usize, of: &str) -> Result<Targets> {
+    let width = match (&y.shape[..], y.kind) {
+        ([_], _) => 1,
+        ([_, width], Kind::Float | Kind::Integer) => *width,
+        _ => {
+            let shape = shown(&y.shape);
+            let problem = format!("has the shape {shape}: targets are names [N], or numbers [N] or [N, C]");
+            return Err(y.error(problem));
+        }
+    };
+    check_count(y.place(), y.shape[0], count, of)?;
+    let place = y.place().to_string();
+    if y.shape.len() == 1 && y.kind != Kind::Float {
+        let names = y.texts()?;
+        return match names.iter().position(String::is_empty) {
+            Some(row) => Err(Error::data(place, format!("row {row} is an empty name: name the class"))),
+            None => Ok(Targets::Names(names)),
+        };
+    }
+    let values = y.numbers()?;
+    match values.iter().position(|value| !value.is_finite()) {
+        Some(at) => {
+            let (row, column, value) = (at / width, at % width, named(values[at]));
+            let advice = "give the target, or leave the row out";
+            Err(Error::data(place, format!("row {row}, column {column} is {value}: {advice}")))
+        }
+        None => Ok(Targets::Numbers { width, values }),
+    }
+}
+
+/// # Errors
+/// [`Error::Data`] if there is not one target for each sequence of the file `of`.
+pub(super) fn check_count(place: &str, targets: usize, sequences: usize, of: &str) -> Result<()> {
+    if targets == sequences {
+        return Ok(());
+    }
+    let problem = format!("has {targets} targets for the {sequences} sequences of {of}: one for each is needed");
+    Err(Error::data(place, problem))
+}
+
+fn named(value: f32) -> &'static str {
+    match value {
+        value if value.is_nan() => "NaN",
+        _ => "infinite or beyond 3.4e38",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::npy_header::tests::file;
+
+    fn floats(shape: &str, values: &[f32]) -> Vec<u8> {
+        let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        file("<f4", false, shape, &bytes)
+    }
+
+    fn x(bytes: &[u8], lengths: Option<&[u8]>) -> std::result::Result<Vec<Vec<f32>>, String> {
+        let lengths = lengths.map(|bytes| Npy::open("n", bytes).unwrap());
+        let read = sequences(Npy::open("x", bytes).unwrap(), lengths);
+        read.map(|(_, sequences)| sequences).map_err(|error| error.to_string())
+    }
+
+    fn y(bytes: &[u8], count: usize) -> std::result::Result<Targets, String> {
+        targets(Npy::open("y", bytes).unwrap(), count, "x").map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn numbers_that_are_not_finite_are_placed() {
+        let advice = "fill it in, leave the row out, or, if it is padding, give `lengths` in an .npz";
+        let error = x(&floats("(2, 2, 2)", &[0., 0., 0., 0., 0., 0., 0., f32::NAN]), None);
+        assert_eq!(error, Err(format!("x: row 1, step 1, column 1 is NaN: {advice}")));
+        let error = x(&file("<f8", false, "(1, 2)", [1.0, 1e39f64].map(f64::to_le_bytes).as_flattened()), None);
+        assert_eq!(error, Err(format!("x: row 0, step 1, column 0 is infinite or beyond 3.4e38: {advice}")));
+        let padded = floats("(2, 2)", &[1.0, f32::NAN, 2.0, 3.0]);
+        let lengths = file("|u1", false, "(2,)", &[1, 2]);
+        assert_eq!(x(&padded, Some(&lengths)), Ok(vec![vec![1.0], vec![2.0, 3.0]]));
+        let error = y(&floats("(1, 2)", &[0.0, f32::NEG_INFINITY]), 1);
+        let advice = "give the target, or leave the row out";
+        assert_eq!(error, Err(format!("y: row 0, column 1 is infinite or beyond 3.4e38: {advice}")));
+    }
+
+    #[test]
+    fn shapes_that_are_no_sequences() {
+        let error = |shape: &str, count| x(&floats(shape, &vec![0.0; count]), None).unwrap_err();
+        assert_eq!(error("(3,)", 3), "x: has the shape (3,): sequences are [N, T], or [N, T, D]");
+        assert_eq!(error("()", 1), "x: has the shape (): sequences are [N, T], or [N, T, D]");
+        assert_eq!(error("(1, 1, 1, 2)", 2), "x: has the shape (1, 1, 1, 2): sequences are [N, T], or [N, T, D]");
+        let texts = x(&file("|S1", false, "(1, 1)", b"a"), None);
+        assert_eq!(texts, Err("x: holds texts: sequences are made of numbers".into()));
+    }
+
+    #[test]
+    fn lengths_that_do_not_fit() {
+        let two = floats("(2, 2)", &[0.0; 4]);
+        let error = |lengths: &[u8]| x(&two, Some(lengths)).unwrap_err();
+        assert_eq!(error(&file("|i1", false, "(2,)", &[1, 3])), "n: row 1 is 3: 1 to 2 steps can be real");
+        assert_eq!(error(&file("|i1", false, "(2,)", &[0, 2])), "n: row 0 is 0: 1 to 2 steps can be real");
+        assert_eq!(error(&file("|i1", false, "(2,)", &[2, 255])), "n: row 1 is -1: 1 to 2 steps can be real");
+        let problem = "lengths are whole numbers, one for each of 2 sequences";
+        assert_eq!(error(&file("|i1", false, "(3,)", &[1; 3])), format!("n: has the shape (3,): {problem}"));
+        assert_eq!(error(&floats("(2,)", &[1.0; 2])), format!("n: has the shape (2,): {problem}"));
+    }
+
+    #[test]
+    fn targets_that_do_not_fit() {
+        let error = |bytes: &[u8]| y(bytes, 2).unwrap_err();
+        assert_eq!(
+            error(&file("|i1", false, "(3,)", &[0; 3])),
+            "y: has 3 targets for the 2 sequences of x: one for each is needed"
+        );
+        let shapes = "targets are names [N], or numbers [N] or [N, C]";
+        assert_eq!(error(&file("|S1", false, "(2, 1)", b"ab")), format!("y: has the shape (2, 1): {shapes}"));
+        assert_eq!(error(&floats("(2, 1, 1)", &[0.0; 2])), format!("y: has the shape (2, 1, 1): {shapes}"));
+        assert_eq!(error(&file("|S1", false, "(2,)", b"a ")), "y: row 1 is an empty name: name the class");
+    }
+}

@@ -1,0 +1,243 @@
+//! NumPy's `.npy` files, one array each, by the `npyz` crate.
+
+use std::io::{BufReader, ErrorKind, Read};
+
+use npyz::{DType, NpyFile, Order, TypeChar, WriterBuilder};
+
+use super::binary::{expect_end, read_error};
+use super::npy_header::{Kind, kind, read_header, shown};
+use crate::error::{Error, Result};
+
+/// An array whose header has been read.
+pub(super) struct Npy<'a> {
+    place: String,
+    file: NpyFile<BufReader<Box<dyn Read + 'a>>>,
+    pub shape: Vec<usize>,
+    pub kind: Kind,
+}
+
+impl<'a> Npy<'a> {
+    /// Reads the header; `place` is the array's name in messages.
+    ///
+    /// # Errors
+    /// [`Error::Data`] for anything that is no array of numbers or texts, or one that no file could hold;
+    /// [`Error::Io`].
+    pub fn open(place: &str, reader: impl Read + 'a) -> Result<Npy<'a>> {
+        let mut reader = BufReader::with_capacity(1 << 16, Box::new(reader) as Box<dyn Read + 'a>);
+        let header = read_header(place, &mut reader)?;
+        let kind = kind(&header.dtype()).map_err(|problem| Error::data(place, problem))?;
+        let shape: Vec<usize> = header.shape().iter().map(|&size| size as usize).collect();
+        if shape.contains(&0) {
+            return Err(Error::data(place, format!("is an empty array: its shape is {}", shown(&shape))));
+        }
+        Ok(Npy { place: place.into(), file: NpyFile::with_header(header, reader), shape, kind })
+    }
+
+    /// The name for messages.
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// An error about the array.
+    pub fn error(&self, problem: impl Into<String>) -> Error {
+        Error::data(&self.place, problem)
+    }
+
+    /// The numbers in row-major order, rounded to f32; those beyond its range become infinite.
+    ///
+    /// # Errors
+    /// [`Error::Data`] if there are fewer or more than promised, or these are texts; [`Error::Io`].
+    pub fn numbers(self) -> Result<Vec<f32>> {
+        let DType::Plain(number) = self.file.dtype() else { return Err(self.error("holds no numbers")) };
+        match (number.type_char(), number.size_field()) {
+            (TypeChar::Bool, 1) => self.values(|value: bool| f32::from(u8::from(value))),
+            (TypeChar::Int, 1) => self.values(|value: i8| value.into()),
+            (TypeChar::Int, 2) => self.values(|value: i16| value.into()),
+            (TypeChar::Int, 4) => self.values(|value: i32| value as f32),
+            (TypeChar::Int, 8) => self.values(|value: i64| value as f32),
+            (TypeChar::Uint, 1) => self.values(|value: u8| value.into()),
+            (TypeChar::Uint, 2) => self.values(|value: u16| value.into()),
+            (TypeChar::Uint, 4) => self.values(|value: u32| value as f32),
+            (TypeChar::Uint, 8) => self.values(|value: u64| value as f32),
+            (TypeChar::Float, 4) => self.values(|value: f32| value),
+            (TypeChar::Float, 8) => self.values(|value: f64| value as f32),
+            _ => Err(self.error("holds texts where numbers are expected")),
+        }
+    }
+
+    /// Texts without the blanks around them, or whole numbers as text, in row-major order.
+    ///
+    /// # Errors
+    /// [`Error::Data`] if there are fewer or more than promised, or these are floats; [`Error::Io`].
+    pub fn texts(self) -> Result<Vec<String>> {
+        let DType::Plain(text) = self.file.dtype() else { return Err(self.error("holds no texts")) };
+        match (text.type_char(), text.size_field()) {
+            (TypeChar::Bool, 1) => self.values(|value: bool| u8::from(value).to_string()),
+            (TypeChar::Int, 1) => self.values(|value: i8| value.to_string()),
+            (TypeChar::Int, 2) => self.values(|value: i16| value.to_string()),
+            (TypeChar::Int, 4) => self.values(|value: i32| value.to_string()),
+            (TypeChar::Int, 8) => self.values(|value: i64| value.to_string()),
+            (TypeChar::Uint, 1) => self.values(|value: u8| value.to_string()),
+            (TypeChar::Uint, 2) => self.values(|value: u16| value.to_string()),
+            (TypeChar::Uint, 4) => self.values(|value: u32| value.to_string()),
+            (TypeChar::Uint, 8) => self.values(|value: u64| value.to_string()),
+            (TypeChar::ByteStr | TypeChar::UnicodeStr, _) => self.values(|value: String| value.trim().to_string()),
+            _ => Err(self.error("holds floats where whole numbers or texts are expected")),
+        }
+    }
+
+    /// All values by `convert`, row-major.
+    fn values<T: npyz::Deserialize, V: Clone>(self, convert: impl Fn(T) -> V) -> Result<Vec<V>> {
+        let header = self.file.header().clone();
+        let mut reader = self.file.into_inner();
+        let typed = NpyFile::with_header(header.clone(), &mut reader).data::<T>();
+        let typed = typed.map_err(|fault| Error::data(&self.place, fault.to_string()))?;
+        // Grows with what there is, whatever the header promises.
+        let values = typed.map(|value| value.map(&convert)).collect::<std::io::Result<Vec<V>>>();
+        let values = values.map_err(|source| match source.kind() {
+            ErrorKind::UnexpectedEof => {
+                let shape = shown(&self.shape);
+                Error::data(&self.place, format!("is cut short: its header promises the shape {shape}; save it again"))
+            }
+            _ => read_error(&self.place, source),
+        })?;
+        expect_end(&self.place, &mut reader)?;
+        match header.order() {
+            Order::Fortran if self.shape.len() > 1 => Ok(row_major(&values, &self.shape)),
+            _ => Ok(values),
+        }
+    }
+}
+
+/// An `.npy` file of f32 with this shape; `values` are row-major.
+///
+/// # Errors
+/// [`Error::Config`] if the shape is of another number of values.
+pub fn npy_bytes(shape: &[usize], values: &[f32]) -> Result<Vec<u8>> {
+    if shape.iter().try_fold(1, |product: usize, &size| product.checked_mul(size)) != Some(values.len()) {
+        return Err(Error::Config(format!("{} values do not make an array {}", values.len(), shown(shape))));
+    }
+    let sizes: Vec<u64> = shape.iter().map(|&size| size as u64).collect();
+    let mut bytes = Vec::with_capacity(size_of_val(values) + 128);
+    let number = DType::Plain("<f4".parse().map_err(|fault| Error::Config(format!("the npyz library: {fault}")))?);
+    let write = || -> std::io::Result<()> {
+        let mut writer = npyz::WriteOptions::new().dtype(number).shape(&sizes).writer(&mut bytes).begin_nd()?;
+        writer.extend(values)?;
+        writer.finish()
+    };
+    write().map_err(|fault| Error::Config(format!("the npyz library: {fault}")))?;
+    Ok(bytes)
+}
+
+/// Column-major values of `shape` in row-major order.
+fn row_major<V: Clone>(values: &[V], shape: &[usize]) -> Vec<V> {
+    let mut index = vec![0; shape.len()];
+    let strides: Vec<usize> = (0..shape.len()).map(|axis| shape[..axis].iter().product()).collect();
+    let mut at = 0;
+    let mut out = Vec::with_capacity(values.len());
+    for _ in 0..values.len() {
+        out.push(values[at].clone());
+        for axis in (0..shape.len()).rev() {
+            index[axis] += 1;
+            at += strides[axis];
+            if index[axis] < shape[axis] {
+                break;
+            }
+            at -= strides[axis] * shape[axis];
+            index[axis] = 0;
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::npy_header::tests::file;
+
+    fn open(bytes: &[u8]) -> Result<Npy<'_>> {
+        Npy::open("x.npy", bytes)
+    }
+
+    fn numbers(bytes: &[u8]) -> std::result::Result<Vec<f32>, String> {
+        open(bytes).and_then(Npy::numbers).map_err(|error| error.to_string())
+    }
+
+    fn texts(bytes: &[u8]) -> std::result::Result<Vec<String>, String> {
+        open(bytes).and_then(Npy::texts).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn every_type_of_number() {
+        let found = |descr: &str, bytes: &[u8]| numbers(&file(descr, false, "(2,)", bytes)).unwrap();
+        assert_eq!(found("|b1", &[0, 1]), [0.0, 1.0]);
+        assert_eq!(found("|i1", &[255, 1]), [-1.0, 1.0]);
+        assert_eq!(found("|u1", &[255, 1]), [255.0, 1.0]);
+        assert_eq!(found("<i2", &[254, 255, 0, 1]), [-2.0, 256.0]);
+        assert_eq!(found(">u2", &[1, 0, 0, 3]), [256.0, 3.0]);
+        assert_eq!(found("<i4", flat(&[-7i32, 8].map(i32::to_le_bytes))), [-7.0, 8.0]);
+        assert_eq!(found(">i8", flat(&[-7i64, 8].map(i64::to_be_bytes))), [-7.0, 8.0]);
+        assert_eq!(found("<u8", flat(&[u64::MAX, 8].map(u64::to_le_bytes))), [1.8446744e19, 8.0]);
+        assert_eq!(found("<f4", flat(&[0.5f32, -1.0].map(f32::to_le_bytes))), [0.5, -1.0]);
+        assert_eq!(found(">f8", flat(&[0.1f64, 1e300].map(f64::to_be_bytes))), [0.1, f32::INFINITY]);
+    }
+
+    fn flat<const N: usize>(values: &[[u8; N]]) -> &[u8] {
+        values.as_flattened()
+    }
+
+    #[test]
+    fn both_orders() {
+        let bytes: Vec<u8> = (0..24).collect();
+        let c = numbers(&file("|u1", false, "(2, 3, 4)", &bytes)).unwrap();
+        assert!(c.iter().copied().eq((0..24).map(|value| value as f32)));
+        let fortran = numbers(&file("|u1", true, "(2, 3, 4)", &bytes)).unwrap();
+        for (at, value) in fortran.into_iter().enumerate() {
+            let (i, j, k) = (at / 12, at / 4 % 3, at % 4);
+            assert_eq!(value, (i + 2 * j + 6 * k) as f32);
+        }
+    }
+
+    #[test]
+    fn names() {
+        assert_eq!(texts(&file("|S3", false, "(3,)", b"a\0\0 b abc")), Ok(vec!["a".into(), "b".into(), "abc".into()]));
+        let wide: Vec<u8> = "é\0ab".chars().flat_map(|letter| (letter as u32).to_be_bytes()).collect();
+        assert_eq!(texts(&file(">U2", false, "(2,)", &wide)), Ok(vec!["é".into(), "ab".into()]));
+        assert_eq!(texts(&file("<u8", false, "(1,)", &[255; 8])), Ok(vec![u64::MAX.to_string()]));
+        let error = texts(&file("|S1", false, "(1,)", &[0xff])).unwrap_err();
+        assert!(error.starts_with("x.npy: is damaged ("), "{error}");
+        let error = "x.npy: holds floats where whole numbers or texts are expected";
+        assert_eq!(texts(&file("<f4", false, "(1,)", &[0; 4])), Err(error.into()));
+        let error = "x.npy: holds texts where numbers are expected";
+        assert_eq!(numbers(&file("|S1", false, "(1,)", b"a")), Err(error.into()));
+    }
+
+    #[test]
+    fn cut_and_longer_files() {
+        let whole = file("<f4", false, "(2, 3)", &[0; 24]);
+        for cut in 0..whole.len() {
+            let error = numbers(&whole[..cut]).unwrap_err();
+            assert!(error.starts_with("x.npy: is cut short"), "{cut}: {error}");
+        }
+        let error = "x.npy: is cut short: its header promises the shape (2, 3); save it again";
+        assert_eq!(numbers(&whole[..whole.len() - 1]), Err(error.into()));
+        let error = numbers(&[whole, vec![0]].concat()).unwrap_err();
+        assert!(error.starts_with("x.npy: goes on behind what its header tells of"), "{error}");
+        // Much is promised, nothing is set aside for it.
+        let error = "x.npy: is cut short: its header promises the shape (1000000000000, 3); save it again";
+        assert_eq!(numbers(&file("<f8", true, "(1000000000000, 3)", &[0; 99])), Err(error.into()));
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let values = [1.5, -2.0, 3.0, 4.0, f32::MAX, 0.0];
+        let bytes = npy_bytes(&[3, 2], &values).unwrap();
+        let read = open(&bytes).unwrap();
+        assert_eq!((&read.shape[..], read.kind), (&[3, 2][..], Kind::Float));
+        assert_eq!(read.numbers().unwrap(), values);
+        let error = npy_bytes(&[4, 2], &values).unwrap_err().to_string();
+        assert_eq!(error, "6 values do not make an array (4, 2)");
+        assert!(npy_bytes(&[usize::MAX, 2], &values).is_err());
+        assert!(npy_bytes(&[0, 2], &[]).is_ok());
+    }
+}

@@ -1,0 +1,266 @@
+//! Sequences of numbers: measurements, signals, images read pixel by pixel.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+
+use super::lines::Lines;
+use super::npy::Npy;
+use super::npz::Npz;
+pub use super::series_format::SeriesFormat;
+use super::source::{Opened, Source};
+use super::{arrays, binary, idx, ucr};
+use crate::error::{Error, Result};
+
+/// Sequences of numbers, with what is to be told of each.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Series {
+    /// D: numbers of one step, at least 1.
+    pub width: usize,
+    /// N sequences, at least one, each `[T_i, D]` row-major with `T_i` >= 1; all numbers are finite.
+    pub sequences: Vec<Vec<f32>>,
+    pub targets: Targets,
+}
+
+/// What is to be told of each of N sequences.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Targets {
+    /// Nothing is known.
+    None,
+    /// `[N]`: the class of each sequence, none of them empty.
+    Names(Vec<String>),
+    /// `[N, width]`, row-major and finite: numbers to be found, or 0 and 1 for several labels at once.
+    Numbers { width: usize, values: Vec<f32> },
+}
+
+/// What a step of an image is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pixels {
+    /// A pixel: T = rows x columns, D = 1.
+    #[default]
+    Each,
+    /// A row: T = rows, D = columns.
+    Rows,
+}
+
+/// Reads a whole file of sequences, packed by gzip or not. `format` overrules the file's name and first bytes; what
+/// neither of them tells is read as [`SeriesFormat::Ucr`]. `pixels` is for images alone.
+///
+/// Targets come from the file itself (`y` of `.npz`, UCR), or from the file `labels` (`.npy`, or IDX), or, for IDX
+/// images without `labels`, from the file beside them with `labels-idx1` in its name for `images-idx3`, if there is
+/// one. Whole numbers or texts `[N]` are class names; floats `[N]` and any numbers `[N, C]` are numbers.
+///
+/// # Errors
+/// [`Error::Io`] when a file cannot be read. [`Error::Data`], with line or row, step and column (from 0), for damaged
+/// or empty files, arrays of other shapes or types, numbers that are not finite, and targets that do not fit the
+/// sequences. [`Error::Config`] for `labels` given to a file that has its own.
+pub fn read_series(path: &Path, labels: Option<&Path>, format: Option<SeriesFormat>, pixels: Pixels) -> Result<Series> {
+    let place = path.display().to_string();
+    let (opened, found) = open(path)?;
+    let (width, sequences, own) = match format.unwrap_or(found) {
+        SeriesFormat::Npy => {
+            let (width, sequences) = arrays::sequences(Npy::open(&place, opened.reader)?, None)?;
+            (width, sequences, Targets::None)
+        }
+        SeriesFormat::Npz if opened.gzip => return Err(Error::data(place, "is an .npz packed again: unpack the gzip")),
+        SeriesFormat::Npz => read_npz(&place, path)?,
+        SeriesFormat::Ucr => {
+            let (sequences, names) = ucr::read(Lines::new(place.clone(), opened))?;
+            (1, sequences, Targets::Names(names))
+        }
+        SeriesFormat::Idx => {
+            let images = idx::Images::open(&place, opened.reader)?;
+            let width = if pixels == Pixels::Rows { images.columns } else { 1 };
+            (width, images.read()?, Targets::None)
+        }
+    };
+    let beside = if labels.is_none() { labels_beside(path) } else { None };
+    let targets = match labels.or(beside.as_deref()) {
+        Some(labels) if own == Targets::None => read_targets(labels, sequences.len(), &place)?,
+        Some(labels) if beside.is_none() => {
+            let problem = format!("{place} has its own targets: leave out {}", labels.display());
+            return Err(Error::Config(problem));
+        }
+        _ => own,
+    };
+    Ok(Series { width, sequences, targets })
+}
+
+fn read_npz(place: &str, path: &Path) -> Result<(usize, Vec<Vec<f32>>, Targets)> {
+    let open = || Npz::open(place, BufReader::new(File::open(path).map_err(Error::io(path))?));
+    // Two at a time, so that the lengths are checked against the shape of x before its numbers are read.
+    let (mut archive, mut beside) = (open()?, open()?);
+    let lengths = if beside.has("lengths") { Some(beside.member("lengths")?) } else { None };
+    let (width, sequences) = arrays::sequences(archive.member("x")?, lengths)?;
+    let targets = match archive.has("y") {
+        true => arrays::targets(archive.member("y")?, sequences.len(), place)?,
+        false => Targets::None,
+    };
+    Ok((width, sequences, targets))
+}
+
+/// The targets in a file of their own, for `count` sequences of the file `of`.
+fn read_targets(path: &Path, count: usize, of: &str) -> Result<Targets> {
+    let place = path.display().to_string();
+    let (opened, found) = open(path)?;
+    match found {
+        SeriesFormat::Npy => arrays::targets(Npy::open(&place, opened.reader)?, count, of),
+        SeriesFormat::Idx => {
+            let names = idx::read_labels(&place, opened.reader)?;
+            arrays::check_count(&place, names.len(), count, of)?;
+            Ok(Targets::Names(names))
+        }
+        _ => Err(Error::data(place, "holds no labels that can be read: give an .npy file, or IDX for IDX images")),
+    }
+}
+
+/// The labels that belong to these images by their name, if that file is there.
+fn labels_beside(images: &Path) -> Option<PathBuf> {
+    let name = images.file_name()?.to_str()?;
+    let labels = images.with_file_name(name.replace("images-idx3", "labels-idx1"));
+    (labels != images && labels.is_file()).then_some(labels)
+}
+
+/// Opens a file and finds its format.
+///
+/// # Errors
+/// Those of opening; [`Error::Data`] if it is empty.
+fn open(path: &Path) -> Result<(Opened, SeriesFormat)> {
+    let place = path.display().to_string();
+    let mut opened = Source::from(path).open()?;
+    let first = opened.reader.fill_buf().map_err(|source| binary::read_error(&place, source))?;
+    if first.is_empty() {
+        return Err(Error::data(place, "is empty"));
+    }
+    let format = SeriesFormat::of_name(path).unwrap_or(SeriesFormat::of_bytes(first));
+    Ok((opened, format))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+    use crate::data::idx::tests::file as idx_file;
+
+    /// A file that NumPy made; see `tests/data/make_arrays.py`.
+    fn made(name: &str) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)
+    }
+
+    fn read(path: &Path, labels: Option<&Path>) -> std::result::Result<Series, String> {
+        read_series(path, labels, None, Pixels::Each).map_err(|error| error.to_string())
+    }
+
+    /// The numbers of the fixtures: 100 row + 10 step + column.
+    fn expected(lengths: [usize; 3], width: usize) -> Vec<Vec<f32>> {
+        let row = |(row, &length): (usize, &usize)| {
+            (0..length * width).map(|at| (100 * row + 10 * (at / width) + at % width) as f32).collect()
+        };
+        lengths.iter().enumerate().map(row).collect()
+    }
+
+    fn names(names: &[&str]) -> Targets {
+        Targets::Names(names.iter().map(|name| name.to_string()).collect())
+    }
+
+    #[test]
+    fn arrays_from_numpy() {
+        for (name, width) in [("x_f4.npy", 2), ("x_f8_fortran.npy", 2), ("x_i2_big_endian.npy", 1)] {
+            let found = read(&made(name), None).unwrap();
+            let sequences = expected([4; 3], width);
+            assert_eq!(found, Series { width, sequences, targets: Targets::None }, "{name}");
+        }
+        let ragged = read(&made("ragged.npz"), None).unwrap();
+        let (sequences, targets) = (expected([4, 1, 2], 2), names(&["a", "b", "a"]));
+        assert_eq!(ragged, Series { width: 2, sequences, targets });
+        let packed = read(&made("packed.npz"), None).unwrap();
+        assert_eq!(
+            packed.sequences,
+            expected([4; 3], 2).iter().map(|row| row.iter().map(|v| v % 256.0).collect()).collect::<Vec<Vec<f32>>>()
+        );
+        assert_eq!(packed.targets, Targets::Numbers { width: 2, values: [0.5, 1.5].repeat(3) });
+    }
+
+    #[test]
+    fn targets_from_numpy() {
+        let targets = |name: &str| read(&made("x_f4.npy"), Some(&made(name))).unwrap().targets;
+        assert_eq!(targets("y_integers.npy"), names(&["7", "-1", "7"]));
+        assert_eq!(targets("y_names.npy"), names(&["ja", "né", "ja"]));
+        assert_eq!(targets("y_bytes.npy"), names(&["ja", "no", "ja"]));
+        assert_eq!(targets("y_floats.npy"), Targets::Numbers { width: 1, values: vec![0.5, -1.0, 2.0] });
+        let several = vec![0.0, 1.0, 1.0, 1.0, 0.0, 0.0];
+        assert_eq!(targets("y_several.npy"), Targets::Numbers { width: 2, values: several });
+        let twice = read(&made("ragged.npz"), Some(&made("y_names.npy"))).unwrap_err();
+        assert!(twice.contains("ragged.npz has its own targets: leave out "), "{twice}");
+        let none = read(&made("x_f4.npy"), Some(&made("make_arrays.py"))).unwrap_err();
+        assert!(none.contains("make_arrays.py: holds no labels that can be read"), "{none}");
+    }
+
+    #[test]
+    fn images_with_the_labels_beside_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, bytes: &[u8]| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, bytes).unwrap();
+            path
+        };
+        let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        packer.write_all(&idx_file(&[1, 2, 3], &[0, 0, 255, 0, 0, 255])).unwrap();
+        let images = write("t-images-idx3-ubyte.gz", &packer.finish().unwrap());
+        let sequences = vec![vec![0.0, 0.0, 1.0, 0.0, 0.0, 1.0]];
+        let found = read(&images, None).unwrap();
+        assert_eq!(found, Series { width: 1, sequences: sequences.clone(), targets: Targets::None });
+        let labels = write("t-labels-idx1-ubyte.gz", &idx_file(&[1], &[7]));
+        let error = read(&images, None).unwrap_err();
+        assert!(error.contains("labels-idx1-ubyte.gz: is named .gz but is not gzip data"), "{error}");
+        std::fs::rename(&labels, write("labels", b"")).unwrap();
+        let rows = read_series(&images, Some(&folder.path().join("labels")), None, Pixels::Rows).unwrap();
+        assert_eq!(rows, Series { width: 3, sequences, targets: names(&["7"]) });
+        let images = write("t-images-idx3-ubyte", &idx_file(&[1, 1, 1], &[0]));
+        write("t-labels-idx1-ubyte", &idx_file(&[2], &[7, 8]));
+        let error = read(&images, None).unwrap_err();
+        assert!(error.contains("t-labels-idx1-ubyte: has 2 targets for the 1 sequences of "), "{error}");
+    }
+
+    #[test]
+    fn the_rest_is_text_and_bytes_tell_what_names_do_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("data");
+        let read_bytes = |bytes: &[u8]| {
+            std::fs::write(&path, bytes).unwrap();
+            read(&path, None)
+        };
+        let found = read_bytes(b"1\t0.5\n2\t3\t4\n").unwrap();
+        assert_eq!((found.width, found.sequences), (1, vec![vec![0.5], vec![3.0, 4.0]]));
+        assert_eq!(found.targets, names(&["1", "2"]));
+        assert_eq!(read_bytes(&std::fs::read(made("x_f4.npy")).unwrap()).unwrap().width, 2);
+        assert_eq!(read_bytes(&std::fs::read(made("ragged.npz")).unwrap()).unwrap().width, 2);
+        assert_eq!(read_bytes(&idx_file(&[1, 1, 1], &[0])).unwrap().sequences, [[0.0]]);
+        assert!(read_bytes(b"").unwrap_err().ends_with("data: is empty"));
+        let error = read(&folder.path().join("none"), None).unwrap_err();
+        assert!(error.contains("none: "), "{error}");
+    }
+
+    #[test]
+    fn damaged_archives() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.npz");
+        for name in ["ragged.npz", "packed.npz"] {
+            let whole = std::fs::read(made(name)).unwrap();
+            for at in 0..whole.len() {
+                std::fs::write(&path, &whole[..at]).unwrap();
+                assert!(read(&path, None).is_err(), "{name} cut at {at}");
+                let mut damaged = whole.clone();
+                damaged[at] ^= 0x55;
+                std::fs::write(&path, damaged).unwrap();
+                drop(read(&path, None));
+            }
+        }
+        let mut other = zip::ZipWriter::new(File::create(&path).unwrap());
+        other.start_file("arr_0.npy", zip::write::SimpleFileOptions::default()).unwrap();
+        other.finish().unwrap();
+        let error = read(&path, None).unwrap_err();
+        assert!(error.ends_with("x.npz: has no array `x`, only `arr_0`: write it with numpy.savez(path, x=…, y=…)"));
+    }
+}

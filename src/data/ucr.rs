@@ -1,0 +1,153 @@
+//! The text files of the UCR archive: one series a line, its label in front. A gap in a series is bridged by a
+//! straight line; what is missing at its end was never there, which is how the archive writes shorter series.
+
+use super::lines::Lines;
+use super::listing::quoted;
+use crate::error::{Error, Result};
+
+/// Largest whole number below which every whole number is a double.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// What stands between the fields of a file.
+#[derive(Clone, Copy)]
+enum Separator {
+    Tab,
+    Comma,
+    Blanks,
+}
+
+impl Separator {
+    /// Newer files have tabs, older ones commas or columns made with blanks.
+    fn of(line: &str) -> Separator {
+        match () {
+            () if line.contains('\t') => Separator::Tab,
+            () if line.contains(',') => Separator::Comma,
+            () => Separator::Blanks,
+        }
+    }
+
+    fn split(self, line: &str) -> Vec<&str> {
+        match self {
+            Separator::Tab => line.split('\t').map(str::trim).collect(),
+            Separator::Comma => line.split(',').map(str::trim).collect(),
+            Separator::Blanks => line.split_whitespace().collect(),
+        }
+    }
+}
+
+/// The series, each `[T_i]`, and their labels. The first line decides about the separator.
+///
+/// # Errors
+/// Those of reading the lines; [`Error::Data`], with the line, for a series without label or without a known value
+/// and for a value that is no number.
+pub(super) fn read(mut lines: Lines) -> Result<(Vec<Vec<f32>>, Vec<String>)> {
+    let mut separator = None;
+    let (mut sequences, mut labels) = (Vec::new(), Vec::new());
+    while let Some(line) = lines.next_text()? {
+        // A line of separators alone is a series without a label.
+        if line.trim_matches([' ', '\r']).is_empty() {
+            continue;
+        }
+        let separator = *separator.get_or_insert_with(|| Separator::of(line));
+        let (label, values) = parse(&separator.split(line)).map_err(|problem| lines.error(problem))?;
+        sequences.push(values);
+        labels.push(label);
+    }
+    if sequences.is_empty() { Err(Error::data(lines.file(), "has no series")) } else { Ok((sequences, labels)) }
+}
+
+fn parse(fields: &[&str]) -> std::result::Result<(String, Vec<f32>), String> {
+    let label = match fields.first() {
+        Some(label) if !missing(label) => class(label),
+        _ => return Err("has no label: the first field is the label, the others are values".into()),
+    };
+    let number = |(at, field): (usize, &&str)| match missing(field) {
+        true => Ok(None),
+        false => match field.parse::<f32>() {
+            Ok(value) if value.is_finite() => Ok(Some(value)),
+            _ => Err(format!("value {at} is {}, not a finite number", quoted(field))),
+        },
+    };
+    let values: Vec<Option<f32>> =
+        fields.iter().enumerate().skip(1).map(number).collect::<std::result::Result<_, _>>()?;
+    match bridge(&values) {
+        filled if filled.is_empty() => Err(match values.len() {
+            0 => "has a label and no values".into(),
+            missing => format!("has no known value, {missing} are missing: leave the line out"),
+        }),
+        filled => Ok((label, filled)),
+    }
+}
+
+fn missing(field: &str) -> bool {
+    field.is_empty() || field == "?" || field.trim_start_matches(['-', '+']).eq_ignore_ascii_case("nan")
+}
+
+/// The class name: a whole number is written one way, whichever way the file writes it.
+fn class(label: &str) -> String {
+    match label.parse::<f64>() {
+        Ok(number) if number.fract() == 0.0 && number.abs() < EXACT => (number as i64).to_string(),
+        _ => label.to_string(),
+    }
+}
+
+/// Takes off what is missing at the end and fills what is missing elsewhere: along a line between its neighbours, at
+/// the beginning with the first value known. Empty if none is known.
+fn bridge(values: &[Option<f32>]) -> Vec<f32> {
+    let mut filled: Vec<f32> = Vec::with_capacity(values.len());
+    for (at, value) in values.iter().enumerate() {
+        let &Some(value) = value else { continue };
+        let (start, from) = (filled.len(), f64::from(filled.last().copied().unwrap_or(value)));
+        // The last known value stands at start - 1.
+        let steps = (at + 1 - start) as f64;
+        filled.extend((1..=at - start).map(|step| (from + (f64::from(value) - from) * step as f64 / steps) as f32));
+        filled.push(value);
+    }
+    filled
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::source::unpack;
+
+    type Rows = (Vec<Vec<f32>>, Vec<String>);
+
+    fn read(text: &str) -> std::result::Result<Rows, String> {
+        let opened = unpack("u.tsv", std::io::Cursor::new(text.as_bytes().to_vec()), false).unwrap();
+        super::read(Lines::new("u.tsv".into(), opened)).map_err(|error| error.to_string())
+    }
+
+    fn rows(rows: &[(&str, &[f32])]) -> std::result::Result<Rows, String> {
+        Ok((rows.iter().map(|row| row.1.to_vec()).collect(), rows.iter().map(|row| row.0.to_string()).collect()))
+    }
+
+    #[test]
+    fn tabs_commas_and_blanks() {
+        assert_eq!(read("1\t0.5\t-2e1\r\n\r\n-1\t3\t4\n"), rows(&[("1", &[0.5, -20.0]), ("-1", &[3.0, 4.0])]));
+        assert_eq!(read("\u{feff}a,1, 2\nb b,3,4\n"), rows(&[("a", &[1.0, 2.0]), ("b b", &[3.0, 4.0])]));
+        let old = "  1.0000000e+00  -7.0e-01   2\n  1  5\n -2.0 3\n1.5 4";
+        assert_eq!(read(old), rows(&[("1", &[-0.7, 2.0]), ("1", &[5.0]), ("-2", &[3.0]), ("1.5", &[4.0])]));
+    }
+
+    #[test]
+    fn what_is_missing() {
+        assert_eq!(read("1\t1\t2\tNaN\t\n"), rows(&[("1", &[1.0, 2.0])]));
+        assert_eq!(read("1\t\t?\t1\tnan\t\t4\t-NaN\t6\tNaN"), rows(&[("1", &[1., 1., 1., 2., 3., 4., 5., 6.])]));
+        assert_eq!(read("1,-3e38,?,3e38"), rows(&[("1", &[-3e38, 0.0, 3e38])]));
+    }
+
+    #[test]
+    fn lines_that_are_refused() {
+        let fails = |text: &str, message: &str| assert_eq!(read(text), Err(message.to_string()), "{text:?}");
+        fails("1\t2\n1\tNaN\t?\n", "u.tsv:2: has no known value, 2 are missing: leave the line out");
+        fails("1\t2\n1\n", "u.tsv:2: has a label and no values");
+        fails("\t2\n", "u.tsv:1: has no label: the first field is the label, the others are values");
+        fails("1\t2\n\t\t\n", "u.tsv:2: has no label: the first field is the label, the others are values");
+        fails("NaN,2\n", "u.tsv:1: has no label: the first field is the label, the others are values");
+        fails("1\t2\tx\n", "u.tsv:1: value 2 is `x`, not a finite number");
+        fails("1\t2\t-inf\n", "u.tsv:1: value 2 is `-inf`, not a finite number");
+        fails("1\t1e39\n", "u.tsv:1: value 1 is `1e39`, not a finite number");
+        fails("\n\n", "u.tsv: has no series");
+    }
+}

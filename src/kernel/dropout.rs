@@ -1,0 +1,75 @@
+//! Dropout (Srivastava et al., 2014) by counter: whether a number is dropped depends on the seed and on its place alone,
+//! so that every engine drops the same ones, and the backward pass needs no mask in memory.
+
+use super::{Binding, BindingSpec, Kernel, grid, no_workgroup_memory};
+use crate::compare::Tolerance;
+use crate::plan::{Cost, Dispatch, View};
+use rayon::prelude::*;
+
+pub static KERNEL: Kernel = Kernel {
+    name: "dropout",
+    preludes: &[],
+    shader: include_str!("../../shaders/dropout.wgsl"),
+    bindings: &[BindingSpec::read("values", "[count]"), BindingSpec::write("out", "[count]")],
+    twin,
+    workgroup_memory: no_workgroup_memory,
+    tolerance: Tolerance::new(0.0, 1e-6),
+};
+
+/// `out = values`, of which a share of `rate` becomes 0 and the others grow by 1 / (1 − rate). `offset` is the place of
+/// the first number among those of all micro-batches.
+pub fn dispatch(
+    place: String,
+    (count, offset): (usize, usize),
+    rate: f32,
+    seed: u32,
+    [values, out]: [View; 2],
+) -> Dispatch {
+    let threshold = (f64::from(rate) * 2f64.powi(32)) as u32;
+    Dispatch {
+        kernel: &KERNEL,
+        place,
+        bindings: vec![values, out],
+        constants: vec![],
+        parameters: vec![count as u32, offset as u32, seed, threshold, (1.0 / (1.0 - rate)).to_bits()],
+        workgroups: grid(count.div_ceil(256)),
+        cost: Cost { operations: 10.0 * count as f64, bytes: 8.0 * count as f64 },
+    }
+}
+
+/// PCG's output function over its generator (Jarzynski & Olano, "Hash Functions for GPU Rendering", 2020).
+pub fn hash(x: u32) -> u32 {
+    let state = x.wrapping_mul(747_796_405).wrapping_add(2_891_336_453);
+    let word = ((state >> ((state >> 28) + 4)) ^ state).wrapping_mul(277_803_737);
+    (word >> 22) ^ word
+}
+
+fn twin(d: &Dispatch, bindings: &mut [Binding]) {
+    let [values, out] = bindings else { unreachable!("checked by the plan") };
+    let [count, offset] = [0, 1].map(|at| d.parameter(at));
+    let (key, threshold, scale) = (hash(d.parameters[2]), d.parameters[3], d.parameter_f32(4));
+    const CHUNK: usize = 4096;
+    let chunks = values.f32()[..count].par_chunks(CHUNK).zip(out.f32_mut()[..count].par_chunks_mut(CHUNK));
+    chunks.enumerate().for_each(|(chunk, (values, out))| {
+        let first = (offset + chunk * CHUNK) as u32;
+        for ((at, value), out) in (first..).zip(values).zip(out) {
+            *out = if hash(at ^ key) < threshold { 0.0 } else { value * scale };
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn about_the_rate_is_dropped_and_neighbours_differ() {
+        for (seed, rate) in [(1u32, 0.1), (2, 0.5), (77, 0.9)] {
+            let threshold = (rate * 2f64.powi(32)) as u32;
+            let dropped: Vec<bool> = (0..100_000u32).map(|at| hash(at ^ hash(seed)) < threshold).collect();
+            let share = |of: &dyn Fn(&[bool]) -> bool| dropped.windows(2).filter(|w| of(w)).count() as f64 / 99_999.0;
+            assert!((share(&|w| w[0]) - rate).abs() < 0.01);
+            assert!((share(&|w| w[0] && w[1]) - rate * rate).abs() < 0.01);
+        }
+    }
+}

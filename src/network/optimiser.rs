@@ -1,0 +1,171 @@
+//! How a training step moves the weights, and the end of its plan.
+
+use super::planner::{Planner, buffer};
+use super::tokens::Distinct;
+use crate::error::{Error, Result};
+use crate::kernel::adam::{self, Adam, Rows};
+use crate::kernel::sgd::{self, Sgd};
+use crate::kernel::squared_norm::{self, PARTS};
+use crate::kernel::step_control::{self, CONTROL};
+use crate::plan::View;
+use serde::{Deserialize, Serialize};
+
+/// The rule by which gradients move weights.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Rule {
+    Adam(Adam),
+    Sgd(Sgd),
+}
+
+impl Rule {
+    /// The size of a step.
+    pub fn learning_rate(&self) -> f32 {
+        match self {
+            Rule::Adam(adam) => adam.learning_rate,
+            Rule::Sgd(sgd) => sgd.learning_rate,
+        }
+    }
+
+    /// The same rule with steps of another size.
+    pub fn with_learning_rate(self, learning_rate: f32) -> Rule {
+        match self {
+            Rule::Adam(adam) => Rule::Adam(Adam { learning_rate, ..adam }),
+            Rule::Sgd(sgd) => Rule::Sgd(Sgd { learning_rate, ..sgd }),
+        }
+    }
+}
+
+/// How a training step moves the weights.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Optimiser {
+    pub rule: Rule,
+    /// Gradients are scaled down to this global norm; `None` leaves them alone.
+    pub clip: Option<f32>,
+    /// Share of what passes up between levels and layers, and into the head, that is dropped at random.
+    pub dropout: f32,
+    /// Share of the embeddings of the distinct tokens that is dropped.
+    pub embedding_dropout: f32,
+    /// Decides what is dropped; give every step another.
+    pub seed: u32,
+    /// ε: the truth is 1 − ε of a class, and ε is spread over all.
+    pub label_smoothing: f32,
+    /// How much sequences of each class count; empty for all alike.
+    pub class_weights: Vec<f32>,
+}
+
+impl Default for Optimiser {
+    fn default() -> Optimiser {
+        Optimiser {
+            rule: Rule::Adam(Adam::default()),
+            clip: Some(1.0),
+            dropout: 0.0,
+            embedding_dropout: 0.0,
+            seed: 0,
+            label_smoothing: 0.0,
+            class_weights: Vec::new(),
+        }
+    }
+}
+
+impl Optimiser {
+    /// Adam with this learning rate, the rest as by default.
+    pub fn adam(learning_rate: f32) -> Optimiser {
+        Optimiser { rule: Rule::Adam(Adam { learning_rate, ..Adam::default() }), ..Optimiser::default() }
+    }
+
+    /// Checks the settings for a network of this many classes.
+    ///
+    /// # Errors
+    /// [`Error::Config`], naming the setting.
+    pub fn check(&self, classes: usize) -> Result<()> {
+        let shares = [
+            ("dropout", self.dropout),
+            ("embedding dropout", self.embedding_dropout),
+            ("label smoothing", self.label_smoothing),
+        ];
+        for (name, share) in shares {
+            if !(0.0..1.0).contains(&share) {
+                return Err(Error::Config(format!("{name} {share}: it must be at least 0 and less than 1")));
+            }
+        }
+        let weights = &self.class_weights;
+        if !weights.is_empty() && weights.len() != classes {
+            return Err(Error::Config(format!("{} class weights for {classes} classes", weights.len())));
+        }
+        if let Some(weight) = weights.iter().find(|weight| !(weight.is_finite() && **weight > 0.0)) {
+            return Err(Error::Config(format!("a class weight is {weight}: it must be a positive number")));
+        }
+        Ok(())
+    }
+}
+
+impl Planner<'_> {
+    /// Clipping by the global norm, and the optimiser's step; `distinct` tokens have gradients of their embeddings.
+    pub fn step(&mut self, distinct: Option<&Distinct>, optimiser: &Optimiser) {
+        let len = self.layout.len;
+        let [vocabulary, width] = [self.config.vocabulary, self.config.embedding];
+        let distinct = distinct.filter(|_| !self.config.freeze_embedding);
+        let tables = 1 + usize::from(distinct.is_some());
+        let parts = self.plan.scratch("squared_norms", &[tables * PARTS]);
+        let gradient = self.persistent(buffer::GRADIENTS, &[len]);
+        let first = View { len: PARTS, ..parts };
+        self.plan.dispatches.push(squared_norm::dispatch("weights".into(), len, [gradient, first]));
+        let embedding_gradient = distinct.map(|distinct| {
+            let count = distinct.tokens.len();
+            let gradient = self.plan.scratch(buffer::EMBEDDING_GRADIENT, &[count, width]);
+            let second = View { offset: PARTS, len: PARTS, ..parts };
+            let bindings = [gradient, second];
+            self.plan.dispatches.push(squared_norm::dispatch("embedding".into(), count * width, bindings));
+            gradient
+        });
+        let control = self.persistent(buffer::CONTROL, &[CONTROL]);
+        let clip = optimiser.clip.unwrap_or(f32::INFINITY);
+        let betas = match optimiser.rule {
+            Rule::Adam(adam) => [adam.beta1, adam.beta2],
+            Rule::Sgd(_) => [0.0; 2],
+        };
+        let count = tables * PARTS;
+        self.plan.dispatches.push(step_control::dispatch("step".into(), count, clip, betas, [parts, control]));
+
+        let no_slots = self.unused("no_slots");
+        let weights = self.persistent(buffer::WEIGHTS, &[len]);
+        let moments = buffer::MOMENTS.map(|name| (name, [len, 1]));
+        let bindings = [gradient, no_slots, control, weights];
+        self.move_weights("weights", optimiser.rule, len, Rows::Flat, bindings, moments);
+        if let (Some(distinct), Some(gradient)) = (distinct, embedding_gradient) {
+            let slots = self.plan.upload("token_slots", &[vocabulary], distinct.slot_of.clone());
+            let table = self.embedding();
+            let moments = buffer::EMBEDDING_MOMENTS.map(|name| (name, [vocabulary, width]));
+            let bindings = [gradient, slots, control, table];
+            self.move_weights(
+                "embedding",
+                optimiser.rule,
+                vocabulary * width,
+                Rows::BySlot { width },
+                bindings,
+                moments,
+            );
+        }
+    }
+
+    fn move_weights(
+        &mut self,
+        place: &str,
+        rule: Rule,
+        count: usize,
+        rows: Rows,
+        [gradient, slots, control, weights]: [View; 4],
+        moments: [(&str, [usize; 2]); 2],
+    ) {
+        let [m, v] = moments.map(|(name, shape)| self.persistent(name, &shape));
+        let dispatch = match rule {
+            Rule::Adam(adam) => {
+                adam::dispatch(place.into(), count, rows, adam, [gradient, slots, control, weights, m, v])
+            }
+            Rule::Sgd(sgd) => sgd::dispatch(place.into(), count, rows, sgd, [gradient, slots, control, weights, m]),
+        };
+        self.plan.dispatches.push(dispatch);
+    }
+}

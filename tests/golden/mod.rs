@@ -1,0 +1,108 @@
+//! Reads the files of golden values that `make_golden.py` makes; its comment says what they hold.
+#![allow(dead_code)]
+
+use safetensors::{Dtype, SafeTensors};
+use serde_json::Value;
+
+/// The networks' files.
+pub const NETWORKS: [&str; 22] = [
+    "gru_n2_k2",
+    "gru_n3_k1_ragged",
+    "gru_k0_ragged",
+    "lstm_n2_k2",
+    "rnn_tanh_n3_k1",
+    "rnn_relu_n2_k1",
+    "rnn_identity_n2_k2",
+    "gru_before_n3_k1",
+    "gru_before_identity_n2_k2",
+    "gru_identity_n4_k1",
+    "gru_both_n2_k2",
+    "gru_backward_n4_k1",
+    "gru_2layers_n3_k1",
+    "lstm_both_2layers_n2_k1",
+    "gru_before_both_2layers_k0",
+    "gru_max_n2_k2",
+    "rnn_mean_n3_k1",
+    "lstm_both_attention_n2_k2",
+    "gru_backward_max_attention_n3_k1",
+    "gru_context_n3_k1",
+    "gru_both_context_n2_k2",
+    "lstm_backward_context_n3_k1",
+];
+
+/// A file of golden values.
+pub struct Golden {
+    pub name: String,
+    bytes: Vec<u8>,
+}
+
+impl Golden {
+    pub fn open(name: &str) -> Golden {
+        let path = format!("{}/{name}.safetensors", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden"));
+        let bytes = std::fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+        Golden { name: name.into(), bytes }
+    }
+
+    pub fn networks() -> impl Iterator<Item = Golden> {
+        NETWORKS.into_iter().map(Golden::open)
+    }
+
+    fn tensors(&self) -> SafeTensors<'_> {
+        SafeTensors::deserialize(&self.bytes).unwrap_or_else(|error| panic!("{}: {error}", self.name))
+    }
+
+    pub fn names(&self) -> Vec<String> {
+        self.tensors().names().into_iter().map(Into::into).collect()
+    }
+
+    /// Shape and values; the file's integers are small.
+    pub fn find(&self, name: &str) -> (Vec<usize>, Vec<f64>) {
+        let file = self.tensors();
+        let tensor = file.tensor(name).unwrap_or_else(|error| panic!("{}: `{name}`: {error}", self.name));
+        let words = tensor.data().chunks(8).map(|bytes| bytes.try_into().expect("8 bytes"));
+        let values = match tensor.dtype() {
+            Dtype::F64 => words.map(f64::from_le_bytes).collect(),
+            Dtype::I64 => words.map(|bytes| i64::from_le_bytes(bytes) as f64).collect(),
+            other => panic!("{}: `{name}` is {other:?}", self.name),
+        };
+        (tensor.shape().to_vec(), values)
+    }
+
+    pub fn values(&self, name: &str) -> Vec<f64> {
+        self.find(name).1
+    }
+
+    pub fn indices(&self, name: &str) -> Vec<usize> {
+        self.values(name).into_iter().map(|value| value as usize).collect()
+    }
+
+    /// The settings of the network, by name.
+    pub fn settings(&self) -> Settings {
+        let (_, metadata) = SafeTensors::read_metadata(&self.bytes).expect("a header");
+        let made_by = metadata.metadata().as_ref().and_then(|entries| entries.get("made_by")).expect("`made_by`");
+        let made_by: Value = serde_json::from_str(made_by).expect("`made_by` is JSON");
+        Settings(made_by["case"].clone())
+    }
+
+    /// The real tokens of every sequence.
+    pub fn sequences(&self) -> Vec<Vec<usize>> {
+        let (shape, _) = self.find("tokens");
+        let tokens = self.indices("tokens");
+        let rows = tokens.chunks(shape[1]).zip(self.indices("lengths"));
+        rows.map(|(row, length)| row[row.len() - length..].to_vec()).collect()
+    }
+}
+
+pub struct Settings(Value);
+
+impl Settings {
+    /// Such as `cell`: "gru", "lstm", "rnn". Empty where the file has null, as `reset` of an LSTM.
+    pub fn text(&self, name: &str) -> &str {
+        self.0[name].as_str().unwrap_or_default()
+    }
+
+    /// Such as `layers`, `context`, `n`, `k`, `T`.
+    pub fn number(&self, name: &str) -> usize {
+        self.0[name].as_u64().unwrap_or_else(|| panic!("no number `{name}`")) as usize
+    }
+}
