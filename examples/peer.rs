@@ -12,7 +12,7 @@ use safetensors::{SafeTensors, serialize_to_file};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use srnn::data::{Batch, Columns, Labels, Source, Tokenizer, read_examples};
-use srnn::network::{Optimiser, Parameters};
+use srnn::network::{Input, Optimiser, Parameters};
 use srnn::{Choice, Config, Device, Network};
 use std::error::Error;
 use std::io::{BufRead, Write};
@@ -24,7 +24,8 @@ use std::time::Instant;
 enum Command {
     /// Token ids and labels of `rows` rows of a table, drawn by the seed; the vocabulary is that of the whole table.
     Draw { table: PathBuf, vocabulary: usize, rows: usize, seed: u64 },
-    /// Takes weights (PyTorch's names) and batches (`tokens.I`, `lengths.I`, `labels.I`) from a safetensors file.
+    /// Takes weights (PyTorch's names) and batches (`tokens.I` or `values.I`, `lengths.I`, `labels.I`) from a
+    /// safetensors file.
     Load { config: Config, file: PathBuf },
     /// Logits of a batch; with a file also the loss, and all gradients into the file.
     Check { batch: usize, gradients: Option<PathBuf> },
@@ -137,18 +138,35 @@ fn draw(table: PathBuf, vocabulary: usize, count: usize, seed: u64) -> Result<Va
 /// code.
 fn batches(config: &Config, file: &SafeTensors) -> Result<Vec<Batch>> {
     let mut batches = Vec::new();
-    while let Ok(tokens) = file.tensor(&format!("tokens.{}", batches.len())) {
-        let numbers = |name: &str| -> Result<Vec<u32>> {
-            Ok(bytemuck::pod_collect_to_vec(file.tensor(&format!("{name}.{}", batches.len()))?.data()))
-        };
-        let mut rest: &[u32] = &bytemuck::pod_collect_to_vec::<u8, u32>(tokens.data());
-        let mut sequences = Vec::new();
-        for length in numbers("lengths")? {
-            let (sequence, others) = rest.split_at(length as usize);
-            sequences.push(sequence);
-            rest = others;
-        }
-        batches.push(config.batch(&sequences, &numbers("labels")?));
+    while let Ok(labels) = file.tensor(&format!("labels.{}", batches.len())) {
+        let named = |name: &str| file.tensor(&format!("{name}.{}", batches.len()));
+        let labels = numbers(&labels);
+        let lengths: Vec<u32> = numbers(&named("lengths")?);
+        batches.push(match config.input {
+            Input::Tokens => {
+                let tokens = numbers(&named("tokens")?);
+                config.batch(&parts(&tokens, lengths.iter().map(|&steps| steps as usize)), &labels)
+            }
+            Input::Numbers => {
+                let values = numbers(&named("values")?);
+                let own = parts(&values, lengths.iter().map(|&steps| steps as usize * config.embedding));
+                Batch { labels, ..Batch::of_numbers(&own, config.embedding, config.length, config.truncate) }
+            }
+        });
     }
     Ok(batches)
+}
+
+fn numbers<T: bytemuck::Pod>(tensor: &TensorView) -> Vec<T> {
+    bytemuck::pod_collect_to_vec(tensor.data())
+}
+
+/// The sequences that stand in a row.
+fn parts<T>(mut rest: &[T], lengths: impl Iterator<Item = usize>) -> Vec<&[T]> {
+    let cut = |length| {
+        let (own, others) = rest.split_at(length);
+        rest = others;
+        own
+    };
+    lengths.map(cut).collect()
 }

@@ -38,7 +38,7 @@ BURN_CPU, BURN_GPU = ["burn flex"], ["burn wgpu"]
 class Case:
     name: str
     slicing: str
-    text: str  # "imdb", or "random": uniform token ids, all sequences of full length
+    text: str  # "imdb"; "random" (uniform token ids) or "numbers" (D of them a step), all sequences of full length
     peers: list
     aims: list  # of (group of peers, at most this ratio srnn / fastest peer of the group)
     train: bool = True
@@ -50,19 +50,28 @@ class Case:
     batches: int = 5  # repeats take them in turn
     count: int = 1  # runs of a repeat, whose mean is taken: short ones are timed in a row
     most_repeats: int = 1000
-    numeric: bool = False  # every position is a token of its own: numeric input
+    distinct: bool = False  # every position is a token of its own
+    cell: str = "gru"
+    direction: str = "forward"
+    classes: int = 2
     device: str = None  # of srnn; otherwise what --srnn-device says
 
     def config(self, padding="masked", slicing=None):
         return {
-            "cell": "gru", "slicing": slicing or self.slicing, "length": self.length, "vocabulary": self.vocabulary,
-            "embedding": self.embedding, "hidden": self.hidden, "classes": 2, "truncate": "front", "padding": padding,
-            "freeze_embedding": False,
+            "cell": self.cell, "direction": self.direction, "slicing": slicing or self.slicing, "length": self.length,
+            "input": "numbers" if self.numbers() else "tokens", "vocabulary": self.vocabulary,
+            "embedding": self.embedding, "hidden": self.hidden, "classes": self.classes, "truncate": "front",
+            "padding": "masked" if self.numbers() else padding, "freeze_embedding": False,
         }
 
+    def numbers(self):
+        return self.text == "numbers"
+
     def title(self):
-        network = "plain GRU" if self.slicing == "rnn" else f"SRNN({self.slicing.replace('x', ',')})"
-        sizes = f"B = {self.batch}, T = {self.length}, D = {self.embedding}, H = {self.hidden}, V = {self.vocabulary}"
+        cell = f"{'bidirectional ' if self.direction == 'both' else ''}{self.cell.upper()}"
+        network = f"plain {cell}" if self.slicing == "rnn" else f"SRNN({self.slicing.replace('x', ',')}) of {cell}"
+        sizes = f"B = {self.batch}, T = {self.length}, D = {self.embedding}, H = {self.hidden}"
+        sizes += "" if self.numbers() else f", V = {self.vocabulary}"
         return f"{self.name}: {'training step' if self.train else 'inference'}, {network}, {sizes}, {self.text}"
 
 
@@ -78,6 +87,15 @@ def all_cases(cuda):
     for hidden in (128, 256):
         aims = [] if cuda else [(users, 0.7)]
         cases.append(Case(f"train-8x2-h{hidden}-random", "8x2", "random", torch, aims, hidden=hidden))
+    for hidden in (50, 128, 256):
+        cases.append(Case(
+            f"train-8x2-lstm-h{hidden}-random", "8x2", "random", ["torch users", "torch packed"],
+            [] if cuda else [(users, 0.7)], cell="lstm", hidden=hidden,
+        ))
+    cases.append(Case(
+        "train-28x1-pixels", "28x1", "numbers", ["torch users"], [] if cuda else [(users, 0.5)], batch=128, length=784,
+        embedding=1, hidden=48, vocabulary=0, direction="both", classes=10, batches=2,
+    ))
     plain = "torch users" + PLAIN
     cases.append(Case(
         "train-8x4-t32768", "8x4", "random", [*torch, plain], [([plain], 1 / 136 if cuda else 1 / 200)],
@@ -95,7 +113,7 @@ def all_cases(cuda):
         for train in (True, False):
             cases.append(Case(
                 f"burn-{device}-{'train' if train else 'infer'}", "rnn", "random", peers, aims, train=train, batch=16,
-                length=128, embedding=50, vocabulary=16 * 128, batches=1, numeric=True, device=device,
+                length=128, embedding=50, vocabulary=16 * 128, batches=1, distinct=True, device=device,
             ))
     return cases
 
@@ -112,26 +130,35 @@ def make_file(case, srnn, file):
     def uniform(*shape):
         return rng.uniform(-bound, bound, shape).astype(np.float32)
 
-    tensors = {"embedding.weight": (0.1 * rng.standard_normal((case.vocabulary, case.embedding))).astype(np.float32)}
+    tensors = {}
+    if not case.numbers():
+        embedding = 0.1 * rng.standard_normal((case.vocabulary, case.embedding))
+        tensors["embedding.weight"] = embedding.astype(np.float32)
+    gates, directions = {"gru": 3, "lstm": 4}[case.cell] * hidden, ["", "_reverse"] if case.direction == "both" else [""]
+    states = hidden * len(directions)
     for level in range(len(level_steps(config))):
-        width = case.embedding if level == 0 else hidden
-        tensors |= {f"levels.{level}.weight_ih_l0": uniform(3 * hidden, width),
-                    f"levels.{level}.weight_hh_l0": uniform(3 * hidden, hidden),
-                    f"levels.{level}.bias_ih_l0": uniform(3 * hidden),
-                    f"levels.{level}.bias_hh_l0": uniform(3 * hidden)}
-    tensors |= {"head.weight": uniform(2, hidden), "head.bias": uniform(2)}
+        width = case.embedding if level == 0 else states
+        for direction in directions:
+            for name, shape in (("weight_ih", (gates, width)), ("weight_hh", (gates, hidden)), ("bias_ih", (gates,)),
+                                ("bias_hh", (gates,))):
+                tensors[f"levels.{level}.{name}_l0{direction}"] = uniform(*shape)
+    tensors |= {"head.weight": uniform(case.classes, states), "head.bias": uniform(case.classes)}
     rows = case.batches * case.batch
     if case.text == "imdb":
         drawn = srnn.ask("draw", table=str(IMDB), vocabulary=case.vocabulary, rows=rows, seed=1)
         sequences, labels = [one[-case.length :] for one in drawn["sequences"]], drawn["labels"]
-    elif case.numeric:
+    elif case.distinct:
         sequences, labels = np.arange(case.vocabulary).reshape(rows, case.length), np.arange(rows) % 2
+    elif case.numbers():
+        values = rng.standard_normal((rows, case.length, case.embedding)).astype(np.float32)
+        sequences, labels = values, rng.integers(0, case.classes, rows)
     else:
         sequences, labels = rng.integers(0, case.vocabulary, (rows, case.length)), rng.integers(0, 2, rows)
     for i in range(case.batches):
         part = slice(i * case.batch, (i + 1) * case.batch)
-        tensors |= {f"tokens.{i}": np.concatenate(sequences[part]).astype(np.int32),
-                    f"lengths.{i}": np.array([len(one) for one in sequences[part]], np.int32),
+        steps = np.concatenate(sequences[part])
+        tensors |= {f"values.{i}": steps} if case.numbers() else {f"tokens.{i}": steps.astype(np.int32)}
+        tensors |= {f"lengths.{i}": np.array([len(one) for one in sequences[part]], np.int32),
                     f"labels.{i}": np.array(labels[part], np.int32)}
     save_file(tensors, file)
 
@@ -206,7 +233,7 @@ def check(case, srnn, peer, name, file, folder):
         differences["loss"] = difference(ours["loss"], theirs["loss"], 1.0)
         one, other = map(load_file, gradients)
         differences |= {f"gradient of {name}": difference(one[name], other[name], 0.0) for name in other}
-        if "embedding.weight" not in other or "head.bias" not in other:
+        if "head.bias" not in other or "embedding.weight" not in other and not case.numbers():
             raise RuntimeError("the peer gives no gradients")
     if case.train and not name.startswith("burn"):  # Burn's peer has no optimiser: see README.md
         steps = 1 if case.most_repeats < 10 else 3

@@ -35,24 +35,35 @@ class Network(nn.Module if torch else object):
     def __init__(self, config):
         super().__init__()
         self.steps, hidden = level_steps(config), config["hidden"]
-        self.embedding = nn.Embedding(config["vocabulary"], config["embedding"])
-        widths = [config["embedding"]] + [hidden] * (len(self.steps) - 1)
-        self.levels = nn.ModuleList(nn.GRU(width, hidden, batch_first=True) for width in widths)
-        self.head = nn.Linear(hidden, config["classes"])
+        self.tokens, both = config["input"] == "tokens", config["direction"] == "both"
+        if self.tokens:
+            self.embedding = nn.Embedding(config["vocabulary"], config["embedding"])
+        unit, states = {"gru": nn.GRU, "lstm": nn.LSTM}[config["cell"]], 2 * hidden if both else hidden
+        widths = [config["embedding"]] + [states] * (len(self.steps) - 1)
+        self.levels = nn.ModuleList(unit(width, hidden, batch_first=True, bidirectional=both) for width in widths)
+        self.head = nn.Linear(states, config["classes"])
 
     def prepare(self, tokens, lengths):
         """What a data loader does: the inputs of forward(), before the clock starts."""
+        if not self.tokens:  # of full length
+            return (torch.from_numpy(tokens.reshape(len(lengths), -1, tokens.shape[-1])),)
         return (torch.from_numpy(padded(tokens, lengths, self.steps[0] * self.slices())),)
 
     def slices(self):
         return self.steps[1] ** (len(self.steps) - 1) if len(self.steps) > 1 else 1
 
     def forward(self, tokens):
-        x = self.embedding(tokens)
-        for steps, gru in zip(self.steps, self.levels):
+        x = self.embedding(tokens) if self.tokens else tokens
+        for steps, unit in zip(self.steps, self.levels):
             x = x.reshape(-1, steps, x.shape[-1])
-            x = gru(x)[1][0]
+            x = last_states(unit(x))
         return self.head(x)
+
+
+def last_states(results):
+    """Of what nn.GRU or nn.LSTM returns: [rows, H], or [rows, 2H] of both directions."""
+    states = results[1][0] if isinstance(results[1], tuple) else results[1]
+    return states[0] if len(states) == 1 else torch.cat((*states,), 1)
 
 
 class Packed(Network):
@@ -77,8 +88,8 @@ class Packed(Network):
     def forward(self, *inputs):
         *inputs, order = inputs
         x = self.embedding.weight
-        for gru, index, alive in zip(self.levels, inputs[::2], inputs[1::2]):
-            x = gru(PackedSequence(functional.embedding(index, x), alive))[1][0]
+        for unit, index, alive in zip(self.levels, inputs[::2], inputs[1::2]):
+            x = last_states(unit(PackedSequence(functional.embedding(index, x), alive)))
         return self.head(x[order])
 
 
@@ -142,7 +153,8 @@ class Peer:
         self.model.load_state_dict({name: tensors[name] for name in names})
         self.model.to(self.device)
         self.batches = []
-        while (tokens := tensors.get(f"tokens.{len(self.batches)}")) is not None:
+        kind = "tokens" if self.model.tokens else "values"
+        while (tokens := tensors.get(f"{kind}.{len(self.batches)}")) is not None:
             lengths, labels = (tensors[f"{name}.{len(self.batches)}"] for name in ("lengths", "labels"))
             inputs = self.model.prepare(tokens.numpy(), lengths.numpy())
             batch = [*inputs, labels.long()]
