@@ -1,9 +1,11 @@
 //! `srnn bench`
 
+use super::network::{self, NetworkArgs};
 use super::plot::{self, Series};
 use super::{DeviceArgs, at_least_one, check_free, note, print, save, table};
 use clap::{Args, ValueEnum};
 use indicatif::{BinaryBytes, HumanCount};
+use srnn::network::{Config, Input};
 use srnn::plan::Plan;
 use srnn::timing::{Bench, Ceilings, DispatchTime, Mode, Slicings, Timing, chrome_trace};
 use srnn::{Error, Result};
@@ -18,6 +20,7 @@ use std::process::ExitCode;
 #[derive(Args)]
 #[command(after_help = "Examples:
   srnn bench --slices rnn,8x2,16x2 --lengths 512,2048,8192 --plot speedup.svg
+  srnn bench --cell lstm --direction both --slices 28x1 --lengths 784 --numeric --input 1 --batch 128
   srnn bench --paper --json paper.json --plot paper.svg
   srnn bench --slices 8x2 --lengths 512 --batch 100 --profile trace.json")]
 pub struct BenchArgs {
@@ -33,16 +36,13 @@ pub struct BenchArgs {
     /// Sequences of a batch
     #[arg(long, default_value_t = 1, value_name = "B")]
     batch: usize,
-    /// Hidden units
-    #[arg(long, default_value_t = 50, value_name = "H")]
-    hidden: usize,
-    /// Width of the token embedding
+    /// Width of a step: of the token embedding, or of the numbers
     #[arg(long, default_value_t = 50, value_name = "D")]
     input: usize,
     /// Token ids, drawn uniformly
     #[arg(long, default_value_t = 30_000, value_name = "V")]
     vocabulary: usize,
-    /// Give every step a token of its own and freeze the embedding: the work of input that is numbers
+    /// Steps are numbers, not tokens
     #[arg(long, conflicts_with = "vocabulary")]
     numeric: bool,
     /// A training step, inference, or one after the other
@@ -73,6 +73,8 @@ pub struct BenchArgs {
     #[arg(long)]
     force: bool,
     #[command(flatten)]
+    network: NetworkArgs,
+    #[command(flatten)]
     device: DeviceArgs,
 }
 
@@ -91,7 +93,8 @@ impl BenchArgs {
     fn check(&self) -> Result<()> {
         let sizes = [
             ("batch", self.batch),
-            ("hidden", self.hidden),
+            ("hidden", self.network.hidden),
+            ("layers", self.network.layers),
             ("input", self.input),
             ("vocabulary", self.vocabulary),
             ("repeats", self.repeats),
@@ -136,8 +139,8 @@ impl BenchArgs {
         }
         let ceilings = Ceilings::measure(device.engine.as_mut())?;
         let device = device.name;
-        let words = if self.numeric { "numeric".to_string() } else { format!("V = {}", self.vocabulary) };
-        let sizes = format!("batch {}, H = {}, D = {}, {words}", self.batch, self.hidden, self.input);
+        let words = if self.numeric { "numbers".to_string() } else { format!("V = {}", self.vocabulary) };
+        let sizes = format!("{}, batch {}, D = {}, {words}", network::unit(&self.config()), self.batch, self.input);
         let Ceilings { gflops, gbs } = ceilings;
         let measured = format!("ceilings: {gflops:.0} GFLOP/s (a matrix product), {gbs:.1} GB/s (a copy)");
         print(&format!("{sizes}, on {device}\n{measured}\n"))?;
@@ -158,15 +161,21 @@ impl BenchArgs {
         Ok(ExitCode::SUCCESS)
     }
 
+    /// The network, but for its slicing and length.
+    fn config(&self) -> Config {
+        let (input, vocabulary) = match self.numeric {
+            true => (Input::Numbers, 0),
+            false => (Input::Tokens, self.vocabulary),
+        };
+        Config { input, vocabulary, embedding: self.input, classes: 5, ..self.network.config() }
+    }
+
     fn bench(&self, mode: Mode) -> Bench {
         Bench {
             slicings: self.slices.clone(),
             lengths: self.lengths.clone(),
             batch: self.batch,
-            hidden: self.hidden,
-            input: self.input,
-            vocabulary: self.vocabulary,
-            numeric: self.numeric,
+            network: self.config(),
             mode,
             warmup: self.warmup,
             repeats: self.repeats,
@@ -183,8 +192,9 @@ impl BenchArgs {
             let results: Vec<_> =
                 results.iter().map(|(mode, timings)| serde_json::json!({ "mode": mode, "timings": timings })).collect();
             let report = serde_json::json!({
-                "device": device, "ceilings": ceilings, "batch": self.batch, "hidden": self.hidden,
+                "device": device, "ceilings": ceilings, "batch": self.batch, "hidden": self.network.hidden,
                 "input": self.input, "vocabulary": (!self.numeric).then_some(self.vocabulary), "seed": self.seed,
+                "unit": network::unit(&self.config()),
                 "version": env!("CARGO_PKG_VERSION"), "command": std::env::args().skip(1).collect::<Vec<_>>().join(" "),
                 "results": results,
             });

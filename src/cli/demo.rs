@@ -6,7 +6,7 @@ use super::reporter::Reporter;
 use super::{DeviceArgs, check_free, interrupt, note, print, save, table};
 use clap::Args;
 use srnn::data::{Example, Labels, Part, Tokenizer, emails};
-use srnn::network::{Config, Network};
+use srnn::network::{Config, Network, Task};
 use srnn::timing::{Bench, Slicings};
 use srnn::train::{Dataset, Ending, Evaluation, Options, Trainer};
 use srnn::{Error, Result, Slicing};
@@ -84,6 +84,7 @@ impl Demo {
         print(&format!("\nSpam or ham, T = {length}, on {device}\n{}\n", accuracy_table(&results, length)))?;
 
         let slicings = [Slicing::plain(), sliced, Slicing::new(8, 3)?, Slicing::new(8, 4)?];
+        let network = Config { vocabulary: VOCABULARY, ..Bench::default().network };
         let mut timings = Vec::new();
         for &length in &self.lengths {
             if interrupt::asked() {
@@ -93,7 +94,7 @@ impl Demo {
             let bench = Bench {
                 slicings: Slicings::Given(slicings.into_iter().filter(|slicing| slicing.slices() <= length).collect()),
                 lengths: vec![length],
-                vocabulary: VOCABULARY,
+                network: network.clone(),
                 seed: self.seed,
                 device: self.device.device,
                 memory: self.device.memory,
@@ -101,8 +102,11 @@ impl Demo {
             };
             timings.extend(bench.run(|_| ())?);
         }
-        let Bench { batch, hidden, input, .. } = Bench::default();
-        let title = format!("Training step, batch {batch}, H = {hidden}, D = {input}, V = {VOCABULARY}, on {device}");
+        let Config { hidden, embedding, .. } = network;
+        let title = format!(
+            "Training step, batch {}, H = {hidden}, D = {embedding}, V = {VOCABULARY}, on {device}",
+            Bench::default().batch
+        );
         print(&format!("\n{title}\n{}\n", timing_table(&timings, None)))?;
         let path = self.plot.clone().unwrap_or_else(free_name);
         save(&path, &plot::speedup(&title, &Series::by_slicing("Training step", &timings))?)?;
@@ -123,7 +127,7 @@ impl Demo {
             Ok(())
         };
         let name = format!("{:<4}", slicing.to_string());
-        let mut reporter = Reporter::new(&name, options.epochs, Box::new(on_epoch));
+        let mut reporter = Reporter::new(&name, Task::Class, options.epochs, Box::new(on_epoch));
         let ending = trainer.fit(&data.train, &data.valid, &mut reporter)?;
         drop(reporter);
         if ending == Ending::Stopped {

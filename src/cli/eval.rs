@@ -63,7 +63,7 @@ impl Eval {
 
 fn tables(evaluation: &Evaluation, names: &[String]) -> String {
     let percent = |share: f64| format!("{:.2} %", 100.0 * share);
-    let mut classes = table(&["class", "precision", "recall", "F1", "texts"]);
+    let mut classes = table(&["class", "precision", "recall", "F1", "sequences"]);
     for (name, class) in names.iter().zip(evaluation.classes()) {
         let scores = [class.precision, class.recall, class.f1].map(percent);
         classes.add_row([vec![name.clone()], scores.to_vec(), vec![class.support.to_string()]].concat());
@@ -75,7 +75,7 @@ fn tables(evaluation: &Evaluation, names: &[String]) -> String {
         confusion.add_row([vec![name.clone()], row.iter().map(usize::to_string).collect()].concat());
     }
     let Evaluation { loss, accuracy, sequences, .. } = evaluation;
-    format!("{sequences} texts: accuracy {}, loss {loss:.4}\n\n{classes}\n\n{confusion}\n", percent(*accuracy))
+    format!("{sequences} sequences: accuracy {}, loss {loss:.4}\n\n{classes}\n\n{confusion}\n", percent(*accuracy))
 }
 
 fn label_table(evaluation: &Evaluation, names: &[String]) -> String {

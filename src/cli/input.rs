@@ -2,7 +2,7 @@
 
 use clap::Args;
 use serde::{Deserialize, Serialize};
-use srnn::data::{Columns, Format, Pixels, SeriesFormat, Source, read_examples, read_series};
+use srnn::data::{Columns, Format, Pixels, SeriesFormat, Source, Targets, read_examples, read_series};
 use srnn::train::Raw;
 use srnn::{Error, Result};
 use std::path::PathBuf;
@@ -19,7 +19,7 @@ pub struct InputArgs {
     /// tsv, csv or jsonl (texts), npy, npz, ucr or idx (numbers) [default: by the file's name, else by its first line]
     #[arg(long, value_name = "FORMAT", value_parser = known_format)]
     pub format: Option<String>,
-    /// Labels of the training data in a file of their own (.npy or IDX), for .npy and IDX images
+    /// Labels of the data in a file of their own (.npy or IDX), for .npy and IDX images; not of --valid and --test
     #[arg(long, value_name = "FILE")]
     pub labels: Option<PathBuf>,
     /// What a step of an image is: each (pixel) or rows
@@ -35,8 +35,8 @@ fn known_format(text: &str) -> std::result::Result<String, String> {
 }
 
 impl InputArgs {
-    /// Reads a file; `labels` is the file of its labels, if they stand in one of their own, and `labelled` whether a
-    /// table must have them.
+    /// Reads a file; `labels` is the file of its labels, if they stand in one of their own, and `labelled` whether
+    /// there must be labels.
     ///
     /// # Errors
     /// What the readers say.
@@ -58,6 +58,12 @@ impl InputArgs {
             return Err(Error::Config("numbers are read from files, not from standard input".into()));
         };
         let pixels = if self.pixels == "rows" { Pixels::Rows } else { Pixels::Each };
-        Ok(Raw::series(source, read_series(path, labels.map(PathBuf::as_path), series, pixels)?))
+        let series = read_series(path, labels.map(PathBuf::as_path), series, pixels)?;
+        if labelled && series.targets == Targets::None {
+            let problem = "has no labels: give their file with --labels (not for --valid and --test), an .npz with them \
+                           as `y`, or IDX labels beside IDX images";
+            return Err(Error::data(source, problem));
+        }
+        Ok(Raw::series(source, series))
     }
 }

@@ -8,10 +8,12 @@ mod embed;
 mod eval;
 mod input;
 mod interrupt;
+mod network;
 mod plot;
 mod predict;
 mod reporter;
 mod train;
+mod training_data;
 mod tune;
 
 use clap::{Args, Parser, Subcommand};

@@ -3,6 +3,7 @@
 use super::{interrupt, note};
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use srnn::Result;
+use srnn::network::Task;
 use srnn::train::{Epoch, Observer, Step, Trainer};
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
@@ -14,6 +15,7 @@ type OnEpoch<'a> = Box<dyn FnMut(&Epoch, &mut Trainer) -> Result<()> + 'a>;
 pub struct Reporter<'a> {
     bar: Option<ProgressBar>,
     name: String,
+    task: Task,
     epochs: usize,
     last_line: Instant,
     totals: Option<(f64, f64)>,
@@ -25,13 +27,22 @@ const PLAIN_PAUSE: Duration = Duration::from_secs(10);
 
 impl<'a> Reporter<'a> {
     /// `name` stands before every line; empty for none.
-    pub fn new(name: &str, epochs: usize, on_epoch: OnEpoch<'a>) -> Reporter<'a> {
+    pub fn new(name: &str, task: Task, epochs: usize, on_epoch: OnEpoch<'a>) -> Reporter<'a> {
         let name = if name.is_empty() { String::new() } else { format!("{name}  ") };
         let bar = std::io::stderr().is_terminal().then(|| {
             let style = ProgressStyle::with_template("{prefix} {bar:24} {pos}/{len}  {msg}  {eta} left");
             ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
         });
-        Reporter { bar, name, epochs, last_line: Instant::now(), totals: None, on_epoch }
+        Reporter { bar, name, task, epochs, last_line: Instant::now(), totals: None, on_epoch }
+    }
+
+    /// Loss, and the share of sequences of which all is told right; of numbers nothing is ever just right.
+    fn train_scores(&self, loss: f64, right: f64) -> String {
+        match self.task {
+            Task::Class => format!("loss {loss:.4}, accuracy {:.2} %", 100.0 * right),
+            Task::Labels => format!("loss {loss:.4}, all labels right {:.2} %", 100.0 * right),
+            Task::Regression => format!("loss {loss:.4}"),
+        }
     }
 
     fn line(&self, text: &str) {
@@ -42,12 +53,21 @@ impl<'a> Reporter<'a> {
     }
 }
 
+/// The number that a validation is judged by, by its name.
+pub fn score(task: Task, value: f64) -> String {
+    match task {
+        Task::Class => format!("accuracy {:.2} %", 100.0 * value),
+        Task::Labels => format!("micro F1 {value:.4}"),
+        Task::Regression => format!("R² {value:.4}"),
+    }
+}
+
 impl Observer for Reporter<'_> {
     fn step(&mut self, step: &Step) {
         self.totals = step.totals.or(self.totals);
         let speed = HumanCount((step.tokens as f64 / step.seconds.max(1e-9)) as u64);
         let scores = match self.totals {
-            Some((loss, accuracy)) => format!("loss {loss:.4}  accuracy {:.2} %  ", 100.0 * accuracy),
+            Some((loss, right)) => self.train_scores(loss, right) + "  ",
             None => String::new(),
         };
         let title = format!("{}epoch {}/{}", self.name, step.epoch, self.epochs);
@@ -67,12 +87,12 @@ impl Observer for Reporter<'_> {
     fn epoch(&mut self, epoch: &Epoch, trainer: &mut Trainer) -> Result<()> {
         let Epoch { train_loss, train_accuracy, valid_loss, valid_accuracy, seconds, tokens_per_second, .. } = epoch;
         self.line(&format!(
-            "{}epoch {}/{}  train: loss {train_loss:.4}, accuracy {:.2} %  valid: loss {valid_loss:.4}, accuracy {:.2} %{}  {seconds:.1} s, {} tokens/s",
+            "{}epoch {}/{}  train: {}  valid: loss {valid_loss:.4}, {}{}  {seconds:.1} s, {} tokens/s",
             self.name,
             epoch.epoch,
             self.epochs,
-            100.0 * train_accuracy,
-            100.0 * valid_accuracy,
+            self.train_scores(*train_loss, *train_accuracy),
+            score(self.task, *valid_accuracy),
             if epoch.best { " (best)" } else { "" },
             HumanCount(*tokens_per_second as u64),
         ));

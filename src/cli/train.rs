@@ -1,22 +1,17 @@
 //! `srnn train`
 
 use super::input::InputArgs;
-use super::reporter::Reporter;
+use super::network::{self, NetworkArgs, named};
+use super::reporter::{Reporter, score};
+use super::training_data::{Data, Origin};
 use super::{DeviceArgs, at_least_one, interrupt, note, print};
 use clap::Args;
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use srnn::data::batch::{Padding, Truncate};
-use srnn::data::{Normalisation, Source, Tokenizer, hold_out, read_vectors};
-use srnn::network::{
-    Activation, Adam, Cell, Config, Direction, Input, Network, Optimiser, Parameters, Pooling, Reset, Rule, Sgd, Task,
-    training_plan,
-};
+use srnn::data::{Normalisation, Source, Tokenizer, read_vectors};
+use srnn::network::{Activation, Adam, Config, Input, Network, Optimiser, Parameters, Reset, Rule, Sgd, Task};
 use srnn::train::model::{self, Checkpoint};
-use srnn::train::{
-    Dataset, Ending, Evaluation, Model, Options, Raw, Schedule, Sequences, Steps, Telling, Told, Trainer,
-};
-use srnn::{Device, Error, Result, Slicing};
+use srnn::train::{Dataset, Ending, Evaluation, Model, Options, Schedule, Steps, Telling, Told, Trainer};
+use srnn::{Error, Result, Slicing};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -29,7 +24,7 @@ use std::process::ExitCode;
 #[command(after_help = "Example: srnn train reviews.csv --text review --label stars --slices 8x2 --out reviews-model")]
 pub struct Train {
     /// Go on with a training that was stopped, with the settings that it began with
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["Beginning", "InputArgs"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["Beginning", "NetworkArgs", "InputArgs"])]
     resume: Option<PathBuf>,
     #[command(flatten)]
     beginning: Beginning,
@@ -76,33 +71,8 @@ struct Beginning {
     /// Longest sequence in steps; longer ones are truncated
     #[arg(long, default_value_t = 512, value_name = "T", help_heading = "Network")]
     length: usize,
-    /// Recurrent unit: gru, lstm or rnn
-    #[arg(long, default_value = "gru", value_parser = named::<Cell>, value_name = "CELL", help_heading = "Network")]
-    cell: Cell,
-    /// Reset gate of a GRU: after the product (as PyTorch), or before (as the paper; one bias)
-    #[arg(long, default_value = "after", value_parser = named::<Reset>, value_name = "WHEN", help_heading = "Network")]
-    reset: Reset,
-    /// Activation of a GRU's candidate or of a plain unit: tanh, identity or relu
-    #[arg(long, default_value = "tanh", value_parser = named::<Activation>, value_name = "NAME", help_heading = "Network")]
-    candidate: Activation,
-    /// How slices are read: forward, backward or both
-    #[arg(long, default_value = "forward", value_parser = named::<Direction>, value_name = "HOW", help_heading = "Network")]
-    direction: Direction,
-    /// What slices pass up: last (state), max, mean or attention over their outputs
-    #[arg(long, default_value = "last", value_parser = named::<Pooling>, value_name = "WHAT", help_heading = "Network")]
-    pool: Pooling,
-    /// The same of the top level, for the head [default: as --pool]
-    #[arg(long, value_parser = named::<Pooling>, value_name = "WHAT", help_heading = "Network")]
-    head_pool: Option<Pooling>,
-    /// Recurrent layers of every level
-    #[arg(long, default_value_t = 1, value_name = "N", help_heading = "Network")]
-    layers: usize,
-    /// Steps before its own that every slice of level 0 reads first; the paper has none
-    #[arg(long, default_value_t = 0, value_name = "W", help_heading = "Network")]
-    context: usize,
-    /// Hidden units
-    #[arg(long, default_value_t = 50, value_name = "H", help_heading = "Network")]
-    hidden: usize,
+    #[command(flatten)]
+    network: NetworkArgs,
 
     /// Tokens of texts: words or bytes
     #[arg(long, default_value = "words", value_parser = ["words", "bytes"], value_name = "WHAT", help_heading = "Texts")]
@@ -197,16 +167,6 @@ const OF_PRESET: [&str; 19] = [
     "dropout",
 ];
 
-/// A setting by the name that configurations have for it.
-fn named<T: DeserializeOwned>(text: &str) -> std::result::Result<T, String> {
-    serde_json::from_value(text.into()).map_err(|error| {
-        // "unknown variant `x`, expected one of `a`, `b`": what is wrong stands in clap's own words.
-        let message = error.to_string();
-        let known = message.split_once("expected ").map_or(message.as_str(), |(_, known)| known);
-        format!("use {}", known.trim_start_matches("one of ").replace('`', ""))
-    })
-}
-
 fn parse_schedule(text: &str) -> std::result::Result<Schedule, String> {
     let wrong = || "use constant, cosine, cosine:0.3 or step:5:0.1".to_string();
     let parts: Vec<&str> = text.split(':').collect();
@@ -226,103 +186,20 @@ fn parse_schedule(text: &str) -> std::result::Result<Schedule, String> {
     }
 }
 
-/// Where the data comes from; kept in the checkpoint, so that training can go on.
-#[derive(Clone, Serialize, Deserialize)]
-struct Origin {
-    data: Source,
-    valid: Option<Source>,
-    test: Option<Source>,
-    valid_fraction: f64,
-    input: InputArgs,
-    /// A checksum of the encoded data: training cannot go on with other data.
-    checksum: u32,
-}
-
-/// The files of a training, not yet encoded.
-struct Files {
-    train: Raw,
-    valid: Option<Raw>,
-    test: Option<Raw>,
-}
-
-/// Encoded data.
-struct Data {
-    train: Dataset,
-    valid: Dataset,
-    test: Option<Dataset>,
-}
-
-impl Origin {
-    fn read(&self) -> Result<Files> {
-        let maybe =
-            |source: &Option<Source>| source.as_ref().map(|source| self.input.read(source, None, true)).transpose();
-        let train = self.input.read(&self.data, self.input.labels.as_ref(), true)?;
-        Ok(Files { train, valid: maybe(&self.valid)?, test: maybe(&self.test)? })
-    }
-
-    /// Rows of the training data that are trained on, and rows that are held out: of each class, if it tells classes.
-    fn split(&self, raw: &Raw, telling: &Telling) -> Result<(Vec<usize>, Vec<usize>)> {
-        let count = raw.examples.len();
-        if self.valid.is_some() {
-            return Ok(((0..count).collect(), vec![]));
+impl Beginning {
+    /// Refuses what would have no effect on data that is numbers.
+    fn check_for_numbers(&self) -> Result<()> {
+        let of_texts = [
+            ("vectors", self.vectors.is_some()),
+            ("tokens bytes", self.tokens != "words"),
+            ("word-dropout", self.word_dropout > 0.0),
+            ("freeze-embedding", self.freeze_embedding),
+            ("padding unmasked", self.padding == Padding::Unmasked),
+        ];
+        match of_texts.into_iter().find(|(_, given)| *given) {
+            Some((option, _)) => Err(Error::Config(format!("--{option} is for texts, and the data is numbers"))),
+            None => Ok(()),
         }
-        let (labels, classes) = match telling {
-            Telling::Class(labels) => (labels.encode(&raw.place, &raw.examples)?, labels.len()),
-            _ => (vec![0; count], 1),
-        };
-        let (train, valid) = hold_out(&labels, classes, self.valid_fraction);
-        if valid.is_empty() || train.is_empty() {
-            return Err(Error::Config(format!(
-                "{}: there is nothing to hold out for validation, as no label has two rows: give more data, or \
-                 --valid FILE",
-                self.data
-            )));
-        }
-        Ok((train, valid))
-    }
-
-    fn encode(&self, files: &Files, steps: &Steps, telling: &Telling) -> Result<Data> {
-        let encode = |raw: &Raw| srnn::train::reading::dataset(steps, telling, raw);
-        let all = encode(&files.train)?;
-        let (train, valid) = match &files.valid {
-            Some(raw) => (all, encode(raw)?),
-            None => {
-                let (train, valid) = self.split(&files.train, telling)?;
-                (all.select(&train), all.select(&valid))
-            }
-        };
-        Ok(Data { train, valid, test: files.test.as_ref().map(encode).transpose()? })
-    }
-}
-
-impl Data {
-    /// Of the sequences and labels that are trained on and validated with, in their order.
-    fn checksum(&self) -> u32 {
-        let mut sum = flate2::Crc::new();
-        for set in [&self.train, &self.valid] {
-            match &set.sequences {
-                Sequences::Tokens(tokens) => tokens.iter().for_each(|own| sum.update(bytemuck::cast_slice(own))),
-                Sequences::Numbers { values, .. } => {
-                    values.iter().for_each(|own| sum.update(bytemuck::cast_slice(own)));
-                }
-            }
-            match &set.told {
-                Told::Classes(labels) => sum.update(bytemuck::cast_slice(labels)),
-                Told::Numbers { values, .. } => sum.update(bytemuck::cast_slice(values)),
-            }
-            (0..set.len()).for_each(|row| sum.update(&(set.steps(row) as u64).to_le_bytes()));
-        }
-        sum.sum()
-    }
-
-    /// Refuses, before anything is written, a network whose largest batch the device cannot train on.
-    fn check_fits(&self, config: &Config, options: &Options, device: &Device) -> Result<()> {
-        for set in [&self.train, &self.valid].into_iter().chain(&self.test) {
-            let rows = set.by_length(options.batch, config.length).swap_remove(0);
-            let batch = set.batch(config, &rows, |_| false);
-            training_plan(config, &batch, Some(&options.optimiser), device.engine.limits())?;
-        }
-        Ok(())
     }
 }
 
@@ -346,8 +223,8 @@ impl Train {
             ("epochs", epochs),
             ("batch", own.batch),
             ("length", own.length),
-            ("hidden", own.hidden),
-            ("layers", own.layers),
+            ("hidden", own.network.hidden),
+            ("layers", own.network.layers),
             ("embedding", own.embedding),
             ("patience", own.patience.unwrap_or(1)),
         ];
@@ -411,24 +288,15 @@ impl Train {
     fn config(&self) -> Config {
         let own = &self.beginning;
         let config = Config {
-            cell: own.cell,
-            reset: own.reset,
-            activation: own.candidate,
             slicing: own.slices,
-            direction: own.direction,
-            layers: own.layers,
-            pooling: own.pool,
-            head_pooling: own.head_pool.unwrap_or(own.pool),
-            context: own.context,
             length: own.length,
             vocabulary: own.vocabulary,
             embedding: own.embedding,
-            hidden: own.hidden,
             task: own.task,
             truncate: own.truncate,
             padding: own.padding,
             freeze_embedding: own.freeze_embedding,
-            ..Config::default()
+            ..own.network.config()
         };
         match own.preset {
             Some(_) => {
@@ -459,6 +327,7 @@ impl Train {
         let (train_rows, _) = origin.split(raw, &telling)?;
         let steps = match &raw.numbers {
             Some((width, values)) => {
+                own.check_for_numbers()?;
                 let values: Vec<&Vec<f32>> = train_rows.iter().map(|&row| &values[row]).collect();
                 (config.input, config.vocabulary, config.embedding) = (Input::Numbers, 0, *width);
                 Steps::Numbers(Normalisation::fit(&values, *width)?)
@@ -483,10 +352,9 @@ impl Train {
         data.check_fits(&config, &options, &device)?;
         let mut parameters = Parameters::random(&config, own.seed);
         if let Some(path) = &own.vectors {
-            let Steps::Tokens(tokenizer) = &steps else {
-                return Err(Error::Config("--vectors is for words, and the data is numbers".into()));
-            };
-            use_vectors(&mut parameters, path, tokenizer, own.embedding)?;
+            if let Steps::Tokens(tokenizer) = &steps {
+                use_vectors(&mut parameters, path, tokenizer, own.embedding)?;
+            }
         }
         let network = Network::with_parameters(config.clone(), device, &parameters)?;
         describe(&data, &config);
@@ -546,37 +414,13 @@ fn use_vectors(parameters: &mut Parameters, path: &Path, tokenizer: &Tokenizer, 
 fn describe(data: &Data, config: &Config) {
     let test = data.test.as_ref().map_or(String::new(), |test| format!(", {} for the test", test.len()));
     note(format_args!("data: {} sequences to train, {} to validate{test}", data.train.len(), data.valid.len()));
-    let cell = match (config.cell, config.direction) {
-        (Cell::Gru, Direction::Both) => "bidirectional GRU",
-        (Cell::Gru, _) => "GRU",
-        (Cell::Lstm, Direction::Both) => "bidirectional LSTM",
-        (Cell::Lstm, _) => "LSTM",
-        (Cell::Rnn, Direction::Both) => "bidirectional RNN",
-        (Cell::Rnn, _) => "RNN",
-    };
-    let told = match config.task {
-        Task::Class => "classes",
-        Task::Labels => "labels",
-        Task::Regression => "numbers to tell",
-    };
-    let input = match config.input {
-        Input::Tokens => format!("{} words", config.vocabulary),
-        Input::Numbers => format!("steps of {} numbers", config.embedding),
-    };
-    note(format_args!(
-        "network: {} {cell}, T = {} in {} sequential steps, {} {told}, {input}, {} weights",
-        config.slicing,
-        config.length,
-        config.slicing.sequential_steps(config.length),
-        config.classes,
-        config.parameters(true)
-    ));
+    note(network::describe(config));
 }
 
 /// Trains to the end or to Ctrl-C, saving as it goes.
 fn train(mut trainer: Trainer, mut model: Model, data: &Data, origin: &Origin, folder: &Path) -> Result<ExitCode> {
     interrupt::listen();
-    let epochs = trainer.options.epochs;
+    let (epochs, task) = (trainer.options.epochs, model.config.task);
     let on_epoch = |epoch: &srnn::train::Epoch, trainer: &mut Trainer| {
         model::append_metrics(folder, epoch)?;
         if let (true, Some(best)) = (epoch.best, trainer.best()) {
@@ -588,7 +432,7 @@ fn train(mut trainer: Trainer, mut model: Model, data: &Data, origin: &Origin, f
         }
         Ok(())
     };
-    let mut reporter = Reporter::new("", epochs, Box::new(on_epoch));
+    let mut reporter = Reporter::new("", task, epochs, Box::new(on_epoch));
     let ending = trainer.fit(&data.train, &data.valid, &mut reporter)?;
     drop(reporter);
     if ending == Ending::Stopped {
@@ -607,16 +451,11 @@ fn train(mut trainer: Trainer, mut model: Model, data: &Data, origin: &Origin, f
     }
     model::remove_checkpoint(folder)?;
     let best = trainer.progress().best.clone().expect("an epoch was finished");
-    let score = |value: f64| match model.config.task {
-        Task::Class => format!("accuracy {:.2} %", 100.0 * value),
-        Task::Labels => format!("micro F1 {value:.4}"),
-        Task::Regression => format!("R² {value:.4}"),
-    };
-    let mut summary = format!("best epoch: {}, validation {}\n", best.epoch, score(best.valid_accuracy));
+    let mut summary = format!("best epoch: {}, validation {}\n", best.epoch, score(task, best.valid_accuracy));
     if let Some(test) = &data.test {
         let batch = trainer.options.batch;
         let evaluation = Evaluation::of(&mut trainer.network, test, batch)?;
-        summary += &format!("test: {}, loss {:.4}\n", score(evaluation.score()), evaluation.loss);
+        summary += &format!("test: {}, loss {:.4}\n", score(task, evaluation.score()), evaluation.loss);
     }
     print(&format!("{summary}model: {}\n", folder.display()))?;
     Ok(ExitCode::SUCCESS)

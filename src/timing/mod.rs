@@ -9,7 +9,7 @@ pub use profile::{DispatchTime, chrome_trace, profile};
 use crate::data::batch::Batch;
 use crate::engine::{Choice, Device};
 use crate::error::{Error, Result};
-use crate::network::{Config, Network, Optimiser};
+use crate::network::{Config, Input, Network, Optimiser};
 use crate::plan::Plan;
 use crate::slicing::Slicing;
 use rand::{RngExt, SeedableRng};
@@ -74,14 +74,9 @@ pub struct Bench {
     pub lengths: Vec<usize>,
     /// Sequences of a batch, all of full length.
     pub batch: usize,
-    pub hidden: usize,
-    /// Width of the embedding.
-    pub input: usize,
-    /// Token ids, drawn uniformly.
-    pub vocabulary: usize,
-    /// Every step has a token of its own and the embedding is frozen, whatever `vocabulary` says: the work of input
-    /// that is numbers, not words.
-    pub numeric: bool,
+    /// The network; every slicing and length of the benchmark takes the place of its own, and the plain network, which
+    /// has no cuts, has no context. Token ids are drawn uniformly; numbers too, from -1 to 1.
+    pub network: Config,
     pub mode: Mode,
     pub warmup: usize,
     pub repeats: usize,
@@ -98,10 +93,7 @@ impl Default for Bench {
             slicings: Slicings::Given(vec![Slicing::plain(), Slicing::new(8, 2).expect("8x2 is a slicing")]),
             lengths: vec![512],
             batch: 1,
-            hidden: 50,
-            input: 50,
-            vocabulary: 30_000,
-            numeric: false,
+            network: Config { embedding: 50, classes: 5, ..Config::default() },
             mode: Mode::Train,
             warmup: 1,
             repeats: 5,
@@ -207,16 +199,8 @@ impl Bench {
     }
 
     fn config(&self, slicing: Slicing, length: usize) -> Config {
-        Config {
-            slicing,
-            length,
-            vocabulary: if self.numeric { self.batch * length } else { self.vocabulary },
-            freeze_embedding: self.numeric,
-            embedding: self.input,
-            hidden: self.hidden,
-            classes: 5,
-            ..Config::default()
-        }
+        let context = if slicing.k() == 0 { 0 } else { self.network.context };
+        Config { slicing, length, context, ..self.network.clone() }
     }
 
     fn time_length(&self, length: usize) -> Result<Vec<Timing>> {
@@ -256,14 +240,17 @@ impl Bench {
 
     fn random_batch(&self, length: usize) -> Batch {
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
-        let vocabulary = self.vocabulary as u32;
+        let Config { input, vocabulary, embedding, classes, .. } = self.network;
+        let steps = self.batch * length;
+        let (tokens, values) = match input {
+            Input::Tokens => ((0..steps).map(|_| rng.random_range(0..vocabulary as u32)).collect(), vec![]),
+            Input::Numbers => (vec![], (0..steps * embedding).map(|_| rng.random_range(-1.0..1.0)).collect()),
+        };
         Batch {
-            tokens: match self.numeric {
-                true => (0..(self.batch * length) as u32).collect(),
-                false => (0..self.batch * length).map(|_| rng.random_range(0..vocabulary)).collect(),
-            },
+            tokens,
+            values,
             lengths: vec![length as u32; self.batch],
-            labels: (0..self.batch as u32).map(|i| i % 5).collect(),
+            labels: (0..self.batch as u32).map(|i| i % classes as u32).collect(),
             ..Batch::default()
         }
     }
@@ -298,7 +285,7 @@ impl Bench {
             min,
             max,
             repeats: seconds.len(),
-            tokens_per_second: batch.tokens.len() as f64 / median,
+            tokens_per_second: batch.steps() as f64 / median,
             sequences_per_second: batch.len() as f64 / median,
             gflops: cost(|cost| cost.operations),
             gbs: cost(|cost| cost.bytes),
@@ -321,6 +308,7 @@ fn median(sorted: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::network::Cell;
 
     #[test]
     fn medians() {
@@ -334,16 +322,18 @@ mod tests {
         let bench = Bench {
             slicings: "2x2,rnn".parse().unwrap(),
             lengths: vec![8, 16],
-            hidden: 4,
-            input: 3,
-            vocabulary: 10,
+            network: Config { hidden: 4, embedding: 3, vocabulary: 10, ..Config::default() },
             repeats: 2,
             device: Choice::Cpu,
             ..Bench::default()
         };
-        for mode in [Mode::Train, Mode::Infer] {
+        let numbers =
+            Config { input: Input::Numbers, vocabulary: 0, context: 2, cell: Cell::Lstm, ..bench.network.clone() };
+        let cases = [(Mode::Train, &bench.network), (Mode::Infer, &bench.network), (Mode::Train, &numbers)];
+        for (mode, network) in cases {
             let mut reported = 0;
-            let timings = Bench { mode, ..bench.clone() }.run(|own| reported += own.len()).unwrap();
+            let timings =
+                Bench { mode, network: network.clone(), ..bench.clone() }.run(|own| reported += own.len()).unwrap();
             assert_eq!((timings.len(), reported), (4, 4));
             assert!(timings.iter().all(|t| t.speedup.is_some() && t.min <= t.median && t.median <= t.max));
             assert_eq!(timings[1].speedup, Some(1.0));
@@ -370,7 +360,8 @@ mod tests {
         let ceilings = Ceilings::measure(&mut engine).unwrap();
         assert!(ceilings.gflops > 0.1 && ceilings.gbs > 0.01, "{ceilings:?}");
         assert_eq!(Ceilings { gflops: 2.0, gbs: 4.0 }.floor(6e9, 4e9), 3.0);
-        let bench = Bench { lengths: vec![64], profile: 2, device: Choice::Cpu, vocabulary: 10, ..Bench::default() };
+        let network = Config { vocabulary: 10, ..Bench::default().network };
+        let bench = Bench { lengths: vec![64], profile: 2, device: Choice::Cpu, network, ..Bench::default() };
         for timing in bench.run(|_| ()).unwrap() {
             assert_eq!(timing.profile.len(), timing.dispatches);
             let unit = Ceilings { gflops: 1.0, gbs: 1.0 };

@@ -45,7 +45,7 @@ fn a_gpu_trains_and_its_model_runs_on_the_cpu() {
     let room = Room::with_reviews();
     room.train(&[("--device", "gpu"), ("--epochs", "6")]).succeeds();
     let eval = room.srnn("eval out reviews.tsv --device cpu").succeeds();
-    assert!(eval.out.starts_with("60 texts: accuracy 100.00 %"), "{}", eval.out);
+    assert!(eval.out.starts_with("60 sequences: accuracy 100.00 %"), "{}", eval.out);
     room.srnn("doctor --device gpu:99").refused("there is no gpu:99: gpu:0 is ");
     room.train(&[("--device", "gpu:99"), ("--out", "none")]).refused("there is no gpu:99: gpu:0 is ");
     assert!(!room.has("none"));

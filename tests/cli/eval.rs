@@ -29,7 +29,7 @@ fn the_json_adds_up() {
 fn the_tables_name_the_classes() {
     let room = Room::with_model();
     let run = room.srnn("eval model reviews.tsv --device cpu --batch 7").succeeds();
-    assert!(run.out.starts_with("60 texts: accuracy "), "{}", run.out);
+    assert!(run.out.starts_with("60 sequences: accuracy "), "{}", run.out);
     for part in ["class", "precision", "recall", "F1", "good", "bad", "true \\ predicted"] {
         assert!(run.out.contains(part), "{part}:\n{}", run.out);
     }

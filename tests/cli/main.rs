@@ -6,6 +6,7 @@ mod device;
 mod eval;
 mod interrupt;
 mod models;
+mod numbers;
 mod out;
 mod pipes;
 mod predict;

@@ -17,7 +17,7 @@ fn a_training_leaves_a_model_directory() {
     assert!(run.out.contains("\ntest: accuracy 100.00 %, loss "), "{}", run.out);
     assert!(run.out.ends_with("\nmodel: out\n"), "{}", run.out);
     assert!(run.err.contains("data: 54 sequences to train, 6 to validate, 30 for the test\n"), "{}", run.err);
-    assert!(run.err.contains("network: 2x2 GRU, T = 16 in 8 sequential steps, 2 classes, "), "{}", run.err);
+    assert!(run.err.contains("network: 2x2 GRU, H = 5, T = 16 in 8 sequential steps, 2 classes, "), "{}", run.err);
     assert_eq!(run.err.matches("\nepoch ").count(), 6);
 
     let config = room.json("out/config.json");

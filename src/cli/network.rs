@@ -1,0 +1,129 @@
+//! The arguments of a network, the same wherever one is made.
+
+use clap::Args;
+use serde::de::DeserializeOwned;
+use srnn::network::{Activation, Cell, Config, Direction, Input, Pooling, Reset, Task};
+
+/// The recurrent part of a network, but for its slicing and length.
+#[derive(Args, Clone)]
+pub struct NetworkArgs {
+    /// Recurrent unit: gru, lstm or rnn
+    #[arg(long, default_value = "gru", value_parser = named::<Cell>, value_name = "CELL", help_heading = "Network")]
+    cell: Cell,
+    /// Reset gate of a GRU: after the product (as PyTorch), or before (as the paper; one bias)
+    #[arg(long, default_value = "after", value_parser = named::<Reset>, value_name = "WHEN", help_heading = "Network")]
+    reset: Reset,
+    /// Activation of a GRU's candidate or of a plain unit: tanh, identity or relu
+    #[arg(long, default_value = "tanh", value_parser = named::<Activation>, value_name = "NAME", help_heading = "Network")]
+    candidate: Activation,
+    /// How slices are read: forward, backward or both
+    #[arg(long, default_value = "forward", value_parser = named::<Direction>, value_name = "HOW", help_heading = "Network")]
+    direction: Direction,
+    /// What slices pass up: last (state), max, mean or attention over their outputs
+    #[arg(long, default_value = "last", value_parser = named::<Pooling>, value_name = "WHAT", help_heading = "Network")]
+    pool: Pooling,
+    /// The same of the top level, for the head [default: as --pool]
+    #[arg(long, value_parser = named::<Pooling>, value_name = "WHAT", help_heading = "Network")]
+    head_pool: Option<Pooling>,
+    /// Recurrent layers of every level
+    #[arg(long, default_value_t = 1, value_name = "N", help_heading = "Network")]
+    pub layers: usize,
+    /// Steps before its own that every slice of level 0 reads first; the paper has none
+    #[arg(long, default_value_t = 0, value_name = "W", help_heading = "Network")]
+    context: usize,
+    /// Hidden units
+    #[arg(long, default_value_t = 50, value_name = "H", help_heading = "Network")]
+    pub hidden: usize,
+}
+
+impl NetworkArgs {
+    /// The network as far as these arguments decide it.
+    pub fn config(&self) -> Config {
+        Config {
+            cell: self.cell,
+            reset: self.reset,
+            activation: self.candidate,
+            direction: self.direction,
+            pooling: self.pool,
+            head_pooling: self.head_pool.unwrap_or(self.pool),
+            layers: self.layers,
+            context: self.context,
+            hidden: self.hidden,
+            ..Config::default()
+        }
+    }
+}
+
+/// A setting by the name that configurations have for it.
+pub fn named<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    serde_json::from_value(text.into()).map_err(|error| {
+        // "unknown variant `x`, expected one of `a`, `b`": what is wrong stands in clap's own words.
+        let message = error.to_string();
+        let known = message.split_once("expected ").map_or(message.as_str(), |(_, known)| known);
+        format!("use {}", known.trim_start_matches("one of ").replace('`', ""))
+    })
+}
+
+/// The kind of recurrent unit, with all that is not the default: "bidirectional GRU, H = 64, max of the outputs".
+pub fn unit(config: &Config) -> String {
+    let direction = match config.direction {
+        Direction::Forward => "",
+        Direction::Backward => "backward ",
+        Direction::Both => "bidirectional ",
+    };
+    let cell = match config.cell {
+        Cell::Gru => "GRU",
+        Cell::Lstm => "LSTM",
+        Cell::Rnn => "RNN",
+    };
+    let mut words = format!("{direction}{cell}, H = {}", config.hidden);
+    if config.cell == Cell::Gru && config.reset == Reset::Before {
+        words += ", reset before the product";
+    }
+    match config.activation {
+        Activation::Tanh => {}
+        Activation::Identity => words += ", identity activation",
+        Activation::Relu => words += ", ReLU activation",
+    }
+    let pooled = |pooling| match pooling {
+        Pooling::Last => "last state",
+        Pooling::Max => "maximum",
+        Pooling::Mean => "mean",
+        Pooling::Attention => "attention",
+    };
+    if (config.pooling, config.head_pooling) != (Pooling::Last, Pooling::Last) {
+        words += &format!(", {}", pooled(config.pooling));
+    }
+    if config.head_pooling != config.pooling {
+        words += &format!(", for the head {}", pooled(config.head_pooling));
+    }
+    if config.layers > 1 {
+        words += &format!(", {} layers", config.layers);
+    }
+    if config.context > 0 {
+        words += &format!(", context {}", config.context);
+    }
+    words
+}
+
+/// A line that says what a network is.
+pub fn describe(config: &Config) -> String {
+    let told = match config.task {
+        Task::Class => "classes",
+        Task::Labels => "labels",
+        Task::Regression => "numbers to tell",
+    };
+    let input = match config.input {
+        Input::Tokens => format!("{} words", config.vocabulary),
+        Input::Numbers => format!("steps of {} numbers", config.embedding),
+    };
+    format!(
+        "network: {} {}, T = {} in {} sequential steps, {} {told}, {input}, {} weights",
+        config.slicing,
+        unit(config),
+        config.length,
+        config.slicing.sequential_steps(config.length),
+        config.classes,
+        config.parameters(true)
+    )
+}

@@ -1,0 +1,234 @@
+//! Sequences of numbers on the command line: every format and task, and data that does not fit.
+
+use crate::room::{Room, Run};
+use safetensors::SafeTensors;
+use serde_json::{Value, json};
+use srnn::data::{Pixels, SeriesFormat, npy_bytes, read_series};
+use std::io::Write;
+
+const ROWS: usize = 60;
+const STEPS: usize = 16;
+
+/// `[60, 16, 2]`: row 2i swings below 0 and row 2i + 1 above, in the first column.
+fn values() -> Vec<f32> {
+    let value = |at: usize| {
+        let (row, step, column) = (at / (2 * STEPS), at / 2 % STEPS, at % 2);
+        let wave = ((row * 7 + step * 3 + column) as f32).sin();
+        if column == 0 { wave + if row % 2 == 0 { -1.0 } else { 1.0 } } else { 5.0 * wave }
+    };
+    (0..ROWS * STEPS * 2).map(value).collect()
+}
+
+/// The labels as IDX, for which NumPy is not needed.
+fn idx(shape: &[usize], bytes: impl IntoIterator<Item = u8>) -> Vec<u8> {
+    let mut file = vec![0, 0, 8, shape.len() as u8];
+    shape.iter().for_each(|&size| file.extend((size as u32).to_be_bytes()));
+    file.extend(bytes);
+    file
+}
+
+fn npz(arrays: &[(&str, Vec<u8>)]) -> Vec<u8> {
+    let mut archive = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for (name, bytes) in arrays {
+        archive.start_file(format!("{name}.npy"), zip::write::SimpleFileOptions::default()).unwrap();
+        archive.write_all(bytes).unwrap();
+    }
+    archive.finish().unwrap().into_inner()
+}
+
+fn x() -> Vec<u8> {
+    npy_bytes(&[ROWS, STEPS, 2], &values()).unwrap()
+}
+
+/// A room with `x.npy`, its classes in `y` and numbers to tell of it in `sums.npy`.
+fn room() -> Room {
+    let room = Room::new();
+    room.write("x.npy", x());
+    room.write("y", idx(&[ROWS], (0..ROWS).map(|row| (row % 2) as u8)));
+    let sums: Vec<f32> = values().chunks(2 * STEPS).map(|row| row.iter().step_by(2).sum()).collect();
+    room.write("sums.npy", npy_bytes(&[ROWS], &sums).unwrap());
+    let marks: Vec<f32> = (0..3 * ROWS).map(|at| ((at / 3 % 2 + at) % 3 % 2) as f32).collect();
+    room.write("marks.npy", npy_bytes(&[ROWS, 3], &marks).unwrap());
+    room
+}
+
+fn train(room: &Room, data: &str, options: &[(&str, &str)]) -> Run {
+    room.train_on(data, &[&[("--epochs", "8"), ("--learning-rate", "0.05")], options].concat())
+}
+
+fn lines(run: &Run) -> Vec<Value> {
+    run.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn classes_of_an_array() {
+    let room = room();
+    let run = train(&room, "x.npy", &[("--labels", "y")]).succeeds();
+    assert!(run.err.contains("2 classes, steps of 2 numbers, "), "{}", run.err);
+    assert!(!room.has("out/tokenizer.json"));
+    let config = room.json("out/config.json");
+    assert_eq!((&config["network"]["input"], &config["network"]["vocabulary"]), (&json!("numbers"), &json!(0)));
+    let names = room.read("out/model.safetensors");
+    assert!(SafeTensors::deserialize(&names).unwrap().tensor("embedding.weight").is_err());
+
+    let run = room.srnn("eval out x.npy --labels y --device cpu --json").succeeds();
+    assert!(lines(&run)[0]["accuracy"].as_f64().unwrap() > 0.95, "{}", run.out);
+    let run = room.srnn("predict out x.npy --device cpu").succeeds();
+    let told = lines(&run);
+    assert_eq!(told.len(), ROWS);
+    assert!(told.iter().enumerate().filter(|(row, line)| line["label"] == (row % 2).to_string()).count() > 56);
+
+    room.srnn("embed out x.npy --device cpu --out states.npy").succeeds();
+    let states = read_series(&room.path("states.npy"), None, Some(SeriesFormat::Npy), Pixels::Each).unwrap();
+    assert_eq!(states.sequences.iter().flatten().count(), 5 * ROWS);
+    assert!(states.sequences.iter().flatten().all(|state| state.abs() <= 1.0));
+    room.srnn("embed out x.npy --device cpu --out states.npy").refused("states.npy is there already");
+}
+
+#[test]
+fn archives_with_lengths_and_classes() {
+    let room = room();
+    let lengths: Vec<f32> = (0..ROWS).map(|row| (1 + row % STEPS) as f32).collect();
+    let array = |values: &[f32]| npy_bytes(&[ROWS], values).unwrap();
+    room.write("a.npz", npz(&[("x", x()), ("y", array(&lengths))]));
+    train(&room, "a.npz", &[]).refused("a.npz: its labels are numbers, not classes: say --task regression");
+    let run = train(&room, "a.npz", &[("--task", "regression")]).succeeds();
+    assert!(run.out.contains("validation R² "), "{}", run.out);
+    room.write("b.npz", npz(&[("x", x()), ("targets", array(&lengths))]));
+    train(&room, "b.npz", &[("--out", "b")]).refused("b.npz: has no labels: give their file with --labels");
+    room.srnn("predict out b.npz --device cpu").succeeds();
+}
+
+#[test]
+fn numbers_to_tell() {
+    let room = room();
+    let options = [("--task", "regression"), ("--labels", "sums.npy"), ("--epochs", "30")];
+    let run = room.train_on("x.npy", &options).succeeds();
+    assert!(run.err.contains("1 numbers to tell") && !run.err.contains("accuracy"), "{}", run.err);
+    let run = room.srnn("eval out x.npy --labels sums.npy --device cpu --json").succeeds();
+    let r2 = lines(&run)[0]["numbers"][0]["r2"].as_f64().unwrap();
+    assert!(r2 > 0.8 && r2 <= 1.0, "{}", run.out);
+    // Told in the units of the data, not normalised ones.
+    let run = room.srnn("predict out x.npy --device cpu").succeeds();
+    let largest = lines(&run).iter().map(|line| line["values"][0].as_f64().unwrap().abs()).fold(0.0, f64::max);
+    assert!(largest > 8.0, "{largest}");
+    room.srnn("eval out x.npy --labels marks.npy --device cpu")
+        .refused("x.npy: it has 3 numbers to tell a row, and the model tells 1");
+}
+
+#[test]
+fn several_labels_at_once() {
+    let room = room();
+    let run = train(&room, "x.npy", &[("--task", "labels"), ("--labels", "marks.npy")]).succeeds();
+    assert!(run.err.contains("all labels right ") && run.out.contains("validation micro F1 "), "{}", run.err);
+    let run = room.srnn("eval out x.npy --labels marks.npy --device cpu").succeeds();
+    assert!(run.out.contains("macro F1 "), "{}", run.out);
+    train(&room, "x.npy", &[("--task", "labels"), ("--labels", "sums.npy"), ("--out", "b")])
+        .refused(": each is 0 or 1");
+
+    room.write("tags.tsv", "text\tlabel\n".to_string() + &"good film\tfun,long\ndull film\tlong\n".repeat(20));
+    room.train_on("tags.tsv", &[("--task", "labels"), ("--out", "tags")]).succeeds();
+    assert_eq!(room.json("tags/config.json")["tells"]["labels"], json!(["fun", "long"]));
+    let run: Run = room.command().args(["predict", "tags", "--device", "cpu"]).write_stdin("dull film\n").into();
+    assert!(run.succeeds().out.contains("\"long\""));
+}
+
+#[test]
+fn series_by_their_text_and_images_by_rows() {
+    let room = room();
+    let row = |(row, values): (usize, &[f32])| {
+        let numbers: Vec<String> = values.iter().step_by(2).map(f32::to_string).collect();
+        format!("{}\t{}\n", row % 2, numbers.join("\t"))
+    };
+    room.write("u.tsv", values().chunks(2 * STEPS).enumerate().map(row).collect::<String>());
+    train(&room, "u.tsv", &[("--format", "ucr")]).succeeds();
+    let run = room.srnn("eval out u.tsv --format ucr --device cpu --json").succeeds();
+    assert!(lines(&run)[0]["accuracy"].as_f64().unwrap() > 0.9, "{}", run.out);
+
+    let images = (0..ROWS * 24).map(|at| if at / 24 % 2 == 0 { 20 } else { (at % 24 * 10) as u8 });
+    room.write("t-images-idx3-ubyte", idx(&[ROWS, 6, 4], images));
+    room.write("t-labels-idx1-ubyte", idx(&[ROWS], (0..ROWS).map(|row| (row % 2) as u8)));
+    for (pixels, width) in [("rows", 4), ("each", 1)] {
+        let run = train(&room, "t-images-idx3-ubyte", &[("--pixels", pixels), ("--out", pixels)]).succeeds();
+        assert!(run.err.contains(&format!("steps of {width} numbers")), "{}", run.err);
+    }
+    room.srnn("eval rows t-images-idx3-ubyte --device cpu")
+        .refused("its steps have 1 numbers, and the model reads steps of 4");
+}
+
+#[test]
+fn every_part_of_the_family_trains() {
+    let room = room();
+    let networks: [&[(&str, &str)]; 5] = [
+        &[("--cell", "lstm"), ("--direction", "both"), ("--pool", "max"), ("--context", "2")],
+        &[("--cell", "rnn"), ("--candidate", "relu"), ("--pool", "mean"), ("--clip", "1")],
+        &[("--reset", "before"), ("--candidate", "identity"), ("--direction", "backward")],
+        &[("--layers", "2"), ("--pool", "attention"), ("--head-pool", "last"), ("--dropout", "0.2")],
+        &[
+            ("--optimiser", "sgd"),
+            ("--schedule", "step:2:0.5"),
+            ("--label-smoothing", "0.1"),
+            ("--class-weights", "balanced"),
+        ],
+    ];
+    for (number, options) in networks.into_iter().enumerate() {
+        let out = format!("out{number}");
+        let run = train(&room, "x.npy", &[&[("--labels", "y"), ("--out", &out)], options].concat()).succeeds();
+        room.srnn(&format!("eval {out} x.npy --labels y --device cpu")).succeeds();
+        assert!(!run.err.contains("skipped"), "{}", run.err);
+    }
+}
+
+#[test]
+fn bytes_and_the_paper() {
+    let room = Room::with_reviews();
+    room.train(&[("--tokens", "bytes"), ("--length", "64")]).succeeds();
+    let run: Run = room.command().args(["predict", "out", "--device", "cpu"]).write_stdin("caf\u{e9}\n").into();
+    run.succeeds();
+    // What the preset decides cannot be given beside it.
+    let paper = ["train", "reviews.tsv", "--preset", "paper", "--epochs", "1", "--device", "cpu", "--out", "paper"];
+    Run::from(room.command().args(paper)).succeeds();
+    let network = &room.json("paper/config.json")["network"];
+    let expected = json!(["gru", "before", "identity", "8x2", 512, 200, 50, "unmasked"]);
+    let names = ["cell", "reset", "activation", "slicing", "length", "embedding", "hidden", "padding"];
+    assert_eq!(json!(names.map(|name| network[name].clone())), expected);
+    Run::from(room.command().args(paper).args(["--hidden", "9"])).misused("cannot be used with");
+}
+
+#[test]
+fn data_that_does_not_fit() {
+    let room = room();
+    let mut broken = values();
+    broken[3 * 2 * STEPS + 4 * 2 + 1] = f32::NAN;
+    room.write("nan.npy", npy_bytes(&[ROWS, STEPS, 2], &broken).unwrap());
+    room.write("wide.npy", npy_bytes(&[2, 4, 3], &[0.5; 24]).unwrap());
+    room.write("few", idx(&[3], [0, 1, 0]));
+    room.write("other", idx(&[ROWS], [0, 7].repeat(ROWS / 2)));
+    room.write("reviews.tsv", crate::room::reviews(60));
+    train(&room, "x.npy", &[("--labels", "y")]).succeeds();
+    room.train(&[("--out", "texts")]).succeeds();
+    let before = room.contents(".");
+    let fresh = |data: &str, options: &[(&str, &str)], words: &str| {
+        train(&room, data, &[options, &[("--out", "b")]].concat()).refused(words);
+    };
+    fresh("nan.npy", &[("--labels", "y")], "nan.npy: row 3, step 4, column 1 is NaN: ");
+    fresh("x.npy", &[], "x.npy: has no labels: ");
+    fresh("x.npy", &[("--labels", "few")], "few: has 3 targets for the 60 sequences of ");
+    fresh("reviews.tsv", &[("--labels", "y")], "reviews.tsv: a table has its labels in a column, see --label");
+    fresh("x.npy", &[("--labels", "y"), ("--tokens", "bytes")], "--tokens bytes is for texts, and the data is numbers");
+    fresh("x.npy", &[("--labels", "y"), ("--word-dropout", "0.1")], "--word-dropout is for texts");
+    fresh("x.npy", &[("--labels", "y"), ("--slices", "64x3")], "64x3");
+    fresh("x.npy", &[("--labels", "y"), ("--layers", "2"), ("--context", "2")], "context goes with one layer");
+    fresh("x.npy", &[("--labels", "sums.npy")], "its labels are numbers, not classes");
+    for (command, words) in [
+        ("eval out wide.npy --labels few", "few: has 3 targets for the 2 sequences of "),
+        ("predict out wide.npy", "wide.npy: its steps have 3 numbers, and the model reads steps of 2"),
+        ("eval out x.npy --labels other", "has the label `7`, and the classes are `0`, `1`"),
+        ("eval out reviews.tsv", "reviews.tsv: it holds text, and the model reads numbers"),
+        ("eval texts x.npy --labels y", "x.npy: it holds numbers, and the model reads text"),
+        ("embed texts x.npy --out e.npy", "x.npy: it holds numbers, and the model reads text"),
+    ] {
+        room.srnn(&format!("{command} --device cpu")).refused(words);
+    }
+    assert_eq!(room.contents("."), before);
+}
