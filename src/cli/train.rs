@@ -29,6 +29,8 @@ pub struct Train {
     #[command(flatten)]
     beginning: Beginning,
     #[command(flatten)]
+    network: NetworkArgs,
+    #[command(flatten)]
     input: InputArgs,
     /// Epochs; with --resume, the new total [default: 10]
     #[arg(long, value_name = "N")]
@@ -71,9 +73,6 @@ struct Beginning {
     /// Longest sequence in steps; longer ones are truncated
     #[arg(long, default_value_t = 512, value_name = "T", help_heading = "Network")]
     length: usize,
-    #[command(flatten)]
-    network: NetworkArgs,
-
     /// Tokens of texts: words or bytes
     #[arg(long, default_value = "words", value_parser = ["words", "bytes"], value_name = "WHAT", help_heading = "Texts")]
     tokens: String,
@@ -223,8 +222,8 @@ impl Train {
             ("epochs", epochs),
             ("batch", own.batch),
             ("length", own.length),
-            ("hidden", own.network.hidden),
-            ("layers", own.network.layers),
+            ("hidden", self.network.hidden),
+            ("layers", self.network.layers),
             ("embedding", own.embedding),
             ("patience", own.patience.unwrap_or(1)),
         ];
@@ -296,7 +295,7 @@ impl Train {
             truncate: own.truncate,
             padding: own.padding,
             freeze_embedding: own.freeze_embedding,
-            ..own.network.config()
+            ..self.network.config()
         };
         match own.preset {
             Some(_) => {
