@@ -350,10 +350,10 @@ impl Train {
         origin.checksum = data.checksum();
         data.check_fits(&config, &options, &device)?;
         let mut parameters = Parameters::random(&config, own.seed);
-        if let Some(path) = &own.vectors {
-            if let Steps::Tokens(tokenizer) = &steps {
-                use_vectors(&mut parameters, path, tokenizer, own.embedding)?;
-            }
+        if let Some(path) = &own.vectors
+            && let Steps::Tokens(tokenizer) = &steps
+        {
+            use_vectors(&mut parameters, path, tokenizer, own.embedding)?;
         }
         let network = Network::with_parameters(config.clone(), device, &parameters)?;
         describe(&data, &config);

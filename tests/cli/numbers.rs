@@ -76,7 +76,7 @@ fn classes_of_an_array() {
     let run = room.srnn("predict out x.npy --device cpu").succeeds();
     let told = lines(&run);
     assert_eq!(told.len(), ROWS);
-    assert!(told.iter().enumerate().filter(|(row, line)| line["label"] == (row % 2).to_string()).count() > 56);
+    assert!(told.iter().enumerate().filter(|(row, line)| line["label"] == ["0", "1"][row % 2]).count() > 56);
 
     room.srnn("embed out x.npy --device cpu --out states.npy").succeeds();
     let states = read_series(&room.path("states.npy"), None, Some(SeriesFormat::Npy), Pixels::Each).unwrap();
