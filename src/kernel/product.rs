@@ -94,45 +94,66 @@ pub fn dense_product((m, n, k): (usize, usize, usize), out: &mut [f32], accumula
         return product((m, n, k), out, to, keep, a, from, b, Strides::rows(n));
     }
     for (out, a) in out.chunks_mut(n).zip(a.chunks(k)).take(m) {
-        if !accumulate {
-            out.fill(0.0);
-        }
-        add_vector_product(n, out, a, b);
+        vector_product(n, out, accumulate, a, b);
     }
 }
 
-/// `out [n] += a [k] · b [k, n]`, four rows of `b` at a time.
+/// `out [n] = a [k] · b [k, n]`, added to what stands in `out` when `accumulate`: block after block of columns, each as
+/// wide as the registers hold.
 #[multiversion(targets = "simd")]
-fn add_vector_product(n: usize, out: &mut [f32], a: &[f32], b: &[f32]) {
-    let out = &mut out[..n];
-    for (a, rows) in a.chunks(4).zip(b.chunks(4 * n)) {
-        if let [a0, a1, a2, a3] = *a {
-            let (b0, rest) = rows.split_at(n);
-            let (b1, rest) = rest.split_at(n);
-            let (b2, b3) = rest.split_at(n);
-            let (b0, b1, b2, b3) = (&b0[..n], &b1[..n], &b2[..n], &b3[..n]);
-            for j in 0..n {
-                let sum = fused::<{ has_fused!() }>(a3, b3[j], out[j]);
-                let sum = fused::<{ has_fused!() }>(a2, b2[j], sum);
-                let sum = fused::<{ has_fused!() }>(a1, b1[j], sum);
-                out[j] = fused::<{ has_fused!() }>(a0, b0[j], sum);
-            }
-        } else {
-            for (a, row) in a.iter().zip(rows.chunks(n)) {
-                for (out, b) in out.iter_mut().zip(row) {
-                    *out += a * b;
-                }
-            }
+fn vector_product(n: usize, out: &mut [f32], accumulate: bool, a: &[f32], b: &[f32]) {
+    let mut done = 0;
+    while done < n {
+        done = match n - done {
+            65.. if n >= 88 => columns::<88, { has_fused!() }>(n, done, out, accumulate, a, b),
+            49.. if n >= 64 => columns::<64, { has_fused!() }>(n, done, out, accumulate, a, b),
+            33.. if n >= 48 => columns::<48, { has_fused!() }>(n, done, out, accumulate, a, b),
+            17.. if n >= 32 => columns::<32, { has_fused!() }>(n, done, out, accumulate, a, b),
+            9.. if n >= 16 => columns::<16, { has_fused!() }>(n, done, out, accumulate, a, b),
+            _ if n >= 8 => columns::<8, { has_fused!() }>(n, done, out, accumulate, a, b),
+            _ => columns::<1, { has_fused!() }>(n, done, out, accumulate, a, b),
+        };
+    }
+}
+
+/// A block of a vector product from column `done` on, and where it ends. Beyond column `n` there is nothing: a last
+/// block that is wider than what remains begins earlier, and keeps only the rest.
+#[inline(always)]
+fn columns<const WIDTH: usize, const FUSED: bool>(
+    n: usize,
+    done: usize,
+    out: &mut [f32],
+    accumulate: bool,
+    a: &[f32],
+    b: &[f32],
+) -> usize {
+    let begin = done.min(n - WIDTH);
+    let mut sums = [0.0; WIDTH];
+    for (a, row) in a.iter().zip(b.chunks_exact(n)) {
+        for (sum, b) in sums.iter_mut().zip(&row[begin..begin + WIDTH]) {
+            *sum = fused::<FUSED>(*a, *b, *sum);
         }
+    }
+    let (out, sums) = (&mut out[done..begin + WIDTH], &sums[done - begin..]);
+    if accumulate {
+        add_all(out, sums);
+    } else {
+        out.copy_from_slice(sums);
+    }
+    begin + WIDTH
+}
+
+#[inline(always)]
+fn add_all(sum: &mut [f32], values: &[f32]) {
+    for (sum, value) in sum.iter_mut().zip(values) {
+        *sum += value;
     }
 }
 
 /// `sum += values`, as far as the shorter one reaches.
 #[multiversion(targets = "simd")]
 pub fn add(sum: &mut [f32], values: &[f32]) {
-    for (sum, value) in sum.iter_mut().zip(values) {
-        *sum += value;
-    }
+    add_all(sum, values);
 }
 
 #[cfg(test)]
@@ -156,7 +177,18 @@ mod tests {
 
     #[test]
     fn dense_products_of_few_and_of_many_rows() {
-        for (m, n, k) in [(1, 7, 3), (2, 5, 9), (3, 5, 8), (1, 1, 1), (2, 33, 4)] {
+        for (m, n, k) in [
+            (1, 7, 3),
+            (2, 5, 9),
+            (3, 5, 8),
+            (1, 1, 1),
+            (2, 33, 4),
+            (1, 150, 50),
+            (2, 90, 5),
+            (1, 50, 7),
+            (1, 23, 2),
+            (2, 12, 3),
+        ] {
             let a: Vec<f32> = (0..m * k).map(|i| (i as f32 * 0.7).sin()).collect();
             let b: Vec<f32> = (0..k * n).map(|i| (i as f32 * 0.3).cos()).collect();
             for (accumulate, before) in [(false, 0.0), (true, 2.0)] {

@@ -73,30 +73,31 @@ pub struct Alive<'s, 'a> {
 }
 
 impl Alive<'_, '_> {
-    fn position(&self, i: usize) -> usize {
+    fn position(&self, i: usize, t: usize) -> usize {
         let row = self.order[i];
         let [first, steps] = [self.rows[2 * row] as usize, self.rows[2 * row + 1] as usize];
-        first + self.level.at(steps, self.t)
+        first + self.level.at(steps, t)
     }
 
-    /// The gates of row `i`; asks for those of the next row.
+    /// The gates of row `i`; asks for those that are read next: of the next row, or of the next step's first row.
     #[inline(always)]
     pub fn gates(&self, i: usize, width: usize) -> &[f32] {
-        let of = |i: usize| {
-            let position = self.position(i);
+        let of = |position: usize| {
             let slot = self.level.slots.map_or(position, |slots| slots[position] as usize);
             &self.level.gates[slot * width..][..width]
         };
         if i + 1 < self.count {
-            prefetch(of(i + 1));
+            prefetch(of(self.position(i + 1, self.t)));
+        } else if self.t + 1 < self.rows[2 * self.order[0] + 1] as usize {
+            prefetch(of(self.position(0, self.t + 1)));
         }
-        of(i)
+        of(self.position(i, self.t))
     }
 
     /// The step of row `i` on the tile's part of the tape.
     #[inline(always)]
     pub fn tape<'t>(&self, tape: &'t mut [f32], i: usize) -> &'t mut [f32] {
-        let local = self.position(i) - self.rows[0] as usize;
+        let local = self.position(i, self.t) - self.rows[0] as usize;
         &mut tape[local * self.tape_width..][..self.tape_width]
     }
 
@@ -104,7 +105,7 @@ impl Alive<'_, '_> {
     #[inline(always)]
     pub fn prefetch_tape(&self, tape: &[f32], i: usize) {
         if i + 1 < self.count {
-            let local = self.position(i + 1) - self.rows[0] as usize;
+            let local = self.position(i + 1, self.t) - self.rows[0] as usize;
             prefetch(&tape[local * self.tape_width..][..self.tape_width]);
         }
     }
