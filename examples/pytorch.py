@@ -77,7 +77,7 @@ tokenizer = Tokenizer.from_file(f"{folder}/tokenizer.json")
 model = Sliced(folder)
 with torch.no_grad():
     for text in texts:
-        shares = model(torch.tensor(tokenizer.encode(text).ids)).softmax(0).tolist()
+        shares = model(torch.tensor(tokenizer.encode(text).ids or [1])).softmax(0).tolist()
         best = max(range(len(shares)), key=shares.__getitem__)
         probabilities = {label: round(share, 6) for label, share in zip(model.labels, shares)}
         print(json.dumps({"label": model.labels[best], "probabilities": probabilities}))

@@ -191,11 +191,14 @@ impl BenchArgs {
         if let Some(path) = &self.json {
             let results: Vec<_> =
                 results.iter().map(|(mode, timings)| serde_json::json!({ "mode": mode, "timings": timings })).collect();
+            // Names of files need not be Unicode.
+            let words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
+            let command = words.collect::<Vec<_>>().join(" ");
             let report = serde_json::json!({
                 "device": device, "ceilings": ceilings, "batch": self.batch, "hidden": self.network.hidden,
                 "input": self.input, "vocabulary": (!self.numeric).then_some(self.vocabulary), "seed": self.seed,
                 "unit": network::unit(&self.config()),
-                "version": env!("CARGO_PKG_VERSION"), "command": std::env::args().skip(1).collect::<Vec<_>>().join(" "),
+                "version": env!("CARGO_PKG_VERSION"), "command": command,
                 "results": results,
             });
             save(path, &format!("{report:#}\n"))?;

@@ -45,7 +45,14 @@ impl Eval {
         let model = Model::load(&self.model)?;
         let data = model.dataset(&self.input.read(&self.data, self.input.labels.as_ref(), true)?)?;
         let mut network = model.network(self.device.open()?)?;
-        let evaluation = Evaluation::of(&mut network, &data, self.batch as usize)?;
+        let mut evaluation = Evaluation::of(&mut network, &data, self.batch as usize)?;
+        if let Telling::Regression(normalisation) = &model.telling {
+            // Errors in the units of the data.
+            for (errors, unit) in evaluation.numbers.iter_mut().zip(&normalisation.deviation) {
+                errors.mae *= f64::from(*unit);
+                errors.rmse *= f64::from(*unit);
+            }
+        }
         let names = model.telling.names();
         if self.json {
             let report = Report { evaluation: &evaluation, labels: &names, classes: evaluation.classes() };
@@ -54,7 +61,7 @@ impl Eval {
             print(&match &model.telling {
                 Telling::Class(_) => tables(&evaluation, &names),
                 Telling::Labels(_) => label_table(&evaluation, &names),
-                Telling::Regression(normalisation) => number_table(&evaluation, &normalisation.deviation),
+                Telling::Regression(_) => number_table(&evaluation),
             })?;
         }
         Ok(ExitCode::SUCCESS)
@@ -93,12 +100,11 @@ fn label_table(evaluation: &Evaluation, names: &[String]) -> String {
     )
 }
 
-/// Errors in the units of the data.
-fn number_table(evaluation: &Evaluation, deviations: &[f32]) -> String {
+fn number_table(evaluation: &Evaluation) -> String {
     let mut numbers = table(&["number", "mean absolute error", "root of mean squared error", "R²"]);
-    for (number, (errors, &unit)) in evaluation.numbers.iter().zip(deviations).enumerate() {
+    for (number, errors) in evaluation.numbers.iter().enumerate() {
         let NumberErrors { mae, rmse, r2 } = errors;
-        let own = [mae * f64::from(unit), rmse * f64::from(unit), *r2].map(|value| format!("{value:.4}"));
+        let own = [mae, rmse, r2].map(|value| format!("{value:.4}"));
         numbers.add_row([vec![number.to_string()], own.to_vec()].concat());
     }
     let Evaluation { loss, sequences, .. } = evaluation;

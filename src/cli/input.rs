@@ -16,7 +16,7 @@ pub struct InputArgs {
     /// Column of a table that holds the label
     #[arg(long, default_value = "label", value_name = "COLUMN")]
     pub label: String,
-    /// tsv, csv or jsonl (texts), npy, npz, ucr or idx (numbers) [default: by the file's name, else by its first line]
+    /// tsv, csv or jsonl (texts), npy, npz, ucr or idx (numbers) [default: by the file's name; of texts, else by their first line]
     #[arg(long, value_name = "FORMAT", value_parser = known_format)]
     pub format: Option<String>,
     /// Labels of the data in a file of their own (.npy or IDX), for .npy and IDX images; not of --valid and --test
@@ -35,6 +35,27 @@ fn known_format(text: &str) -> std::result::Result<String, String> {
 }
 
 impl InputArgs {
+    /// Refuses what has no meaning for texts that stand one per line.
+    ///
+    /// # Errors
+    /// [`Error::Config`], naming the option.
+    pub fn check_for_lines(&self) -> Result<()> {
+        let given = [
+            ("--text", self.text != "text"),
+            ("--label", self.label != "label"),
+            ("--format", self.format.is_some()),
+            ("--labels", self.labels.is_some()),
+            ("--pixels", self.pixels != "each"),
+        ];
+        match given.iter().find(|(_, given)| *given) {
+            Some((name, _)) => {
+                let problem = format!("{name} is for files of numbers or tables: this model reads texts, one per line");
+                Err(Error::Config(problem))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Reads a file; `labels` is the file of its labels, if they stand in one of their own, and `labelled` whether
     /// there must be labels.
     ///

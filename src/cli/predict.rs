@@ -37,6 +37,7 @@ impl Predict {
         if let Steps::Numbers(_) = model.steps {
             return self.predict_numbers(&model, &mut network);
         }
+        self.input.check_for_lines()?;
         let together = if matches!(self.texts, Source::Stdin) { 1 } else { BATCH };
         let mut waiting = Vec::with_capacity(together);
         for line in read_lines(&self.texts)? {

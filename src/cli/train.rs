@@ -51,7 +51,7 @@ struct Beginning {
     /// Overwrite a model directory that is there already
     #[arg(long)]
     force: bool,
-    /// Validation data; otherwise part of the training data is held out, in one block per class
+    /// Validation data; otherwise part of the training data is held out: of classes a block of each, else the end of the file
     #[arg(long, value_name = "FILE")]
     valid: Option<Source>,
     /// Share of the training data that is held out

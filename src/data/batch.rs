@@ -72,7 +72,7 @@ impl Batch {
     /// # Errors
     /// [`Error::Config`] if the shapes do not agree or a length is not within 1..=width.
     pub fn from_padded(ids: &[u32], width: usize, lengths: &[u32], labels: &[u32]) -> Result<Batch> {
-        if ids.len() != width * lengths.len() || labels.len() != lengths.len() {
+        if width == 0 || ids.len() != width.saturating_mul(lengths.len()) || labels.len() != lengths.len() {
             return Err(Error::Config(format!(
                 "a batch of {} ids of width {width}, {} lengths and {} labels does not agree",
                 ids.len(),
@@ -184,6 +184,7 @@ mod tests {
         assert!(Batch::from_padded(&[1, 2, 3], 3, &[0], &[0]).is_err());
         assert!(Batch::from_padded(&[1, 2, 3], 3, &[4], &[0]).is_err());
         assert!(Batch::from_padded(&[1, 2], 3, &[1], &[0]).is_err());
+        assert!(Batch::from_padded(&[], 0, &[], &[]).is_err());
     }
 
     #[test]

@@ -198,6 +198,10 @@ impl Config {
             return wrong("an LSTM has no other activation than tanh".into());
         }
         if self.context > 0 {
+            if self.context > self.length {
+                let (context, length) = (self.context, self.length);
+                return wrong(format!("a context of {context} steps: a sequence has at most {length}"));
+            }
             if self.layers > 1 {
                 return wrong("context goes with one layer: what a second one would read there is not defined".into());
             }
@@ -349,6 +353,8 @@ mod tests {
             Config { classes: 5000, ..good.clone() },
             Config { length: 63, ..good.clone() },
             Config { length: 0, ..good.clone() },
+            Config { context: good.length + 1, ..good.clone() },
+            Config { context: u32::MAX as usize + 1, ..good.clone() },
         ] {
             assert!(bad.check().is_err(), "{bad:?}");
         }

@@ -43,7 +43,7 @@ pub fn rows_of(level: &Level, lengths: &[u32], context: usize, reverse: bool) ->
         let context = context as u32;
         let read = match reverse {
             false => first.saturating_sub(context).max(sequence.start)..first + steps,
-            true => first..(first + steps + context).min(sequence.end),
+            true => first..(first + steps).saturating_add(context).min(sequence.end),
         };
         let at = warmup.steps_read.len() as u32;
         list.push([at, read.len() as u32]);

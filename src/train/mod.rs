@@ -59,10 +59,13 @@ impl Default for Options {
 pub struct Epoch {
     /// Counts from 1.
     pub epoch: usize,
+    #[serde(deserialize_with = "progress::number")]
     pub train_loss: f64,
     pub train_accuracy: f64,
+    #[serde(deserialize_with = "progress::number")]
     pub valid_loss: f64,
     /// Accuracy of classes, micro F1 of labels, R² of numbers.
+    #[serde(deserialize_with = "progress::number")]
     pub valid_accuracy: f64,
     /// Whether the validation is the best so far.
     pub best: bool,

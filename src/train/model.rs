@@ -61,6 +61,9 @@ impl Model {
         if told != classes {
             return Err(Error::model(&path, format!("{told} labels for {classes} classes")));
         }
+        if let Telling::Regression(normalisation) = &file.tells {
+            normalisation.check(classes).map_err(|error| Error::model(&path, error.to_string()))?;
+        }
         if file.tells.task() != file.network.task {
             return Err(Error::model(&path, "what it tells is not the task of its network"));
         }

@@ -3,7 +3,12 @@
 use super::Epoch;
 use super::metrics::Evaluation;
 use crate::network::Totals;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// A number of a file of JSON, which writes all that is not finite as `null`: a run that diverged can be taken up too.
+pub(super) fn number<'a, D: Deserializer<'a>>(from: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or(f64::NAN))
+}
 
 /// Position, running totals and best epoch of a training run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -13,6 +18,7 @@ pub struct Progress {
     /// Steps done of the current epoch.
     pub step: usize,
     /// Sums over the sequences of the current epoch so far.
+    #[serde(deserialize_with = "number")]
     pub loss_sum: f64,
     pub correct: f64,
     pub sequences: usize,
@@ -43,12 +49,44 @@ impl Progress {
     pub(super) fn is_best(&self, evaluation: &Evaluation) -> bool {
         self.best.as_ref().is_none_or(|best| {
             let (accuracy, loss) = (best.valid_accuracy, best.valid_loss);
-            evaluation.score() > accuracy || (evaluation.score() == accuracy && evaluation.loss < loss)
+            // Anything beats the score of a network that has diverged.
+            (accuracy.is_nan() && !evaluation.score().is_nan())
+                || evaluation.score() > accuracy
+                || (evaluation.score() == accuracy && evaluation.loss < loss)
         })
     }
 
     pub(super) fn next_epoch(&mut self, epoch: &Epoch) {
         let best = if epoch.best { Some(epoch.clone()) } else { self.best.take() };
         *self = Progress { epoch: self.epoch + 1, best, ..Progress::default() };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_that_diverged_is_read_again() {
+        let worst = Epoch { train_loss: f64::INFINITY, valid_loss: f64::NAN, valid_accuracy: f64::NAN, ..epoch(0.0) };
+        let progress = Progress { loss_sum: f64::NAN, best: Some(worst), ..Progress::default() };
+        let read: Progress = serde_json::from_str(&serde_json::to_string(&progress).unwrap()).unwrap();
+        assert!(read.loss_sum.is_nan() && read.best.as_ref().unwrap().valid_loss.is_nan());
+        let progress = Progress { loss_sum: 0.1 + 0.2, best: Some(epoch(0.7)), ..Progress::default() };
+        assert_eq!(serde_json::from_str::<Progress>(&serde_json::to_string(&progress).unwrap()).unwrap(), progress);
+    }
+
+    fn epoch(valid_accuracy: f64) -> Epoch {
+        Epoch {
+            epoch: 1,
+            train_loss: 0.5,
+            train_accuracy: 0.5,
+            valid_loss: 0.5,
+            valid_accuracy,
+            best: true,
+            seconds: 1.0,
+            tokens_per_second: 1.0,
+            skipped_steps: 0,
+        }
     }
 }

@@ -106,8 +106,10 @@ fn numbers_to_tell() {
     let run = room.train_on("x.npy", &options).succeeds();
     assert!(run.err.contains("1 numbers to tell") && !run.err.contains("accuracy"), "{}", run.err);
     let run = room.srnn("eval out x.npy --labels sums.npy --device cpu --json").succeeds();
-    let r2 = lines(&run)[0]["numbers"][0]["r2"].as_f64().unwrap();
+    let [r2, rmse] = ["r2", "rmse"].map(|name| lines(&run)[0]["numbers"][0][name].as_f64().unwrap());
     assert!(r2 > 0.8 && r2 <= 1.0, "{}", run.out);
+    // In the units of the data, whose deviation is far from the 1 of normalised ones.
+    assert!(rmse / (1.0 - r2).sqrt() > 2.0, "{}", run.out);
     // Told in the units of the data, not normalised ones.
     let run = room.srnn("predict out x.npy --device cpu").succeeds();
     let largest = lines(&run).iter().map(|line| line["values"][0].as_f64().unwrap().abs()).fold(0.0, f64::max);

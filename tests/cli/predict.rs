@@ -26,10 +26,13 @@ fn a_file_and_standard_input_give_one_line_per_text() {
     let labels: Vec<String> = from_file.out.lines().map(label).collect();
     assert_eq!(labels.len(), 80);
     assert_eq!((labels[0].as_str(), labels[2].as_str()), ("good", "bad"));
-    let piped: Run = room.command().args(["predict", "model", "--device", "cpu"]).write_stdin(texts).into();
+    let piped: Run = room.command().args(["predict", "model", "--device", "cpu"]).write_stdin(texts.clone()).into();
     assert_eq!(piped.succeeds().out, from_file.out);
     let nothing: Run = room.command().args(["predict", "model", "-", "--device", "cpu"]).write_stdin("").into();
     assert_eq!(nothing.succeeds().out, "");
+    room.write("texts.csv", &texts);
+    room.srnn("predict model texts.csv --text review --device cpu")
+        .refused("--text is for files of numbers or tables: this model reads texts, one per line");
 }
 
 #[test]
