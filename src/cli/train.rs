@@ -111,9 +111,9 @@ struct Beginning {
     /// after every N epochs)
     #[arg(long, default_value = "constant", value_parser = parse_schedule, value_name = "HOW", help_heading = "Training")]
     schedule: Schedule,
-    /// Momentum of sgd
-    #[arg(long, default_value_t = 0.9, value_name = "M", help_heading = "Training")]
-    momentum: f32,
+    /// Momentum of sgd [default: 0.9]
+    #[arg(long, value_name = "M", help_heading = "Training")]
+    momentum: Option<f32>,
     /// Decoupled weight decay
     #[arg(long, default_value_t = 0.0, value_name = "DECAY", help_heading = "Training")]
     weight_decay: f32,
@@ -186,6 +186,19 @@ fn parse_schedule(text: &str) -> std::result::Result<Schedule, String> {
 }
 
 impl Beginning {
+    /// Refuses what would have no effect on what is told, or with the optimiser.
+    fn check_effects(&self) -> Result<()> {
+        let of_classes =
+            [("label-smoothing", self.label_smoothing > 0.0), ("class-weights", self.class_weights != "none")];
+        if let (Some((option, _)), true) = (of_classes.iter().find(|(_, given)| *given), self.task != Task::Class) {
+            return Err(Error::Config(format!("--{option} is for classes: leave it out, or say --task class")));
+        }
+        if self.momentum.is_some() && self.optimiser != "sgd" {
+            return Err(Error::Config("--momentum is of sgd: say --optimiser sgd too".into()));
+        }
+        Ok(())
+    }
+
     /// Refuses what would have no effect on data that is numbers.
     fn check_for_numbers(&self) -> Result<()> {
         let of_texts = [
@@ -211,8 +224,10 @@ impl Train {
     }
 
     fn options(&self) -> Result<Options> {
-        let Beginning { learning_rate, momentum, weight_decay, .. } = self.beginning;
+        let Beginning { learning_rate, weight_decay, .. } = self.beginning;
         let own = &self.beginning;
+        own.check_effects()?;
+        let momentum = own.momentum.unwrap_or(0.9);
         let positive = |name: &str, value: f32| match value.is_finite() && value > 0.0 {
             true => Ok(value),
             false => Err(Error::Config(format!("--{name} {value}: it must be a positive number"))),
@@ -367,10 +382,15 @@ impl Train {
         let model = Model::load(folder)?;
         let (checkpoint, state) = model::load_checkpoint::<Origin>(folder)?;
         let Checkpoint { mut options, progress, caller: origin } = checkpoint;
-        options.epochs = self.epochs.unwrap_or(options.epochs);
+        let laid_out = options.epochs;
+        options.epochs = self.epochs.unwrap_or(laid_out);
         if options.epochs <= progress.epoch {
             let (asked, done) = (options.epochs, progress.epoch);
             return Err(Error::Config(format!("--epochs {asked}: epoch {done} is done already")));
+        }
+        if let (Schedule::Cosine { .. }, true) = (options.schedule, options.epochs != laid_out) {
+            let problem = format!("the cosine schedule was laid out for {laid_out} epochs: go on without --epochs");
+            return Err(Error::Config(problem));
         }
         let device = self.device.open()?;
         let data = origin.encode(&origin.read()?, &model.steps, &model.telling)?;
@@ -389,9 +409,7 @@ impl Train {
 
 /// Weights by which every class counts as much as any other: sequences / (classes · sequences of the class).
 fn balanced(data: &Dataset, classes: usize) -> Result<Vec<f32>> {
-    let Told::Classes(labels) = &data.told else {
-        return Err(Error::Config("--class-weights is for classes".into()));
-    };
+    let Told::Classes(labels) = &data.told else { unreachable!("refused before the data was read") };
     let mut counts = vec![0usize; classes];
     labels.iter().for_each(|&label| counts[label as usize] += 1);
     Ok(counts.iter().map(|&count| labels.len() as f32 / (classes * count.max(1)) as f32).collect())

@@ -1,7 +1,7 @@
 //! The model directory: `config.json`, `model.safetensors`, `tokenizer.json`, and what training adds to it.
 
 use super::files::write_atomically;
-use super::{Dataset, Options, Progress, Raw, Steps, Telling};
+use super::{Dataset, Epoch, Options, Progress, Raw, Steps, Telling};
 use crate::data::{Normalisation, Tokenizer};
 use crate::engine::Device;
 use crate::error::{Error, Result};
@@ -174,14 +174,16 @@ pub fn prepare_folder(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Adds one line to `metrics.jsonl`.
+/// Adds the line of an epoch to `metrics.jsonl`; it takes the place of its own line, and of later ones, that a run left
+/// which ended before its checkpoint was written.
 ///
 /// # Errors
 /// [`Error::Io`], naming the file.
-pub fn append_metrics<T: Serialize>(folder: &Path, line: &T) -> Result<()> {
+pub fn append_metrics(folder: &Path, epoch: &Epoch) -> Result<()> {
     let path = folder.join(METRICS);
-    let mut text = if path.exists() { read_text(&path)? } else { String::new() };
-    text.push_str(&serde_json::to_string(line).expect("metrics are plain numbers"));
+    let text = if path.exists() { read_text(&path)? } else { String::new() };
+    let mut text: String = text.split_inclusive('\n').take(epoch.epoch - 1).collect();
+    text.push_str(&serde_json::to_string(epoch).expect("metrics are plain numbers"));
     text.push('\n');
     write_atomically(&path, text.as_bytes())
 }

@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, Stdio};
 
 /// A training of a second or more, in many small steps.
-const LONG: [(&str, &str); 3] = [("--epochs", "6"), ("--batch", "2"), ("--length", "64")];
+const LONG: [(&str, &str); 4] = [("--epochs", "6"), ("--batch", "2"), ("--length", "64"), ("--schedule", "cosine")];
 
 fn room() -> Room {
     let room = Room::new();
@@ -42,6 +42,7 @@ fn a_stopped_training_goes_on_to_the_same_bits() {
     room.srnn("eval out reviews.tsv --device cpu").succeeds();
 
     room.srnn("train --resume out --device cpu --epochs 1").refused("--epochs 1: epoch ");
+    room.srnn("train --resume out --device cpu --epochs 9").refused("the cosine schedule was laid out for 6 epochs");
     let table = room.read("reviews.tsv");
     room.write("reviews.tsv", reviews(902));
     room.srnn("train --resume out --device cpu").refused("this is not the data that the training began with");

@@ -94,6 +94,11 @@ fn sizes_and_rates_that_cannot_work() {
         &[("--slices", "8x4"), ("--length", "512")],
         "slices `8x4`: 4096 slices of 512 steps leave slices empty",
     );
+    options(&room, &[("--momentum", "0.5")], "--momentum is of sgd: say --optimiser sgd too");
+    for option in [("--label-smoothing", "0.1"), ("--class-weights", "balanced")] {
+        let words = format!("{} is for classes: leave it out, or say --task class", option.0);
+        options(&room, &[option, ("--task", "labels")], &words);
+    }
     options(&room, &[("--hidden", "1000000000")], "the hidden size is 1000000000: at most ");
     options(&room, &[("--hidden", "100000")], "a smaller hidden size");
 }
