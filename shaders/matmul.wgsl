@@ -2,7 +2,8 @@
 //   0 project          out [M, N] = a [M, K] * b [K, N] + row K of b
 //   1 input gradient   out [M, N] = a [M, K] * transpose of b [N, K]
 //   2 weight gradient  out [splits, M, N]: per part of the K rows, transpose of [a | 1] * b; a is [K, M-1]
-// A workgroup owns 64 x 64 numbers of the output (of one part); a thread owns 4 x 4 of them.
+// A workgroup owns 64 x 64 numbers of the output (of one part); a thread owns 8 x 8 of them: 4 and, 32 further on, 4 more
+// in both directions, so that neighbouring threads read neighbouring vectors of the tiles.
 
 struct Params {
     m: u32,
@@ -67,7 +68,7 @@ fn store(split: u32, row: u32, column: u32, sum: vec4<f32>) {
     }
 }
 
-@compute @workgroup_size(256)
+@compute @workgroup_size(64)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
@@ -80,39 +81,82 @@ fn main(
     let begin = split * params.per_split;
     let end = min(begin + params.per_split, params.k);
 
-    let row = thread / 16u;      // of 16 groups of 4 rows
-    let column = thread % 16u;   // of 16 groups of 4 columns
-    var sum0 = vec4(0.0);
-    var sum1 = vec4(0.0);
-    var sum2 = vec4(0.0);
-    var sum3 = vec4(0.0);
+    let row = thread / 8u;      // of 8 groups of 4 rows, twice
+    let column = thread % 8u;   // of 8 groups of 4 columns, twice
+    // sumRC: row R of the thread's own, the first or the second four columns.
+    var sum00 = vec4(0.0);
+    var sum01 = vec4(0.0);
+    var sum10 = vec4(0.0);
+    var sum11 = vec4(0.0);
+    var sum20 = vec4(0.0);
+    var sum21 = vec4(0.0);
+    var sum30 = vec4(0.0);
+    var sum31 = vec4(0.0);
+    var sum40 = vec4(0.0);
+    var sum41 = vec4(0.0);
+    var sum50 = vec4(0.0);
+    var sum51 = vec4(0.0);
+    var sum60 = vec4(0.0);
+    var sum61 = vec4(0.0);
+    var sum70 = vec4(0.0);
+    var sum71 = vec4(0.0);
     for (var slab = begin; slab < end; slab += 16u) {
         // Neighbouring threads read neighbouring numbers: along the steps where rows are contiguous in them.
-        if (FORM == 2u) {
-            tile_a[thread] = load4_a(first_row + 4u * column, slab + row, end);
-        } else {
-            tile_a[column * 16u + row] = load4_a(first_row + 4u * row, slab + column, end);
-        }
-        if (FORM == 1u) {
-            tile_b[column * 16u + row] = load4_b(slab + column, first_column + 4u * row, end);
-        } else {
-            tile_b[thread] = load4_b(slab + row, first_column + 4u * column, end);
+        for (var item = thread; item < 256u; item += 64u) {
+            let major = item / 16u;
+            let minor = item % 16u;
+            if (FORM == 2u) {
+                tile_a[item] = load4_a(first_row + 4u * minor, slab + major, end);
+            } else {
+                tile_a[minor * 16u + major] = load4_a(first_row + 4u * major, slab + minor, end);
+            }
+            if (FORM == 1u) {
+                tile_b[minor * 16u + major] = load4_b(slab + minor, first_column + 4u * major, end);
+            } else {
+                tile_b[item] = load4_b(slab + major, first_column + 4u * minor, end);
+            }
         }
         workgroupBarrier();
         for (var step = 0u; step < 16u; step++) {
-            let values_a = tile_a[step * 16u + row];
-            let values_b = tile_b[step * 16u + column];
-            sum0 += values_a.x * values_b;
-            sum1 += values_a.y * values_b;
-            sum2 += values_a.z * values_b;
-            sum3 += values_a.w * values_b;
+            let a0 = tile_a[step * 16u + row];
+            let a1 = tile_a[step * 16u + 8u + row];
+            let b0 = tile_b[step * 16u + column];
+            let b1 = tile_b[step * 16u + 8u + column];
+            sum00 += a0.x * b0;
+            sum01 += a0.x * b1;
+            sum10 += a0.y * b0;
+            sum11 += a0.y * b1;
+            sum20 += a0.z * b0;
+            sum21 += a0.z * b1;
+            sum30 += a0.w * b0;
+            sum31 += a0.w * b1;
+            sum40 += a1.x * b0;
+            sum41 += a1.x * b1;
+            sum50 += a1.y * b0;
+            sum51 += a1.y * b1;
+            sum60 += a1.z * b0;
+            sum61 += a1.z * b1;
+            sum70 += a1.w * b0;
+            sum71 += a1.w * b1;
         }
         workgroupBarrier();
     }
     let out_row = first_row + 4u * row;
     let out_column = first_column + 4u * column;
-    store(split, out_row, out_column, sum0);
-    store(split, out_row + 1u, out_column, sum1);
-    store(split, out_row + 2u, out_column, sum2);
-    store(split, out_row + 3u, out_column, sum3);
+    store(split, out_row, out_column, sum00);
+    store(split, out_row, out_column + 32u, sum01);
+    store(split, out_row + 1u, out_column, sum10);
+    store(split, out_row + 1u, out_column + 32u, sum11);
+    store(split, out_row + 2u, out_column, sum20);
+    store(split, out_row + 2u, out_column + 32u, sum21);
+    store(split, out_row + 3u, out_column, sum30);
+    store(split, out_row + 3u, out_column + 32u, sum31);
+    store(split, out_row + 32u, out_column, sum40);
+    store(split, out_row + 32u, out_column + 32u, sum41);
+    store(split, out_row + 33u, out_column, sum50);
+    store(split, out_row + 33u, out_column + 32u, sum51);
+    store(split, out_row + 34u, out_column, sum60);
+    store(split, out_row + 34u, out_column + 32u, sum61);
+    store(split, out_row + 35u, out_column, sum70);
+    store(split, out_row + 35u, out_column + 32u, sum71);
 }
