@@ -68,6 +68,12 @@ fn store(split: u32, row: u32, column: u32, sum: vec4<f32>) {
     }
 }
 
+// A row of a thread's own: four columns, and 32 further on four more.
+fn store_row(split: u32, row: u32, column: u32, first: vec4<f32>, second: vec4<f32>) {
+    store(split, row, column, first);
+    store(split, row, column + 32u, second);
+}
+
 @compute @workgroup_size(64)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -143,20 +149,12 @@ fn main(
     }
     let out_row = first_row + 4u * row;
     let out_column = first_column + 4u * column;
-    store(split, out_row, out_column, sum00);
-    store(split, out_row, out_column + 32u, sum01);
-    store(split, out_row + 1u, out_column, sum10);
-    store(split, out_row + 1u, out_column + 32u, sum11);
-    store(split, out_row + 2u, out_column, sum20);
-    store(split, out_row + 2u, out_column + 32u, sum21);
-    store(split, out_row + 3u, out_column, sum30);
-    store(split, out_row + 3u, out_column + 32u, sum31);
-    store(split, out_row + 32u, out_column, sum40);
-    store(split, out_row + 32u, out_column + 32u, sum41);
-    store(split, out_row + 33u, out_column, sum50);
-    store(split, out_row + 33u, out_column + 32u, sum51);
-    store(split, out_row + 34u, out_column, sum60);
-    store(split, out_row + 34u, out_column + 32u, sum61);
-    store(split, out_row + 35u, out_column, sum70);
-    store(split, out_row + 35u, out_column + 32u, sum71);
+    store_row(split, out_row, out_column, sum00, sum01);
+    store_row(split, out_row + 1u, out_column, sum10, sum11);
+    store_row(split, out_row + 2u, out_column, sum20, sum21);
+    store_row(split, out_row + 3u, out_column, sum30, sum31);
+    store_row(split, out_row + 32u, out_column, sum40, sum41);
+    store_row(split, out_row + 33u, out_column, sum50, sum51);
+    store_row(split, out_row + 34u, out_column, sum60, sum61);
+    store_row(split, out_row + 35u, out_column, sum70, sum71);
 }

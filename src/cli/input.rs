@@ -7,14 +7,19 @@ use srnn::train::Raw;
 use srnn::{Error, Result};
 use std::path::PathBuf;
 
+/// What is read when nothing else is said.
+const TEXT: &str = "text";
+const LABEL: &str = "label";
+const PIXELS: &str = "each";
+
 /// What a file holds, and which parts of it to read.
 #[derive(Args, Clone, Debug, Serialize, Deserialize)]
 pub struct InputArgs {
     /// Column of a table that holds the text
-    #[arg(long, default_value = "text", value_name = "COLUMN")]
+    #[arg(long, default_value = TEXT, value_name = "COLUMN")]
     pub text: String,
     /// Column of a table that holds the label
-    #[arg(long, default_value = "label", value_name = "COLUMN")]
+    #[arg(long, default_value = LABEL, value_name = "COLUMN")]
     pub label: String,
     /// tsv, csv or jsonl (texts), npy, npz, ucr or idx (numbers) [default: by the file's name; of texts, else by their first line]
     #[arg(long, value_name = "FORMAT", value_parser = known_format)]
@@ -23,7 +28,7 @@ pub struct InputArgs {
     #[arg(long, value_name = "FILE")]
     pub labels: Option<PathBuf>,
     /// What a step of an image is: each (pixel) or rows
-    #[arg(long, default_value = "each", value_parser = ["each", "rows"], value_name = "STEP")]
+    #[arg(long, default_value = PIXELS, value_parser = ["each", "rows"], value_name = "STEP")]
     pub pixels: String,
 }
 
@@ -41,11 +46,11 @@ impl InputArgs {
     /// [`Error::Config`], naming the option.
     pub fn check_for_lines(&self) -> Result<()> {
         let given = [
-            ("--text", self.text != "text"),
-            ("--label", self.label != "label"),
+            ("--text", self.text != TEXT),
+            ("--label", self.label != LABEL),
             ("--format", self.format.is_some()),
             ("--labels", self.labels.is_some()),
-            ("--pixels", self.pixels != "each"),
+            ("--pixels", self.pixels != PIXELS),
         ];
         match given.iter().find(|(_, given)| *given) {
             Some((name, _)) => {

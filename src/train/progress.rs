@@ -48,11 +48,10 @@ impl Progress {
     /// Whether a validation beats the best so far: by accuracy, then by loss.
     pub(super) fn is_best(&self, evaluation: &Evaluation) -> bool {
         self.best.as_ref().is_none_or(|best| {
-            let (accuracy, loss) = (best.valid_accuracy, best.valid_loss);
             // Anything beats the score of a network that has diverged.
-            (accuracy.is_nan() && !evaluation.score().is_nan())
-                || evaluation.score() > accuracy
-                || (evaluation.score() == accuracy && evaluation.loss < loss)
+            let [own, best_so_far] =
+                [evaluation.score(), best.valid_accuracy].map(|it| if it.is_nan() { f64::NEG_INFINITY } else { it });
+            own > best_so_far || (own == best_so_far && evaluation.loss < best.valid_loss)
         })
     }
 
