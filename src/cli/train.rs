@@ -76,21 +76,21 @@ struct Beginning {
     /// Tokens of texts: words or bytes
     #[arg(long, default_value = "words", value_parser = ["words", "bytes"], value_name = "WHAT", help_heading = "Texts")]
     tokens: String,
-    /// Width of the token embedding
-    #[arg(long, default_value_t = 200, value_name = "D", help_heading = "Texts")]
-    embedding: usize,
+    /// Width of the token embedding [default: 200]
+    #[arg(long, value_name = "D", help_heading = "Texts")]
+    embedding: Option<usize>,
     /// Word vectors to begin with, as a GloVe text file of width D
     #[arg(long, value_name = "FILE", help_heading = "Texts")]
     vectors: Option<PathBuf>,
     /// Leave the embedding as it is
     #[arg(long, help_heading = "Texts")]
     freeze_embedding: bool,
-    /// Most words of the vocabulary
-    #[arg(long, default_value_t = 30_000, value_name = "V", help_heading = "Texts")]
-    vocabulary: usize,
-    /// Times that a word must occur in the training data to be in the vocabulary
-    #[arg(long, default_value_t = 2, value_name = "N", help_heading = "Texts")]
-    min_count: u64,
+    /// Most words of the vocabulary [default: 30000]
+    #[arg(long, value_name = "V", help_heading = "Texts")]
+    vocabulary: Option<usize>,
+    /// Times that a word must occur in the training data to be in the vocabulary [default: 2]
+    #[arg(long, value_name = "N", help_heading = "Texts")]
+    min_count: Option<u64>,
     /// Which end of long sequences is dropped: front or back
     #[arg(long, default_value = "front", value_parser = named::<Truncate>, value_name = "END", help_heading = "Texts")]
     truncate: Truncate,
@@ -193,22 +193,45 @@ impl Beginning {
         if let (Some((option, _)), true) = (of_classes.iter().find(|(_, given)| *given), self.task != Task::Class) {
             return Err(Error::Config(format!("--{option} is for classes: leave it out, or say --task class")));
         }
+        let of_words = self.of_words().into_iter().find(|(_, given)| *given);
+        if let (Some((option, _)), "bytes") = (of_words, self.tokens.as_str()) {
+            return Err(Error::Config(format!("--{option} is for words, and --tokens bytes was said")));
+        }
         if self.momentum.is_some() && self.optimiser != "sgd" {
             return Err(Error::Config("--momentum is of sgd: say --optimiser sgd too".into()));
         }
         Ok(())
     }
 
+    /// What makes or fills a vocabulary of words.
+    fn of_words(&self) -> [(&'static str, bool); 3] {
+        [
+            ("vocabulary", self.vocabulary.is_some()),
+            ("min-count", self.min_count.is_some()),
+            ("vectors", self.vectors.is_some()),
+        ]
+    }
+
+    /// Most words of the vocabulary, with the two special tokens.
+    fn vocabulary(&self) -> usize {
+        self.vocabulary.unwrap_or(30_000)
+    }
+
+    /// Width of the token embedding.
+    fn embedding(&self) -> usize {
+        self.embedding.unwrap_or(200)
+    }
+
     /// Refuses what would have no effect on data that is numbers.
     fn check_for_numbers(&self) -> Result<()> {
         let of_texts = [
-            ("vectors", self.vectors.is_some()),
+            ("embedding", self.embedding.is_some()),
             ("tokens bytes", self.tokens != "words"),
             ("word-dropout", self.word_dropout > 0.0),
             ("freeze-embedding", self.freeze_embedding),
             ("padding unmasked", self.padding == Padding::Unmasked),
         ];
-        match of_texts.into_iter().find(|(_, given)| *given) {
+        match self.of_words().into_iter().chain(of_texts).find(|(_, given)| *given) {
             Some((option, _)) => Err(Error::Config(format!("--{option} is for texts, and the data is numbers"))),
             None => Ok(()),
         }
@@ -239,12 +262,12 @@ impl Train {
             ("length", own.length),
             ("hidden", self.network.hidden),
             ("layers", self.network.layers),
-            ("embedding", own.embedding),
+            ("embedding", own.embedding()),
             ("patience", own.patience.unwrap_or(1)),
         ];
         sizes.into_iter().try_for_each(|(name, size)| at_least_one(name, size))?;
-        if own.vocabulary < 3 {
-            let problem = format!("--vocabulary {}: it must hold [PAD], [UNK] and a word", own.vocabulary);
+        if own.vocabulary() < 3 {
+            let problem = format!("--vocabulary {}: it must hold [PAD], [UNK] and a word", own.vocabulary());
             return Err(Error::Config(problem));
         }
         if !(own.valid_fraction > 0.0 && own.valid_fraction < 1.0) {
@@ -304,8 +327,8 @@ impl Train {
         let config = Config {
             slicing: own.slices,
             length: own.length,
-            vocabulary: own.vocabulary,
-            embedding: own.embedding,
+            vocabulary: own.vocabulary(),
+            embedding: own.embedding(),
             task: own.task,
             truncate: own.truncate,
             padding: own.padding,
@@ -349,7 +372,7 @@ impl Train {
             None if own.tokens == "bytes" => Steps::Tokens(Tokenizer::bytes()?),
             None => {
                 let texts: Vec<&str> = train_rows.iter().map(|&row| raw.examples[row].text.as_str()).collect();
-                Steps::Tokens(Tokenizer::fit(&texts, own.vocabulary, own.min_count)?)
+                Steps::Tokens(Tokenizer::fit(&texts, own.vocabulary(), own.min_count.unwrap_or(2))?)
             }
         };
         let data = origin.encode(&files, &steps, &telling)?;
@@ -368,13 +391,12 @@ impl Train {
         if let Some(path) = &own.vectors
             && let Steps::Tokens(tokenizer) = &steps
         {
-            use_vectors(&mut parameters, path, tokenizer, own.embedding)?;
+            use_vectors(&mut parameters, path, tokenizer, own.embedding())?;
         }
         let network = Network::with_parameters(config.clone(), device, &parameters)?;
         describe(&data, &config);
         model::prepare_folder(&folder)?;
         let model = Model { config, steps, telling, parameters };
-        model.save(&folder)?;
         train(Trainer::new(network, options), model, &data, &origin, &folder)
     }
 
@@ -439,11 +461,12 @@ fn train(mut trainer: Trainer, mut model: Model, data: &Data, origin: &Origin, f
     interrupt::listen();
     let (epochs, task) = (trainer.options.epochs, model.config.task);
     let on_epoch = |epoch: &srnn::train::Epoch, trainer: &mut Trainer| {
-        model::append_metrics(folder, epoch)?;
         if let (true, Some(best)) = (epoch.best, trainer.best()) {
             model.parameters = best.clone();
-            model.save_weights(folder)?;
+            // Until something is learnt, the folder keeps what it had: nothing, or the model that --force gives up.
+            if epoch.epoch == 1 { model.save(folder)? } else { model.save_weights(folder)? }
         }
+        model::append_metrics(folder, epoch)?;
         if trainer.progress().epoch < trainer.options.epochs {
             save_checkpoint(trainer, origin, folder)?;
         }
@@ -453,12 +476,12 @@ fn train(mut trainer: Trainer, mut model: Model, data: &Data, origin: &Origin, f
     let ending = trainer.fit(&data.train, &data.valid, &mut reporter)?;
     drop(reporter);
     if ending == Ending::Stopped {
-        save_checkpoint(&mut trainer, origin, folder)?;
         if trainer.best().is_none() {
-            // There is no best epoch yet; what was learnt so far is better than the weights of the beginning.
+            // There is no best epoch yet: the model is what was learnt so far.
             model.parameters = trainer.network.parameters()?;
-            model.save_weights(folder)?;
+            model.save(folder)?;
         }
+        save_checkpoint(&mut trainer, origin, folder)?;
         let again = if origin.data == Source::Stdin { " (and the same data on standard input again)" } else { "" };
         note(format_args!("stopped and saved; go on with: srnn train --resume {}{again}", folder.display()));
         return Ok(ExitCode::from(130));

@@ -105,11 +105,14 @@ impl Model {
         Network::with_parameters(self.config.clone(), device, &self.parameters)
     }
 
-    /// Writes configuration, weights and tokenizer; the folder must exist.
+    /// Writes configuration, weights and tokenizer in place of what an older model left; the folder must exist.
     ///
     /// # Errors
     /// [`Error::Io`], naming the file.
     pub fn save(&self, folder: &Path) -> Result<()> {
+        for stale in [CHECKPOINT, METRICS, TOKENIZER] {
+            remove_if_there(&folder.join(stale))?;
+        }
         let (network, tells) = (self.config.clone(), self.telling.clone());
         let normalisation = match &self.steps {
             Steps::Tokens(tokenizer) => {
@@ -161,17 +164,16 @@ fn is_model(folder: &Path) -> bool {
     config.is_some_and(|config| config["format"].as_str().is_some_and(|format| format.starts_with("srnn-")))
 }
 
-/// Makes the folder for a new model; call [`check_folder`] first.
+/// Makes the folder for a new model, and shows that files can be written to it; call [`check_folder`] first.
 ///
 /// # Errors
-/// [`Error::Model`] if it cannot be made; [`Error::Io`], naming a file in it that cannot be removed.
+/// [`Error::Model`] if it cannot be made or written to.
 pub fn prepare_folder(folder: &Path) -> Result<()> {
     std::fs::create_dir_all(folder)
         .map_err(|error| Error::model(folder, format!("the directory could not be made: {error}")))?;
-    for stale in [CHECKPOINT, METRICS, TOKENIZER] {
-        remove_if_there(&folder.join(stale))?;
-    }
-    Ok(())
+    tempfile::tempfile_in(folder)
+        .map(drop)
+        .map_err(|error| Error::model(folder, format!("the directory cannot be written to: {error}")))
 }
 
 /// Adds the line of an epoch to `metrics.jsonl`; it takes the place of its own line, and of later ones, that a run left

@@ -1,6 +1,6 @@
 //! Sequences of numbers on the command line: every format and task, and data that does not fit.
 
-use crate::room::{Room, Run};
+use crate::room::{Room, Run, training_on_numbers};
 use safetensors::SafeTensors;
 use serde_json::{Value, json};
 use srnn::data::{Pixels, SeriesFormat, npy_bytes, read_series};
@@ -53,7 +53,8 @@ fn room() -> Room {
 }
 
 fn train(room: &Room, data: &str, options: &[(&str, &str)]) -> Run {
-    room.train_on(data, &[&[("--epochs", "8"), ("--learning-rate", "0.05")], options].concat())
+    let options = [&[("--epochs", "8"), ("--learning-rate", "0.05")], options].concat();
+    room.command().args(training_on_numbers(data, &options)).into()
 }
 
 fn lines(run: &Run) -> Vec<Value> {
@@ -103,7 +104,7 @@ fn archives_with_lengths_and_classes() {
 fn numbers_to_tell() {
     let room = room();
     let options = [("--task", "regression"), ("--labels", "sums.npy"), ("--epochs", "30")];
-    let run = room.train_on("x.npy", &options).succeeds();
+    let run = Run::from(room.command().args(training_on_numbers("x.npy", &options))).succeeds();
     assert!(run.err.contains("1 numbers to tell") && !run.err.contains("accuracy"), "{}", run.err);
     let run = room.srnn("eval out x.npy --labels sums.npy --device cpu --json").succeeds();
     let [r2, rmse] = ["r2", "rmse"].map(|name| lines(&run)[0]["numbers"][0][name].as_f64().unwrap());
@@ -185,6 +186,10 @@ fn every_part_of_the_family_trains() {
 fn bytes_and_the_paper() {
     let room = Room::with_reviews();
     room.train(&[("--tokens", "bytes"), ("--length", "64")]).succeeds();
+    for (option, value) in [("--vocabulary", "100"), ("--min-count", "1"), ("--vectors", "none")] {
+        let run = room.train(&[("--tokens", "bytes"), ("--out", "b"), (option, value)]);
+        run.refused(&format!("{option} is for words, and --tokens bytes was said"));
+    }
     let run: Run = room.command().args(["predict", "out", "--device", "cpu"]).write_stdin("caf\u{e9}\n").into();
     run.succeeds();
     // What the preset decides cannot be given beside it.
@@ -218,6 +223,13 @@ fn data_that_does_not_fit() {
     fresh("x.npy", &[("--labels", "few")], "few: has 3 targets for the 60 sequences of ");
     fresh("reviews.tsv", &[("--labels", "y")], "reviews.tsv: a table has its labels in a column, see --label");
     fresh("x.npy", &[("--labels", "y"), ("--tokens", "bytes")], "--tokens bytes is for texts, and the data is numbers");
+    for (option, value) in [("--embedding", "3"), ("--vocabulary", "100"), ("--min-count", "1"), ("--vectors", "y")] {
+        fresh(
+            "x.npy",
+            &[("--labels", "y"), (option, value)],
+            &format!("{option} is for texts, and the data is numbers"),
+        );
+    }
     fresh("x.npy", &[("--labels", "y"), ("--word-dropout", "0.1")], "--word-dropout is for texts");
     fresh("x.npy", &[("--labels", "y"), ("--slices", "64x3")], "64x3");
     fresh("x.npy", &[("--labels", "y"), ("--layers", "2"), ("--context", "2")], "context goes with one layer");

@@ -1,6 +1,6 @@
 //! Where a model may go: nothing of the user's is overwritten, and no half of a file stays.
 
-use crate::room::{Room, training};
+use crate::room::{Room, reviews, training};
 
 #[test]
 fn a_directory_that_is_there_is_left_alone() {
@@ -49,6 +49,20 @@ fn a_refused_force_leaves_the_old_model_whole() {
         run.refused("");
         assert_eq!(room.contents("."), before, "{option:?}");
     }
+}
+
+/// Until an epoch has ended there is nothing better to put in its place.
+#[test]
+fn a_force_killed_in_its_first_epoch_leaves_the_old_model_whole() {
+    let room = Room::with_model();
+    let before = room.contents("model");
+    room.write("many.tsv", reviews(200_000));
+    let options = [("--out", "model"), ("--force", ""), ("--batch", "2"), ("--length", "64")];
+    let mut child = room.process().args(training("many.tsv", &options)).spawn().unwrap();
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    child.kill().unwrap();
+    assert!(!child.wait().unwrap().success(), "an epoch was finished");
+    assert!(room.contents("model") == before);
 }
 
 /// `ulimit -f` stands for a disk that is full: writing beyond 8 blocks of 512 or 1024 bytes fails.

@@ -13,12 +13,11 @@ use tempfile::TempDir;
 pub struct Room(TempDir);
 
 /// Options of a training that takes no time.
-const TINY: [(&str, &str); 9] = [
+const TINY: [(&str, &str); 8] = [
     ("--device", "cpu"),
     ("--slices", "2x2"),
     ("--length", "16"),
     ("--hidden", "5"),
-    ("--embedding", "6"),
     ("--batch", "8"),
     ("--epochs", "2"),
     ("--learning-rate", "0.02"),
@@ -133,7 +132,16 @@ fn collect(folder: &Path, name: &str, files: &mut BTreeMap<String, Vec<u8>>) {
 
 /// The arguments of a tiny training. An option without a value is given as `("--force", "")`.
 pub fn training(data: &str, options: &[(&str, &str)]) -> Vec<String> {
-    let usual = TINY.iter().filter(|(name, _)| options.iter().all(|(other, _)| other != name));
+    words(data, &[&TINY[..], &[("--embedding", "6")]].concat(), options)
+}
+
+/// As [`training`], on sequences of numbers.
+pub fn training_on_numbers(data: &str, options: &[(&str, &str)]) -> Vec<String> {
+    words(data, &TINY, options)
+}
+
+fn words(data: &str, usual: &[(&str, &str)], options: &[(&str, &str)]) -> Vec<String> {
+    let usual = usual.iter().filter(|(name, _)| options.iter().all(|(other, _)| other != name));
     let words = usual.chain(options).flat_map(|(name, value)| [*name, *value]).filter(|word| !word.is_empty());
     ["train", data].into_iter().chain(words).map(str::to_owned).collect()
 }
