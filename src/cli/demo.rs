@@ -6,7 +6,7 @@ use super::reporter::Reporter;
 use super::{DeviceArgs, check_free, interrupt, note, print, save, table};
 use clap::Args;
 use srnn::data::{Example, Labels, Part, Tokenizer, emails};
-use srnn::network::{Config, Network, Task};
+use srnn::network::{Config, Network};
 use srnn::timing::{Bench, Slicings};
 use srnn::train::{Dataset, Ending, Evaluation, Options, Trainer};
 use srnn::{Error, Result, Slicing};
@@ -127,7 +127,7 @@ impl Demo {
             Ok(())
         };
         let name = format!("{:<4}", slicing.to_string());
-        let mut reporter = Reporter::new(&name, Task::Class, options.epochs, Box::new(on_epoch));
+        let mut reporter = Reporter::new(&name, &data.config, options.epochs, Box::new(on_epoch));
         let ending = trainer.fit(&data.train, &data.valid, &mut reporter)?;
         drop(reporter);
         if ending == Ending::Stopped {

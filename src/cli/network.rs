@@ -108,14 +108,15 @@ pub fn unit(config: &Config) -> String {
 
 /// A line that says what a network is.
 pub fn describe(config: &Config) -> String {
+    let many = |count: usize| if count == 1 { "" } else { "s" };
     let told = match config.task {
-        Task::Class => "classes",
-        Task::Labels => "labels",
-        Task::Regression => "numbers to tell",
+        Task::Class => "classes".to_string(),
+        Task::Labels => format!("label{}", many(config.classes)),
+        Task::Regression => format!("number{} to tell", many(config.classes)),
     };
     let input = match config.input {
-        Input::Tokens => format!("{} words", config.vocabulary),
-        Input::Numbers => format!("steps of {} numbers", config.embedding),
+        Input::Tokens => format!("a vocabulary of {}", config.vocabulary),
+        Input::Numbers => format!("steps of {} number{}", config.embedding, many(config.embedding)),
     };
     format!(
         "network: {} {}, T = {} in {} sequential steps, {} {told}, {input}, {} weights",

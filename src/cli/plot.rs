@@ -98,7 +98,7 @@ fn draw(
     chart
         .configure_mesh()
         .x_desc("sequence length T")
-        .y_desc("times as fast as the plain GRU")
+        .y_desc("times as fast as the plain network")
         .x_label_formatter(&|x| format!("{x:.0}"))
         .y_label_formatter(&|y| format!("{y}×"))
         .label_style(("sans-serif", 14))

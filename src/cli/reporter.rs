@@ -3,7 +3,7 @@
 use super::{interrupt, note};
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use srnn::Result;
-use srnn::network::Task;
+use srnn::network::{Config, Input, Task};
 use srnn::train::{Epoch, Observer, Step, Trainer};
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
@@ -16,6 +16,8 @@ pub struct Reporter<'a> {
     bar: Option<ProgressBar>,
     name: String,
     task: Task,
+    /// What a step reads.
+    unit: &'static str,
     epochs: usize,
     last_line: Instant,
     totals: Option<(f64, f64)>,
@@ -27,13 +29,14 @@ const PLAIN_PAUSE: Duration = Duration::from_secs(10);
 
 impl<'a> Reporter<'a> {
     /// `name` stands before every line; empty for none.
-    pub fn new(name: &str, task: Task, epochs: usize, on_epoch: OnEpoch<'a>) -> Reporter<'a> {
+    pub fn new(name: &str, config: &Config, epochs: usize, on_epoch: OnEpoch<'a>) -> Reporter<'a> {
         let name = if name.is_empty() { String::new() } else { format!("{name}  ") };
         let bar = std::io::stderr().is_terminal().then(|| {
             let style = ProgressStyle::with_template("{prefix} {bar:24} {pos}/{len}  {msg}  {eta} left");
             ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
         });
-        Reporter { bar, name, task, epochs, last_line: Instant::now(), totals: None, on_epoch }
+        let unit = if config.input == Input::Tokens { "tokens" } else { "steps" };
+        Reporter { bar, name, task: config.task, unit, epochs, last_line: Instant::now(), totals: None, on_epoch }
     }
 
     /// Loss, and the share of sequences of which all is told right; of numbers nothing is ever just right.
@@ -65,6 +68,7 @@ pub fn score(task: Task, value: f64) -> String {
 impl Observer for Reporter<'_> {
     fn step(&mut self, step: &Step) {
         self.totals = step.totals.or(self.totals);
+        let unit = self.unit;
         let speed = HumanCount((step.tokens as f64 / step.seconds.max(1e-9)) as u64);
         let scores = match self.totals {
             Some((loss, right)) => self.train_scores(loss, right) + "  ",
@@ -75,19 +79,19 @@ impl Observer for Reporter<'_> {
             bar.set_prefix(title);
             bar.set_length(step.steps as u64);
             bar.set_position(step.step as u64);
-            bar.set_message(format!("{scores}{speed} tokens/s"));
+            bar.set_message(format!("{scores}{speed} {unit}/s"));
         } else if self.last_line.elapsed() > PLAIN_PAUSE {
             self.last_line = Instant::now();
             let left = step.seconds / (step.step - step.before) as f64 * (step.steps - step.step) as f64;
             let Step { step, steps, .. } = step;
-            note(format_args!("{title}  step {step}/{steps}  {scores}{speed} tokens/s  {left:.0} s left"));
+            note(format_args!("{title}  step {step}/{steps}  {scores}{speed} {unit}/s  {left:.0} s left"));
         }
     }
 
     fn epoch(&mut self, epoch: &Epoch, trainer: &mut Trainer) -> Result<()> {
         let Epoch { train_loss, train_accuracy, valid_loss, valid_accuracy, seconds, tokens_per_second, .. } = epoch;
         self.line(&format!(
-            "{}epoch {}/{}  train: {}  valid: loss {valid_loss:.4}, {}{}  {seconds:.1} s, {} tokens/s",
+            "{}epoch {}/{}  train: {}  valid: loss {valid_loss:.4}, {}{}  {seconds:.1} s, {} {}/s",
             self.name,
             epoch.epoch,
             self.epochs,
@@ -95,6 +99,7 @@ impl Observer for Reporter<'_> {
             score(self.task, *valid_accuracy),
             if epoch.best { " (best)" } else { "" },
             HumanCount(*tokens_per_second as u64),
+            self.unit,
         ));
         if epoch.skipped_steps > 0 {
             let skipped = epoch.skipped_steps;
