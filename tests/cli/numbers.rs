@@ -153,7 +153,7 @@ fn series_by_their_text_and_images_by_rows() {
     room.write("t-labels-idx1-ubyte", idx(&[ROWS], (0..ROWS).map(|row| (row % 2) as u8)));
     for (pixels, width) in [("rows", 4), ("each", 1)] {
         let run = train(&room, "t-images-idx3-ubyte", &[("--pixels", pixels), ("--out", pixels)]).succeeds();
-        assert!(run.err.contains(&format!("steps of {width} numbers")), "{}", run.err);
+        assert!(run.err.contains(&format!("steps of {width} number")), "{}", run.err);
     }
     room.srnn("eval rows t-images-idx3-ubyte --device cpu")
         .refused("its steps have 1 numbers, and the model reads steps of 4");
