@@ -459,7 +459,7 @@ fn describe(data: &Data, config: &Config) {
 /// Trains to the end or to Ctrl-C, saving as it goes.
 fn train(mut trainer: Trainer, mut model: Model, data: &Data, origin: &Origin, folder: &Path) -> Result<ExitCode> {
     interrupt::listen();
-    let (epochs, config) = (trainer.options.epochs, model.config.clone());
+    let (epochs, task) = (trainer.options.epochs, model.config.task);
     let on_epoch = |epoch: &srnn::train::Epoch, trainer: &mut Trainer| {
         if let (true, Some(best)) = (epoch.best, trainer.best()) {
             model.parameters = best.clone();
@@ -472,7 +472,7 @@ fn train(mut trainer: Trainer, mut model: Model, data: &Data, origin: &Origin, f
         }
         Ok(())
     };
-    let mut reporter = Reporter::new("", &config, epochs, Box::new(on_epoch));
+    let mut reporter = Reporter::new("", trainer.network.config(), epochs, Box::new(on_epoch));
     let ending = trainer.fit(&data.train, &data.valid, &mut reporter)?;
     drop(reporter);
     if ending == Ending::Stopped {
@@ -491,11 +491,11 @@ fn train(mut trainer: Trainer, mut model: Model, data: &Data, origin: &Origin, f
     }
     model::remove_checkpoint(folder)?;
     let best = trainer.progress().best.clone().expect("an epoch was finished");
-    let mut summary = format!("best epoch: {}, validation {}\n", best.epoch, score(config.task, best.valid_accuracy));
+    let mut summary = format!("best epoch: {}, validation {}\n", best.epoch, score(task, best.valid_accuracy));
     if let Some(test) = &data.test {
         let batch = trainer.options.batch;
         let evaluation = Evaluation::of(&mut trainer.network, test, batch)?;
-        summary += &format!("test: {}, loss {:.4}\n", score(config.task, evaluation.score()), evaluation.loss);
+        summary += &format!("test: {}, loss {:.4}\n", score(task, evaluation.score()), evaluation.loss);
     }
     print(&format!("{summary}model: {}\n", folder.display()))?;
     Ok(ExitCode::SUCCESS)

@@ -6,6 +6,7 @@ use super::prefetch::prefetch;
 use super::recurrence::memory;
 use super::tiles::{Parts, Tile, tiles, with_scratch};
 use crate::plan::Dispatch;
+use multiversion::multiversion;
 
 /// What all tiles of a level share.
 pub struct Level<'a> {
@@ -265,7 +266,7 @@ fn run_backward<C: Cell>(level: &Level, tile: Tile, gradient: &mut [f32], memory
 /// float32's usual form, with which some processors reckon a hundred times slower, here and in ∂U.
 const VANISHED: f32 = 1e-28;
 
-#[multiversion::multiversion(targets = "simd")]
+#[multiversion(targets = "simd")]
 fn vanish(gradient: &mut [f32]) {
     for x in gradient {
         *x = if x.abs() < VANISHED { 0.0 } else { *x };
@@ -276,11 +277,54 @@ fn vanish(gradient: &mut [f32]) {
 mod tests {
     use super::*;
 
+    /// Keeps the gradients that a step begins with.
+    struct Keeping;
+
+    impl Cell for Keeping {
+        const TAPE: usize = 2;
+        const MEMORY: bool = true;
+        const SCRATCH: usize = 0;
+
+        fn step(Step { alive, tape, state, memory, .. }: Step) {
+            alive.tape(tape, 0).copy_from_slice(&[state, memory].concat());
+        }
+    }
+
     #[test]
-    fn what_vanishes() {
-        let mut gradient = [1e-27, -1e-27, 9e-29, -1e-40, f32::NEG_INFINITY, 0.0, 2.0, f32::NAN];
-        vanish(&mut gradient);
-        assert_eq!(gradient[..7], [1e-27, -1e-27, 0.0, 0.0, f32::NEG_INFINITY, 0.0, 2.0]);
-        assert!(gradient[7].is_nan());
+    fn gradients_that_vanish() {
+        let before = [1e-27, -1e-27, 9e-29, -1e-40, f32::NEG_INFINITY, 0.0, 2.0, f32::NAN];
+        let hidden = before.len();
+        let (mut tape, mut memory) = ([1.0; 16], before);
+        let [mut state, mut kept] = [before, [0.0; 8]];
+        let level = Level {
+            hidden,
+            begin: 0,
+            end: 1,
+            stride: hidden,
+            column: 0,
+            fresh: false,
+            reverse: false,
+            stepwise: false,
+            activation: Activation::Tanh,
+            slots: None,
+            gates: &[],
+            weights: &[],
+            outputs_gradient: &[],
+        };
+        let parts = Parts {
+            tape: &mut tape,
+            tape_width: 2 * hidden,
+            outputs: &mut [],
+            state: &mut state,
+            stride: hidden,
+            memory: &mut kept,
+            hidden,
+        };
+        let tile = tiles(&[0, 1], parts).remove(0);
+        run_backward::<Keeping>(&level, tile, &mut [0.0; 8], &mut memory, &mut []);
+        for half in tape.chunks(hidden) {
+            assert_eq!(half[..7], [1e-27, -1e-27, 0.0, 0.0, f32::NEG_INFINITY, 0.0, 2.0]);
+            assert!(half[7].is_nan());
+        }
     }
 }

@@ -74,7 +74,8 @@ fn a_training_stopped_in_its_first_epoch_leaves_what_it_learnt() {
     assert!(!room.has("out/metrics.jsonl"), "an epoch was finished");
     assert!(room.has("out/checkpoint.safetensors"));
     room.write("few.tsv", reviews(60));
-    room.srnn("eval out few.tsv --device cpu").succeeds();
+    let run = room.srnn("eval out few.tsv --device cpu").succeeds();
+    assert!(run.out.contains("100.00 %"), "{}", run.out);
 }
 
 /// A checkpoint that is cut short, or of a network of other sizes, is refused and stays as it is.
