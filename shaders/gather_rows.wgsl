@@ -1,13 +1,19 @@
-// Rows of a table by index. A workgroup owns one row of the output.
+// Rows of a table by index, or zeros. A workgroup owns one row of the output.
+
+const NO_ROW: u32 = 0xffffffffu;
 
 struct Params {
-    count: u32,  // N
-    width: u32,  // D
+    count: u32,        // N
+    width: u32,        // D
+    from_stride: u32,  // numbers from row to row of table
+    from_column: u32,  // where the rows begin in those of table
+    to_stride: u32,    // numbers from row to row of out
+    to_column: u32,    // where the rows begin in those of out
 }
 
 @group(0) @binding(0) var<storage, read> ids: array<u32>;         // [N]
-@group(0) @binding(1) var<storage, read> table: array<f32>;       // [V, D]
-@group(0) @binding(2) var<storage, read_write> out: array<f32>;   // [N, D]
+@group(0) @binding(1) var<storage, read> table: array<f32>;       // [V, from_stride]
+@group(0) @binding(2) var<storage, read_write> out: array<f32>;   // [N, to_stride]
 @group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(64)
@@ -20,6 +26,8 @@ fn main(
     if (row >= params.count) { return; }
     let id = ids[row];
     for (var column = thread; column < params.width; column += 64u) {
-        out[row * params.width + column] = table[id * params.width + column];
+        var value = 0.0;
+        if (id != NO_ROW) { value = table[id * params.from_stride + params.from_column + column]; }
+        out[row * params.to_stride + params.to_column + column] = value;
     }
 }

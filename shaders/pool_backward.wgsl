@@ -2,21 +2,18 @@
 // A workgroup owns one slice; a thread owns the columns thread, thread + 64, ...
 
 struct Params {
-    rows: u32,    // R
-    width: u32,   // numbers of an output that are pooled
-    stride: u32,  // numbers from output to output
-    up_stride: u32, // numbers from row to row of pooled
-    column: u32,  // where this direction begins in pooled
+    rows: u32,   // R
+    width: u32,  // W
 }
 
 @group(0) @binding(0) var<storage, read> rows: array<vec2<u32>>;                    // [R, 2] first step, number of steps
-@group(0) @binding(1) var<storage, read> outputs: array<f32>;                       // [P, stride]
-@group(0) @binding(2) var<storage, read> attention: array<f32>;                     // [width]
+@group(0) @binding(1) var<storage, read> outputs: array<f32>;                       // [P, W]
+@group(0) @binding(2) var<storage, read> attention: array<f32>;                     // [W]
 @group(0) @binding(3) var<storage, read> shares: array<f32>;                        // [P] (attention)
-@group(0) @binding(4) var<storage, read> pooled: array<f32>;                        // [R, up_stride]
-@group(0) @binding(5) var<storage, read> gradient: array<f32>;                      // [R, up_stride] of pooled
-@group(0) @binding(6) var<storage, read_write> outputs_gradient: array<f32>;        // [P, stride]
-@group(0) @binding(7) var<storage, read_write> attention_gradient: array<f32>;      // [R, width], to be summed over the rows
+@group(0) @binding(4) var<storage, read> pooled: array<f32>;                        // [R, W]
+@group(0) @binding(5) var<storage, read> gradient: array<f32>;                      // [R, W] of pooled
+@group(0) @binding(6) var<storage, read_write> outputs_gradient: array<f32>;        // [P, W]
+@group(0) @binding(7) var<storage, read_write> attention_gradient: array<f32>;      // [R, W], to be summed over the rows
 @group(1) @binding(0) var<uniform> params: Params;
 
 var<workgroup> parts: array<f32, 64>;
@@ -45,13 +42,13 @@ fn main(
     let steps = rows[row].y;
     if (MODE != 2u) {
         for (var j = thread; j < params.width; j += 64u) {
-            let up = row * params.up_stride + params.column + j;
+            let up = row * params.width + j;
             var g = gradient[up];
             if (MODE == 1u) { g /= f32(steps); }
             // Only the first of equal maxima gets the gradient.
             var open = true;
             for (var t = 0u; t < steps; t++) {
-                let at = (first + t) * params.stride + j;
+                let at = (first + t) * params.width + j;
                 let gets = MODE == 1u || (open && outputs[at] == pooled[up]);
                 open = open && !gets;
                 outputs_gradient[at] = select(0.0, g, gets);
@@ -61,7 +58,7 @@ fn main(
     }
     var part = 0.0;
     for (var j = thread; j < params.width; j += 64u) {
-        let up = row * params.up_stride + params.column + j;
+        let up = row * params.width + j;
         part += gradient[up] * pooled[up];
         attention_gradient[row * params.width + j] = 0.0;
     }
@@ -70,14 +67,14 @@ fn main(
         let share = shares[first + t];
         part = 0.0;
         for (var j = thread; j < params.width; j += 64u) {
-            part += gradient[row * params.up_stride + params.column + j] * outputs[(first + t) * params.stride + j];
+            part += gradient[row * params.width + j] * outputs[(first + t) * params.width + j];
         }
         let of_score = share * (summed(thread, part) - mean);
         for (var j = thread; j < params.width; j += 64u) {
-            let at = (first + t) * params.stride + j;
+            let at = (first + t) * params.width + j;
             let y = tanh(clamp(outputs[at], -15.0, 15.0));
             outputs_gradient[at] =
-                share * gradient[row * params.up_stride + params.column + j] + of_score * attention[j] * (1.0 - y * y);
+                share * gradient[row * params.width + j] + of_score * attention[j] * (1.0 - y * y);
             attention_gradient[row * params.width + j] += of_score * y;
         }
     }

@@ -2,18 +2,15 @@
 // A workgroup owns one slice; a thread owns the columns thread, thread + 64, ...
 
 struct Params {
-    rows: u32,    // R
-    width: u32,   // numbers of an output that are pooled
-    stride: u32,  // numbers from output to output
-    up_stride: u32, // numbers from row to row of pooled
-    column: u32,  // where this direction begins in pooled
+    rows: u32,   // R
+    width: u32,  // W
 }
 
 @group(0) @binding(0) var<storage, read> rows: array<vec2<u32>>;        // [R, 2] first step, number of steps
-@group(0) @binding(1) var<storage, read> outputs: array<f32>;           // [P, stride]
-@group(0) @binding(2) var<storage, read> attention: array<f32>;         // [width]
+@group(0) @binding(1) var<storage, read> outputs: array<f32>;           // [P, W]
+@group(0) @binding(2) var<storage, read> attention: array<f32>;         // [W]
 @group(0) @binding(3) var<storage, read_write> shares: array<f32>;      // [P] of each step in its slice (attention)
-@group(0) @binding(4) var<storage, read_write> pooled: array<f32>;      // [R, up_stride]
+@group(0) @binding(4) var<storage, read_write> pooled: array<f32>;      // [R, W]
 @group(1) @binding(0) var<uniform> params: Params;
 
 var<workgroup> parts: array<f32, 64>;
@@ -34,7 +31,7 @@ fn main(
             var part = 0.0;
             for (var j = thread; j < params.width; j += 64u) {
                 // Clamped, as some devices' tanh overflows.
-                part += attention[j] * tanh(clamp(outputs[(first + t) * params.stride + j], -15.0, 15.0));
+                part += attention[j] * tanh(clamp(outputs[(first + t) * params.width + j], -15.0, 15.0));
             }
             parts[thread] = part;
             workgroupBarrier();
@@ -55,10 +52,10 @@ fn main(
         storageBarrier();
     }
     for (var j = thread; j < params.width; j += 64u) {
-        var value = outputs[first * params.stride + j];
+        var value = outputs[first * params.width + j];
         if (MODE == 2u) { value *= shares[first]; }
         for (var t = 1u; t < steps; t++) {
-            let own = outputs[(first + t) * params.stride + j];
+            let own = outputs[(first + t) * params.width + j];
             if (MODE == 0u) {
                 // Written so that NaN stays NaN.
                 value = select(value, own, !(own <= value));
@@ -69,6 +66,6 @@ fn main(
             }
         }
         if (MODE == 1u) { value /= f32(steps); }
-        pooled[row * params.up_stride + params.column + j] = value;
+        pooled[row * params.width + j] = value;
     }
 }

@@ -128,7 +128,7 @@ fn networks() -> Result<Vec<Config>> {
         Config { activation: Relu, layers: 2, ..rnn },
         Config { direction: Both, pooling: Attention, head_pooling: Attention, layers: 2, ..small.clone() },
         Config { context: 5, direction: Both, pooling: Max, ..before },
-        Config { context: 3, ..lstm },
+        Config { context: 3, layers: 2, ..lstm },
         Config { task: Task::Labels, ..small.clone() },
         Config { task: Task::Regression, ..small },
     ])

@@ -28,7 +28,7 @@ pub struct NetworkArgs {
     /// Recurrent layers of every level
     #[arg(long, default_value_t = 1, value_name = "N", help_heading = "Network")]
     pub layers: usize,
-    /// Steps before its own that every slice of level 0 reads first; the paper has none
+    /// Steps before its own that every slice of level 0 reads first, in each layer; the paper has none
     #[arg(long, default_value_t = 0, value_name = "W", help_heading = "Network")]
     context: usize,
     /// Hidden units

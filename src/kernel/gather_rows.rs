@@ -1,5 +1,7 @@
-//! Rows of a table by index: the embeddings of the distinct tokens of a batch.
+//! Rows of a table by index: the embeddings of the distinct tokens of a batch, and what slices with context read of one
+//! another.
 
+use super::matmul::Columns;
 use super::{Binding, BindingSpec, Kernel, grid, no_workgroup_memory};
 use crate::compare::Tolerance;
 use crate::plan::{Cost, Dispatch, View};
@@ -11,22 +13,26 @@ pub static KERNEL: Kernel = Kernel {
     shader: include_str!("../../shaders/gather_rows.wgsl"),
     bindings: &[
         BindingSpec::indices("ids", "[N]"),
-        BindingSpec::read("table", "[V, D]"),
-        BindingSpec::write("out", "[N, D]"),
+        BindingSpec::read("table", "[V, from_stride]"),
+        BindingSpec::write("out", "[N, to_stride]"),
     ],
     twin,
     workgroup_memory: no_workgroup_memory,
     tolerance: Tolerance::new(0.0, 0.0),
 };
 
-/// `out [count, width]` = rows `ids` of `table [V, width]`.
-pub fn dispatch(place: String, (count, width): (usize, usize), [ids, table, out]: [View; 3]) -> Dispatch {
+/// The index of a row of zeros.
+pub const NO_ROW: u32 = u32::MAX;
+
+/// `out [count, width]` = rows `ids` of `table [V, width]`, both columns of matrices.
+pub fn dispatch(place: String, (count, width): (usize, usize), ids: View, table: Columns, out: Columns) -> Dispatch {
+    let sizes = [count, width, table.stride, table.column, out.stride, out.column];
     Dispatch {
         kernel: &KERNEL,
         place,
-        bindings: vec![ids, table, out],
+        bindings: vec![ids, table.view, out.view],
         constants: vec![],
-        parameters: vec![count as u32, width as u32],
+        parameters: sizes.map(|size| size as u32).to_vec(),
         workgroups: grid(count),
         cost: Cost { operations: 0.0, bytes: 8.0 * (count * width) as f64 },
     }
@@ -34,11 +40,13 @@ pub fn dispatch(place: String, (count, width): (usize, usize), [ids, table, out]
 
 fn twin(d: &Dispatch, bindings: &mut [Binding]) {
     let [ids, table, out] = bindings else { unreachable!("checked by the plan") };
-    let (count, width) = (d.parameter(0), d.parameter(1));
+    let [count, width, from, from_column, to, to_column] = std::array::from_fn(|at| d.parameter(at));
     let (ids, table) = (ids.u32(), table.f32());
-    out.f32_mut()[..count * width]
-        .par_chunks_mut(width)
-        .zip(ids)
-        .with_min_len(64)
-        .for_each(|(out, &id)| out.copy_from_slice(&table[id as usize * width..][..width]));
+    out.f32_mut()[..count * to].par_chunks_mut(to).zip(ids).with_min_len(64).for_each(|(out, &id)| {
+        let out = &mut out[to_column..][..width];
+        match id {
+            NO_ROW => out.fill(0.0),
+            id => out.copy_from_slice(&table[id as usize * from + from_column..][..width]),
+        }
+    });
 }

@@ -11,13 +11,13 @@ pub static KERNEL: Kernel = Kernel {
     shader: include_str!("../../shaders/pool_backward.wgsl"),
     bindings: &[
         BindingSpec::indices("rows", "[R, 2]"),
-        BindingSpec::read("outputs", "[P, stride]"),
-        BindingSpec::read("attention", "[width]"),
+        BindingSpec::read("outputs", "[P, W]"),
+        BindingSpec::read("attention", "[W]"),
         BindingSpec::read("shares", "[P]"),
-        BindingSpec::read("pooled", "[R, up_stride]"),
-        BindingSpec::read("gradient", "[R, up_stride]"),
-        BindingSpec::write("outputs_gradient", "[P, stride]"),
-        BindingSpec::write("attention_gradient", "[R, width]"),
+        BindingSpec::read("pooled", "[R, W]"),
+        BindingSpec::read("gradient", "[R, W]"),
+        BindingSpec::write("outputs_gradient", "[P, W]"),
+        BindingSpec::write("attention_gradient", "[R, W]"),
     ],
     twin,
     workgroup_memory: |_| 64 * 4,
@@ -37,7 +37,7 @@ pub struct Views {
     pub attention_gradient: View,
 }
 
-/// `outputs_gradient [P, stride]`, of the columns that were pooled, and each row's part of the attention's gradient.
+/// `outputs_gradient [P, W]`, and each row's part of the attention's gradient.
 pub fn dispatch(place: String, pool: Pool, views: Views) -> Dispatch {
     let Views { rows, outputs, attention, shares, pooled, gradient, outputs_gradient, attention_gradient } = views;
     Dispatch {
@@ -55,20 +55,20 @@ fn twin(d: &Dispatch, bindings: &mut [Binding]) {
     let [rows, outputs, attention, shares, pooled, gradient, to_outputs, to_attention] = bindings else {
         unreachable!("checked by the plan")
     };
-    let [count, width, from, to, column] = std::array::from_fn(|at| d.parameter(at));
+    let (count, width) = (d.parameter(0), d.parameter(1));
     let mode = Mode::from_constant(d.constant("MODE"));
     let (outputs, attention, shares) = (outputs.f32(), attention.f32(), shares.f32());
     let (pooled, gradient) = (pooled.f32(), gradient.f32());
     let (to_outputs, to_attention) = (to_outputs.f32_mut(), to_attention.f32_mut());
     for (row, own) in rows.u32().chunks(2).take(count).enumerate() {
         let steps = own[0] as usize..(own[0] + own[1]) as usize;
-        let pooled = &pooled[row * to + column..][..width];
-        let gradient = &gradient[row * to + column..][..width];
+        let pooled = &pooled[row * width..][..width];
+        let gradient = &gradient[row * width..][..width];
         match mode {
             Mode::Mean => {
                 let share = 1.0 / own[1] as f32;
                 for step in steps {
-                    let out = &mut to_outputs[step * from..][..width];
+                    let out = &mut to_outputs[step * width..][..width];
                     out.iter_mut().zip(gradient).for_each(|(out, g)| *out = share * g);
                 }
             }
@@ -77,9 +77,9 @@ fn twin(d: &Dispatch, bindings: &mut [Binding]) {
                 let mut open = vec![true; width];
                 for step in steps {
                     for j in 0..width {
-                        let gets = open[j] && outputs[step * from + j] == pooled[j];
+                        let gets = open[j] && outputs[step * width + j] == pooled[j];
                         open[j] &= !gets;
-                        to_outputs[step * from + j] = if gets { gradient[j] } else { 0.0 };
+                        to_outputs[step * width + j] = if gets { gradient[j] } else { 0.0 };
                     }
                 }
             }
@@ -88,12 +88,12 @@ fn twin(d: &Dispatch, bindings: &mut [Binding]) {
                 of_attention.fill(0.0);
                 let mean: f32 = gradient.iter().zip(pooled).map(|(g, p)| g * p).sum();
                 for step in steps {
-                    let output = &outputs[step * from..][..width];
+                    let output = &outputs[step * width..][..width];
                     let own: f32 = gradient.iter().zip(output).map(|(g, o)| g * o).sum();
                     let of_score = shares[step] * (own - mean);
                     for j in 0..width {
                         let y = output[j].tanh();
-                        to_outputs[step * from + j] =
+                        to_outputs[step * width + j] =
                             shares[step] * gradient[j] + of_score * attention[j] * (1.0 - y * y);
                         of_attention[j] += of_score * y;
                     }

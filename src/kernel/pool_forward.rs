@@ -12,10 +12,10 @@ pub static KERNEL: Kernel = Kernel {
     shader: include_str!("../../shaders/pool_forward.wgsl"),
     bindings: &[
         BindingSpec::indices("rows", "[R, 2]"),
-        BindingSpec::read("outputs", "[P, stride]"),
-        BindingSpec::read("attention", "[width]"),
+        BindingSpec::read("outputs", "[P, W]"),
+        BindingSpec::read("attention", "[W]"),
         BindingSpec::write("shares", "[P]"),
-        BindingSpec::write("pooled", "[R, up_stride]"),
+        BindingSpec::write("pooled", "[R, W]"),
     ],
     twin,
     workgroup_memory: |_| 64 * 4,
@@ -47,17 +47,13 @@ pub struct Pool {
     /// Slices, and their steps together.
     pub rows: usize,
     pub steps: usize,
-    /// Numbers of an output that are pooled, the first of `from`.
+    /// W: numbers of an output.
     pub width: usize,
-    pub from: usize,
-    /// Numbers of a row of the result, and where these begin in it.
-    pub to: usize,
-    pub column: usize,
 }
 
 impl Pool {
     pub(super) fn parameters(&self) -> Vec<u32> {
-        [self.rows, self.width, self.from, self.to, self.column].map(|number| number as u32).to_vec()
+        vec![self.rows as u32, self.width as u32]
     }
 
     pub(super) fn cost(&self, passes: f64) -> Cost {
@@ -66,7 +62,7 @@ impl Pool {
     }
 }
 
-/// `pooled [R, up_stride]` of `outputs [P, stride]`, slice by slice; `shares [P]` are kept for the backward pass.
+/// `pooled [R, W]` of `outputs [P, W]`, slice by slice; `shares [P]` are kept for the backward pass.
 pub fn dispatch(place: String, pool: Pool, [rows, outputs, attention, shares, pooled]: [View; 5]) -> Dispatch {
     Dispatch {
         kernel: &KERNEL,
@@ -81,10 +77,10 @@ pub fn dispatch(place: String, pool: Pool, [rows, outputs, attention, shares, po
 
 fn twin(d: &Dispatch, bindings: &mut [Binding]) {
     let [rows, outputs, attention, shares, pooled] = bindings else { unreachable!("checked by the plan") };
-    let [count, width, from, to, column] = std::array::from_fn(|at| d.parameter(at));
+    let (count, width) = (d.parameter(0), d.parameter(1));
     let mode = Mode::from_constant(d.constant("MODE"));
     let (rows, outputs, attention, shares) = (rows.u32(), outputs.f32(), attention.f32(), shares.f32_mut());
-    let output = |step: usize| &outputs[step * from..][..width];
+    let output = |step: usize| &outputs[step * width..][..width];
     if mode == Mode::Attention {
         for row in rows.chunks(2).take(count) {
             let own = row[0] as usize..(row[0] + row[1]) as usize;
@@ -99,10 +95,9 @@ fn twin(d: &Dispatch, bindings: &mut [Binding]) {
         }
     }
     let shares = &*shares;
-    pooled.f32_mut()[..count * to].par_chunks_mut(to).zip(rows.par_chunks(2)).with_min_len(64).for_each(
+    pooled.f32_mut()[..count * width].par_chunks_mut(width).zip(rows.par_chunks(2)).with_min_len(64).for_each(
         |(pooled, row)| {
             let (first, steps) = (row[0] as usize, row[1] as usize);
-            let pooled = &mut pooled[column..][..width];
             pooled.copy_from_slice(output(first));
             if mode == Mode::Attention {
                 pooled.iter_mut().for_each(|value| *value *= shares[first]);

@@ -1,7 +1,7 @@
 //! The training plan: forward, loss, backward level by level, and the optimiser's step.
 
 use super::config::{Cell, Input};
-use super::forward::{LevelViews, RunViews, StepViews, of, of_layer};
+use super::forward::{LevelViews, PoolViews, RunViews, StepViews, of, of_layer};
 use super::loss::Loss;
 use super::optimiser::Optimiser;
 use super::parameters::{Affine, Unit};
@@ -11,7 +11,7 @@ use crate::data::batch::{Batch, MicroBatch};
 use crate::kernel::matmul::{self, Columns};
 use crate::kernel::recurrence::{self, BackwardViews, candidate_offset};
 use crate::kernel::sum_by_token::{self, Members};
-use crate::kernel::{pool_backward, sum_partials, transpose};
+use crate::kernel::{gather_rows, pool_backward, sum_partials, transpose};
 use crate::plan::{Plan, View};
 
 impl Planner<'_> {
@@ -37,7 +37,7 @@ impl Planner<'_> {
             };
             let levels = self.levels(&name, steps, slots, lengths, true);
             self.loss_and_head(&name, &levels, &loss, part, accumulate);
-            self.levels_backward(&levels, steps, &transposed, accumulate);
+            self.levels_backward(&name, &levels, steps, &transposed, accumulate);
             if slots.is_some() {
                 self.sum_by_token(&name, &levels[0], steps.count, accumulate && tokens.is_some());
             }
@@ -118,6 +118,7 @@ impl Planner<'_> {
     /// that slots belong to.
     fn levels_backward(
         &mut self,
+        name: &str,
         levels: &[LevelViews],
         steps: &StepViews,
         transposed: &[Vec<Vec<View>>],
@@ -128,29 +129,32 @@ impl Planner<'_> {
         for (p, level) in levels.iter().enumerate().rev() {
             let up = self.gradient_of_states(p, level.count);
             let up = self.drop_backward(&format!("level{p}.up"), level.dropped, up);
-            let pooled = !level.pools.is_empty();
-            if pooled {
-                self.pool_backward(p, level, up, accumulate);
-            }
+            // The gradient of every step's output of a layer; `None` where only the last ones count.
+            let mut of_outputs = level.pool.as_ref().map(|pool| self.pool_backward(p, level, pool, up, accumulate));
             for (l, layer) in level.layers.iter().enumerate().rev() {
-                let top = l + 1 == level.layers.len();
                 for (d, run) in layer.runs.iter().enumerate() {
-                    let from_last = top && !pooled;
-                    self.run_backward([p, l, d], run, from_last.then_some(up), transposed[p][l][d]);
+                    let into = of_outputs.map(|gradient| self.outputs_gradient(name, [p, l, d], run, gradient));
+                    self.run_backward([p, l, d], run, into.ok_or(up), transposed[p][l][d]);
                     let unit = &layout.levels[p].layers[l][d];
                     let tape = Columns::all(run.tape, self.config.recurrence().tape * hidden);
                     self.recurrent_gradient([p, l, d], unit, run.rows.steps, tape, accumulate);
-                    let inputs = match (layer.inputs, &run.slots) {
-                        (Some(inputs), _) => inputs,
-                        (None, None) => steps.inputs,
+                    let (wide, count) = (unit.input.outputs, level.steps);
+                    let (inputs, delta) = match (layer.inputs, &run.slots) {
+                        (Some(inputs), None) => (inputs, tape),
+                        (Some(inputs), Some(slots)) => {
+                            // With context a step is read by several rows.
+                            let out = self.plan.scratch(&format!("level{p}.gates{d}.gradient"), &[count, wide]);
+                            self.sum_run(&format!("{name}read."), d, slots, run.tape, (count, out), false);
+                            (inputs, Columns::all(out, wide))
+                        }
+                        (None, None) => (steps.inputs, tape),
                         // Summed by token or step later.
                         (None, Some(_)) => continue,
                     };
-                    let (wide, count) = (unit.input.outputs, run.rows.steps);
                     let place = format!("level {p}{}{}", of_layer(l), of(d));
                     let x = Columns::all(inputs, unit.input.inputs);
-                    let name = format!("{place} W");
-                    self.weight_gradient(&name, &unit.input, count, (x, tape), (wide, 0), accumulate);
+                    let place_of_w = format!("{place} W");
+                    self.weight_gradient(&place_of_w, &unit.input, count, (x, delta), (wide, 0), accumulate);
                     if layer.inputs.is_some() {
                         let into = match l {
                             0 => self.gradient_of_states(p - 1, count),
@@ -158,32 +162,46 @@ impl Planner<'_> {
                         };
                         let weights = self.affine(buffer::WEIGHTS, &unit.input);
                         let (place, sizes) = (format!("{place} inputs gradient"), (count, width, wide));
-                        self.plan.dispatches.push(matmul::input_gradient(place, sizes, tape, weights, d > 0, into));
+                        self.plan.dispatches.push(matmul::input_gradient(place, sizes, delta, weights, d > 0, into));
                     }
                 }
                 if l > 0 {
-                    // The layer below finds it as the gradient of its outputs.
-                    let count = layer.runs[0].rows.steps;
-                    let name = format!("level{p}.layer{l}.inputs");
-                    let gradient = self.plan.scratch(&format!("{name}.gradient"), &[count, width]);
-                    let left = self.drop_backward(&name, layer.dropped, gradient);
-                    self.outputs_gradient.insert([p, l - 1, 0], left);
-                    self.outputs_gradient.insert([p, l - 1, 1], left);
+                    let place = format!("level{p}.layer{l}.inputs");
+                    let gradient = self.plan.scratch(&format!("{place}.gradient"), &[level.steps, width]);
+                    of_outputs = Some(self.drop_backward(&place, layer.dropped, gradient));
                 }
             }
         }
     }
 
-    /// One recurrence backward; `from_last` is the gradient of its last states.
-    fn run_backward(&mut self, [p, l, d]: [usize; 3], run: &RunViews, from_last: Option<View>, transposed: View) {
+    /// The gradient of the outputs of one recurrence, from that of the outputs `[P, W]` of all directions: with context
+    /// it reads other slices' steps, too, whose outputs nothing reads.
+    fn outputs_gradient(&mut self, name: &str, [p, l, d]: [usize; 3], run: &RunViews, side_by_side: View) -> View {
+        let Some(warmup) = &run.rows.warmup else { return side_by_side };
+        let (steps, hidden) = (run.rows.steps, self.config.hidden);
+        let ids = self.plan.upload(&format!("{name}level{p}.own_read{d}"), &[steps], warmup.own_steps_read());
+        let out = self.plan.scratch(&format!("level{p}.outputs_read{d}.gradient"), &[steps, hidden]);
+        let place = format!("level {p}{}{} own outputs gradient", of_layer(l), of(d));
+        let from = Columns { column: d * hidden, ..Columns::all(side_by_side, self.config.width()) };
+        let to = Columns::all(out, hidden);
+        self.plan.dispatches.push(gather_rows::dispatch(place, (steps, hidden), ids, from, to));
+        out
+    }
+
+    /// One recurrence backward, from the gradient of its outputs or else of its last states.
+    fn run_backward(
+        &mut self,
+        [p, l, d]: [usize; 3],
+        run: &RunViews,
+        from: std::result::Result<View, View>,
+        transposed: View,
+    ) {
         let (cell, hidden) = (self.config.recurrence(), self.config.hidden);
         let count = run.rows.list.len();
-        let outputs_gradient = match run.span.stepwise {
-            true => self.outputs_gradient[&[p, l, d]],
-            false => self.unused("no_outputs"),
+        let (outputs_gradient, gradient) = match from {
+            Ok(outputs) => (outputs, self.plan.scratch("states.gradient.carried", &[count, run.span.stride])),
+            Err(last) => (self.unused("no_outputs"), last),
         };
-        let carried = |planner: &mut Self| planner.plan.scratch("states.gradient.carried", &[count, run.span.stride]);
-        let gradient = from_last.unwrap_or_else(|| carried(self));
         let memory_gradient = match cell.memory {
             true => self.plan.scratch("memory.gradient", &[count, hidden]),
             false => self.unused("no_memory"),
@@ -198,7 +216,7 @@ impl Planner<'_> {
         };
         let place = format!("level {p}{}{} backward", of_layer(l), of(d));
         for span in self.spans(run.span, run.rows.longest).into_iter().rev() {
-            let fresh = from_last.is_none() && span.end == run.rows.longest;
+            let fresh = run.span.stepwise && span.end == run.rows.longest;
             self.plan.dispatches.push(recurrence::backward(cell, place.clone(), span, fresh, views));
         }
     }
@@ -234,55 +252,45 @@ impl Planner<'_> {
         }
     }
 
-    /// From the gradient of what passes up to that of every step's output, and the gradient of attention.
-    fn pool_backward(&mut self, p: usize, level: &LevelViews, gradient: View, accumulate: bool) {
+    /// From the gradient of what passes up to that of every step's output `[P, W]`, and the gradient of attention.
+    fn pool_backward(
+        &mut self,
+        p: usize,
+        level: &LevelViews,
+        views: &PoolViews,
+        gradient: View,
+        accumulate: bool,
+    ) -> View {
         let layout = self.layout;
-        let top = level.layers.len() - 1;
         let attention = layout.levels[p].attention.as_ref();
-        for (d, (pool, rows)) in level.pools.iter().enumerate() {
-            let run = &level.layers[top].runs[d];
-            let outputs_gradient =
-                self.plan.scratch(&format!("level{p}.outputs.gradient{d}"), &[run.rows.steps, run.span.stride]);
-            if run.rows.warmup.is_some() {
-                // Outputs of other slices' steps are not pooled: their gradient is 0.
-                self.clear(&format!("level {p} warm-up"), outputs_gradient);
+        let PoolViews { pool, rows, shares, pooled } = *views;
+        let outputs = level.layers.last().expect("a level has a layer").outputs;
+        let outputs_gradient = self.plan.scratch(&format!("level{p}.outputs.gradient"), &[pool.steps, pool.width]);
+        let (vector, attention_gradient) = match attention {
+            Some(affine) => {
+                let parts = self.plan.scratch("attention.gradient", &[pool.rows, pool.width]);
+                (self.affine(buffer::WEIGHTS, affine), parts)
             }
-            let (vector, attention_gradient) = match attention {
-                Some(affine) => {
-                    let parts = self.plan.scratch("attention.gradient", &[pool.rows, pool.width]);
-                    (self.affine(buffer::WEIGHTS, affine), parts)
-                }
-                None => (self.unused("no_attention"), self.unused("no_attention_gradient")),
-            };
-            let views = pool_backward::Views {
-                rows: *rows,
-                outputs: run.outputs,
-                attention: vector,
-                shares: level.shares,
-                pooled: level.pooled,
-                gradient,
-                outputs_gradient,
-                attention_gradient,
-            };
-            let place = format!("level {p} pooling backward{}", of(d));
-            self.plan.dispatches.push(pool_backward::dispatch(place, *pool, views));
-            self.outputs_gradient.insert([p, top, d], outputs_gradient);
-            if level.pools.len() == 1 {
-                self.outputs_gradient.insert([p, top, 1], outputs_gradient);
-            }
-            if let Some(affine) = attention {
-                // The sum over the rows, as the gradient of a bias.
-                let parts = Columns::all(attention_gradient, pool.width);
-                let place = format!("level {p} attention");
-                self.weight_gradient(&place, affine, pool.rows, (parts, parts), (pool.width, 0), accumulate);
-            }
+            None => (self.unused("no_attention"), self.unused("no_attention_gradient")),
+        };
+        let views = pool_backward::Views {
+            rows,
+            outputs,
+            attention: vector,
+            shares,
+            pooled,
+            gradient,
+            outputs_gradient,
+            attention_gradient,
+        };
+        self.plan.dispatches.push(pool_backward::dispatch(format!("level {p} pooling backward"), pool, views));
+        if let Some(affine) = attention {
+            // The sum over the rows, as the gradient of a bias.
+            let parts = Columns::all(attention_gradient, pool.width);
+            let place = format!("level {p} attention");
+            self.weight_gradient(&place, affine, pool.rows, (parts, parts), (pool.width, 0), accumulate);
         }
-    }
-
-    /// Sets a buffer to 0, as the sum of no parts.
-    fn clear(&mut self, place: &str, view: View) {
-        let none = self.unused("no_parts");
-        self.plan.dispatches.push(sum_partials::dispatch(place.into(), (0, view.len), false, [none, view]));
+        outputs_gradient
     }
 
     /// The gradient of a matrix and its bias: in one dispatch where the rows are few, else in parts that are summed.
@@ -316,15 +324,23 @@ impl Planner<'_> {
     fn sum_by_token(&mut self, name: &str, level: &LevelViews, count: usize, accumulate: bool) {
         for (d, run) in level.layers[0].runs.iter().enumerate() {
             let slots = run.slots.as_ref().expect("level 0 reads through slots");
-            self.sum_run(name, d, slots, run.tape, count, accumulate);
+            let out = self.step_gates_gradient(d, count);
+            self.sum_run(name, d, slots, run.tape, (count, out), accumulate);
         }
     }
 
-    /// In two passes, unless no token is frequent.
-    fn sum_run(&mut self, name: &str, d: usize, slots: &[u32], tape: View, count: usize, accumulate: bool) {
+    /// Into `out [count, G·H]`, in two passes unless no token is frequent.
+    fn sum_run(
+        &mut self,
+        name: &str,
+        d: usize,
+        slots: &[u32],
+        tape: View,
+        (count, out): (usize, View),
+        accumulate: bool,
+    ) {
         let (hidden, cell) = (self.config.hidden, self.config.recurrence());
         let (wide, tape_wide) = (cell.gates * hidden, cell.tape * hidden);
-        let out = self.step_gates_gradient(d, count);
         let groups = Groups::new(slots, count);
         let pieces = groups.pieces.len() - 1;
         let one_pass = groups.one_piece_each();

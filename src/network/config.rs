@@ -202,14 +202,8 @@ impl Config {
                 let (context, length) = (self.context, self.length);
                 return wrong(format!("a context of {context} steps: a sequence has at most {length}"));
             }
-            if self.layers > 1 {
-                return wrong("context goes with one layer: what a second one would read there is not defined".into());
-            }
             if self.slicing.k() == 0 {
                 return wrong("context is for slices: the plain network has one slice, which misses nothing".into());
-            }
-            if self.direction == Direction::Both && self.pooling == Pooling::Attention {
-                return wrong("context, both directions and attention do not go together: use --pool max".into());
             }
         }
         if self.input == Input::Numbers && self.padding == Padding::Unmasked {

@@ -1,15 +1,17 @@
 //! The forward plan: steps → gates → layer by layer, level by level → logits.
 
-use super::config::{Config, Direction, Input, Pooling};
+use super::config::{Config, Input, Pooling};
 use super::parameters::Unit;
 use super::planner::{Dropped, Planner, buffer};
-use super::warmup::{Rows, Warmup, rows_of};
+use super::warmup::{Rows, rows_of};
 use crate::data::batch::Batch;
-use crate::kernel::pool_forward::{self, Pool};
+use crate::kernel::gather_rows;
+use crate::kernel::matmul::{self, Columns};
+use crate::kernel::pool_forward::{self, Mode, Pool};
 use crate::kernel::recurrence::{self, ForwardViews, Span};
-use crate::kernel::{gather_rows, matmul};
 use crate::network::tokens::Distinct;
 use crate::plan::View;
+use crate::slicing::Level;
 
 /// Steps that are projected once, however many rows read them: the distinct tokens of a batch, or all of its steps.
 pub(super) struct StepViews {
@@ -33,8 +35,6 @@ pub(super) struct RunViews {
     pub span: Span,
     /// What the cell keeps of every step; a single number when nothing is saved.
     pub tape: View,
-    /// Every step's output and from row to row `span.stride`; unused unless `span.stepwise`.
-    pub outputs: View,
     /// Slots by step, for summing gradients; `None` where the tape's steps are the inputs'.
     pub slots: Option<Vec<u32>>,
 }
@@ -47,21 +47,32 @@ pub(super) struct LayerViews {
     pub dropped: Option<Dropped>,
     /// By direction.
     pub runs: Vec<RunViews>,
+    /// `[P, W]`: every step's output in its own slice, the directions side by side; unused where only the last counts.
+    pub outputs: View,
 }
 
 /// One level of one micro-batch.
 pub(super) struct LevelViews {
-    /// Slices.
+    /// Slices, and their steps together.
     pub count: usize,
+    pub steps: usize,
     pub layers: Vec<LayerViews>,
-    /// Each pooling of outputs, if the last states do not pass up: of all directions, or of each.
-    pub pools: Vec<(Pool, View)>,
-    /// `[P]`: the shares of attention.
-    pub shares: View,
-    /// `[R, W]`: what passes up, before and after dropout.
-    pub pooled: View,
+    /// The pooling of outputs, if the last states do not pass up.
+    pub pool: Option<PoolViews>,
+    /// `[R, W]`: what passes up, after dropout.
     pub up: View,
     pub dropped: Option<Dropped>,
+}
+
+/// One pooling, from its forward to its backward pass.
+pub(super) struct PoolViews {
+    pub pool: Pool,
+    /// `[R, 2]`: the slices' own steps.
+    pub rows: View,
+    /// `[P]`: the shares of attention.
+    pub shares: View,
+    /// `[R, W]`
+    pub pooled: View,
 }
 
 impl Config {
@@ -79,7 +90,8 @@ impl Planner<'_> {
         let table = self.embedding();
         let inputs = self.plan.scratch("inputs", &[count, width]);
         let place = "embedding".to_string();
-        self.plan.dispatches.push(gather_rows::dispatch(place, (count, width), [ids, table, inputs]));
+        let [from, to] = [table, inputs].map(|view| Columns::all(view, width));
+        self.plan.dispatches.push(gather_rows::dispatch(place, (count, width), ids, from, to));
         let (inputs, dropped) = self.drop("inputs", self.dropout.embedding, count * width, inputs);
         let gates = self.project_level0(count, inputs);
         StepViews { count, inputs, gates, slots: Some(distinct.slots.clone()), dropped }
@@ -131,8 +143,8 @@ impl Planner<'_> {
             let rows = |reverse: bool| rows_of(&level, lengths, context, reverse);
             let rows: Vec<Rows> = self.config.directions().iter().map(|&reverse| rows(reverse)).collect();
             let views = match below {
-                None => self.level(name, p, rows, Some((steps, slots)), None, save),
-                Some(up) => self.level(name, p, rows, None, Some(up), save),
+                None => self.level(name, (p, &level), rows, Some((steps, slots)), None, save),
+                Some(up) => self.level(name, (p, &level), rows, None, Some(up), save),
             };
             below = Some(views.up);
             levels.push(views);
@@ -143,7 +155,7 @@ impl Planner<'_> {
     fn level(
         &mut self,
         name: &str,
-        p: usize,
+        (p, level): (usize, &Level),
         rows: Vec<Rows>,
         bottom: Option<(&StepViews, Option<&[u32]>)>,
         below: Option<View>,
@@ -151,10 +163,8 @@ impl Planner<'_> {
     ) -> LevelViews {
         let layout = self.layout;
         let (config, cell) = (self.config, self.config.recurrence());
-        let (hidden, width, count) = (config.hidden, config.width(), rows[0].list.len());
+        let (hidden, width, count) = (config.hidden, config.width(), level.rows.len());
         let pooling = config.pooling_of(p);
-        // With context each direction runs over steps of its own, so that their outputs do not stand side by side.
-        let apart = p == 0 && config.context > 0 && config.direction == Direction::Both && pooling != Pooling::Last;
         let last = self.plan.scratch(&format!("level{p}.states"), &[count, width]);
         let mut layers: Vec<LayerViews> = Vec::new();
         let mut inputs = below;
@@ -164,10 +174,11 @@ impl Planner<'_> {
             let mut dropped = None;
             if let (true, Some(own)) = (layer > 0, inputs) {
                 let place = format!("level{p}.layer{layer}.inputs");
-                let (left, own) = self.drop(&place, self.dropout.states, rows[0].steps * width, own);
+                let (left, own) = self.drop(&place, self.dropout.states, level.steps * width, own);
                 (inputs, dropped) = (Some(left), own);
             }
             let mut runs = Vec::new();
+            let mut shared = self.unused("no_outputs");
             for (d, (rows, &reverse)) in rows.iter().zip(config.directions()).enumerate() {
                 let unit = &layout.levels[p].layers[layer][d];
                 let place = format!("level {p}{}{}", of_layer(layer), of(d));
@@ -182,15 +193,21 @@ impl Planner<'_> {
                     _ => {
                         let inputs = inputs.expect("a level above the first, or a layer");
                         let buffer = format!("level{p}.gates{d}");
-                        (self.project(&format!("{place} gates"), unit, rows.steps, inputs, &buffer), None)
+                        let gates = self.project(&format!("{place} gates"), unit, level.steps, inputs, &buffer);
+                        (gates, rows.warmup.as_ref().map(|warmup| warmup.steps_read.clone()))
                     }
                 };
                 let slot_view = match &slots {
-                    Some(slots) => self.plan.upload(&format!("{name}level{p}.slots{d}"), &[slots.len()], slots.clone()),
+                    Some(slots) => {
+                        let steps = if layer == 0 { "slots" } else { "steps_read" };
+                        self.plan.upload(&format!("{name}level{p}.{steps}{d}"), &[slots.len()], slots.clone())
+                    }
                     None => self.unused("no_slots"),
                 };
                 let list = rows.list.concat();
                 let rows_view = self.plan.upload(&format!("{name}level{p}.rows{d}"), &[count, 2], list);
+                // With context each direction reads steps of its own: their outputs do not stand side by side.
+                let apart = rows.warmup.is_some() && stepwise;
                 let (stride, column) = if apart { (hidden, 0) } else { (width, d * hidden) };
                 let span = Span {
                     slotted: slots.is_some(),
@@ -206,9 +223,9 @@ impl Planner<'_> {
                     true => self.plan.scratch(&format!("{own}.tape{d}"), &[rows.steps, cell.tape * hidden]),
                     false => self.unused("no_tape"),
                 };
-                let shared = if apart { format!("{own}.outputs{d}") } else { format!("{own}.outputs") };
                 let outputs = match stepwise {
-                    true => self.plan.scratch(&shared, &[rows.steps, stride]),
+                    true if apart => self.plan.scratch(&format!("level{p}.outputs_read{d}"), &[rows.steps, hidden]),
+                    true => self.plan.scratch(&format!("{own}.outputs"), &[level.steps, width]),
                     false => self.unused("no_outputs"),
                 };
                 // Where outputs count, last states do not; but spans carry them.
@@ -227,58 +244,48 @@ impl Planner<'_> {
                     let dispatch = recurrence::forward(cell, format!("{place} forward"), span, save, views);
                     self.plan.dispatches.push(dispatch);
                 }
+                shared = outputs;
+                if let (Some(warmup), true) = (&rows.warmup, apart) {
+                    shared = self.plan.scratch(&format!("{own}.outputs"), &[level.steps, width]);
+                    let ids = self.plan.upload(&format!("{name}level{p}.own{d}"), &[level.steps], warmup.own.clone());
+                    let (from, to) =
+                        (Columns::all(outputs, hidden), Columns { column: d * hidden, ..Columns::all(shared, width) });
+                    let gather =
+                        gather_rows::dispatch(format!("{place} own outputs"), (level.steps, hidden), ids, from, to);
+                    self.plan.dispatches.push(gather);
+                }
                 let rows = rows.clone();
-                runs.push(RunViews { rows, rows_view, span, tape, outputs, slots });
+                runs.push(RunViews { rows, rows_view, span, tape, slots });
             }
             let below = (layer > 0 || p > 0).then_some(inputs).flatten();
-            inputs = Some(runs[0].outputs);
-            layers.push(LayerViews { inputs: below, dropped, runs });
+            inputs = Some(shared);
+            layers.push(LayerViews { inputs: below, dropped, runs, outputs: shared });
         }
-        let (pools, shares, pooled) = self.pool(name, p, &layers, apart, last);
+        let outputs = inputs.expect("a level has a layer");
+        let pool = pooling.mode().map(|mode| self.pool(name, (p, level), mode, outputs));
         let place = format!("level{p}.up");
-        let (up, dropped) = self.drop(&place, self.dropout.states, count * width, pooled);
-        LevelViews { count, layers, pools, shares, pooled, up, dropped }
+        let passed = pool.as_ref().map_or(last, |pool| pool.pooled);
+        let (up, dropped) = self.drop(&place, self.dropout.states, count * width, passed);
+        LevelViews { count, steps: level.steps, layers, pool, up, dropped }
     }
 
-    /// What passes up: the last states, or outputs pooled.
-    fn pool(
-        &mut self,
-        name: &str,
-        p: usize,
-        layers: &[LayerViews],
-        apart: bool,
-        last: View,
-    ) -> (Vec<(Pool, View)>, View, View) {
-        let unused = self.unused("no_shares");
-        let Some(mode) = self.config.pooling_of(p).mode() else { return (vec![], unused, last) };
+    /// The outputs `[P, W]` of each slice pooled into what it passes up.
+    fn pool(&mut self, name: &str, (p, level): (usize, &Level), mode: Mode, outputs: View) -> PoolViews {
         let layout = self.layout;
-        let runs = &layers.last().expect("a level has a layer").runs;
-        let (count, width) = (runs[0].rows.list.len(), self.config.width());
+        let (count, steps, width) = (level.rows.len(), level.steps, self.config.width());
         let pooled = self.plan.scratch(&format!("level{p}.pooled"), &[count, width]);
         let (shares, attention) = match &layout.levels[p].attention {
             Some(attention) => {
-                let shares = self.plan.scratch(&format!("level{p}.shares"), &[runs[0].rows.steps]);
+                let shares = self.plan.scratch(&format!("level{p}.shares"), &[steps]);
                 (shares, self.affine(buffer::WEIGHTS, attention))
             }
-            None => (unused, self.unused("no_attention")),
+            None => (self.unused("no_shares"), self.unused("no_attention")),
         };
-        let mut pools = Vec::new();
-        for (d, run) in runs.iter().enumerate().take(if apart { runs.len() } else { 1 }) {
-            let Span { stride: from, .. } = run.span;
-            let (pooled_width, column) = if apart { (from, d * from) } else { (width, 0) };
-            let steps = run.rows.steps;
-            let pool = Pool { mode, rows: count, steps, width: pooled_width, from, to: width, column };
-            let rows = match &run.rows.warmup {
-                Some(Warmup { own, .. }) => {
-                    self.plan.upload(&format!("{name}level{p}.own{d}"), &[count, 2], own.concat())
-                }
-                None => run.rows_view,
-            };
-            let bindings = [rows, run.outputs, attention, shares, pooled];
-            self.plan.dispatches.push(pool_forward::dispatch(format!("level {p} pooling{}", of(d)), pool, bindings));
-            pools.push((pool, rows));
-        }
-        (pools, shares, pooled)
+        let pool = Pool { mode, rows: count, steps, width };
+        let rows = self.plan.upload(&format!("{name}level{p}.slices"), &[count, 2], level.rows.concat());
+        let bindings = [rows, outputs, attention, shares, pooled];
+        self.plan.dispatches.push(pool_forward::dispatch(format!("level {p} pooling"), pool, bindings));
+        PoolViews { pool, rows, shares, pooled }
     }
 
     /// The head over what the top level passes up: `[count, C]` logits.

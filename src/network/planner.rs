@@ -37,8 +37,6 @@ pub(super) struct Planner<'a> {
     pub dropout: Dropout,
     /// Numbers that each place has dropped some of already, in earlier micro-batches.
     dropped: BTreeMap<String, usize>,
-    /// The gradients of every step's output, by level, layer and direction, as they become known.
-    pub outputs_gradient: BTreeMap<[usize; 3], View>,
 }
 
 /// What a training step drops at random.
@@ -62,8 +60,7 @@ pub(super) struct Dropped {
 
 impl<'a> Planner<'a> {
     pub fn new(config: &'a Config, layout: &'a Layout, limits: &'a Limits, dropout: Dropout) -> Planner<'a> {
-        let (dropped, outputs_gradient) = (BTreeMap::new(), BTreeMap::new());
-        Planner { config, layout, limits, plan: Plan::default(), dropout, dropped, outputs_gradient }
+        Planner { config, layout, limits, plan: Plan::default(), dropout, dropped: BTreeMap::new() }
     }
 
     /// The whole of a persistent buffer.

@@ -1,5 +1,6 @@
 //! The rows of a level with context: what every slice reads before its own steps.
 
+use crate::kernel::gather_rows::NO_ROW;
 use crate::slicing::Level;
 
 /// The rows of one level for one direction.
@@ -17,10 +18,21 @@ pub struct Rows {
 /// What context changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Warmup {
-    /// `[R, 2]`: the slices' own steps among those that are read.
-    pub own: Vec<[u32; 2]>,
     /// Which step of the level is read; a step may be read by several rows.
     pub steps_read: Vec<u32>,
+    /// `[P]`: where among these the slice that a step belongs to reads it.
+    pub own: Vec<u32>,
+}
+
+impl Warmup {
+    /// Which step of the level each reading is of the slice's own, and [`NO_ROW`] where it is context.
+    pub fn own_steps_read(&self) -> Vec<u32> {
+        let mut steps = vec![NO_ROW; self.steps_read.len()];
+        for (step, &at) in (0..).zip(&self.own) {
+            steps[at as usize] = step;
+        }
+        steps
+    }
 }
 
 /// The rows of a level of sequences of `lengths` real steps: each slice first reads up to `context` steps of its
@@ -30,7 +42,7 @@ pub fn rows_of(level: &Level, lengths: &[u32], context: usize, reverse: bool) ->
         return Rows { list: level.rows.clone(), steps: level.steps, longest: level.longest, warmup: None };
     }
     let (mut list, mut longest) = (vec![], 0);
-    let mut warmup = Warmup { own: vec![], steps_read: vec![] };
+    let mut warmup = Warmup { steps_read: vec![], own: vec![] };
     let mut sequences = lengths.iter().scan(0, |end, &length| {
         *end += length;
         Some(*end - length..*end)
@@ -47,7 +59,7 @@ pub fn rows_of(level: &Level, lengths: &[u32], context: usize, reverse: bool) ->
         };
         let at = warmup.steps_read.len() as u32;
         list.push([at, read.len() as u32]);
-        warmup.own.push([at + first - read.start, steps]);
+        warmup.own.extend((first..first + steps).map(|step| at + step - read.start));
         longest = longest.max(read.len());
         warmup.steps_read.extend(read);
     }
@@ -71,9 +83,10 @@ mod tests {
         assert_eq!((rows.steps, rows.longest), (9, 3));
         let warmup = rows.warmup.unwrap();
         assert_eq!(warmup.steps_read, [0, 0, 1, 2, 2, 3, 4, 5, 6]);
-        assert_eq!(warmup.own, [[0, 1], [2, 2], [5, 2], [7, 2]]);
+        assert_eq!(warmup.own, [0, 2, 3, 5, 6, 7, 8]);
+        assert_eq!(warmup.own_steps_read(), [0, NO_ROW, 1, 2, NO_ROW, 3, 4, 5, 6]);
         let reverse = rows_of(&level, &lengths, 9, true).warmup.unwrap();
         assert_eq!(reverse.steps_read, [0, 1, 2, 3, 4, 1, 2, 3, 4, 3, 4, 5, 6]);
-        assert_eq!(reverse.own, [[0, 1], [5, 2], [9, 2], [11, 2]]);
+        assert_eq!(reverse.own, [0, 5, 6, 9, 10, 11, 12]);
     }
 }

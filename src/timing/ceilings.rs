@@ -2,7 +2,8 @@
 
 use crate::engine::{Engine, fastest, write_f32};
 use crate::error::{Error, Result};
-use crate::kernel::{gather_rows, matmul};
+use crate::kernel::gather_rows;
+use crate::kernel::matmul::{self, Columns};
 use crate::plan::Plan;
 use serde::Serialize;
 
@@ -55,9 +56,9 @@ impl Ceilings {
         let count = COPIED / 4 / width;
         let mut plan = Plan::default();
         let ids = plan.upload("ceiling.ids", &[count], (0..count as u32).collect());
-        let from = plan.scratch("ceiling.a", &[count, width]);
-        let to = plan.scratch("ceiling.out", &[count, width]);
-        plan.dispatches.push(gather_rows::dispatch("ceiling".into(), (count, width), [ids, from, to]));
+        let from = Columns::all(plan.scratch("ceiling.a", &[count, width]), width);
+        let to = Columns::all(plan.scratch("ceiling.out", &[count, width]), width);
+        plan.dispatches.push(gather_rows::dispatch("ceiling".into(), (count, width), ids, from, to));
         let seconds = fastest(engine, &plan, REPEATS)?;
         Ok(Ceilings { gflops, gbs: 8.0 * (count * width) as f64 / seconds / 1e9 })
     }

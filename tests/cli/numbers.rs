@@ -232,7 +232,11 @@ fn data_that_does_not_fit() {
     }
     fresh("x.npy", &[("--labels", "y"), ("--word-dropout", "0.1")], "--word-dropout is for texts");
     fresh("x.npy", &[("--labels", "y"), ("--slices", "64x3")], "64x3");
-    fresh("x.npy", &[("--labels", "y"), ("--layers", "2"), ("--context", "2")], "context goes with one layer");
+    fresh(
+        "x.npy",
+        &[("--labels", "y"), ("--slices", "rnn"), ("--context", "2")],
+        "has one slice, which misses nothing",
+    );
     fresh("x.npy", &[("--labels", "sums.npy")], "its labels are numbers, not classes");
     for (command, words) in [
         ("eval out wide.npy --labels few", "few: has 3 targets for the 2 sequences of "),

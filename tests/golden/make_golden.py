@@ -46,12 +46,13 @@ moment), after the gradient has been scaled by min(1, 1 / global norm).
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
 from torch import nn
+from torch.func import functional_call
 from torch.nn import functional
 
 STEPS = 10
@@ -78,7 +79,7 @@ class Case:
     layers: int = 1
     pool: str = "last"  # or max, mean, attention: of the levels below the top
     head_pool: str = "last"  # of the top level
-    context: int = 0  # steps of warm-up of a slice of level 0
+    context: int = 0  # steps of warm-up of a slice of level 0, in each layer
     head_scale: float = 1.0  # larger initial weights of the head give larger gradients, which are clipped
 
     @property
@@ -147,6 +148,15 @@ CASES = [
     Case(
         "lstm_backward_context_n3_k1", 22, 3, 1, 9, [9, 8, 4], inputs=3, hidden=4, classes=2,
         cell="lstm", direction="backward", pool="attention", context=1,
+    ),
+    # Layers, each with the context of the one below.
+    Case(
+        "gru_both_2layers_context_n2_k2", 23, 2, 2, 8, [8, 5, 6], inputs=3, hidden=3, classes=3,
+        direction="both", layers=2, pool="attention", context=2,
+    ),
+    Case(
+        "lstm_2layers_context_n3_k1", 24, 3, 1, 12, [12, 9, 5], inputs=3, hidden=4, classes=2,
+        cell="lstm", layers=2, context=3,
     ),
 ]  # fmt: skip
 
@@ -237,6 +247,24 @@ class SlicedNetwork(nn.Module):
                 level.attention = nn.Parameter(torch.empty(width).uniform_(-2, 2))
         with torch.no_grad():
             self.head.weight.mul_(case.head_scale)
+        # Of one layer each, to run the layers of level 0 one after the other. In a list, so that theirs are no weights.
+        self.single_layers = []
+        if case.context and case.layers > 1:
+            single = replace(case, layers=1)
+            self.single_layers = [recurrence(single, width if l else case.inputs) for l in range(case.layers)]
+
+    def layers(self, level):
+        """What reads the steps of a level one after the other: all of its layers at once, but each by itself where there
+        is context, of which each layer reads what the slices before have of the layer below."""
+        if level is not self.levels[0] or not self.single_layers:
+            return [level]
+
+        def layer(l: int):
+            weights = level.named_parameters()
+            weights = {name.replace(f"_l{l}", "_l0"): value for name, value in weights if f"_l{l}" in name}
+            return lambda x: functional_call(self.single_layers[l], weights, (x,))
+
+        return [layer(l) for l in range(self.case.layers)]
 
     def read(self, level, x):
         """Steps [steps, inputs] to outputs [steps, W], in the order of the steps, and the last layer's state [W]."""
@@ -246,13 +274,15 @@ class SlicedNetwork(nn.Module):
         outputs = outputs.squeeze(0)
         return outputs.flip(0) if backward else outputs, last[-self.case.directions :].flatten()
 
-    def pooled(self, level, pool: str, x, first: int, end: int):
-        """What the slice x[first:end] passes up."""
-        context = self.case.context if level is self.levels[0] else 0
+    def read_slice(self, layer, context: int, x, first: int, end: int):
+        """The outputs of the slice x[first:end] at its own steps, and the last state of what it read."""
         # In either direction the steps of the other side's context are read after the slice's own: they change nothing.
         start = max(0, first - context)
-        outputs, last = self.read(level, x[start : end + context])
-        outputs = outputs[first - start : end - start]
+        outputs, last = self.read(layer, x[start : end + context])
+        return outputs[first - start : end - start], last
+
+    def pooled(self, level, pool: str, context: int, outputs, last):
+        """What a slice passes up."""
         if pool == "last":
             if context == 0:
                 return last
@@ -278,7 +308,13 @@ class SlicedNetwork(nn.Module):
         x = self.embedding(tokens)
         for level, pool, steps in zip(self.levels, self.pools, self.steps):
             ends = range((len(x) - 1) % steps + 1, len(x) + 1, steps)
-            x = torch.stack([self.pooled(level, pool, x, max(0, end - steps), end) for end in ends])
+            slices = [(max(0, end - steps), end) for end in ends]
+            context = self.case.context if level is self.levels[0] else 0
+            *below, top = self.layers(level)
+            for layer in below:
+                x = torch.cat([self.read_slice(layer, context, x, *own)[0] for own in slices])
+            read = [self.read_slice(top, context, x, *own) for own in slices]
+            x = torch.stack([self.pooled(level, pool, context, *slice_read) for slice_read in read])
         assert len(x) == 1, "the last level has one slice"
         return x[0]
 

@@ -5,7 +5,7 @@ use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 
 /// The networks' files.
-pub const NETWORKS: [&str; 22] = [
+pub const NETWORKS: [&str; 24] = [
     "gru_n2_k2",
     "gru_n3_k1_ragged",
     "gru_k0_ragged",
@@ -28,6 +28,8 @@ pub const NETWORKS: [&str; 22] = [
     "gru_context_n3_k1",
     "gru_both_context_n2_k2",
     "lstm_backward_context_n3_k1",
+    "gru_both_2layers_context_n2_k2",
+    "lstm_2layers_context_n3_k1",
 ];
 
 /// A file of golden values.

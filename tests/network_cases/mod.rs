@@ -175,9 +175,13 @@ pub fn family() -> Vec<Case> {
         Config { head_pooling: Max, direction: Backward, cell: Cell::Lstm, ..plain },
         Config { context: 2, ..gru.clone() },
         Config { context: 5, direction: Both, ..lstm.clone() },
-        Config { context: 3, direction: Both, pooling: Max, head_pooling: Mean, ..before },
-        Config { context: 9, direction: Backward, pooling: Attention, ..lstm },
-        Config { context: 4, pooling: Attention, ..gru },
+        Config { context: 3, direction: Both, pooling: Max, head_pooling: Mean, ..before.clone() },
+        Config { context: 9, direction: Backward, pooling: Attention, ..lstm.clone() },
+        Config { context: 5, layers: 2, direction: Backward, ..lstm },
+        Config { context: 4, pooling: Attention, direction: Both, ..gru.clone() },
+        Config { context: 2, layers: 2, ..gru.clone() },
+        Config { context: 3, layers: 2, direction: Both, pooling: Attention, ..before },
+        Config { context: 4, layers: 3, direction: Both, pooling: Max, ..gru },
     ];
     all.into_iter().zip(1..).map(|(config, seed)| case_of(config, sizes.batch, seed)).collect()
 }

@@ -77,14 +77,14 @@ pub struct Spec {
     pub activation: Activation,
     pub direction: Direction,
     /// Stacked recurrent layers of every level, as in PyTorch: a layer reads the outputs of the layer below at every
-    /// step of the same slice; only the last one's are pooled.
+    /// step, as the step's own slice has them; only the last one's are pooled.
     pub layers: usize,
     /// Of the levels below the top.
     pub pool: Pool,
     /// Of the top level.
     pub head_pool: Pool,
-    /// Real steps that a slice of level 0 reads before its own (after them, if backward) to warm up. They are steps
-    /// of the same sequence, fewer at its edge, and their outputs are not pooled. Only with one layer.
+    /// Real steps that a slice of level 0 reads before its own (after them, if backward) to warm up, in each of its
+    /// layers. They are steps of the same sequence, fewer at its edge, and their outputs are not pooled.
     pub context: usize,
 }
 
@@ -150,17 +150,17 @@ pub struct Outcome {
     pub states: Vec<Vec<f64>>,
 }
 
-/// What the reading of one slice leaves for its backward pass.
-struct SliceTrace {
-    /// The slice's real steps among the steps of its level.
-    own: Range<usize>,
+/// What the reading of one level leaves for its backward pass.
+struct LevelTrace {
+    /// Every slice's real steps among the steps of the level; empty if it has padding only.
+    own: Vec<Range<usize>>,
     layers: Vec<LayerTrace>,
 }
 
 struct LayerTrace {
-    /// For every direction the steps with their positions, in the order of reading.
-    directions: Vec<Vec<(usize, Step)>>,
-    /// `[own steps, W]`, in the order of the sequence.
+    /// For every slice and direction the steps with their positions, in the order of reading.
+    slices: Vec<Vec<Vec<(usize, Step)>>>,
+    /// `[S·L, W]`: of every step in its own slice.
     outputs: Vec<Vec<f64>>,
 }
 
@@ -347,8 +347,8 @@ impl Model {
         (gradients, inputs)
     }
 
-    /// One sequence `[len, D]` to the traces of every level's slices and the final state `[W]`.
-    fn forward(&self, sequence: &[f64]) -> (Vec<Vec<Option<SliceTrace>>>, Vec<f64>) {
+    /// One sequence `[len, D]` to the traces of every level and the final state `[W]`.
+    fn forward(&self, sequence: &[f64]) -> (Vec<LevelTrace>, Vec<f64>) {
         let len = sequence.len() / self.inputs;
         self.check();
         assert_eq!(sequence.len(), len * self.inputs, "whole steps of width D");
@@ -361,56 +361,55 @@ impl Model {
 
         let mut traces = Vec::new();
         for p in 0..self.levels.len() {
-            let mut level = Vec::new();
-            let mut results = Vec::new(); // [S, W], the next level's x
-            for slice in self.slices(p) {
-                let own = slice.start.max(real.start)..slice.end;
-                if own.is_empty() {
-                    level.push(None);
-                    results.push(vec![f64::NAN; self.width()]);
-                } else {
-                    let trace = self.read_slice(p, &x, own, &real);
-                    let outputs = &trace.layers[self.spec.layers - 1].outputs;
-                    results.push(pool(self.pool(p), self.spec.direction, outputs, &self.levels[p].attention));
-                    level.push(Some(trace));
-                }
-            }
-            let empty = level.iter().filter(|trace| trace.is_none()).count();
-            (x, real) = (results, empty..level.len());
-            traces.push(level);
+            let trace = self.read_level(p, &x, &real);
+            let outputs = &trace.layers[self.spec.layers - 1].outputs;
+            let passed_up = |own: &Range<usize>| match own.is_empty() {
+                true => vec![f64::NAN; self.width()],
+                false => pool(self.pool(p), self.spec.direction, &outputs[own.clone()], &self.levels[p].attention),
+            };
+            x = trace.own.iter().map(passed_up).collect(); // [S, W], the next level's
+            real = trace.own.iter().filter(|own| own.is_empty()).count()..trace.own.len();
+            traces.push(trace);
         }
         (traces, x.concat())
     }
 
-    /// Runs the layers of level p over one slice, whose real steps are x\[own\]. `real` are those of the sequence.
-    fn read_slice(&self, p: usize, x: &[Vec<f64>], own: Range<usize>, real: &Range<usize>) -> SliceTrace {
+    /// Runs the layers of level p, one after the other, over the slices of a sequence of which the steps `real` exist.
+    fn read_level(&self, p: usize, x: &[Vec<f64>], real: &Range<usize>) -> LevelTrace {
+        let own: Vec<_> = self.slices(p).into_iter().map(|slice| slice.start.max(real.start)..slice.end).collect();
         let mut layers: Vec<LayerTrace> = Vec::new();
-        for (l, layer) in self.levels[p].layers.iter().enumerate() {
-            let mut directions = Vec::new();
-            let mut outputs = vec![vec![f64::NAN; self.width()]; own.len()];
-            for (d, (recurrence, backward)) in layer.iter().zip(self.spec.backward()).enumerate() {
-                let mut state = State::zeros(self.hidden);
-                let mut steps = Vec::new();
-                for t in self.order(p, *backward, &own, real) {
-                    let input = if l == 0 { &x[t] } else { &layers[l - 1].outputs[t - own.start] };
-                    let step = recurrence.step(&self.spec, input, &state);
-                    state = step.after.clone();
-                    if own.contains(&t) {
-                        outputs[t - own.start][row(d, self.hidden)].copy_from_slice(&state.h);
+        for layer in &self.levels[p].layers {
+            let below = layers.last().map_or(x, |below| &below.outputs);
+            let mut outputs = vec![vec![f64::NAN; self.width()]; x.len()];
+            let mut slices = Vec::new();
+            for own in &own {
+                let mut directions = Vec::new();
+                for (d, (recurrence, backward)) in layer.iter().zip(self.spec.backward()).enumerate() {
+                    let mut state = State::zeros(self.hidden);
+                    let mut steps = Vec::new();
+                    for t in self.order(p, *backward, own, real) {
+                        let step = recurrence.step(&self.spec, &below[t], &state);
+                        state = step.after.clone();
+                        if own.contains(&t) {
+                            outputs[t][row(d, self.hidden)].copy_from_slice(&state.h);
+                        }
+                        steps.push((t, step));
                     }
-                    steps.push((t, step));
+                    directions.push(steps);
                 }
-                directions.push(steps);
+                slices.push(directions);
             }
-            layers.push(LayerTrace { directions, outputs });
+            layers.push(LayerTrace { slices, outputs });
         }
-        SliceTrace { own, layers }
+        LevelTrace { own, layers }
     }
 
     /// The steps that a recurrence reads for one slice, in the order of reading: the context, then its own.
     fn order(&self, p: usize, backward: bool, own: &Range<usize>, real: &Range<usize>) -> Vec<usize> {
         let context = if p == 0 { self.spec.context } else { 0 };
-        if backward {
+        if own.is_empty() {
+            vec![]
+        } else if backward {
             (own.start..real.end.min(own.end + context)).rev().collect()
         } else {
             (real.start.max(own.start.saturating_sub(context))..own.end).collect()
@@ -418,45 +417,50 @@ impl Model {
     }
 
     /// The traces of one sequence and the gradient into its final state `[W]` to ∂x of the padded sequence, `[T, D]`.
-    fn backward(&self, traces: &[Vec<Option<SliceTrace>>], upstream: &[f64], gradients: &mut Model) -> Vec<Vec<f64>> {
+    fn backward(&self, traces: &[LevelTrace], upstream: &[f64], gradients: &mut Model) -> Vec<Vec<f64>> {
         let mut of_results = vec![upstream.to_vec()]; // [S, W]
-        for p in (0..self.levels.len()).rev() {
-            let slices = self.slices(p);
-            let inputs = self.levels[p].layers[0][0].inputs;
-            let mut of_x = vec![vec![0.0; inputs]; slices.len() * slices[0].len()];
-            for (trace, g) in traces[p].iter().zip(&of_results) {
-                if let Some(trace) = trace {
-                    self.slice_back(p, trace, g, &mut of_x, &mut gradients.levels[p]);
-                }
-            }
-            of_results = of_x;
+        for (p, trace) in traces.iter().enumerate().rev() {
+            of_results = self.level_back(p, trace, &of_results, &mut gradients.levels[p]);
         }
         of_results
     }
 
-    /// The backward pass of one slice from the gradient g `[W]` into what it passes up. That into its inputs is added
-    /// to `of_x` `[S·L, D]`, as a step may be read by several slices.
-    fn slice_back(&self, p: usize, trace: &SliceTrace, g: &[f64], of_x: &mut [Vec<f64>], gradients: &mut Level) {
-        let level = &self.levels[p];
-        let own = &trace.own;
-        let top = &trace.layers[self.spec.layers - 1];
-        let mut of_outputs =
-            pool_back(self.pool(p), self.spec.direction, &top.outputs, &level.attention, g, &mut gradients.attention);
-        for l in (0..self.spec.layers).rev() {
-            let mut of_below = vec![vec![0.0; self.width()]; own.len()];
-            for (d, steps) in trace.layers[l].directions.iter().enumerate() {
-                let mut g = State::zeros(self.hidden);
-                for (t, step) in steps.iter().rev() {
-                    if own.contains(t) {
-                        add(&mut g.h, &of_outputs[t - own.start][row(d, self.hidden)]);
+    /// The backward pass of one level, from the gradients `[S, W]` into what its slices pass up to those into its
+    /// inputs, `[S·L, D]`: a step may be read by several slices.
+    fn level_back(
+        &self,
+        p: usize,
+        trace: &LevelTrace,
+        of_results: &[Vec<f64>],
+        gradients: &mut Level,
+    ) -> Vec<Vec<f64>> {
+        let (level, direction) = (&self.levels[p], self.spec.direction);
+        let outputs = &trace.layers[self.spec.layers - 1].outputs;
+        let mut of_outputs = vec![vec![0.0; self.width()]; outputs.len()];
+        for (own, g) in trace.own.iter().zip(of_results).filter(|(own, _)| !own.is_empty()) {
+            let outputs = &outputs[own.clone()];
+            let of_own = pool_back(self.pool(p), direction, outputs, &level.attention, g, &mut gradients.attention);
+            of_outputs[own.clone()].clone_from_slice(&of_own);
+        }
+        for (l, layer) in trace.layers.iter().enumerate().rev() {
+            let mut of_inputs = vec![vec![0.0; level.layers[l][0].inputs]; outputs.len()];
+            for (own, directions) in trace.own.iter().zip(&layer.slices) {
+                for (d, steps) in directions.iter().enumerate() {
+                    let mut g = State::zeros(self.hidden);
+                    for (t, step) in steps.iter().rev() {
+                        if own.contains(t) {
+                            add(&mut g.h, &of_outputs[*t][row(d, self.hidden)]);
+                        }
+                        let (dx, before) =
+                            level.layers[l][d].step_back(&self.spec, step, &g, &mut gradients.layers[l][d]);
+                        add(&mut of_inputs[*t], &dx);
+                        g = before;
                     }
-                    let (dx, before) = level.layers[l][d].step_back(&self.spec, step, &g, &mut gradients.layers[l][d]);
-                    add(if l == 0 { &mut of_x[*t] } else { &mut of_below[t - own.start] }, &dx);
-                    g = before;
                 }
             }
-            of_outputs = of_below;
+            of_outputs = of_inputs;
         }
+        of_outputs
     }
 
     /// The S slices of level p as ranges of that level's steps.
@@ -471,11 +475,10 @@ impl Model {
     }
 
     fn check(&self) {
-        let Spec { cell, activation, layers, context, .. } = self.spec;
+        let Spec { cell, activation, layers, .. } = self.spec;
         assert!(self.n >= 1 && self.length >= 1, "n and T are positive");
         assert_eq!(self.length % self.n.pow(self.k), 0, "n^k divides T");
         assert!(layers >= 1, "at least one layer");
-        assert!(context == 0 || layers == 1, "a context goes with one layer only");
         assert!(cell != Cell::Lstm || activation == Activation::Tanh, "an LSTM has tanh");
         assert_eq!(self.levels.len(), self.k as usize + 1, "k + 1 levels");
         for (p, level) in self.levels.iter().enumerate() {
