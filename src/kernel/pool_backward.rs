@@ -1,9 +1,12 @@
 //! From the gradient of what slices pass up to the gradient of every step's output.
 
-use super::pool_forward::{Mode, Pool};
+use super::activation::{has_fused, tanh};
+use super::pool_forward::{Mode, Pool, cut, sum_of};
 use super::{Binding, BindingSpec, Kernel, grid};
 use crate::compare::Tolerance;
 use crate::plan::{Dispatch, View};
+use multiversion::multiversion;
+use rayon::prelude::*;
 
 pub static KERNEL: Kernel = Kernel {
     name: "pool_backward",
@@ -57,48 +60,69 @@ fn twin(d: &Dispatch, bindings: &mut [Binding]) {
     };
     let (count, width) = (d.parameter(0), d.parameter(1));
     let mode = Mode::from_constant(d.constant("MODE"));
-    let (outputs, attention, shares) = (outputs.f32(), attention.f32(), shares.f32());
-    let (pooled, gradient) = (pooled.f32(), gradient.f32());
-    let (to_outputs, to_attention) = (to_outputs.f32_mut(), to_attention.f32_mut());
-    for (row, own) in rows.u32().chunks(2).take(count).enumerate() {
-        let steps = own[0] as usize..(own[0] + own[1]) as usize;
-        let pooled = &pooled[row * width..][..width];
-        let gradient = &gradient[row * width..][..width];
-        match mode {
-            Mode::Mean => {
-                let share = 1.0 / own[1] as f32;
-                for step in steps {
-                    let out = &mut to_outputs[step * width..][..width];
-                    out.iter_mut().zip(gradient).for_each(|(out, g)| *out = share * g);
-                }
+    let (rows, outputs, attention, shares) = (&rows.u32()[..2 * count], outputs.f32(), attention.f32(), shares.f32());
+    let (pooled, gradient) = (pooled.f32().par_chunks(width), gradient.f32().par_chunks(width));
+    let to_outputs = cut(rows, to_outputs.f32_mut(), width);
+    let slices = rows.par_chunks(2).zip(pooled.zip(gradient)).zip(to_outputs).with_min_len(16);
+    let own = |row: &[u32]| row[0] as usize..(row[0] + row[1]) as usize;
+    let outputs = |row: &[u32]| &outputs[row[0] as usize * width..][..row[1] as usize * width];
+    match mode {
+        Mode::Mean => slices.for_each(|((row, (_, gradient)), to_outputs)| {
+            let share = 1.0 / row[1] as f32;
+            for out in to_outputs.chunks_mut(width) {
+                out.iter_mut().zip(gradient).for_each(|(out, g)| *out = share * g);
             }
-            Mode::Max => {
-                // Only the first of equal maxima gets the gradient.
-                let mut open = vec![true; width];
-                for step in steps {
-                    for j in 0..width {
-                        let gets = open[j] && outputs[step * width + j] == pooled[j];
-                        open[j] &= !gets;
-                        to_outputs[step * width + j] = if gets { gradient[j] } else { 0.0 };
-                    }
-                }
-            }
-            Mode::Attention => {
-                let of_attention = &mut to_attention[row * width..][..width];
-                of_attention.fill(0.0);
-                let mean: f32 = gradient.iter().zip(pooled).map(|(g, p)| g * p).sum();
-                for step in steps {
-                    let output = &outputs[step * width..][..width];
-                    let own: f32 = gradient.iter().zip(output).map(|(g, o)| g * o).sum();
-                    let of_score = shares[step] * (own - mean);
-                    for j in 0..width {
-                        let y = output[j].tanh();
-                        to_outputs[step * width + j] =
-                            shares[step] * gradient[j] + of_score * attention[j] * (1.0 - y * y);
-                        of_attention[j] += of_score * y;
-                    }
-                }
-            }
+        }),
+        Mode::Max => slices.for_each_init(
+            || vec![0.0; width],
+            |left, ((row, (pooled, gradient)), to_outputs)| {
+                left.copy_from_slice(gradient);
+                to_maxima(outputs(row), pooled, left, to_outputs);
+            },
+        ),
+        Mode::Attention => {
+            slices.zip(to_attention.f32_mut().par_chunks_mut(width)).for_each(
+                |(((row, (pooled, gradient)), to_outputs), to_attention)| {
+                    attend(outputs(row), attention, &shares[own(row)], pooled, gradient, to_outputs, to_attention);
+                },
+            );
+        }
+    }
+}
+
+/// The gradient of a slice's outputs `[steps, W]`. Only the first of equal maxima gets what is `left` of the gradient.
+#[multiversion(targets = "simd")]
+fn to_maxima(outputs: &[f32], pooled: &[f32], left: &mut [f32], to_outputs: &mut [f32]) {
+    let width = pooled.len();
+    for (output, out) in outputs.chunks(width).zip(to_outputs.chunks_mut(width)) {
+        for (((out, output), pooled), left) in out.iter_mut().zip(output).zip(pooled).zip(&mut *left) {
+            *out = if output == pooled { *left } else { 0.0 };
+            *left = if output == pooled { 0.0 } else { *left };
+        }
+    }
+}
+
+/// The gradient of a slice's outputs `[steps, W]`, and its part of the attention's.
+#[multiversion(targets = "simd")]
+fn attend(
+    outputs: &[f32],
+    attention: &[f32],
+    shares: &[f32],
+    pooled: &[f32],
+    gradient: &[f32],
+    to_outputs: &mut [f32],
+    to_attention: &mut [f32],
+) {
+    let width = pooled.len();
+    let (attention, gradient, to_attention) = (&attention[..width], &gradient[..width], &mut to_attention[..width]);
+    to_attention.fill(0.0);
+    let mean = sum_of(gradient, pooled, |g, p| g * p);
+    for ((output, out), share) in outputs.chunks_exact(width).zip(to_outputs.chunks_exact_mut(width)).zip(shares) {
+        let of_score = share * (sum_of(gradient, output, |g, o| g * o) - mean);
+        for j in 0..width {
+            let y = tanh::<{ has_fused!() }>(output[j]);
+            out[j] = share * gradient[j] + of_score * attention[j] * (1.0 - y * y);
+            to_attention[j] += of_score * y;
         }
     }
 }

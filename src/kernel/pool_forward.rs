@@ -1,9 +1,11 @@
 //! What a slice passes up when it is not its last state: maximum, mean, or attention (Zhou et al., 2016: shares are the
 //! softmax over the slice's steps of v · tanh(output)).
 
+use super::activation::{has_fused, tanh};
 use super::{Binding, BindingSpec, Kernel, grid};
 use crate::compare::Tolerance;
 use crate::plan::{Cost, Dispatch, View};
+use multiversion::multiversion;
 use rayon::prelude::*;
 
 pub static KERNEL: Kernel = Kernel {
@@ -79,43 +81,72 @@ fn twin(d: &Dispatch, bindings: &mut [Binding]) {
     let [rows, outputs, attention, shares, pooled] = bindings else { unreachable!("checked by the plan") };
     let (count, width) = (d.parameter(0), d.parameter(1));
     let mode = Mode::from_constant(d.constant("MODE"));
-    let (rows, outputs, attention, shares) = (rows.u32(), outputs.f32(), attention.f32(), shares.f32_mut());
-    let output = |step: usize| &outputs[step * width..][..width];
-    if mode == Mode::Attention {
-        for row in rows.chunks(2).take(count) {
-            let own = row[0] as usize..(row[0] + row[1]) as usize;
-            for step in own.clone() {
-                shares[step] = output(step).iter().zip(attention).map(|(o, v)| v * o.tanh()).sum();
-            }
-            let shares = &mut shares[own];
-            let largest = shares.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            shares.iter_mut().for_each(|share| *share = (*share - largest).exp());
-            let sum: f32 = shares.iter().sum();
-            shares.iter_mut().for_each(|share| *share /= sum);
+    let (rows, outputs, attention) = (&rows.u32()[..2 * count], outputs.f32(), attention.f32());
+    let shares = cut(rows, shares.f32_mut(), usize::from(mode == Mode::Attention));
+    let pooled = pooled.f32_mut()[..count * width].par_chunks_mut(width);
+    rows.par_chunks(2).zip(shares).zip(pooled).with_min_len(16).for_each(|((row, shares), pooled)| {
+        let outputs = &outputs[row[0] as usize * width..][..row[1] as usize * width];
+        match mode {
+            Mode::Attention => attend(outputs, attention, shares, pooled),
+            _ => pool(outputs, mode, pooled),
+        }
+    });
+}
+
+/// A buffer `[P, width]` cut into the parts of the slices, which follow one another.
+pub(super) fn cut<'a>(rows: &[u32], mut buffer: &'a mut [f32], width: usize) -> Vec<&'a mut [f32]> {
+    let part = |row: &[u32]| buffer.split_off_mut(..row[1] as usize * width).expect("slices are within the steps");
+    rows.chunks(2).map(part).collect()
+}
+
+/// The maximum or mean of a slice's outputs `[steps, W]`.
+#[multiversion(targets = "simd")]
+fn pool(outputs: &[f32], mode: Mode, pooled: &mut [f32]) {
+    let width = pooled.len();
+    pooled.copy_from_slice(&outputs[..width]);
+    for output in outputs[width..].chunks(width) {
+        let each = pooled.iter_mut().zip(output);
+        match mode {
+            // Written so that NaN stays NaN.
+            Mode::Max => each.for_each(|(value, own)| *value = if *own <= *value { *value } else { *own }),
+            _ => each.for_each(|(value, own)| *value += own),
         }
     }
-    let shares = &*shares;
-    pooled.f32_mut()[..count * width].par_chunks_mut(width).zip(rows.par_chunks(2)).with_min_len(64).for_each(
-        |(pooled, row)| {
-            let (first, steps) = (row[0] as usize, row[1] as usize);
-            pooled.copy_from_slice(output(first));
-            if mode == Mode::Attention {
-                pooled.iter_mut().for_each(|value| *value *= shares[first]);
-            }
-            for step in first + 1..first + steps {
-                // There are shares in attention only.
-                let share = shares.get(step).copied().unwrap_or_default();
-                let each = pooled.iter_mut().zip(output(step));
-                match mode {
-                    // Written so that NaN stays NaN.
-                    Mode::Max => each.for_each(|(value, own)| *value = if *own <= *value { *value } else { *own }),
-                    Mode::Mean => each.for_each(|(value, own)| *value += own),
-                    Mode::Attention => each.for_each(|(value, own)| *value += share * own),
-                }
-            }
-            if mode == Mode::Mean {
-                pooled.iter_mut().for_each(|value| *value /= steps as f32);
-            }
-        },
-    );
+    if mode == Mode::Mean {
+        let steps = (outputs.len() / width) as f32;
+        pooled.iter_mut().for_each(|value| *value /= steps);
+    }
+}
+
+/// The shares `[steps]` of a slice's outputs `[steps, W]`, and their sum by shares.
+#[multiversion(targets = "simd")]
+fn attend(outputs: &[f32], attention: &[f32], shares: &mut [f32], pooled: &mut [f32]) {
+    let outputs = outputs.chunks(pooled.len());
+    for (share, output) in shares.iter_mut().zip(outputs.clone()) {
+        *share = sum_of(output, attention, |o, v| v * tanh::<{ has_fused!() }>(o));
+    }
+    let largest = shares.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    shares.iter_mut().for_each(|share| *share = (*share - largest).exp());
+    let sum: f32 = shares.iter().sum();
+    shares.iter_mut().for_each(|share| *share /= sum);
+    pooled.fill(0.0);
+    for (share, output) in shares.iter().zip(outputs) {
+        pooled.iter_mut().zip(output).for_each(|(value, own)| *value += share * own);
+    }
+}
+
+/// The sum of a function of two vectors, in parts that compilers can add up at once.
+#[inline(always)]
+pub(super) fn sum_of(a: &[f32], b: &[f32], function: impl Fn(f32, f32) -> f32) -> f32 {
+    const LANES: usize = 16;
+    let mut lanes = [0.0; LANES];
+    let (whole_a, rest_a) = a.as_chunks::<LANES>();
+    let (whole_b, rest_b) = b.as_chunks::<LANES>();
+    for (a, b) in whole_a.iter().zip(whole_b) {
+        for lane in 0..LANES {
+            lanes[lane] += function(a[lane], b[lane]);
+        }
+    }
+    let rest: f32 = rest_a.iter().zip(rest_b).map(|(&a, &b)| function(a, b)).sum();
+    lanes.iter().sum::<f32>() + rest
 }
