@@ -31,8 +31,13 @@ enum Command {
     Check { batch: usize, gradients: Option<PathBuf> },
     /// Times `count` training steps, each on the next batch.
     Step { batch: usize, count: usize },
-    /// Times `count` inferences, each of the next batch.
-    Infer { batch: usize, count: usize },
+    /// Times `count` inferences, each of the next batch, after `lead` seconds of them.
+    Infer {
+        batch: usize,
+        count: usize,
+        #[serde(default)]
+        lead: f64,
+    },
 }
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -43,6 +48,7 @@ struct Peer {
 }
 
 fn main() -> Result<()> {
+    srnn::engine::cpu::join_pool();
     let choice = std::env::args().nth(1).unwrap_or("cpu".into()).parse()?;
     let mut peer = Peer { choice, loaded: None };
     let mut output = std::io::stdout();
@@ -86,12 +92,12 @@ impl Peer {
                 serialize_to_file(views.collect::<Result<Vec<_>>>()?, None, &file)?;
                 Ok(json!({ "logits": logits, "loss": found.loss }))
             }
-            Command::Step { batch, count } => self.time(batch, count, |network, batch| {
+            Command::Step { batch, count } => self.time(batch, count, 0.0, |network, batch| {
                 network.train_step(batch, &Optimiser::default())?;
                 network.engine().wait()
             }),
-            Command::Infer { batch, count } => {
-                self.time(batch, count, |network, batch| network.logits(batch).map(drop))
+            Command::Infer { batch, count, lead } => {
+                self.time(batch, count, lead, |network, batch| network.logits(batch).map(drop))
             }
         }
     }
@@ -101,15 +107,20 @@ impl Peer {
         Ok((network, batches))
     }
 
-    /// Seconds of each of `count` calls: planning, running, and waiting for the device.
+    /// Seconds of each of `count` calls, after `lead` seconds of them: planning, running, and waiting for the device.
     fn time(
         &mut self,
         first: usize,
         count: usize,
+        lead: f64,
         work: impl Fn(&mut Network, &Batch) -> srnn::Result<()>,
     ) -> Result<Value> {
         let (network, batches) = self.loaded()?;
         let mut seconds = Vec::new();
+        let began = Instant::now();
+        while began.elapsed().as_secs_f64() < lead {
+            work(network, &batches[first % batches.len()])?;
+        }
         for i in 0..count {
             let start = Instant::now();
             work(network, &batches[(first + i) % batches.len()])?;

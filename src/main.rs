@@ -3,5 +3,6 @@
 mod cli;
 
 fn main() -> std::process::ExitCode {
+    srnn::engine::cpu::join_pool();
     cli::run()
 }

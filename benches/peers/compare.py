@@ -49,6 +49,7 @@ class Case:
     vocabulary: int = 30_000
     batches: int = 5  # repeats take them in turn
     count: int = 1  # runs of a repeat, whose mean is taken: short ones are timed in a row
+    lead: float = 0.0  # seconds of runs before these, so that caches and the scheduler have settled
     most_repeats: int = 1000
     distinct: bool = False  # every position is a token of its own
     cell: str = "gru"
@@ -102,12 +103,18 @@ def all_cases(cuda):
         batch=1, length=32_768, embedding=50, vocabulary=1000, most_repeats=3,
     ))
     for slicing in ("8x2", "rnn"):
-        for batch, count, aims in ((1, 40, {"random": 0.8, "imdb": 0.5}), (100, 1, {"random": 0.7, "imdb": 0.3})):
+        # One request after the other, and a few after a rest; then many sequences at once.
+        for batch, ending, lead, count, aims in (
+            (1, "", 0.2, 200, {"random": 0.8, "imdb": 0.5}),
+            (1, "-rested", 0.0, 40, {}),
+            (100, "", 0.0, 1, {"random": 0.7, "imdb": 0.3}),
+        ):
             for text in ("random", "imdb"):
                 ort, batches = (ORT if text == "imdb" else ORT[:1]), (20 if batch == 1 else 5)
                 cases.append(Case(
-                    f"infer-{slicing}-b{batch}-{text}", slicing, text, [*ort, "torch users"],
-                    [] if cuda else [(ort, aims[text])], train=False, batch=batch, batches=batches, count=count,
+                    f"infer-{slicing}-b{batch}-{text}{ending}", slicing, text, [*ort, "torch users"],
+                    [(ort, aims[text])] if aims and not cuda else [], train=False, batch=batch, batches=batches,
+                    count=count, lead=lead,
                 ))
     for device, peers, aims in (("gpu", BURN_GPU, [(BURN_GPU, 0.05)]), ("cpu", BURN_CPU, [])):
         for train in (True, False):
@@ -302,7 +309,8 @@ def alternate(case, children, contenders, repeats):
         for name in order:
             time.sleep(PAUSE)
             at = (repeat * case.count) % case.batches
-            answer = children[name].ask("step" if case.train else "infer", batch=at, count=case.count)
+            lead = {"lead": case.lead} if case.lead else {}
+            answer = children[name].ask("step" if case.train else "infer", batch=at, count=case.count, **lead)
             if repeat >= 0:
                 contenders[name]["seconds"].append(statistics.fmean(answer["seconds"]))
         order.append(order.pop(0))  # nobody always runs after the same one

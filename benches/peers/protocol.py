@@ -56,9 +56,13 @@ def serve(peer):
         print(json.dumps(answer), file=answers, flush=True)
 
 
-def timed(work, batch, count):
-    """Seconds of each of `count` calls, each on the next batch. `work` returns when its results are there."""
+def timed(work, batch, count, lead=0.0):
+    """Seconds of each of `count` calls, each on the next batch, after `lead` seconds of them. `work` returns when its
+    results are there."""
     seconds = []
+    began = time.perf_counter()
+    while time.perf_counter() - began < lead:
+        work(batch)
     for i in range(count):
         start = time.perf_counter()
         work(batch + i)

@@ -1,6 +1,7 @@
 //! Adam (Kingma & Ba, 2015) over a flat buffer, or over a table of which only some rows have a gradient.
 
 use super::step_control::{BETA1_POWER, BETA2_POWER, SCALE, TAKE};
+use super::threads;
 use super::{Binding, BindingSpec, Kernel, grid, no_workgroup_memory};
 use crate::compare::Tolerance;
 use crate::plan::{Cost, Dispatch, View};
@@ -112,7 +113,7 @@ fn twin(d: &Dispatch, bindings: &mut [Binding]) {
         .zip(first.f32_mut()[..count].par_chunks_mut(chunk))
         .zip(second.f32_mut()[..count].par_chunks_mut(chunk))
         .enumerate()
-        .with_min_len(4096usize.div_ceil(chunk))
+        .with_min_len(threads::at_least(4096usize.div_ceil(chunk)))
         .for_each(|(i, ((weights, first), second))| {
             let gradient = match by_slot {
                 false => &gradient[i * chunk..][..weights.len()],

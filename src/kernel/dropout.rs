@@ -1,6 +1,7 @@
 //! Dropout (Srivastava et al., 2014) by counter: whether a number is dropped depends on the seed and on its place alone,
 //! so that every engine drops the same ones, and the backward pass needs no mask in memory.
 
+use super::threads;
 use super::{Binding, BindingSpec, Kernel, grid, no_workgroup_memory};
 use crate::compare::Tolerance;
 use crate::plan::{Cost, Dispatch, View};
@@ -50,7 +51,7 @@ fn twin(d: &Dispatch, bindings: &mut [Binding]) {
     let (key, threshold, scale) = (hash(d.parameters[2]), d.parameters[3], d.parameter_f32(4));
     const CHUNK: usize = 4096;
     let chunks = values.f32()[..count].par_chunks(CHUNK).zip(out.f32_mut()[..count].par_chunks_mut(CHUNK));
-    chunks.enumerate().for_each(|(chunk, (values, out))| {
+    chunks.enumerate().with_min_len(threads::at_least(1)).for_each(|(chunk, (values, out))| {
         let first = (offset + chunk * CHUNK) as u32;
         for ((at, value), out) in (first..).zip(values).zip(out) {
             *out = if hash(at ^ key) < threshold { 0.0 } else { value * scale };

@@ -2,6 +2,7 @@
 //! another.
 
 use super::matmul::Columns;
+use super::threads;
 use super::{Binding, BindingSpec, Kernel, grid, no_workgroup_memory};
 use crate::compare::Tolerance;
 use crate::plan::{Cost, Dispatch, View};
@@ -42,11 +43,13 @@ fn twin(d: &Dispatch, bindings: &mut [Binding]) {
     let [ids, table, out] = bindings else { unreachable!("checked by the plan") };
     let [count, width, from, from_column, to, to_column] = std::array::from_fn(|at| d.parameter(at));
     let (ids, table) = (ids.u32(), table.f32());
-    out.f32_mut()[..count * to].par_chunks_mut(to).zip(ids).with_min_len(64).for_each(|(out, &id)| {
-        let out = &mut out[to_column..][..width];
-        match id {
-            NO_ROW => out.fill(0.0),
-            id => out.copy_from_slice(&table[id as usize * from + from_column..][..width]),
-        }
-    });
+    out.f32_mut()[..count * to].par_chunks_mut(to).zip(ids).with_min_len(threads::at_least(64)).for_each(
+        |(out, &id)| {
+            let out = &mut out[to_column..][..width];
+            match id {
+                NO_ROW => out.fill(0.0),
+                id => out.copy_from_slice(&table[id as usize * from + from_column..][..width]),
+            }
+        },
+    );
 }

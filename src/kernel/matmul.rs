@@ -1,6 +1,7 @@
 //! Tiled matrix products, in the three forms that a layer needs: outputs, input gradients, weight gradients.
 
 use super::product::{Strides, add, product};
+use super::threads;
 use super::{Binding, BindingSpec, Kernel, grid};
 use crate::compare::Tolerance;
 use crate::plan::{Cost, Dispatch, View};
@@ -156,40 +157,50 @@ fn twin(d: &Dispatch, bindings: &mut [Binding]) {
     let rows_of_a = Strides::rows(a_stride).from(a_column);
     // Blocks of rows that keep every thread busy, the packing of `b` cheap, and each worth handing to a thread.
     let worth = WORTH_A_THREAD.div_ceil(2 * n * k).max(1);
-    let block = m.div_ceil(rayon::current_num_threads()).clamp(worth, worth.max(512));
+    let block = m.div_ceil(threads::count()).clamp(worth, worth.max(512));
     match d.constant("FORM") as u32 {
-        PROJECT => out[..m * n].par_chunks_mut(block * n).enumerate().for_each(|(i, out)| {
-            for row in out.chunks_mut(n) {
-                row.copy_from_slice(&b[k * n..][..n]);
-            }
-            let rows = rows_of_a.from(i * block * a_stride);
-            product((out.len() / n, n, k), out, Strides::rows(n), 1.0, a, rows, b, Strides::rows(n));
-        }),
-        INPUT_GRADIENT => out[..m * n].par_chunks_mut(block * n).enumerate().for_each(|(i, out)| {
-            let rows = rows_of_a.from(i * block * a_stride);
-            product((out.len() / n, n, k), out, Strides::rows(n), keep, a, rows, b, Strides::columns(k));
-        }),
-        _ => out[..k.div_ceil(per_split) * m * n].par_chunks_mut(m * n).enumerate().for_each(|(split, out)| {
-            let first = split * per_split;
-            let rows = per_split.min(k - first);
-            let x = Strides::columns(a_stride).from(a_column + first * a_stride);
-            let delta = Strides::rows(b_stride).from(b_column + first * b_stride);
-            let inputs = m - bias;
-            product((inputs, gap_at, rows), out, Strides::rows(n), keep, a, x, b, delta);
-            let (to, beyond) = (Strides::rows(n).from(gap_at), delta.from(gap_at + gap));
-            product((inputs, n - gap_at, rows), out, to, keep, a, x, b, beyond);
-            if bias == 0 {
-                return;
-            }
-            let (before_gap, after_gap) = out[inputs * n..].split_at_mut(gap_at);
-            if keep == 0.0 {
-                before_gap.fill(0.0);
-                after_gap.fill(0.0);
-            }
-            for row in b[delta.offset..].chunks(b_stride).take(rows) {
-                add(before_gap, row);
-                add(after_gap, row.get(gap_at + gap..).unwrap_or(&[]));
-            }
-        }),
+        PROJECT => out[..m * n].par_chunks_mut(block * n).enumerate().with_min_len(threads::at_least(1)).for_each(
+            |(i, out)| {
+                for row in out.chunks_mut(n) {
+                    row.copy_from_slice(&b[k * n..][..n]);
+                }
+                let rows = rows_of_a.from(i * block * a_stride);
+                product((out.len() / n, n, k), out, Strides::rows(n), 1.0, a, rows, b, Strides::rows(n));
+            },
+        ),
+        INPUT_GRADIENT => {
+            out[..m * n].par_chunks_mut(block * n).enumerate().with_min_len(threads::at_least(1)).for_each(
+                |(i, out)| {
+                    let rows = rows_of_a.from(i * block * a_stride);
+                    product((out.len() / n, n, k), out, Strides::rows(n), keep, a, rows, b, Strides::columns(k));
+                },
+            )
+        }
+        _ => out[..k.div_ceil(per_split) * m * n]
+            .par_chunks_mut(m * n)
+            .enumerate()
+            .with_min_len(threads::at_least(1))
+            .for_each(|(split, out)| {
+                let first = split * per_split;
+                let rows = per_split.min(k - first);
+                let x = Strides::columns(a_stride).from(a_column + first * a_stride);
+                let delta = Strides::rows(b_stride).from(b_column + first * b_stride);
+                let inputs = m - bias;
+                product((inputs, gap_at, rows), out, Strides::rows(n), keep, a, x, b, delta);
+                let (to, beyond) = (Strides::rows(n).from(gap_at), delta.from(gap_at + gap));
+                product((inputs, n - gap_at, rows), out, to, keep, a, x, b, beyond);
+                if bias == 0 {
+                    return;
+                }
+                let (before_gap, after_gap) = out[inputs * n..].split_at_mut(gap_at);
+                if keep == 0.0 {
+                    before_gap.fill(0.0);
+                    after_gap.fill(0.0);
+                }
+                for row in b[delta.offset..].chunks(b_stride).take(rows) {
+                    add(before_gap, row);
+                    add(after_gap, row.get(gap_at + gap..).unwrap_or(&[]));
+                }
+            }),
     }
 }

@@ -34,6 +34,7 @@ pub mod transpose;
 pub mod activation;
 mod prefetch;
 pub(crate) mod product;
+pub(crate) mod threads;
 mod tiles;
 mod unroll;
 

@@ -2,6 +2,7 @@
 
 use super::activation::{has_fused, tanh};
 use super::pool_forward::{Mode, Pool, cut, sum_of};
+use super::threads;
 use super::{Binding, BindingSpec, Kernel, grid};
 use crate::compare::Tolerance;
 use crate::plan::{Dispatch, View};
@@ -63,7 +64,7 @@ fn twin(d: &Dispatch, bindings: &mut [Binding]) {
     let (rows, outputs, attention, shares) = (&rows.u32()[..2 * count], outputs.f32(), attention.f32(), shares.f32());
     let (pooled, gradient) = (pooled.f32().par_chunks(width), gradient.f32().par_chunks(width));
     let to_outputs = cut(rows, to_outputs.f32_mut(), width);
-    let slices = rows.par_chunks(2).zip(pooled.zip(gradient)).zip(to_outputs).with_min_len(16);
+    let slices = rows.par_chunks(2).zip(pooled.zip(gradient)).zip(to_outputs).with_min_len(threads::at_least(16));
     let own = |row: &[u32]| row[0] as usize..(row[0] + row[1]) as usize;
     let outputs = |row: &[u32]| &outputs[row[0] as usize * width..][..row[1] as usize * width];
     match mode {

@@ -2,6 +2,7 @@
 //! softmax over the slice's steps of v · tanh(output)).
 
 use super::activation::{has_fused, tanh};
+use super::threads;
 use super::{Binding, BindingSpec, Kernel, grid};
 use crate::compare::Tolerance;
 use crate::plan::{Cost, Dispatch, View};
@@ -84,13 +85,15 @@ fn twin(d: &Dispatch, bindings: &mut [Binding]) {
     let (rows, outputs, attention) = (&rows.u32()[..2 * count], outputs.f32(), attention.f32());
     let shares = cut(rows, shares.f32_mut(), usize::from(mode == Mode::Attention));
     let pooled = pooled.f32_mut()[..count * width].par_chunks_mut(width);
-    rows.par_chunks(2).zip(shares).zip(pooled).with_min_len(16).for_each(|((row, shares), pooled)| {
-        let outputs = &outputs[row[0] as usize * width..][..row[1] as usize * width];
-        match mode {
-            Mode::Attention => attend(outputs, attention, shares, pooled),
-            _ => pool(outputs, mode, pooled),
-        }
-    });
+    rows.par_chunks(2).zip(shares).zip(pooled).with_min_len(threads::at_least(16)).for_each(
+        |((row, shares), pooled)| {
+            let outputs = &outputs[row[0] as usize * width..][..row[1] as usize * width];
+            match mode {
+                Mode::Attention => attend(outputs, attention, shares, pooled),
+                _ => pool(outputs, mode, pooled),
+            }
+        },
+    );
 }
 
 /// A buffer `[P, width]` cut into the parts of the slices, which follow one another.

@@ -2,6 +2,7 @@
 
 use super::adam::{NO_SLOT, Rows};
 use super::step_control::{SCALE, TAKE};
+use super::threads;
 use super::{Binding, BindingSpec, Kernel, grid, no_workgroup_memory};
 use crate::compare::Tolerance;
 use crate::plan::{Cost, Dispatch, View};
@@ -73,7 +74,7 @@ fn twin(d: &Dispatch, bindings: &mut [Binding]) {
         .par_chunks_mut(chunk)
         .zip(velocity.f32_mut()[..count].par_chunks_mut(chunk))
         .enumerate()
-        .with_min_len(4096usize.div_ceil(chunk))
+        .with_min_len(threads::at_least(4096usize.div_ceil(chunk)))
         .for_each(|(i, (weights, velocity))| {
             let gradient = match by_slot {
                 false => &gradient[i * chunk..][..weights.len()],

@@ -1,5 +1,6 @@
 //! The sum of squares of a gradient, in parts; `step_control` adds the parts up.
 
+use super::threads;
 use super::{Binding, BindingSpec, Kernel};
 use crate::compare::Tolerance;
 use crate::plan::{Cost, Dispatch, View};
@@ -36,7 +37,7 @@ fn twin(d: &Dispatch, bindings: &mut [Binding]) {
     let [gradient, parts] = bindings else { unreachable!("checked by the plan") };
     let (count, stretch) = (d.parameter(0), d.parameter(1));
     let gradient = &gradient.f32()[..count];
-    parts.f32_mut()[..PARTS].par_iter_mut().enumerate().for_each(|(part, sum)| {
+    parts.f32_mut()[..PARTS].par_iter_mut().enumerate().with_min_len(threads::at_least(1)).for_each(|(part, sum)| {
         let from = (part * stretch).min(count);
         let own = &gradient[from..(from + stretch).min(count)];
         *sum = sum_of_squares(own);

@@ -2,6 +2,7 @@
 
 use super::prefetch::prefetch;
 use super::product::add;
+use super::threads;
 use super::{Binding, BindingSpec, Kernel, grid, no_workgroup_memory};
 use crate::compare::Tolerance;
 use crate::plan::{Cost, Dispatch, View};
@@ -64,23 +65,25 @@ fn twin(d: &Dispatch, bindings: &mut [Binding]) {
     let (listed, accumulate) = (d.constant("LISTED") == 1, d.parameter(3) == 1);
     let (members, starts, values) = (members.u32(), starts.u32(), values.f32());
     let rows = starts[groups] as usize;
-    out.f32_mut()[..groups * width].par_chunks_mut(width).enumerate().with_min_len(64).for_each(|(group, out)| {
-        let row = |member: u32| {
-            let row = if listed { members[member as usize] } else { member } as usize;
-            &values[row * stride..][..width]
-        };
-        let mut own = starts[group]..starts[group + 1];
-        if !accumulate {
-            match own.next() {
-                Some(first) => out.copy_from_slice(row(first)),
-                None => out.fill(0.0),
+    out.f32_mut()[..groups * width].par_chunks_mut(width).enumerate().with_min_len(threads::at_least(64)).for_each(
+        |(group, out)| {
+            let row = |member: u32| {
+                let row = if listed { members[member as usize] } else { member } as usize;
+                &values[row * stride..][..width]
+            };
+            let mut own = starts[group]..starts[group + 1];
+            if !accumulate {
+                match own.next() {
+                    Some(first) => out.copy_from_slice(row(first)),
+                    None => out.fill(0.0),
+                }
             }
-        }
-        own.for_each(|member| {
-            if (member as usize) + AHEAD < rows {
-                prefetch(row(member + AHEAD as u32));
-            }
-            add(out, row(member));
-        });
-    });
+            own.for_each(|member| {
+                if (member as usize) + AHEAD < rows {
+                    prefetch(row(member + AHEAD as u32));
+                }
+                add(out, row(member));
+            });
+        },
+    );
 }

@@ -1,5 +1,6 @@
 //! The CPU's grid for the recurrence: tiles of neighbouring rows, each with its own part of the tape.
 
+use super::threads;
 use std::cell::RefCell;
 
 /// Neighbouring rows that one task owns.
@@ -79,7 +80,7 @@ const MOST_ROWS: usize = 64;
 pub fn tiles<'a>(rows: &'a [u32], parts: Parts<'a>) -> Vec<Tile<'a>> {
     let Parts { mut tape, tape_width, mut outputs, mut state, stride, mut memory, hidden } = parts;
     let count = rows.len() / 2;
-    let threads = rayon::current_num_threads();
+    let threads = threads::count();
     let rounds = count.div_ceil(MOST_ROWS * threads);
     let size = count.div_ceil((rounds * threads).max(1)).max(1);
     let mut tiles = Vec::with_capacity(count.div_ceil(size));

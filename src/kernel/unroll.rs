@@ -4,6 +4,7 @@ use super::Binding;
 use super::activation::Activation;
 use super::prefetch::prefetch;
 use super::recurrence::memory;
+use super::threads;
 use super::tiles::{Parts, Tile, tiles, with_scratch};
 use crate::plan::Dispatch;
 use multiversion::multiversion;
@@ -153,14 +154,16 @@ pub fn forward<C: Cell>(d: &Dispatch, bindings: &mut [Binding]) {
         memory: memory(rest),
         hidden: level.hidden,
     };
-    tiles(&rows.u32()[..2 * d.parameter(0)], parts).into_par_iter().for_each(|tile| {
-        let numbers = tile.count() * level.hidden;
-        with_scratch(numbers * (1 + usize::from(C::MEMORY) + C::SCRATCH), |scratch| {
-            let (state, scratch) = scratch.split_at_mut(numbers);
-            let (memory, scratch) = scratch.split_at_mut(if C::MEMORY { numbers } else { 0 });
-            run_forward::<C>(&level, tile, state, memory, scratch);
-        });
-    });
+    tiles(&rows.u32()[..2 * d.parameter(0)], parts).into_par_iter().with_min_len(threads::at_least(1)).for_each(
+        |tile| {
+            let numbers = tile.count() * level.hidden;
+            with_scratch(numbers * (1 + usize::from(C::MEMORY) + C::SCRATCH), |scratch| {
+                let (state, scratch) = scratch.split_at_mut(numbers);
+                let (memory, scratch) = scratch.split_at_mut(if C::MEMORY { numbers } else { 0 });
+                run_forward::<C>(&level, tile, state, memory, scratch);
+            });
+        },
+    );
 }
 
 fn run_forward<C: Cell>(level: &Level, tile: Tile, state: &mut [f32], memory: &mut [f32], scratch: &mut [f32]) {
@@ -214,14 +217,16 @@ pub fn backward<C: Cell>(d: &Dispatch, bindings: &mut [Binding]) {
         memory: memory(rest),
         hidden: level.hidden,
     };
-    tiles(&rows.u32()[..2 * d.parameter(0)], parts).into_par_iter().for_each(|tile| {
-        let numbers = tile.count() * level.hidden;
-        with_scratch(numbers * (1 + usize::from(C::MEMORY) + C::SCRATCH), |scratch| {
-            let (state, scratch) = scratch.split_at_mut(numbers);
-            let (memory, scratch) = scratch.split_at_mut(if C::MEMORY { numbers } else { 0 });
-            run_backward::<C>(&level, tile, state, memory, scratch);
-        });
-    });
+    tiles(&rows.u32()[..2 * d.parameter(0)], parts).into_par_iter().with_min_len(threads::at_least(1)).for_each(
+        |tile| {
+            let numbers = tile.count() * level.hidden;
+            with_scratch(numbers * (1 + usize::from(C::MEMORY) + C::SCRATCH), |scratch| {
+                let (state, scratch) = scratch.split_at_mut(numbers);
+                let (memory, scratch) = scratch.split_at_mut(if C::MEMORY { numbers } else { 0 });
+                run_backward::<C>(&level, tile, state, memory, scratch);
+            });
+        },
+    );
 }
 
 fn run_backward<C: Cell>(level: &Level, tile: Tile, gradient: &mut [f32], memory: &mut [f32], scratch: &mut [f32]) {
