@@ -13,7 +13,7 @@ pub const DEFAULT_MEMORY: u64 = 4 << 30;
 
 /// A plan of no more work than this runs on the calling thread alone: a thread that sleeps takes some 50 µs to wake, and
 /// waking it costs the caller another 15 at every kernel.
-const SMALL: Cost = Cost { operations: 16e6, bytes: 4e6 };
+const SMALL: Cost = Cost { operations: 20e6, bytes: 4e6 };
 
 /// Lets the calling thread work in rayon's pool itself, instead of waking another thread and waiting for it: some 50 µs
 /// less for every plan. For the main thread of a program, before anything has used the pool; says whether it was so.
