@@ -29,8 +29,13 @@ enum Command {
     Load { config: Config, file: PathBuf },
     /// Logits of a batch; with a file also the loss, and all gradients into the file.
     Check { batch: usize, gradients: Option<PathBuf> },
-    /// Times `count` training steps, each on the next batch.
-    Step { batch: usize, count: usize },
+    /// Times `count` training steps, each on the next batch, after `lead` seconds of them.
+    Step {
+        batch: usize,
+        count: usize,
+        #[serde(default)]
+        lead: f64,
+    },
     /// Times `count` inferences, each of the next batch, after `lead` seconds of them.
     Infer {
         batch: usize,
@@ -92,7 +97,7 @@ impl Peer {
                 serialize_to_file(views.collect::<Result<Vec<_>>>()?, None, &file)?;
                 Ok(json!({ "logits": logits, "loss": found.loss }))
             }
-            Command::Step { batch, count } => self.time(batch, count, 0.0, |network, batch| {
+            Command::Step { batch, count, lead } => self.time(batch, count, lead, |network, batch| {
                 network.train_step(batch, &Optimiser::default())?;
                 network.engine().wait()
             }),
