@@ -33,7 +33,7 @@ const UNTOUCHED: u32 = 0x7fc0_dead;
 /// One dispatch, and what stands in its bindings before. Outputs hold random numbers too, as kernels add to some and
 /// leave others alone.
 struct Trial {
-    plan: Plan,
+    plan: Plan<'static>,
     contents: Vec<Vec<u32>>,
     rng: ChaCha8Rng,
 }

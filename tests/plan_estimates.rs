@@ -52,7 +52,7 @@ fn batch(config: &Config, sequences: usize, full: bool) -> Batch {
     batch
 }
 
-fn plan(config: &Config, batch: &Batch) -> Plan {
+fn plan<'b>(config: &Config, batch: &'b Batch) -> Plan<'b> {
     training_plan(config, batch, Some(&Optimiser::default()), &Limits::webgpu_default()).unwrap()
 }
 
@@ -63,7 +63,8 @@ fn a_training_step_with_two_merges_is_at_most_forty_dispatches() {
         let config =
             Config { slicing: Slicing::new(n, 2).unwrap(), length, hidden, vocabulary: 5000, ..Config::default() };
         for full in [true, false] {
-            let plan = plan(&config, &batch(&config, sequences, full));
+            let batch = batch(&config, sequences, full);
+            let plan = plan(&config, &batch);
             assert!(plan.dispatches.len() <= 40, "SRNN({n},2), T = {length}: {plan}");
         }
     }

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use serde::{Deserialize, Serialize};
-use srnn::data::{Columns, Format, Pixels, SeriesFormat, Source, Targets, read_examples, read_series};
+use srnn::data::{Columns, Format, Pixels, SeriesFormat, Source, Targets, read_examples, read_sequences, read_series};
 use srnn::train::Raw;
 use srnn::{Error, Result};
 use std::path::PathBuf;
@@ -62,7 +62,7 @@ impl InputArgs {
     }
 
     /// Reads a file; `labels` is the file of its labels, if they stand in one of their own, and `labelled` whether
-    /// there must be labels.
+    /// there must be labels: if not, none are read.
     ///
     /// # Errors
     /// What the readers say.
@@ -84,7 +84,10 @@ impl InputArgs {
             return Err(Error::Config("numbers are read from files, not from standard input".into()));
         };
         let pixels = if self.pixels == "rows" { Pixels::Rows } else { Pixels::Each };
-        let series = read_series(path, labels.map(PathBuf::as_path), series, pixels)?;
+        let series = match labelled {
+            true => read_series(path, labels.map(PathBuf::as_path), series, pixels)?,
+            false => read_sequences(path, series, pixels)?,
+        };
         if labelled && series.targets == Targets::None {
             let problem = "has no labels: give their file with --labels (not for --valid and --test), an .npz with them \
                            as `y`, or IDX labels beside IDX images";

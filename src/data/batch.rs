@@ -141,13 +141,18 @@ impl Batch {
         out
     }
 
+    /// The numbers of a part's steps, `[steps, D]`.
+    pub fn values_of(&self, part: &MicroBatch) -> &[f32] {
+        let width = self.values.len() / self.steps().max(1);
+        &self.values[part.tokens.start * width..part.tokens.end * width]
+    }
+
     /// The part as a batch of its own.
     pub fn part(&self, part: &MicroBatch) -> Batch {
-        let width = self.values.len() / self.steps().max(1);
         let targets = self.targets.len() / self.len().max(1);
         Batch {
             tokens: self.tokens.get(part.tokens.clone()).unwrap_or(&[]).to_vec(),
-            values: self.values[part.tokens.start * width..part.tokens.end * width].to_vec(),
+            values: self.values_of(part).to_vec(),
             lengths: self.lengths[part.sequences.clone()].to_vec(),
             labels: self.labels.get(part.sequences.clone()).unwrap_or(&[]).to_vec(),
             targets: self.targets[part.sequences.start * targets..part.sequences.end * targets].to_vec(),

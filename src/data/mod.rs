@@ -37,7 +37,7 @@ pub use labels::Labels;
 pub use lines::{InputLines, read_lines};
 pub use normalisation::Normalisation;
 pub use npy::npy_bytes;
-pub use series::{Pixels, Series, SeriesFormat, Targets, read_series};
+pub use series::{Pixels, Series, SeriesFormat, Targets, read_sequences, read_series};
 pub use source::Source;
 pub use split::hold_out;
 pub use table::{Columns, Example, read_examples};

@@ -56,24 +56,7 @@ pub enum Pixels {
 /// sequences. [`Error::Config`] for `labels` given to a file that has its own.
 pub fn read_series(path: &Path, labels: Option<&Path>, format: Option<SeriesFormat>, pixels: Pixels) -> Result<Series> {
     let place = path.display().to_string();
-    let (opened, found) = open(path)?;
-    let (width, sequences, own) = match format.unwrap_or(found) {
-        SeriesFormat::Npy => {
-            let (width, sequences) = arrays::sequences(Npy::open(&place, opened.reader)?, None)?;
-            (width, sequences, Targets::None)
-        }
-        SeriesFormat::Npz if opened.gzip => return Err(Error::data(place, "is an .npz packed again: unpack the gzip")),
-        SeriesFormat::Npz => read_npz(&place, path)?,
-        SeriesFormat::Ucr => {
-            let (sequences, names) = ucr::read(Lines::new(place.clone(), opened))?;
-            (1, sequences, Targets::Names(names))
-        }
-        SeriesFormat::Idx => {
-            let images = idx::Images::open(&place, opened.reader)?;
-            let width = if pixels == Pixels::Rows { images.columns } else { 1 };
-            (width, images.read()?, Targets::None)
-        }
-    };
+    let (width, sequences, own) = read_file(path, format, pixels, true)?;
     let beside = if labels.is_none() { labels_beside(path) } else { None };
     let targets = match labels.or(beside.as_deref()) {
         Some(labels) if own == Targets::None => read_targets(labels, sequences.len(), &place)?,
@@ -86,13 +69,50 @@ pub fn read_series(path: &Path, labels: Option<&Path>, format: Option<SeriesForm
     Ok(Series { width, sequences, targets })
 }
 
-fn read_npz(place: &str, path: &Path) -> Result<(usize, Vec<Vec<f32>>, Targets)> {
+/// As [`read_series`], without targets: files of labels, and labels in an `.npz`, are not looked at.
+///
+/// # Errors
+/// Those of [`read_series`] about the sequences.
+pub fn read_sequences(path: &Path, format: Option<SeriesFormat>, pixels: Pixels) -> Result<Series> {
+    let (width, sequences, _) = read_file(path, format, pixels, false)?;
+    Ok(Series { width, sequences, targets: Targets::None })
+}
+
+/// D, the sequences, and what the file itself tells of them.
+fn read_file(
+    path: &Path,
+    format: Option<SeriesFormat>,
+    pixels: Pixels,
+    targets: bool,
+) -> Result<(usize, Vec<Vec<f32>>, Targets)> {
+    let place = path.display().to_string();
+    let (opened, found) = open(path)?;
+    Ok(match format.unwrap_or(found) {
+        SeriesFormat::Npy => {
+            let (width, sequences) = arrays::sequences(Npy::open(&place, opened.reader)?, None)?;
+            (width, sequences, Targets::None)
+        }
+        SeriesFormat::Npz if opened.gzip => return Err(Error::data(place, "is an .npz packed again: unpack the gzip")),
+        SeriesFormat::Npz => read_npz(&place, path, targets)?,
+        SeriesFormat::Ucr => {
+            let (sequences, names) = ucr::read(Lines::new(place.clone(), opened))?;
+            (1, sequences, Targets::Names(names))
+        }
+        SeriesFormat::Idx => {
+            let images = idx::Images::open(&place, opened.reader)?;
+            let width = if pixels == Pixels::Rows { images.columns } else { 1 };
+            (width, images.read()?, Targets::None)
+        }
+    })
+}
+
+fn read_npz(place: &str, path: &Path, targets: bool) -> Result<(usize, Vec<Vec<f32>>, Targets)> {
     let open = || Npz::open(place, BufReader::new(File::open(path).map_err(Error::io(path))?));
     // Two at a time, so that the lengths are checked against the shape of x before its numbers are read.
     let (mut archive, mut beside) = (open()?, open()?);
     let lengths = if beside.has("lengths") { Some(beside.member("lengths")?) } else { None };
     let (width, sequences) = arrays::sequences(archive.member("x")?, lengths)?;
-    let targets = match archive.has("y") {
+    let targets = match targets && archive.has("y") {
         true => arrays::targets(archive.member("y")?, sequences.len(), place)?,
         false => Targets::None,
     };

@@ -122,16 +122,6 @@ pub(super) const BACKWARD: &[&str] = &[
 /// Rows that one workgroup of the shaders can own, in the lanes of a number, a `vec2` or a `vec4`.
 pub const LANES: [usize; 3] = [1, 2, 4];
 
-/// The types of a shader with this constant `LANES`.
-pub(super) fn lane_types(lanes: u32) -> &'static str {
-    match lanes {
-        1 => include_str!("../../shaders/lanes/1.wgsl"),
-        2 => include_str!("../../shaders/lanes/2.wgsl"),
-        4 => include_str!("../../shaders/lanes/4.wgsl"),
-        _ => unreachable!("one of LANES"),
-    }
-}
-
 /// Bytes of workgroup memory that a shader with `columns · H` numbers for every row takes.
 pub(super) fn on_chip(d: &Dispatch, columns: usize) -> u32 {
     (4 * columns * d.constant("LANES") * d.constant("H")) as u32

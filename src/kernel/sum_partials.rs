@@ -1,9 +1,11 @@
 //! The second pass of a weight gradient: sums its parts in a fixed order.
 
 use super::product::add;
+use super::threads;
 use super::{Binding, BindingSpec, Kernel, grid, no_workgroup_memory};
 use crate::compare::Tolerance;
 use crate::plan::{Cost, Dispatch, View};
+use rayon::prelude::*;
 
 pub static KERNEL: Kernel = Kernel {
     name: "sum_partials",
@@ -40,7 +42,10 @@ fn twin(d: &Dispatch, bindings: &mut [Binding]) {
     if d.parameter(2) == 0 {
         out.fill(0.0);
     }
-    for partial in partials.chunks(len).take(splits) {
-        add(out, partial);
-    }
+    const COLUMNS: usize = 4096;
+    out.par_chunks_mut(COLUMNS).enumerate().with_min_len(threads::at_least(1)).for_each(|(at, out)| {
+        for partial in partials.chunks(len).take(splits) {
+            add(out, &partial[at * COLUMNS..]);
+        }
+    });
 }

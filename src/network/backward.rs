@@ -14,10 +14,10 @@ use crate::kernel::sum_by_token::{self, Members};
 use crate::kernel::{gather_rows, pool_backward, sum_partials, transpose};
 use crate::plan::{Plan, View};
 
-impl Planner<'_> {
+impl<'b> Planner<'_, 'b> {
     /// The plan of one training step on a batch, run in micro-batches `parts` whose gradients add up. Without an
     /// optimiser it ends with the gradients.
-    pub fn training(mut self, batch: &Batch, parts: &[MicroBatch], optimiser: Option<&Optimiser>) -> Plan {
+    pub fn training(mut self, batch: &'b Batch, parts: &[MicroBatch], optimiser: Option<&Optimiser>) -> Plan<'b> {
         let tokens = (self.config.input == Input::Tokens).then(|| {
             let distinct = Distinct::new(&batch.tokens, self.config.vocabulary);
             let steps = self.project_tokens(&distinct);
@@ -29,7 +29,7 @@ impl Planner<'_> {
             let name = if i == 0 { String::new() } else { format!("part{i}.") };
             let accumulate = i > 0;
             let lengths = &batch.lengths[part.sequences.clone()];
-            let numbers = tokens.is_none().then(|| self.project_numbers(&name, &batch.part(part)));
+            let numbers = tokens.is_none().then(|| self.project_numbers(&name, batch.values_of(part)));
             let steps = tokens.as_ref().map(|(_, steps)| steps).or(numbers.as_ref()).expect("tokens or numbers");
             let slots = match &steps.slots {
                 Some(slots) if tokens.is_some() => Some(&slots[part.tokens.clone()]),

@@ -4,7 +4,6 @@ use super::config::{Config, Input, Pooling};
 use super::parameters::Unit;
 use super::planner::{Dropped, Planner, buffer};
 use super::warmup::{Rows, rows_of};
-use crate::data::batch::Batch;
 use crate::kernel::gather_rows;
 use crate::kernel::matmul::{self, Columns};
 use crate::kernel::pool_forward::{self, Mode, Pool};
@@ -82,7 +81,7 @@ impl Config {
     }
 }
 
-impl Planner<'_> {
+impl<'b> Planner<'_, 'b> {
     /// Embeds and projects each distinct token of the batch once.
     pub fn project_tokens(&mut self, distinct: &Distinct) -> StepViews {
         let (count, width) = (distinct.tokens.len(), self.config.embedding);
@@ -97,10 +96,11 @@ impl Planner<'_> {
         StepViews { count, inputs, gates, slots: Some(distinct.slots.clone()), dropped }
     }
 
-    /// Projects all steps of a batch of numbers; `name` sets the uploads of micro-batches apart.
-    pub fn project_numbers(&mut self, name: &str, batch: &Batch) -> StepViews {
-        let (count, width) = (batch.steps(), self.config.embedding);
-        let words = batch.values.iter().map(|value| value.to_bits()).collect();
+    /// Projects steps of numbers `[N, D]`; `name` sets the uploads of micro-batches apart.
+    pub fn project_numbers(&mut self, name: &str, values: &'b [f32]) -> StepViews {
+        let width = self.config.embedding;
+        let count = values.len() / width;
+        let words: &[u32] = bytemuck::cast_slice(values);
         let inputs = self.plan.upload(&format!("{name}inputs"), &[count, width], words);
         let gates = self.project_level0(count, inputs);
         let slots = self.config.slotted().then(|| (0..count as u32).collect());

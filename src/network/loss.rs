@@ -43,7 +43,7 @@ impl<'a> Loss<'a> {
             let weights = match self.class_weights {
                 [] => planner.unused("no_class_weights"),
                 weights => {
-                    let words = weights.iter().map(|weight| weight.to_bits()).collect();
+                    let words: Vec<u32> = weights.iter().map(|weight| weight.to_bits()).collect();
                     planner.plan.upload("class_weights", &[classes], words)
                 }
             };
@@ -60,7 +60,7 @@ impl<'a> Loss<'a> {
             return;
         }
         let own = part.sequences.start * classes..part.sequences.end * classes;
-        let words = self.batch.targets[own].iter().map(|target| target.to_bits()).collect();
+        let words: Vec<u32> = self.batch.targets[own].iter().map(|target| target.to_bits()).collect();
         let targets = planner.plan.upload(&format!("{name}targets"), &[count, classes], words);
         let form = if self.task == Task::Labels { Form::BinaryCrossEntropy } else { Form::SquaredError };
         let bindings = [logits, targets, gradient, totals];

@@ -330,7 +330,7 @@ impl Network {
     ///
     /// # Errors
     /// [`Error::Config`] and [`Error::Limit`] as [`Network::logits`].
-    pub fn plan_training(&self, batch: &Batch, optimiser: &Optimiser) -> Result<Plan> {
+    pub fn plan_training<'b>(&self, batch: &'b Batch, optimiser: &Optimiser) -> Result<Plan<'b>> {
         training_plan(&self.config, batch, Some(optimiser), self.device.engine.limits())
     }
 
@@ -338,14 +338,14 @@ impl Network {
     ///
     /// # Errors
     /// [`Error::Config`] and [`Error::Limit`] as [`Network::logits`].
-    pub fn plan_inference(&self, batch: &Batch) -> Result<Vec<(MicroBatch, Plan)>> {
+    pub fn plan_inference<'b>(&self, batch: &'b Batch) -> Result<Vec<(MicroBatch, Plan<'b>)>> {
         self.config.check_batch(batch, false)?;
         let limits = self.device.engine.limits();
         fit(batch, 0, limits, |parts| {
             parts
                 .iter()
                 .map(|part| {
-                    let plan = forward_plan(&self.config, &self.layout, &batch.part(part), limits);
+                    let plan = forward_plan(&self.config, &self.layout, (batch, part), limits);
                     plan.check(limits).map(|()| (part.clone(), plan))
                 })
                 .collect()
@@ -361,16 +361,26 @@ fn check_device(config: &Config, device: &Device) -> Result<()> {
         Input::Numbers => Batch { values: vec![0.0; config.embedding], lengths: vec![1], ..Batch::default() },
     };
     let limits = device.engine.limits();
-    forward_plan(config, &Layout::new(config), &smallest, limits).check(limits)
+    let whole = MicroBatch { sequences: 0..1, tokens: 0..1 };
+    forward_plan(config, &Layout::new(config), (&smallest, &whole), limits).check(limits)
 }
 
-fn forward_plan(config: &Config, layout: &Layout, batch: &Batch, limits: &Limits) -> Plan {
+fn forward_plan<'b>(
+    config: &Config,
+    layout: &Layout,
+    (batch, part): (&'b Batch, &MicroBatch),
+    limits: &Limits,
+) -> Plan<'b> {
     let mut planner = Planner::new(config, layout, limits, Dropout::default());
     let steps = match config.input {
-        Input::Tokens => planner.project_tokens(&tokens::Distinct::new(&batch.tokens, config.vocabulary)),
-        Input::Numbers => planner.project_numbers("", batch),
+        Input::Tokens => {
+            let tokens = &batch.tokens[part.tokens.clone()];
+            planner.project_tokens(&tokens::Distinct::new(tokens, config.vocabulary))
+        }
+        Input::Numbers => planner.project_numbers("", batch.values_of(part)),
     };
-    let levels = planner.levels("", &steps, steps.slots.as_deref(), &batch.lengths, false);
+    let lengths = &batch.lengths[part.sequences.clone()];
+    let levels = planner.levels("", &steps, steps.slots.as_deref(), lengths, false);
     planner.logits(&levels);
     planner.plan
 }
@@ -380,7 +390,12 @@ fn forward_plan(config: &Config, layout: &Layout, batch: &Batch, limits: &Limits
 ///
 /// # Errors
 /// [`Error::Config`] for a batch that does not fit the network, [`Error::Limit`] if not even a single sequence fits.
-pub fn training_plan(config: &Config, batch: &Batch, optimiser: Option<&Optimiser>, limits: &Limits) -> Result<Plan> {
+pub fn training_plan<'b>(
+    config: &Config,
+    batch: &'b Batch,
+    optimiser: Option<&Optimiser>,
+    limits: &Limits,
+) -> Result<Plan<'b>> {
     config.check_batch(batch, true)?;
     let mut dropout = Dropout::default();
     if let Some(optimiser) = optimiser {

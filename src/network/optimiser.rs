@@ -101,7 +101,7 @@ impl Optimiser {
     }
 }
 
-impl Planner<'_> {
+impl Planner<'_, '_> {
     /// Clipping by the global norm, and the optimiser's step; `distinct` tokens have gradients of their embeddings.
     pub fn step(&mut self, distinct: Option<&Distinct>, optimiser: &Optimiser) {
         let len = self.layout.len;

@@ -28,11 +28,11 @@ pub mod buffer {
 const LONGEST_SPAN: usize = 4_000_000;
 
 /// Makes one plan for one batch.
-pub(super) struct Planner<'a> {
+pub(super) struct Planner<'a, 'b> {
     pub config: &'a Config,
     pub layout: &'a Layout,
     pub limits: &'a Limits,
-    pub plan: Plan,
+    pub plan: Plan<'b>,
     /// What is dropped in this step; nothing in inference.
     pub dropout: Dropout,
     /// Numbers that each place has dropped some of already, in earlier micro-batches.
@@ -58,8 +58,8 @@ pub(super) struct Dropped {
     seed: u32,
 }
 
-impl<'a> Planner<'a> {
-    pub fn new(config: &'a Config, layout: &'a Layout, limits: &'a Limits, dropout: Dropout) -> Planner<'a> {
+impl<'a, 'b> Planner<'a, 'b> {
+    pub fn new(config: &'a Config, layout: &'a Layout, limits: &'a Limits, dropout: Dropout) -> Planner<'a, 'b> {
         Planner { config, layout, limits, plan: Plan::default(), dropout, dropped: BTreeMap::new() }
     }
 

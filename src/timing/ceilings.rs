@@ -55,7 +55,7 @@ impl Ceilings {
         let width = 1024;
         let count = COPIED / 4 / width;
         let mut plan = Plan::default();
-        let ids = plan.upload("ceiling.ids", &[count], (0..count as u32).collect());
+        let ids = plan.upload("ceiling.ids", &[count], (0..count as u32).collect::<Vec<u32>>());
         let from = Columns::all(plan.scratch("ceiling.a", &[count, width]), width);
         let to = Columns::all(plan.scratch("ceiling.out", &[count, width]), width);
         plan.dispatches.push(gather_rows::dispatch("ceiling".into(), (count, width), ids, from, to));

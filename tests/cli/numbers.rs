@@ -98,6 +98,11 @@ fn archives_with_lengths_and_classes() {
     room.write("b.npz", npz(&[("x", x()), ("targets", array(&lengths))]));
     train(&room, "b.npz", &[("--out", "b")]).refused("b.npz: has no labels: give their file with --labels");
     room.srnn("predict out b.npz --device cpu").succeeds();
+    // Labels that nobody needs may be wrong.
+    room.write("c.npz", npz(&[("x", x()), ("y", npy_bytes(&[2], &[1.0, 2.0]).unwrap())]));
+    room.srnn("predict out c.npz --device cpu").succeeds();
+    room.srnn("embed out c.npz --device cpu --out c.npy").succeeds();
+    room.srnn("eval out c.npz --device cpu").refused("c.npz: ");
 }
 
 #[test]

@@ -101,10 +101,10 @@ pub fn measure(engine: &mut dyn Engine) -> Result<Vec<Measured>> {
 }
 
 /// The plan of a level's recurrence, forward and backward, over rows of equal length.
-fn recurrence(span: Span) -> Plan {
+fn recurrence(span: Span) -> Plan<'static> {
     let mut plan = Plan::default();
     let Span { rows: count, steps, hidden, .. } = span;
-    let list = (0..count as u32).flat_map(|row| [row * STEPS as u32, STEPS as u32]).collect();
+    let list: Vec<u32> = (0..count as u32).flat_map(|row| [row * STEPS as u32, STEPS as u32]).collect();
     let rows = plan.upload("tune.rows", &[count, 2], list);
     let gates = plan.scratch("tune.gates", &[steps, 3 * hidden]);
     let weights = plan.scratch("tune.weights", &[hidden + 1, 3 * hidden]);

@@ -4,9 +4,13 @@
 //! constants, parameters, workgroups) in order. It can be printed, tested, checked against a device's limits and
 //! costed without a GPU.
 
+mod kernel;
+
+pub use kernel::{Access, Binding, BindingSpec, Element, Kernel};
+
 use crate::error::{Error, Result};
-use crate::kernel::{Access, Kernel};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::fmt;
 
 /// What a buffer is for; it decides how long its contents live.
@@ -75,6 +79,26 @@ pub struct Dispatch {
     pub cost: Cost,
 }
 
+impl Dispatch {
+    /// A shape constant by name.
+    ///
+    /// # Panics
+    /// If the dispatch was made without it: a mistake in this crate.
+    pub fn constant(&self, name: &str) -> usize {
+        self.constants.iter().find(|(n, _)| *n == name).expect("constant of the kernel").1 as usize
+    }
+
+    /// Run-time number `at` as an index.
+    pub fn parameter(&self, at: usize) -> usize {
+        self.parameters[at] as usize
+    }
+
+    /// Run-time number `at` as a float.
+    pub fn parameter_f32(&self, at: usize) -> f32 {
+        f32::from_bits(self.parameters[at])
+    }
+}
+
 /// What work costs on any machine.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Cost {
@@ -135,13 +159,14 @@ impl Limits {
 
 /// Buffers, uploads and dispatches, in the order in which an engine takes them.
 #[derive(Clone, Default)]
-pub struct Plan {
+pub struct Plan<'b> {
     pub buffers: Vec<BufferSpec>,
-    pub uploads: Vec<(BufferId, Vec<u32>)>,
+    /// The plan's own words, or those of the batch `'b` that it was made for.
+    pub uploads: Vec<(BufferId, Cow<'b, [u32]>)>,
     pub dispatches: Vec<Dispatch>,
 }
 
-impl Plan {
+impl<'b> Plan<'b> {
     /// A buffer by name: made on first use, grown to the largest shape asked for afterwards.
     pub fn buffer(&mut self, name: &str, shape: &[usize], role: Role) -> BufferId {
         if let Some(at) = self.buffers.iter().position(|b| b.name == name) {
@@ -168,7 +193,8 @@ impl Plan {
     }
 
     /// An input buffer's view, and its upload.
-    pub fn upload(&mut self, name: &str, shape: &[usize], data: Vec<u32>) -> View {
+    pub fn upload(&mut self, name: &str, shape: &[usize], data: impl Into<Cow<'b, [u32]>>) -> View {
+        let data = data.into();
         debug_assert_eq!(shape.iter().product::<usize>(), data.len(), "{name}");
         let view = self.whole(name, shape, Role::Input);
         self.uploads.push((view.buffer, data));
@@ -290,7 +316,7 @@ fn bytes(count: u64) -> String {
     }
 }
 
-impl fmt::Display for Plan {
+impl fmt::Display for Plan<'_> {
     /// A table of buffers and dispatches, for reading.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for spec in &self.buffers {
