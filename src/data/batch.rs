@@ -146,18 +146,6 @@ impl Batch {
         let width = self.values.len() / self.steps().max(1);
         &self.values[part.tokens.start * width..part.tokens.end * width]
     }
-
-    /// The part as a batch of its own.
-    pub fn part(&self, part: &MicroBatch) -> Batch {
-        let targets = self.targets.len() / self.len().max(1);
-        Batch {
-            tokens: self.tokens.get(part.tokens.clone()).unwrap_or(&[]).to_vec(),
-            values: self.values_of(part).to_vec(),
-            lengths: self.lengths[part.sequences.clone()].to_vec(),
-            labels: self.labels.get(part.sequences.clone()).unwrap_or(&[]).to_vec(),
-            targets: self.targets[part.sequences.start * targets..part.sequences.end * targets].to_vec(),
-        }
-    }
 }
 
 /// Neighbouring sequences of a batch: a micro-batch.
@@ -200,9 +188,10 @@ mod tests {
         for parts in 1..10 {
             let cut = batch.split(parts);
             assert!(cut.len() <= 6 && (parts > 1 || cut.len() == 1));
-            let joined: Vec<u32> = cut.iter().flat_map(|part| batch.part(part).tokens).collect();
+            let joined: Vec<u32> = cut.iter().flat_map(|part| &batch.tokens[part.tokens.clone()]).copied().collect();
             assert_eq!(joined, batch.tokens);
-            let joined: Vec<u32> = cut.iter().flat_map(|part| batch.part(part).lengths).collect();
+            let joined: Vec<u32> =
+                cut.iter().flat_map(|part| &batch.lengths[part.sequences.clone()]).copied().collect();
             assert_eq!(joined, lengths);
         }
         assert_eq!(batch.split(26).len(), 6);

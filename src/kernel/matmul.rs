@@ -148,6 +148,11 @@ fn grid_of(rows: u32, columns: u32, splits: u32) -> [u32; 3] {
 /// Operations below which a block of rows is not handed to another thread: some ten microseconds of work.
 const WORTH_A_THREAD: usize = 500_000;
 
+/// The results in blocks of `numbers`, shared among the threads.
+fn blocks(out: &mut [f32], numbers: usize) -> impl IndexedParallelIterator<Item = (usize, &mut [f32])> {
+    out.par_chunks_mut(numbers).enumerate().with_min_len(threads::at_least(1))
+}
+
 fn twin(d: &Dispatch, bindings: &mut [Binding]) {
     let [a, b, out] = bindings else { unreachable!("checked by the plan") };
     let [m, n, k, a_stride, a_column, b_stride, b_column, gap_at, gap, per_split] =
@@ -159,48 +164,38 @@ fn twin(d: &Dispatch, bindings: &mut [Binding]) {
     let worth = WORTH_A_THREAD.div_ceil(2 * n * k).max(1);
     let block = m.div_ceil(threads::count()).clamp(worth, worth.max(512));
     match d.constant("FORM") as u32 {
-        PROJECT => out[..m * n].par_chunks_mut(block * n).enumerate().with_min_len(threads::at_least(1)).for_each(
-            |(i, out)| {
-                for row in out.chunks_mut(n) {
-                    row.copy_from_slice(&b[k * n..][..n]);
-                }
-                let rows = rows_of_a.from(i * block * a_stride);
-                product((out.len() / n, n, k), out, Strides::rows(n), 1.0, a, rows, b, Strides::rows(n));
-            },
-        ),
-        INPUT_GRADIENT => {
-            out[..m * n].par_chunks_mut(block * n).enumerate().with_min_len(threads::at_least(1)).for_each(
-                |(i, out)| {
-                    let rows = rows_of_a.from(i * block * a_stride);
-                    product((out.len() / n, n, k), out, Strides::rows(n), keep, a, rows, b, Strides::columns(k));
-                },
-            )
-        }
-        _ => out[..k.div_ceil(per_split) * m * n]
-            .par_chunks_mut(m * n)
-            .enumerate()
-            .with_min_len(threads::at_least(1))
-            .for_each(|(split, out)| {
-                let first = split * per_split;
-                let rows = per_split.min(k - first);
-                let x = Strides::columns(a_stride).from(a_column + first * a_stride);
-                let delta = Strides::rows(b_stride).from(b_column + first * b_stride);
-                let inputs = m - bias;
-                product((inputs, gap_at, rows), out, Strides::rows(n), keep, a, x, b, delta);
-                let (to, beyond) = (Strides::rows(n).from(gap_at), delta.from(gap_at + gap));
-                product((inputs, n - gap_at, rows), out, to, keep, a, x, b, beyond);
-                if bias == 0 {
-                    return;
-                }
-                let (before_gap, after_gap) = out[inputs * n..].split_at_mut(gap_at);
-                if keep == 0.0 {
-                    before_gap.fill(0.0);
-                    after_gap.fill(0.0);
-                }
-                for row in b[delta.offset..].chunks(b_stride).take(rows) {
-                    add(before_gap, row);
-                    add(after_gap, row.get(gap_at + gap..).unwrap_or(&[]));
-                }
-            }),
+        PROJECT => blocks(&mut out[..m * n], block * n).for_each(|(i, out)| {
+            for row in out.chunks_mut(n) {
+                row.copy_from_slice(&b[k * n..][..n]);
+            }
+            let rows = rows_of_a.from(i * block * a_stride);
+            product((out.len() / n, n, k), out, Strides::rows(n), 1.0, a, rows, b, Strides::rows(n));
+        }),
+        INPUT_GRADIENT => blocks(&mut out[..m * n], block * n).for_each(|(i, out)| {
+            let rows = rows_of_a.from(i * block * a_stride);
+            product((out.len() / n, n, k), out, Strides::rows(n), keep, a, rows, b, Strides::columns(k));
+        }),
+        _ => blocks(&mut out[..k.div_ceil(per_split) * m * n], m * n).for_each(|(split, out)| {
+            let first = split * per_split;
+            let rows = per_split.min(k - first);
+            let x = Strides::columns(a_stride).from(a_column + first * a_stride);
+            let delta = Strides::rows(b_stride).from(b_column + first * b_stride);
+            let inputs = m - bias;
+            product((inputs, gap_at, rows), out, Strides::rows(n), keep, a, x, b, delta);
+            let (to, beyond) = (Strides::rows(n).from(gap_at), delta.from(gap_at + gap));
+            product((inputs, n - gap_at, rows), out, to, keep, a, x, b, beyond);
+            if bias == 0 {
+                return;
+            }
+            let (before_gap, after_gap) = out[inputs * n..].split_at_mut(gap_at);
+            if keep == 0.0 {
+                before_gap.fill(0.0);
+                after_gap.fill(0.0);
+            }
+            for row in b[delta.offset..].chunks(b_stride).take(rows) {
+                add(before_gap, row);
+                add(after_gap, row.get(gap_at + gap..).unwrap_or(&[]));
+            }
+        }),
     }
 }

@@ -8,6 +8,7 @@ use super::threads;
 use super::tiles::{Parts, Tile, tiles, with_scratch};
 use crate::plan::Dispatch;
 use multiversion::multiversion;
+use rayon::prelude::*;
 
 /// What all tiles of a level share.
 pub struct Level<'a> {
@@ -137,7 +138,6 @@ pub trait Cell {
 
 /// The twin of a forward recurrence.
 pub fn forward<C: Cell>(d: &Dispatch, bindings: &mut [Binding]) {
-    use rayon::prelude::*;
     let [rows, slots, gates, weights, tape, last, outputs, rest @ ..] = bindings else {
         unreachable!("checked by the plan")
     };
@@ -154,16 +154,24 @@ pub fn forward<C: Cell>(d: &Dispatch, bindings: &mut [Binding]) {
         memory: memory(rest),
         hidden: level.hidden,
     };
-    tiles(&rows.u32()[..2 * d.parameter(0)], parts).into_par_iter().with_min_len(threads::at_least(1)).for_each(
-        |tile| {
-            let numbers = tile.count() * level.hidden;
-            with_scratch(numbers * (1 + usize::from(C::MEMORY) + C::SCRATCH), |scratch| {
-                let (state, scratch) = scratch.split_at_mut(numbers);
-                let (memory, scratch) = scratch.split_at_mut(if C::MEMORY { numbers } else { 0 });
-                run_forward::<C>(&level, tile, state, memory, scratch);
-            });
-        },
-    );
+    each_tile::<C>(&level, &rows.u32()[..2 * d.parameter(0)], parts, run_forward::<C>);
+}
+
+/// Hands every tile to `run`, with zeroed states, memory and scratch of its rows.
+fn each_tile<C: Cell>(
+    level: &Level,
+    rows: &[u32],
+    parts: Parts,
+    run: fn(&Level, Tile, &mut [f32], &mut [f32], &mut [f32]),
+) {
+    tiles(rows, parts).into_par_iter().with_min_len(threads::at_least(1)).for_each(|tile| {
+        let numbers = tile.count() * level.hidden;
+        with_scratch(numbers * (1 + usize::from(C::MEMORY) + C::SCRATCH), |scratch| {
+            let (state, scratch) = scratch.split_at_mut(numbers);
+            let (memory, scratch) = scratch.split_at_mut(if C::MEMORY { numbers } else { 0 });
+            run(level, tile, state, memory, scratch);
+        });
+    });
 }
 
 fn run_forward<C: Cell>(level: &Level, tile: Tile, state: &mut [f32], memory: &mut [f32], scratch: &mut [f32]) {
@@ -202,7 +210,6 @@ fn run_forward<C: Cell>(level: &Level, tile: Tile, state: &mut [f32], memory: &m
 
 /// The twin of a backward recurrence.
 pub fn backward<C: Cell>(d: &Dispatch, bindings: &mut [Binding]) {
-    use rayon::prelude::*;
     let [rows, weights, outputs_gradient, tape, gradient, rest @ ..] = bindings else {
         unreachable!("checked by the plan")
     };
@@ -217,16 +224,7 @@ pub fn backward<C: Cell>(d: &Dispatch, bindings: &mut [Binding]) {
         memory: memory(rest),
         hidden: level.hidden,
     };
-    tiles(&rows.u32()[..2 * d.parameter(0)], parts).into_par_iter().with_min_len(threads::at_least(1)).for_each(
-        |tile| {
-            let numbers = tile.count() * level.hidden;
-            with_scratch(numbers * (1 + usize::from(C::MEMORY) + C::SCRATCH), |scratch| {
-                let (state, scratch) = scratch.split_at_mut(numbers);
-                let (memory, scratch) = scratch.split_at_mut(if C::MEMORY { numbers } else { 0 });
-                run_backward::<C>(&level, tile, state, memory, scratch);
-            });
-        },
-    );
+    each_tile::<C>(&level, &rows.u32()[..2 * d.parameter(0)], parts, run_backward::<C>);
 }
 
 fn run_backward<C: Cell>(level: &Level, tile: Tile, gradient: &mut [f32], memory: &mut [f32], scratch: &mut [f32]) {

@@ -133,8 +133,8 @@ impl<'b> Planner<'_, 'b> {
             let mut of_outputs = level.pool.as_ref().map(|pool| self.pool_backward(p, level, pool, up, accumulate));
             for (l, layer) in level.layers.iter().enumerate().rev() {
                 for (d, run) in layer.runs.iter().enumerate() {
-                    let into = of_outputs.map(|gradient| self.outputs_gradient(name, [p, l, d], run, gradient));
-                    self.run_backward([p, l, d], run, into.ok_or(up), transposed[p][l][d]);
+                    let own = of_outputs.map(|gradient| self.outputs_gradient(name, [p, l, d], run, gradient));
+                    self.run_backward([p, l, d], run, own, up, transposed[p][l][d]);
                     let unit = &layout.levels[p].layers[l][d];
                     let tape = Columns::all(run.tape, self.config.recurrence().tape * hidden);
                     self.recurrent_gradient([p, l, d], unit, run.rows.steps, tape, accumulate);
@@ -188,19 +188,20 @@ impl<'b> Planner<'_, 'b> {
         out
     }
 
-    /// One recurrence backward, from the gradient of its outputs or else of its last states.
+    /// One recurrence backward, from the gradient of its outputs or, where only the last count, of what passes up.
     fn run_backward(
         &mut self,
         [p, l, d]: [usize; 3],
         run: &RunViews,
-        from: std::result::Result<View, View>,
+        of_outputs: Option<View>,
+        up: View,
         transposed: View,
     ) {
         let (cell, hidden) = (self.config.recurrence(), self.config.hidden);
         let count = run.rows.list.len();
-        let (outputs_gradient, gradient) = match from {
-            Ok(outputs) => (outputs, self.plan.scratch("states.gradient.carried", &[count, run.span.stride])),
-            Err(last) => (self.unused("no_outputs"), last),
+        let (outputs_gradient, gradient) = match of_outputs {
+            Some(outputs) => (outputs, self.plan.scratch("states.gradient.carried", &[count, run.span.stride])),
+            None => (self.unused("no_outputs"), up),
         };
         let memory_gradient = match cell.memory {
             true => self.plan.scratch("memory.gradient", &[count, hidden]),

@@ -262,15 +262,21 @@ impl<'b> Planner<'_, 'b> {
             layers.push(LayerViews { inputs: below, dropped, runs, outputs: shared });
         }
         let outputs = inputs.expect("a level has a layer");
-        let pool = pooling.mode().map(|mode| self.pool(name, (p, level), mode, outputs));
+        let run = &layers[0].runs[0];
+        let own_rows = run.rows.warmup.is_none().then_some(run.rows_view);
+        let pool = pooling.mode().map(|mode| {
+            let upload = || self.plan.upload(&format!("{name}level{p}.slices"), &[count, 2], level.rows.concat());
+            let rows = own_rows.unwrap_or_else(upload);
+            self.pool((p, level), mode, rows, outputs)
+        });
         let place = format!("level{p}.up");
         let passed = pool.as_ref().map_or(last, |pool| pool.pooled);
         let (up, dropped) = self.drop(&place, self.dropout.states, count * width, passed);
         LevelViews { count, steps: level.steps, layers, pool, up, dropped }
     }
 
-    /// The outputs `[P, W]` of each slice pooled into what it passes up.
-    fn pool(&mut self, name: &str, (p, level): (usize, &Level), mode: Mode, outputs: View) -> PoolViews {
+    /// The outputs `[P, W]` of each slice, one of the `rows`, pooled into what it passes up.
+    fn pool(&mut self, (p, level): (usize, &Level), mode: Mode, rows: View, outputs: View) -> PoolViews {
         let layout = self.layout;
         let (count, steps, width) = (level.rows.len(), level.steps, self.config.width());
         let pooled = self.plan.scratch(&format!("level{p}.pooled"), &[count, width]);
@@ -282,7 +288,6 @@ impl<'b> Planner<'_, 'b> {
             None => (self.unused("no_shares"), self.unused("no_attention")),
         };
         let pool = Pool { mode, rows: count, steps, width };
-        let rows = self.plan.upload(&format!("{name}level{p}.slices"), &[count, 2], level.rows.concat());
         let bindings = [rows, outputs, attention, shares, pooled];
         self.plan.dispatches.push(pool_forward::dispatch(format!("level {p} pooling"), pool, bindings));
         PoolViews { pool, rows, shares, pooled }
