@@ -14,7 +14,7 @@ struct Printer;
 
 impl Observer for Printer {
     fn epoch(&mut self, epoch: &Epoch, _: &mut Trainer) -> Result<()> {
-        let (loss, accuracy) = (epoch.valid_loss, 100.0 * epoch.valid_accuracy);
+        let (loss, accuracy) = (epoch.valid_loss, 100.0 * epoch.valid_score);
         println!("epoch {}: validation loss {loss:.4}, accuracy {accuracy:.2} %, {:.1} s", epoch.epoch, epoch.seconds);
         Ok(())
     }

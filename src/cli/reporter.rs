@@ -89,14 +89,14 @@ impl Observer for Reporter<'_> {
     }
 
     fn epoch(&mut self, epoch: &Epoch, trainer: &mut Trainer) -> Result<()> {
-        let Epoch { train_loss, train_accuracy, valid_loss, valid_accuracy, seconds, tokens_per_second, .. } = epoch;
+        let Epoch { train_loss, train_accuracy, valid_loss, valid_score, seconds, tokens_per_second, .. } = epoch;
         self.line(&format!(
             "{}epoch {}/{}  train: {}  valid: loss {valid_loss:.4}, {}{}  {seconds:.1} s, {} {}/s",
             self.name,
             epoch.epoch,
             self.epochs,
             self.train_scores(*train_loss, *train_accuracy),
-            score(self.task, *valid_accuracy),
+            score(self.task, *valid_score),
             if epoch.best { " (best)" } else { "" },
             HumanCount(*tokens_per_second as u64),
             self.unit,

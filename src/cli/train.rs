@@ -51,7 +51,7 @@ struct Beginning {
     /// Overwrite a model directory that is there already
     #[arg(long)]
     force: bool,
-    /// Validation data; otherwise part of the training data is held out: of classes a block of each, else the end of the file
+    /// Validation data; otherwise part of the training data is held out: of classes a block of each, else ten blocks from all over
     #[arg(long, value_name = "FILE")]
     valid: Option<Source>,
     /// Share of the training data that is held out
@@ -386,6 +386,7 @@ impl Train {
             options.optimiser.class_weights = balanced(&data.train, config.classes)?;
         }
         origin.checksum = data.checksum();
+        let origin = origin.absolute()?;
         data.check_fits(&config, &options, &device)?;
         let mut parameters = Parameters::random(&config, own.seed);
         if let Some(path) = &own.vectors
@@ -491,7 +492,7 @@ fn train(mut trainer: Trainer, mut model: Model, data: &Data, origin: &Origin, f
     }
     model::remove_checkpoint(folder)?;
     let best = trainer.progress().best.clone().expect("an epoch was finished");
-    let mut summary = format!("best epoch: {}, validation {}\n", best.epoch, score(task, best.valid_accuracy));
+    let mut summary = format!("best epoch: {}, validation {}\n", best.epoch, score(task, best.valid_score));
     if let Some(test) = &data.test {
         let batch = trainer.options.batch;
         let evaluation = Evaluation::of(&mut trainer.network, test, batch)?;

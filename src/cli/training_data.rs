@@ -2,7 +2,7 @@
 
 use super::input::InputArgs;
 use serde::{Deserialize, Serialize};
-use srnn::data::{Source, hold_out};
+use srnn::data::{Source, hold_out, hold_out_unclassed};
 use srnn::network::{Config, training_plan};
 use srnn::train::{Dataset, Options, Raw, Sequences, Steps, Telling, Told};
 use srnn::{Device, Error, Result};
@@ -34,6 +34,17 @@ pub struct Data {
 }
 
 impl Origin {
+    /// The same files, found from any folder: training may go on from another one.
+    pub fn absolute(mut self) -> Result<Origin> {
+        for source in [Some(&mut self.data), self.valid.as_mut(), self.test.as_mut()].into_iter().flatten() {
+            *source = source.absolute()?;
+        }
+        if let Some(labels) = &mut self.input.labels {
+            *labels = std::path::absolute(&*labels).map_err(Error::io(&*labels))?;
+        }
+        Ok(self)
+    }
+
     pub fn read(&self) -> Result<Files> {
         let maybe =
             |source: &Option<Source>| source.as_ref().map(|source| self.input.read(source, None, true)).transpose();
@@ -47,14 +58,15 @@ impl Origin {
         if self.valid.is_some() {
             return Ok(((0..count).collect(), vec![]));
         }
-        let (labels, classes) = match telling {
-            Telling::Class(labels) => (labels.encode(&raw.place, &raw.examples)?, labels.len()),
-            _ => (vec![0; count], 1),
+        let (train, valid) = match telling {
+            Telling::Class(labels) => {
+                hold_out(&labels.encode(&raw.place, &raw.examples)?, labels.len(), self.valid_fraction)
+            }
+            Telling::Labels(_) | Telling::Regression(_) => hold_out_unclassed(count, self.valid_fraction),
         };
-        let (train, valid) = hold_out(&labels, classes, self.valid_fraction);
         if valid.is_empty() || train.is_empty() {
             return Err(Error::Config(format!(
-                "{}: there is nothing to hold out for validation, as no label has two rows: give more data, or \
+                "{}: there is nothing to hold out for validation, as it has too few rows (a class needs two): give more data, or \
                  --valid FILE",
                 self.data
             )));

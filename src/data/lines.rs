@@ -2,6 +2,7 @@
 
 use std::io::ErrorKind;
 
+use super::series_format::SeriesFormat;
 use super::source::{Opened, Source};
 use crate::error::{Error, Result};
 
@@ -67,6 +68,13 @@ impl Lines {
             Ok(text) => Ok(Some(text)),
             Err(_) if self.line == 1 && UTF16_MARKS.iter().any(|mark| self.buffer.starts_with(mark)) => {
                 Err(self.error("is UTF-16 text: save the file as UTF-8"))
+            }
+            Err(_) if self.line == 1 && SeriesFormat::of_bytes(&self.buffer) != SeriesFormat::Ucr => {
+                let format = SeriesFormat::of_bytes(&self.buffer);
+                Err(Error::data(
+                    &self.file,
+                    format!("is no text but a file of numbers ({format}), and text is read here"),
+                ))
             }
             Err(fault) => Err(self.error(format!("is not UTF-8 text (byte {} of the line)", fault.valid_up_to() + 1))),
         }
@@ -171,6 +179,13 @@ mod tests {
     fn utf16_is_recognised() {
         let found = all(b"\xFF\xFEa\0\n\0");
         assert_eq!(found[0].as_ref().unwrap_err().to_string(), "in.txt:1: is UTF-16 text: save the file as UTF-8");
+    }
+
+    #[test]
+    fn numbers_are_recognised() {
+        let found = all(b"\x93NUMPY\x01\0v\0{'descr': '<f4'}\n");
+        let error = "in.txt: is no text but a file of numbers (npy), and text is read here";
+        assert_eq!(found[0].as_ref().unwrap_err().to_string(), error);
     }
 
     #[test]

@@ -39,7 +39,7 @@ pub use normalisation::Normalisation;
 pub use npy::npy_bytes;
 pub use series::{Pixels, Series, SeriesFormat, Targets, read_sequences, read_series};
 pub use source::Source;
-pub use split::hold_out;
+pub use split::{hold_out, hold_out_unclassed};
 pub use table::{Columns, Example, read_examples};
 pub use tokenizer::Tokenizer;
 pub use vectors::{Vectors, read_vectors};

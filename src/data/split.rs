@@ -31,6 +31,16 @@ pub fn hold_out(labels: &[u32], classes: usize, fraction: f64) -> (Vec<usize>, V
     (train, valid)
 }
 
+/// Splits `count` rows that have no classes into (training, validation), as [`hold_out`] does.
+///
+/// Up to ten blocks, one at the end of every tenth of the rows: these may stand in the order of what is to be told,
+/// the smallest first, and then one block would hold nothing but the largest.
+pub fn hold_out_unclassed(count: usize, fraction: f64) -> (Vec<usize>, Vec<usize>) {
+    let blocks = held(count, fraction).clamp(1, 10);
+    let parts: Vec<u32> = (0..count).map(|row| (row * blocks / count) as u32).collect();
+    hold_out(&parts, blocks, fraction)
+}
+
 /// How many of a class's `count` rows are held out.
 fn held(count: usize, fraction: f64) -> usize {
     if count < 2 || fraction.is_nan() || fraction <= 0.0 {
@@ -53,6 +63,17 @@ mod tests {
     fn small_classes_give_one_row_and_single_rows_stay() {
         assert_eq!(hold_out(&[0, 0, 1, 2, 2], 4, 0.1), (vec![0, 2, 3], vec![1, 4]));
         assert_eq!(hold_out(&[], 2, 0.1), (vec![], vec![]));
+    }
+
+    #[test]
+    fn rows_without_classes_are_taken_from_all_over() {
+        let (train, valid) = hold_out_unclassed(100, 0.2);
+        assert_eq!(valid, [8, 9, 18, 19, 28, 29, 38, 39, 48, 49, 58, 59, 68, 69, 78, 79, 88, 89, 98, 99]);
+        assert_eq!(train.len(), 80);
+        assert_eq!(hold_out_unclassed(15, 0.1).1, [7, 14]);
+        assert_eq!(hold_out_unclassed(5, 0.1), (vec![0, 1, 2, 3], vec![4]));
+        assert_eq!(hold_out_unclassed(1, 0.1), (vec![0], vec![]));
+        assert_eq!(hold_out_unclassed(0, 0.1), (vec![], vec![]));
     }
 
     #[test]

@@ -59,7 +59,7 @@ pub struct NumberErrors {
     /// Mean absolute error, and the root of the mean squared one.
     pub mae: f64,
     pub rmse: f64,
-    /// The share of its variance that is explained.
+    /// The share of its variance that is explained; 0 if it does not vary.
     pub r2: f64,
 }
 
@@ -148,8 +148,10 @@ struct Errors {
     count: f64,
     absolute: f64,
     squared: f64,
-    sum: f64,
-    squares: f64,
+    /// Mean of the true numbers, and the sum of their squared distances from it, by Welford's method: a difference of
+    /// large sums would leave a variance to numbers that are all the same.
+    centre: f64,
+    spread: f64,
 }
 
 impl Errors {
@@ -157,15 +159,14 @@ impl Errors {
         self.count += 1.0;
         self.absolute += (told - truth).abs();
         self.squared += (told - truth).powi(2);
-        self.sum += truth;
-        self.squares += truth * truth;
+        let from_old = truth - self.centre;
+        self.centre += from_old / self.count;
+        self.spread += from_old * (truth - self.centre);
     }
 
     fn of(&self) -> NumberErrors {
-        let variance = self.squares / self.count - (self.sum / self.count).powi(2);
-        let mean = self.squared / self.count;
-        let r2 = if variance > 0.0 { 1.0 - mean / variance } else { 0.0 };
-        NumberErrors { mae: self.absolute / self.count, rmse: mean.sqrt(), r2 }
+        let r2 = if self.spread > 0.0 { 1.0 - self.squared / self.spread } else { 0.0 };
+        NumberErrors { mae: self.absolute / self.count, rmse: (self.squared / self.count).sqrt(), r2 }
     }
 }
 
@@ -199,6 +200,9 @@ mod tests {
         [(1.0, 2.0), (3.0, 2.0), (5.0, 6.0), (6.0, 6.0)].into_iter().for_each(|(told, truth)| errors.add(told, truth));
         let NumberErrors { mae, rmse, r2 } = errors.of();
         assert!((mae - 0.75).abs() < 1e-12 && (rmse - 0.75f64.sqrt()).abs() < 1e-12 && (r2 - 0.8125).abs() < 1e-12);
+        let mut errors = Errors::default();
+        (0..10).for_each(|_| errors.add(0.5, 0.1));
+        assert_eq!(errors.of().r2, 0.0);
     }
 
     #[test]

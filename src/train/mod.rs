@@ -66,7 +66,7 @@ pub struct Epoch {
     pub valid_loss: f64,
     /// Accuracy of classes, micro F1 of labels, R² of numbers.
     #[serde(deserialize_with = "progress::number")]
-    pub valid_accuracy: f64,
+    pub valid_score: f64,
     /// Whether the validation is the best so far.
     pub best: bool,
     /// Seconds of training, without validation; of the last stretch if training was stopped in between.
@@ -244,7 +244,7 @@ impl Trainer {
             train_loss: self.progress.loss(),
             train_accuracy: self.progress.accuracy(),
             valid_loss: evaluation.loss,
-            valid_accuracy: evaluation.score(),
+            valid_score: evaluation.score(),
             best,
             seconds,
             tokens_per_second: tokens as f64 / seconds.max(1e-9),

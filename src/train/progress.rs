@@ -50,7 +50,7 @@ impl Progress {
         self.best.as_ref().is_none_or(|best| {
             // Anything beats the score of a network that has diverged.
             let [own, best_so_far] =
-                [evaluation.score(), best.valid_accuracy].map(|it| if it.is_nan() { f64::NEG_INFINITY } else { it });
+                [evaluation.score(), best.valid_score].map(|it| if it.is_nan() { f64::NEG_INFINITY } else { it });
             own > best_so_far || (own == best_so_far && evaluation.loss < best.valid_loss)
         })
     }
@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn a_run_that_diverged_is_read_again() {
-        let worst = Epoch { train_loss: f64::INFINITY, valid_loss: f64::NAN, valid_accuracy: f64::NAN, ..epoch(0.0) };
+        let worst = Epoch { train_loss: f64::INFINITY, valid_loss: f64::NAN, valid_score: f64::NAN, ..epoch(0.0) };
         let progress = Progress { loss_sum: f64::NAN, best: Some(worst), ..Progress::default() };
         let read: Progress = serde_json::from_str(&serde_json::to_string(&progress).unwrap()).unwrap();
         assert!(read.loss_sum.is_nan() && read.best.as_ref().unwrap().valid_loss.is_nan());
@@ -75,13 +75,13 @@ mod tests {
         assert_eq!(serde_json::from_str::<Progress>(&serde_json::to_string(&progress).unwrap()).unwrap(), progress);
     }
 
-    fn epoch(valid_accuracy: f64) -> Epoch {
+    fn epoch(valid_score: f64) -> Epoch {
         Epoch {
             epoch: 1,
             train_loss: 0.5,
             train_accuracy: 0.5,
             valid_loss: 0.5,
-            valid_accuracy,
+            valid_score,
             best: true,
             seconds: 1.0,
             tokens_per_second: 1.0,

@@ -48,7 +48,9 @@ fn a_stopped_training_goes_on_to_the_same_bits() {
     room.srnn("train --resume out --device cpu").refused("this is not the data that the training began with");
     room.write("reviews.tsv", table);
     refuses_damage(&room);
-    let run = room.srnn("train --resume out --device cpu").succeeds();
+    // From any folder.
+    let elsewhere = ["train", "--resume", "../out", "--device", "cpu"];
+    let run = Run::from(room.command().current_dir(room.path("out")).args(elsewhere)).succeeds();
     assert!(run.err.contains("going on at epoch "), "{}", run.err);
     assert!(!room.has("out/checkpoint.safetensors"));
     assert!(room.read("out/model.safetensors") == room.read("whole/model.safetensors"));

@@ -62,7 +62,7 @@ fn tables_too_small_to_train_on() {
     table(
         "a.tsv",
         "text\tlabel\nx x\tgood\nx\tbad\n",
-        "a.tsv: there is nothing to hold out for validation, as no label has two rows",
+        "a.tsv: there is nothing to hold out for validation, as it has too few rows (a class needs two)",
     );
     table(
         "a.tsv",

@@ -27,7 +27,7 @@ fn a_training_leaves_a_model_directory() {
     for (line, epoch) in metrics.lines().zip(1..) {
         let line: serde_json::Value = serde_json::from_str(line).unwrap();
         assert_eq!((&line["epoch"], &line["skipped_steps"]), (&json!(epoch), &json!(0)));
-        assert!((0.0..=1.0).contains(&line["valid_accuracy"].as_f64().unwrap()));
+        assert!((0.0..=1.0).contains(&line["valid_score"].as_f64().unwrap()));
     }
     assert_eq!(metrics.lines().count(), 6);
 }
