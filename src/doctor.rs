@@ -146,7 +146,7 @@ fn ragged_batch() -> Batch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::Timespan;
+    use crate::engine::{Reading, Timespan};
     use crate::kernel::KERNELS;
 
     #[test]
@@ -178,9 +178,10 @@ mod tests {
             fn write(&mut self, buffer: &str, words: &[u32]) -> Result<()> {
                 self.0.write(buffer, words)
             }
-            fn read(&mut self, buffer: &str, len: usize) -> Result<Vec<u32>> {
+            fn begin_read(&mut self, buffer: &str, len: usize) -> Result<Reading> {
                 let words = self.0.read(buffer, len)?;
-                Ok(words.into_iter().map(|word| (f32::from_bits(word) * 1.01 + 0.01).to_bits()).collect())
+                let off = words.into_iter().map(|word| (f32::from_bits(word) * 1.01 + 0.01).to_bits()).collect();
+                Ok(Box::new(|| Ok(off)))
             }
             fn allocated(&self) -> u64 {
                 self.0.allocated()

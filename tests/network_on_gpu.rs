@@ -135,6 +135,24 @@ fn the_same_seed_gives_the_same_bits() {
     }
 }
 
+/// Totals that are asked for are those of the steps so far, whenever they are fetched.
+#[test]
+#[cfg_attr(skip_gpu_tests, ignore = "SRNN_SKIP_GPU_TESTS=1")]
+fn totals_on_their_way_are_of_their_moment() {
+    let case = case(PAPER, 1);
+    for device in [gpu, Device::cpu] {
+        let (expected, _) = train(&case, device(), 3);
+        let (mut network, optimiser) = (network(&case, device()), Optimiser::adam(5e-3));
+        let pending = [100, 101, 102].map(|seed| {
+            network.train_step(&ragged(&case.config, case.batch.len(), seed), &optimiser).unwrap();
+            network.begin_totals().unwrap()
+        });
+        network.train_step(&case.batch, &optimiser).unwrap();
+        assert_eq!(pending.map(|totals| totals.finish().unwrap().loss).as_slice(), expected, "{}", device());
+        assert_eq!(network.totals().unwrap().sequences, case.batch.len());
+    }
+}
+
 #[test]
 #[cfg_attr(skip_gpu_tests, ignore = "SRNN_SKIP_GPU_TESTS=1")]
 fn a_recurrence_cut_along_time_gives_the_same_gradients() {

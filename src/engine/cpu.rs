@@ -1,7 +1,7 @@
 //! The CPU engine: calls each kernel's twin with the same bindings in the same order.
 
 use super::words::Words;
-use super::{Engine, Timespan};
+use super::{Engine, Reading, Timespan};
 use crate::error::{Error, Result};
 use crate::kernel::{Access, Binding, threads};
 use crate::plan::{Cost, Dispatch, Limits, MOST_BYTES, Plan, Role};
@@ -101,9 +101,12 @@ impl Engine for Cpu {
         Ok(())
     }
 
-    fn read(&mut self, buffer: &str, len: usize) -> Result<Vec<u32>> {
+    fn begin_read(&mut self, buffer: &str, len: usize) -> Result<Reading> {
         match self.buffers.get(buffer) {
-            Some(words) if words.len() >= len => Ok(words[..len].to_vec()),
+            Some(words) if words.len() >= len => {
+                let words = words[..len].to_vec();
+                Ok(Box::new(|| Ok(words)))
+            }
             Some(words) => Err(buffer_error(buffer, &format!("{len} elements asked of {}", words.len()))),
             None => Err(buffer_error(buffer, "no such buffer")),
         }

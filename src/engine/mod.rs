@@ -18,6 +18,9 @@ pub struct Timespan {
     pub end: f64,
 }
 
+/// Elements of a buffer on their way: called, it waits for them if need be.
+pub type Reading = Box<dyn FnOnce() -> Result<Vec<u32>> + Send>;
+
 /// Runs plans and keeps their buffers, by name, from one plan to the next.
 pub trait Engine: Send {
     /// What the device can do, and its name.
@@ -44,11 +47,21 @@ pub trait Engine: Send {
     /// [`Error::Device`] when the device fails.
     fn write(&mut self, buffer: &str, words: &[u32]) -> Result<()>;
 
-    /// The first `len` elements of a buffer, when all work submitted before is done.
+    /// Asks for the first `len` elements of a buffer as all work submitted so far leaves them; what is submitted or
+    /// written later does not change them. The device works on meanwhile.
     ///
     /// # Errors
-    /// [`Error::Plan`] if there is no such buffer or it is shorter, [`Error::Device`] when the device fails.
-    fn read(&mut self, buffer: &str, len: usize) -> Result<Vec<u32>>;
+    /// [`Error::Plan`] if there is no such buffer or it is shorter; of this call and of the reading's,
+    /// [`Error::Device`] when the device fails.
+    fn begin_read(&mut self, buffer: &str, len: usize) -> Result<Reading>;
+
+    /// [`Engine::begin_read`], and its end.
+    ///
+    /// # Errors
+    /// Those of [`Engine::begin_read`].
+    fn read(&mut self, buffer: &str, len: usize) -> Result<Vec<u32>> {
+        self.begin_read(buffer, len)?()
+    }
 
     /// Bytes of all buffers that plans and [`Engine::write`] made.
     fn allocated(&self) -> u64;

@@ -19,7 +19,7 @@ pub use parameters::{Parameters, Tensor};
 pub use planner::buffer;
 
 use crate::data::batch::{Batch, MicroBatch};
-use crate::engine::{Device, Engine, read_f32, write_f32};
+use crate::engine::{Device, Engine, Reading, read_f32, write_f32};
 use crate::error::{Error, Result};
 use crate::kernel::softmax_cross_entropy::TOTALS;
 use crate::kernel::step_control::{self, CONTROL};
@@ -45,6 +45,23 @@ pub struct Totals {
     pub accuracy: f64,
     /// Number of sequences.
     pub sequences: usize,
+}
+
+/// Totals on their way from the device.
+pub struct PendingTotals(Reading);
+
+impl PendingTotals {
+    /// Waits for the steps that these are of.
+    ///
+    /// # Errors
+    /// [`Error::Device`] when the device fails.
+    pub fn finish(self) -> Result<Totals> {
+        let words = (self.0)()?;
+        let totals: &[f32] = bytemuck::cast_slice(&words);
+        let loss = f64::from(totals[0] / totals[3].max(f32::MIN_POSITIVE));
+        let correct = f64::from(totals[1] / totals[2].max(1.0));
+        Ok(Totals { loss, accuracy: correct, sequences: totals[2] as usize })
+    }
 }
 
 /// The optimiser's state on the host, to go on with training later.
@@ -214,12 +231,18 @@ impl Network {
     /// # Errors
     /// [`Error::Device`] when the device fails.
     pub fn totals(&mut self) -> Result<Totals> {
+        self.begin_totals()?.finish()
+    }
+
+    /// [`Network::totals`] without the wait: so that a GPU does not idle, finish it when the next step is submitted.
+    ///
+    /// # Errors
+    /// [`Error::Device`] when the device fails.
+    pub fn begin_totals(&mut self) -> Result<PendingTotals> {
         let engine = self.engine();
-        let totals = read_f32(engine, buffer::TOTALS, TOTALS)?;
+        let reading = engine.begin_read(buffer::TOTALS, TOTALS)?;
         write_f32(engine, buffer::TOTALS, &[0.0; TOTALS])?;
-        let loss = f64::from(totals[0] / totals[3].max(f32::MIN_POSITIVE));
-        let correct = f64::from(totals[1] / totals[2].max(1.0));
-        Ok(Totals { loss, accuracy: correct, sequences: totals[2] as usize })
+        Ok(PendingTotals(reading))
     }
 
     /// Steps that were skipped because their gradient was not finite. Waits for the steps.

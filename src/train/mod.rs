@@ -135,7 +135,7 @@ pub struct Trainer {
     best: Option<Parameters>,
 }
 
-/// Steps after which loss and accuracy are read from the device: reading waits for all work submitted.
+/// Steps after which loss and accuracy are read from the device.
 const READ_EVERY: usize = 10;
 
 impl Trainer {
@@ -204,7 +204,7 @@ impl Trainer {
         let length = config.length;
         let batches = train.epoch(batch, length, seed, self.progress.epoch);
         let (start, mut tokens) = (Instant::now(), 0);
-        let before = self.progress.step;
+        let (before, mut pending) = (self.progress.step, None);
         for (at, rows) in batches.iter().enumerate().skip(before) {
             // Every step draws numbers of its own, the same ones again when training goes on.
             optimiser.seed = hash(hash(seed as u32) ^ (self.progress.epoch * batches.len() + at) as u32);
@@ -217,9 +217,17 @@ impl Trainer {
             self.progress.step = at + 1;
             let last = at + 1 == batches.len();
             let stop = observer.stop() && !last;
-            let mut totals = None;
+            // What was asked for after the step before is fetched now, with this step under way.
+            let mut arrived = Vec::from_iter(pending.take());
             if (at + 1) % READ_EVERY == 0 || last || stop {
-                self.progress.add(&self.network.totals()?);
+                pending = Some(self.network.begin_totals()?);
+            }
+            if last || stop {
+                arrived.extend(pending.take());
+            }
+            let mut totals = None;
+            for steps in arrived {
+                self.progress.add(&steps.finish()?);
                 totals = Some((self.progress.loss(), self.progress.accuracy()));
             }
             let seconds = start.elapsed().as_secs_f64();

@@ -11,7 +11,7 @@ pub use adapter::{Adapter, adapters};
 pub use cache::CACHE;
 pub use pipelines::CHECK_SHADERS;
 
-use super::{Engine, Timespan, cpu::buffer_error};
+use super::{Engine, Reading, Timespan, cpu::buffer_error};
 use crate::error::{Error, Result};
 use crate::plan::{Dispatch, Limits, Plan};
 use buffers::{Buffers, PARAMETER_STRIDE};
@@ -102,11 +102,7 @@ impl Gpu {
 
     /// The first error that was reported, if any: what came after it is not to be trusted.
     fn check(&self) -> Result<()> {
-        let failure = self.failure.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
-        match failure {
-            Some(problem) => Err(Error::Device { device: self.limits.device.clone(), problem }),
-            None => Ok(()),
-        }
+        check(&self.failure, &self.limits.device)
     }
 
     /// Brings buffers, parameters and pipelines of a plan onto the device: what its dispatches are to be encoded with.
@@ -133,37 +129,61 @@ impl Gpu {
         self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("plan") })
     }
 
-    /// The first `size` bytes of a buffer, when all work submitted before is done.
-    fn read_back<T: bytemuck::Pod>(&mut self, source: &wgpu::Buffer, size: u64, name: &str) -> Result<Vec<T>> {
+    /// Submits a copy of the first `size` bytes of a buffer; what is given waits for it.
+    fn begin_read_back<T: bytemuck::Pod>(
+        &self,
+        source: &wgpu::Buffer,
+        size: u64,
+        name: &str,
+    ) -> impl FnOnce() -> Result<Vec<T>> + Send + use<T> {
         let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
         let label = Some("read-back");
         let staging =
             self.device.create_buffer(&wgpu::BufferDescriptor { label, size, usage, mapped_at_creation: false });
         let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label });
         encoder.copy_buffer_to_buffer(source, 0, &staging, 0, size);
-        self.queue.submit([encoder.finish()]);
+        let submission = self.queue.submit([encoder.finish()]);
         let mapped = Arc::new(Mutex::new(None));
         let result = mapped.clone();
         staging.slice(..).map_async(wgpu::MapMode::Read, move |outcome| {
             *result.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(outcome);
         });
-        self.wait()?;
-        let problem = |problem: String| Error::Device { device: self.limits.device.clone(), problem };
-        match mapped.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take() {
-            Some(Ok(())) => {}
-            Some(Err(error)) => return Err(problem(format!("reading `{name}` back failed: {error}"))),
-            None => return Err(problem(format!("reading `{name}` back did not end"))),
+        let (device, failure) = (self.device.clone(), self.failure.clone());
+        let (title, name) = (self.limits.device.clone(), name.to_owned());
+        move || {
+            poll(
+                &device,
+                wgpu::PollType::Wait { submission_index: Some(submission), timeout: None },
+                &failure,
+                &title,
+            )?;
+            let problem = |problem: String| Error::Device { device: title.clone(), problem };
+            match mapped.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take() {
+                Some(Ok(())) => {}
+                Some(Err(error)) => return Err(problem(format!("reading `{name}` back failed: {error}"))),
+                None => return Err(problem(format!("reading `{name}` back did not end"))),
+            }
+            let view = staging
+                .get_mapped_range(..)
+                .map_err(|error| problem(format!("reading `{name}` back failed: {error}")))?;
+            Ok(bytemuck::pod_collect_to_vec(&view))
         }
-        let view =
-            staging.get_mapped_range(..).map_err(|error| problem(format!("reading `{name}` back failed: {error}")))?;
-        Ok(bytemuck::pod_collect_to_vec(&view))
     }
 
     fn poll(&self, poll: wgpu::PollType) -> Result<()> {
-        self.device
-            .poll(poll)
-            .map_err(|error| Error::Device { device: self.limits.device.clone(), problem: error.to_string() })?;
-        self.check()
+        self::poll(&self.device, poll, &self.failure, &self.limits.device)
+    }
+}
+
+fn poll(device: &wgpu::Device, poll: wgpu::PollType, failure: &Mutex<Option<String>>, title: &str) -> Result<()> {
+    device.poll(poll).map_err(|error| Error::Device { device: title.into(), problem: error.to_string() })?;
+    check(failure, title)
+}
+
+fn check(failure: &Mutex<Option<String>>, title: &str) -> Result<()> {
+    match failure.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone() {
+        Some(problem) => Err(Error::Device { device: title.into(), problem }),
+        None => Ok(()),
     }
 }
 
@@ -230,7 +250,7 @@ impl Engine for Gpu {
         }
         timestamps.resolve(&mut encoder);
         self.queue.submit([encoder.finish()]);
-        let ticks = self.read_back(&timestamps.ticks, timestamps.ticks.size(), "timestamps")?;
+        let ticks = self.begin_read_back(&timestamps.ticks, timestamps.ticks.size(), "timestamps")()?;
         let period = 1e-9 * f64::from(self.queue.get_timestamp_period());
         Ok(timestamps::spans(&ticks, period))
     }
@@ -240,16 +260,16 @@ impl Engine for Gpu {
         self.check()
     }
 
-    fn read(&mut self, buffer: &str, len: usize) -> Result<Vec<u32>> {
+    fn begin_read(&mut self, buffer: &str, len: usize) -> Result<Reading> {
         let size = 4 * len as u64;
         let source = self.buffers.get(buffer).ok_or_else(|| buffer_error(buffer, "no such buffer"))?;
         if source.size() < size {
             return Err(buffer_error(buffer, &format!("{len} elements asked of {}", source.size() / 4)));
         }
         if len == 0 {
-            return Ok(Vec::new());
+            return Ok(Box::new(|| Ok(Vec::new())));
         }
-        self.read_back(&source.clone(), size, buffer)
+        Ok(Box::new(self.begin_read_back(source, size, buffer)))
     }
 
     fn allocated(&self) -> u64 {
