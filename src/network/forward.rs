@@ -11,6 +11,7 @@ use crate::kernel::recurrence::{self, ForwardViews, Span};
 use crate::network::tokens::Distinct;
 use crate::plan::View;
 use crate::slicing::Level;
+use std::rc::Rc;
 
 /// Steps that are projected once, however many rows read them: the distinct tokens of a batch, or all of its steps.
 pub(super) struct StepViews {
@@ -29,7 +30,7 @@ pub(super) struct StepViews {
 /// One recurrence, from its forward to its backward pass.
 pub(super) struct RunViews {
     /// Rows and steps of which it runs over; with context more than there are.
-    pub rows: Rows,
+    pub rows: Rc<Rows>,
     pub rows_view: View,
     pub span: Span,
     /// What the cell keeps of every step; a single number when nothing is saved.
@@ -72,6 +73,36 @@ pub(super) struct PoolViews {
     pub shares: View,
     /// `[R, W]`
     pub pooled: View,
+}
+
+/// Where in the network, and in which micro-batch, something is planned.
+#[derive(Clone, Copy)]
+struct At<'l> {
+    /// Sets the uploads of micro-batches apart.
+    name: &'l str,
+    p: usize,
+    level: &'l Level,
+    /// Whether there will be a backward pass.
+    save: bool,
+}
+
+/// One direction of a level, the same for all of its layers.
+struct Way {
+    rows: Rc<Rows>,
+    /// `[R, 2]`: the list of rows.
+    list: View,
+    /// With context: which step of the layer below each step is, and `[P]`, where among them a step's own output is.
+    steps_read: Option<View>,
+    own: Option<View>,
+}
+
+/// What a layer reads.
+#[derive(Clone, Copy)]
+enum Below<'s> {
+    /// The batch's own steps: those projected, and which of them each step is.
+    Steps(&'s StepViews, Option<&'s [u32]>),
+    /// `[P, inputs]`: what the layer or level below gives.
+    Outputs(View),
 }
 
 impl Config {
@@ -136,143 +167,170 @@ impl<'b> Planner<'_, 'b> {
         lengths: &[u32],
         save: bool,
     ) -> Vec<LevelViews> {
-        let mut below = None;
-        let mut levels = Vec::new();
-        for (p, level) in self.config.slicing.rows(self.config.length, lengths).into_iter().enumerate() {
+        let mut levels: Vec<LevelViews> = Vec::new();
+        for (p, level) in self.config.slicing.rows(self.config.length, lengths).iter().enumerate() {
             let context = if p == 0 { self.config.context } else { 0 };
-            let rows = |reverse: bool| rows_of(&level, lengths, context, reverse);
-            let rows: Vec<Rows> = self.config.directions().iter().map(|&reverse| rows(reverse)).collect();
-            let views = match below {
-                None => self.level(name, (p, &level), rows, Some((steps, slots)), None, save),
-                Some(up) => self.level(name, (p, &level), rows, None, Some(up), save),
+            let at = At { name, p, level, save };
+            let rows = self.config.directions().iter().map(|&reverse| rows_of(level, lengths, context, reverse));
+            let ways: Vec<Way> = rows.enumerate().map(|(d, rows)| self.way(at, d, rows)).collect();
+            let below = match levels.last() {
+                None => Below::Steps(steps, slots),
+                Some(level) => Below::Outputs(level.up),
             };
-            below = Some(views.up);
+            let views = self.level(at, &ways, below);
             levels.push(views);
         }
         levels
     }
 
-    fn level(
-        &mut self,
-        name: &str,
-        (p, level): (usize, &Level),
-        rows: Vec<Rows>,
-        bottom: Option<(&StepViews, Option<&[u32]>)>,
-        below: Option<View>,
-        save: bool,
-    ) -> LevelViews {
-        let layout = self.layout;
-        let (config, cell) = (self.config, self.config.recurrence());
-        let (hidden, width, count) = (config.hidden, config.width(), level.rows.len());
-        let pooling = config.pooling_of(p);
-        let last = self.plan.scratch(&format!("level{p}.states"), &[count, width]);
-        let mut layers: Vec<LayerViews> = Vec::new();
-        let mut inputs = below;
-        for layer in 0..config.layers {
-            let top = layer + 1 == config.layers;
-            let stepwise = !top || pooling != Pooling::Last;
-            let mut dropped = None;
-            if let (true, Some(own)) = (layer > 0, inputs) {
-                let place = format!("level{p}.layer{layer}.inputs");
-                let (left, own) = self.drop(&place, self.dropout.states, level.steps * width, own);
-                (inputs, dropped) = (Some(left), own);
+    /// Uploads what all layers of a level read in one direction.
+    fn way(&mut self, At { name, p, level, .. }: At, d: usize, rows: Rows) -> Way {
+        let list = self.plan.upload(&format!("{name}level{p}.rows{d}"), &[level.rows.len(), 2], rows.list.concat());
+        let (mut steps_read, mut own) = (None, None);
+        if let Some(warmup) = &rows.warmup {
+            if self.config.layers > 1 {
+                let read = warmup.steps_read.clone();
+                steps_read = Some(self.plan.upload(&format!("{name}level{p}.steps_read{d}"), &[read.len()], read));
             }
-            let mut runs = Vec::new();
-            let mut shared = self.unused("no_outputs");
-            for (d, (rows, &reverse)) in rows.iter().zip(config.directions()).enumerate() {
-                let unit = &layout.levels[p].layers[layer][d];
-                let place = format!("level {p}{}{}", of_layer(layer), of(d));
-                let (gates, slots) = match (layer, bottom) {
-                    (0, Some((steps, slots))) => {
-                        let read = |slots: &[u32]| match &rows.warmup {
-                            Some(warmup) => warmup.steps_read.iter().map(|&step| slots[step as usize]).collect(),
-                            None => slots.to_vec(),
-                        };
-                        (steps.gates[d], slots.map(read))
-                    }
-                    _ => {
-                        let inputs = inputs.expect("a level above the first, or a layer");
-                        let buffer = format!("level{p}.gates{d}");
-                        let gates = self.project(&format!("{place} gates"), unit, level.steps, inputs, &buffer);
-                        (gates, rows.warmup.as_ref().map(|warmup| warmup.steps_read.clone()))
-                    }
-                };
-                let slot_view = match &slots {
-                    Some(slots) => {
-                        let steps = if layer == 0 { "slots" } else { "steps_read" };
-                        self.plan.upload(&format!("{name}level{p}.{steps}{d}"), &[slots.len()], slots.clone())
-                    }
-                    None => self.unused("no_slots"),
-                };
-                let list = rows.list.concat();
-                let rows_view = self.plan.upload(&format!("{name}level{p}.rows{d}"), &[count, 2], list);
-                // With context each direction reads steps of its own: their outputs do not stand side by side.
-                let apart = rows.warmup.is_some() && stepwise;
-                let (stride, column) = if apart { (hidden, 0) } else { (width, d * hidden) };
-                let span = Span {
-                    slotted: slots.is_some(),
-                    reverse,
-                    stepwise,
-                    activation: config.activation,
-                    stride,
-                    column,
-                    ..Span::whole(count, rows.steps, rows.longest, hidden)
-                };
-                let own = format!("level{p}.layer{layer}");
-                let tape = match save {
-                    true => self.plan.scratch(&format!("{own}.tape{d}"), &[rows.steps, cell.tape * hidden]),
-                    false => self.unused("no_tape"),
-                };
-                let outputs = match stepwise {
-                    true if apart => self.plan.scratch(&format!("level{p}.outputs_read{d}"), &[rows.steps, hidden]),
-                    true => self.plan.scratch(&format!("{own}.outputs"), &[level.steps, width]),
-                    false => self.unused("no_outputs"),
-                };
-                // Where outputs count, last states do not; but spans carry them.
-                let last = match stepwise {
-                    true => self.plan.scratch(&format!("level{p}.carried"), &[count, stride]),
-                    false => last,
-                };
-                let memory = match cell.memory {
-                    true => self.plan.scratch(&format!("level{p}.memory"), &[count, hidden]),
-                    false => self.unused("no_memory"),
-                };
-                let weights = self.recurrent(unit);
-                let views =
-                    ForwardViews { rows: rows_view, slots: slot_view, gates, weights, tape, last, outputs, memory };
-                for span in self.spans(span, rows.longest) {
-                    let dispatch = recurrence::forward(cell, format!("{place} forward"), span, save, views);
-                    self.plan.dispatches.push(dispatch);
-                }
-                shared = outputs;
-                if let (Some(warmup), true) = (&rows.warmup, apart) {
-                    shared = self.plan.scratch(&format!("{own}.outputs"), &[level.steps, width]);
-                    let ids = self.plan.upload(&format!("{name}level{p}.own{d}"), &[level.steps], warmup.own.clone());
-                    let (from, to) =
-                        (Columns::all(outputs, hidden), Columns { column: d * hidden, ..Columns::all(shared, width) });
-                    let gather =
-                        gather_rows::dispatch(format!("{place} own outputs"), (level.steps, hidden), ids, from, to);
-                    self.plan.dispatches.push(gather);
-                }
-                let rows = rows.clone();
-                runs.push(RunViews { rows, rows_view, span, tape, slots });
+            if self.config.layers > 1 || self.config.pooling_of(p) != Pooling::Last {
+                let steps = warmup.own.clone();
+                own = Some(self.plan.upload(&format!("{name}level{p}.own{d}"), &[level.steps], steps));
             }
-            let below = (layer > 0 || p > 0).then_some(inputs).flatten();
-            inputs = Some(shared);
-            layers.push(LayerViews { inputs: below, dropped, runs, outputs: shared });
         }
-        let outputs = inputs.expect("a level has a layer");
-        let run = &layers[0].runs[0];
-        let own_rows = run.rows.warmup.is_none().then_some(run.rows_view);
-        let pool = pooling.mode().map(|mode| {
-            let upload = || self.plan.upload(&format!("{name}level{p}.slices"), &[count, 2], level.rows.concat());
-            let rows = own_rows.unwrap_or_else(upload);
+        Way { rows: Rc::new(rows), list, steps_read, own }
+    }
+
+    fn level(&mut self, at: At, ways: &[Way], mut below: Below) -> LevelViews {
+        let At { name, p, level, .. } = at;
+        let (count, width) = (level.rows.len(), self.config.width());
+        let mut layers: Vec<LayerViews> = Vec::new();
+        for layer in 0..self.config.layers {
+            let views = self.layer(at, layer, ways, below);
+            below = Below::Outputs(views.outputs);
+            layers.push(views);
+        }
+        let outputs = layers.last().expect("a level has a layer").outputs;
+        let pool = self.config.pooling_of(p).mode().map(|mode| {
+            let rows = match &ways[0].rows.warmup {
+                None => ways[0].list,
+                Some(_) => self.plan.upload(&format!("{name}level{p}.slices"), &[count, 2], level.rows.concat()),
+            };
             self.pool((p, level), mode, rows, outputs)
         });
-        let place = format!("level{p}.up");
-        let passed = pool.as_ref().map_or(last, |pool| pool.pooled);
-        let (up, dropped) = self.drop(&place, self.dropout.states, count * width, passed);
+        let passed = match &pool {
+            Some(pool) => pool.pooled,
+            None => self.last_states(at),
+        };
+        let (up, dropped) = self.drop(&format!("level{p}.up"), self.dropout.states, count * width, passed);
         LevelViews { count, steps: level.steps, layers, pool, up, dropped }
+    }
+
+    /// `[R, W]`: the last state of every slice, the directions side by side.
+    fn last_states(&mut self, At { p, level, .. }: At) -> View {
+        self.plan.scratch(&format!("level{p}.states"), &[level.rows.len(), self.config.width()])
+    }
+
+    /// One layer in all directions.
+    fn layer(&mut self, at: At, layer: usize, ways: &[Way], below: Below) -> LayerViews {
+        let At { p, level, .. } = at;
+        let (steps, width) = (level.steps, self.config.width());
+        let (below, dropped) = match below {
+            Below::Outputs(outputs) if layer > 0 => {
+                let place = format!("level{p}.layer{layer}.inputs");
+                let (left, dropped) = self.drop(&place, self.dropout.states, steps * width, outputs);
+                (Below::Outputs(left), dropped)
+            }
+            _ => (below, None),
+        };
+        let stepwise = layer + 1 < self.config.layers || self.config.pooling_of(p) != Pooling::Last;
+        let outputs = match stepwise {
+            true => self.plan.scratch(&format!("level{p}.layer{layer}.outputs"), &[steps, width]),
+            false => self.unused("no_outputs"),
+        };
+        let runs = ways.iter().enumerate();
+        let runs = runs.map(|(d, way)| self.run(at, [layer, d], way, below, stepwise.then_some(outputs))).collect();
+        let inputs = match below {
+            Below::Steps(..) => None,
+            Below::Outputs(outputs) => Some(outputs),
+        };
+        LayerViews { inputs, dropped, runs, outputs }
+    }
+
+    /// One recurrence: of layer l in direction d. Its outputs go to their columns of `outputs`, if they count.
+    fn run(&mut self, at: At, [l, d]: [usize; 2], way: &Way, below: Below, outputs: Option<View>) -> RunViews {
+        let At { p, level, save, .. } = at;
+        let layout = self.layout;
+        let (config, cell, rows) = (self.config, self.config.recurrence(), &way.rows);
+        let (hidden, width, count) = (config.hidden, config.width(), level.rows.len());
+        let unit = &layout.levels[p].layers[l][d];
+        let place = format!("level {p}{}{}", of_layer(l), of(d));
+        let (gates, slots, slot_view) = self.gates(at, [l, d], way, below);
+        // With context each direction reads steps of its own: their outputs do not stand side by side.
+        let own = way.own.filter(|_| outputs.is_some());
+        let (stride, column) = if own.is_some() { (hidden, 0) } else { (width, d * hidden) };
+        let span = Span {
+            slotted: slots.is_some(),
+            reverse: config.directions()[d],
+            stepwise: outputs.is_some(),
+            activation: config.activation,
+            stride,
+            column,
+            ..Span::whole(count, rows.steps, rows.longest, hidden)
+        };
+        let tape = match save {
+            true => self.plan.scratch(&format!("level{p}.layer{l}.tape{d}"), &[rows.steps, cell.tape * hidden]),
+            false => self.unused("no_tape"),
+        };
+        let written = match (outputs, own) {
+            (Some(_), Some(_)) => self.plan.scratch(&format!("level{p}.outputs_read{d}"), &[rows.steps, hidden]),
+            (Some(outputs), None) => outputs,
+            (None, _) => self.unused("no_outputs"),
+        };
+        // Where outputs count, last states do not; but spans carry them.
+        let last = match outputs {
+            Some(_) => self.plan.scratch(&format!("level{p}.carried"), &[count, stride]),
+            None => self.last_states(at),
+        };
+        let memory = match cell.memory {
+            true => self.plan.scratch(&format!("level{p}.memory"), &[count, hidden]),
+            false => self.unused("no_memory"),
+        };
+        let weights = self.recurrent(unit);
+        let views =
+            ForwardViews { rows: way.list, slots: slot_view, gates, weights, tape, last, outputs: written, memory };
+        for span in self.spans(span, rows.longest) {
+            self.plan.dispatches.push(recurrence::forward(cell, format!("{place} forward"), span, save, views));
+        }
+        if let (Some(outputs), Some(own)) = (outputs, own) {
+            let (place, sizes) = (format!("{place} own outputs"), (level.steps, hidden));
+            let to = Columns { column: d * hidden, ..Columns::all(outputs, width) };
+            self.plan.dispatches.push(gather_rows::dispatch(place, sizes, own, Columns::all(written, hidden), to));
+        }
+        RunViews { rows: rows.clone(), rows_view: way.list, span, tape, slots }
+    }
+
+    /// The gates that a recurrence reads, and which of them each of its steps reads, if not its own: as numbers and as
+    /// a view.
+    fn gates(&mut self, at: At, [l, d]: [usize; 2], way: &Way, below: Below) -> (View, Option<Vec<u32>>, View) {
+        let At { name, p, level, .. } = at;
+        let warmup = way.rows.warmup.as_ref();
+        let outputs = match below {
+            Below::Steps(steps, None) => return (steps.gates[d], None, self.unused("no_slots")),
+            Below::Steps(steps, Some(slots)) => {
+                let slots: Vec<u32> = match warmup {
+                    Some(warmup) => warmup.steps_read.iter().map(|&step| slots[step as usize]).collect(),
+                    None => slots.to_vec(),
+                };
+                let view = self.plan.upload(&format!("{name}level{p}.slots{d}"), &[slots.len()], slots.clone());
+                return (steps.gates[d], Some(slots), view);
+            }
+            Below::Outputs(outputs) => outputs,
+        };
+        let unit = &self.layout.levels[p].layers[l][d];
+        let place = format!("level {p}{}{} gates", of_layer(l), of(d));
+        let gates = self.project(&place, unit, level.steps, outputs, &format!("level{p}.gates{d}"));
+        let view = way.steps_read.unwrap_or_else(|| self.unused("no_slots"));
+        (gates, warmup.map(|warmup| warmup.steps_read.clone()), view)
     }
 
     /// The outputs `[P, W]` of each slice, one of the `rows`, pooled into what it passes up.
