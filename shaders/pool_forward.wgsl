@@ -58,7 +58,7 @@ fn main(
             let own = outputs[(first + t) * params.width + j];
             if (MODE == 0u) {
                 // Written so that NaN stays NaN.
-                value = select(value, own, !(own <= value));
+                value = select(value, own, own > value || own != own);
             } else if (MODE == 1u) {
                 value += own;
             } else {

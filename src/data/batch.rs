@@ -92,10 +92,12 @@ impl Batch {
         Ok(Batch { tokens, lengths: lengths.to_vec(), labels: labels.to_vec(), ..Batch::default() })
     }
 
-    /// A batch of `sequences` of numbers, each `[steps, width]`, cut to `length` steps.
+    /// A batch of `sequences` of numbers, each `[steps, width]`, cut to `length` steps. A width is at least 1; numbers
+    /// behind the last whole step are left out.
     pub fn of_numbers(sequences: &[&[f32]], width: usize, length: usize, truncate: Truncate) -> Batch {
         let mut batch = Batch::default();
         for sequence in sequences {
+            let sequence = &sequence[..sequence.len() / width * width];
             let kept = (sequence.len() / width).min(length) * width;
             batch.values.extend_from_slice(match truncate {
                 Truncate::Front => &sequence[sequence.len() - kept..],

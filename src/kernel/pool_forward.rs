@@ -111,7 +111,9 @@ fn pool(outputs: &[f32], mode: Mode, pooled: &mut [f32]) {
         let each = pooled.iter_mut().zip(output);
         match mode {
             // Written so that NaN stays NaN.
-            Mode::Max => each.for_each(|(value, own)| *value = if *own <= *value { *value } else { *own }),
+            Mode::Max => {
+                each.for_each(|(value, own)| *value = if *own > *value || own.is_nan() { *own } else { *value })
+            }
             _ => each.for_each(|(value, own)| *value += own),
         }
     }
@@ -152,4 +154,16 @@ pub(super) fn sum_of(a: &[f32], b: &[f32], function: impl Fn(f32, f32) -> f32) -
     }
     let rest: f32 = rest_a.iter().zip(rest_b).map(|(&a, &b)| function(a, b)).sum();
     lanes.iter().sum::<f32>() + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_maximum_keeps_nan() {
+        let mut pooled = [0.0; 3];
+        pool(&[f32::NAN, 1.0, 2.0, 0.5, f32::NAN, 3.0, 0.7, 2.0, 1.0], Mode::Max, &mut pooled);
+        assert!(pooled[0].is_nan() && pooled[1].is_nan() && pooled[2] == 3.0, "{pooled:?}");
+    }
 }

@@ -26,6 +26,7 @@ use crate::kernel::step_control::{self, CONTROL};
 use crate::plan::{Limits, Plan};
 use parameters::Layout;
 use planner::{Dropout, Planner};
+use std::mem::{Discriminant, discriminant};
 
 /// A network on a device.
 pub struct Network {
@@ -34,6 +35,8 @@ pub struct Network {
     device: Device,
     /// Whether the optimiser's state is on the device; networks that only infer need none.
     has_optimiser: bool,
+    /// The rule of the last training step, if the moments are its own.
+    rule: Option<Discriminant<Rule>>,
 }
 
 /// Loss and hits since they were last taken.
@@ -107,7 +110,7 @@ impl Network {
     /// Puts the weights of a network that was checked on its device.
     fn start(config: Config, device: Device, parameters: &Parameters) -> Result<Network> {
         let layout = Layout::new(&config);
-        let mut network = Network { config, layout, device, has_optimiser: false };
+        let mut network = Network { config, layout, device, has_optimiser: false, rule: None };
         network.set_parameters(parameters)?;
         write_f32(network.engine(), buffer::TOTALS, &[0.0; TOTALS])?;
         write_f32(network.engine(), buffer::CONTROL, &step_control::START)?;
@@ -192,14 +195,20 @@ impl Network {
     }
 
     /// One training step: forward, backward and optimiser, in one submit. Loss and hits are added to the totals.
+    /// Under another rule than the step before, the moments begin anew.
     ///
     /// # Errors
     /// As [`Network::logits`].
     pub fn train_step(&mut self, batch: &Batch, optimiser: &Optimiser) -> Result<()> {
         let plan = self.plan_training(batch, optimiser)?;
+        let rule = discriminant(&optimiser.rule);
         if !self.has_optimiser {
             self.reset_optimiser()?;
+        } else if self.rule.is_some_and(|before| before != rule) {
+            // What one rule keeps as its velocity is the other's first moment.
+            self.reset_moments()?;
         }
+        self.rule = Some(rule);
         self.device.engine.run(&plan)
     }
 
@@ -287,6 +296,11 @@ impl Network {
     /// # Errors
     /// [`Error::Device`] when the device fails.
     pub fn reset_optimiser(&mut self) -> Result<()> {
+        self.reset_moments()?;
+        write_f32(self.engine(), buffer::TOTALS, &[0.0; TOTALS])
+    }
+
+    fn reset_moments(&mut self) -> Result<()> {
         let (len, trained) = (self.layout.len, self.trained_embedding());
         let engine = self.engine();
         let embedding = buffer::EMBEDDING_MOMENTS.map(|name| (name, trained));
@@ -296,9 +310,8 @@ impl Network {
                 write_f32(engine, name, &vec![0.0; len])?;
             }
         }
-        write_f32(engine, buffer::TOTALS, &[0.0; TOTALS])?;
         write_f32(engine, buffer::CONTROL, &step_control::START)?;
-        self.has_optimiser = true;
+        (self.has_optimiser, self.rule) = (true, None);
         Ok(())
     }
 
@@ -345,7 +358,7 @@ impl Network {
             }
         }
         write_f32(engine, buffer::CONTROL, &state.control)?;
-        self.has_optimiser = true;
+        (self.has_optimiser, self.rule) = (true, None);
         Ok(())
     }
 

@@ -9,6 +9,7 @@ use crate::kernel::squared_norm::{self, PARTS};
 use crate::kernel::step_control::{self, CONTROL};
 use crate::plan::View;
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
 /// The rule by which gradients move weights.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -24,6 +25,32 @@ impl Rule {
         match self {
             Rule::Adam(adam) => adam.learning_rate,
             Rule::Sgd(sgd) => sgd.learning_rate,
+        }
+    }
+
+    /// Refuses numbers that would make weights infinite.
+    fn check(&self) -> Result<()> {
+        let (share, finite) = (0.0..1.0, 0.0..f32::INFINITY);
+        let numbers = match *self {
+            Rule::Adam(Adam { learning_rate, beta1, beta2, epsilon, weight_decay }) => vec![
+                ("learning rate", learning_rate, finite.clone()),
+                ("beta1", beta1, share.clone()),
+                ("beta2", beta2, share),
+                ("epsilon", epsilon, f32::MIN_POSITIVE..f32::INFINITY),
+                ("weight decay", weight_decay, finite),
+            ],
+            Rule::Sgd(Sgd { learning_rate, momentum, weight_decay }) => vec![
+                ("learning rate", learning_rate, finite.clone()),
+                ("momentum", momentum, share),
+                ("weight decay", weight_decay, finite),
+            ],
+        };
+        match numbers.into_iter().find(|(_, value, range)| !range.contains(value)) {
+            Some((name, value, Range { start, end })) => {
+                let problem = format!("{name} {value}: it must be at least {start:?} and less than {end:?}");
+                Err(Error::Config(problem))
+            }
+            None => Ok(()),
         }
     }
 
@@ -90,6 +117,10 @@ impl Optimiser {
                 return Err(Error::Config(format!("{name} {share}: it must be at least 0 and less than 1")));
             }
         }
+        if let Some(norm) = self.clip.filter(|norm| norm.is_nan() || *norm <= 0.0) {
+            return Err(Error::Config(format!("clipping at norm {norm}: it must be positive, or None")));
+        }
+        self.rule.check()?;
         let weights = &self.class_weights;
         if !weights.is_empty() && weights.len() != classes {
             return Err(Error::Config(format!("{} class weights for {classes} classes", weights.len())));
@@ -167,5 +198,49 @@ impl Planner<'_, '_> {
             Rule::Sgd(sgd) => sgd::dispatch(place.into(), count, rows, sgd, [gradient, slots, control, weights, m]),
         };
         self.plan.dispatches.push(dispatch);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Device;
+    use crate::network::{Config, Network};
+
+    #[test]
+    fn settings_that_would_ruin_the_weights_are_refused() {
+        let of = |rule: Rule| Optimiser { rule, ..Optimiser::default() };
+        let adam = Adam::default();
+        for (bad, words) in [
+            (Optimiser { clip: Some(0.0), ..Optimiser::default() }, "clipping at norm 0: it must be positive"),
+            (Optimiser { clip: Some(f32::NAN), ..Optimiser::default() }, "clipping at norm NaN"),
+            (Optimiser::adam(f32::NAN), "learning rate NaN: it must be at least 0.0 and less than inf"),
+            (of(Rule::Adam(Adam { beta1: 1.0, ..adam })), "beta1 1: it must be at least 0.0 and less than 1.0"),
+            (of(Rule::Adam(Adam { epsilon: 0.0, ..adam })), "epsilon 0: it must be at least 1.1754944e-38"),
+            (of(Rule::Sgd(Sgd { learning_rate: 0.1, momentum: -0.1, weight_decay: 0.0 })), "momentum -0.1: "),
+        ] {
+            let error = bad.check(2).unwrap_err().to_string();
+            assert!(error.starts_with(words), "{error}");
+        }
+        Optimiser { clip: Some(f32::INFINITY), ..Optimiser::default() }.check(2).unwrap();
+    }
+
+    #[test]
+    fn another_rule_begins_with_moments_of_its_own() {
+        let config = Config { vocabulary: 40, embedding: 3, hidden: 4, length: 64, classes: 2, ..Config::default() };
+        let mut network = Network::new(config, Device::cpu(), 1).unwrap();
+        let batch = network.config().batch(&[&[3, 4, 5], &[6, 7]], &[0, 1]);
+        let sgd = Rule::Sgd(Sgd { learning_rate: 0.1, momentum: 0.9, weight_decay: 0.0 });
+        for _ in 0..5 {
+            network.train_step(&batch, &Optimiser { rule: sgd, ..Optimiser::default() }).unwrap();
+        }
+        let before = network.parameters().unwrap();
+        let other = network.config().batch(&[&[8, 9]], &[1]);
+        network.train_step(&other, &Optimiser::adam(1e-3)).unwrap();
+        let after = network.parameters().unwrap();
+        let moved = |(before, after): (&f32, &f32)| (after - before).abs();
+        let largest = before.embedding.iter().zip(&after.embedding).map(moved).fold(0.0, f32::max);
+        assert!((0.9e-3..1.1e-3).contains(&largest), "a first step of Adam is as long as its rate, not {largest}");
+        assert_eq!(network.totals().unwrap().sequences, 5 * 2 + 1);
     }
 }

@@ -7,7 +7,7 @@ use crate::kernel::recurrence::Span;
 use crate::plan::{Limits, Plan, Role, View};
 use std::collections::BTreeMap;
 
-/// The names of the persistent buffers.
+/// The names of the buffers that are written and read from outside a plan.
 pub mod buffer {
     /// The flat buffer of weights, its gradient and Adam's moments.
     pub const WEIGHTS: &str = "weights";

@@ -48,13 +48,19 @@ impl Dataset {
     }
 
     /// # Errors
-    /// [`Error::Config`] if what is told is not of as many sequences, or there is no sequence.
+    /// [`Error::Config`] if what is told is not of as many sequences, there is no sequence, or one is not whole steps.
     pub fn of(sequences: Sequences, told: Told) -> Result<Dataset> {
         let data = Dataset { sequences, told };
         let told = match &data.told {
             Told::Classes(labels) => labels.len(),
             Told::Numbers { width, values } => values.len() / width.max(&1),
         };
+        if let Sequences::Numbers { width, values } = &data.sequences
+            && let Some(row) = values.iter().position(|own| *width == 0 || own.len() % width != 0)
+        {
+            let count = values[row].len();
+            return Err(Error::Config(format!("sequence {row} has {count} numbers, which make no steps of {width}")));
+        }
         if data.is_empty() || data.len() != told {
             return Err(Error::Config(format!("{} sequences and {told} labels make no data set", data.len())));
         }
@@ -165,6 +171,14 @@ mod tests {
 
     fn dataset(count: usize) -> Dataset {
         Dataset::new((0..count).map(|i| vec![0; i * 7 % 31 + 1]).collect(), vec![0; count]).unwrap()
+    }
+
+    #[test]
+    fn numbers_that_make_no_steps_are_refused() {
+        let of = |width, values| Dataset::of(Sequences::Numbers { width, values }, Told::Classes(vec![0, 1]));
+        let error = of(2, vec![vec![1.0; 4], vec![1.0; 5]]).err().unwrap().to_string();
+        assert_eq!(error, "sequence 1 has 5 numbers, which make no steps of 2");
+        assert!(of(0, vec![vec![1.0]; 2]).is_err() && of(2, vec![vec![1.0; 4]; 2]).is_ok());
     }
 
     #[test]

@@ -77,6 +77,7 @@ impl Evaluation {
         let mut errors = vec![Errors::default(); if config.task == Task::Regression { width } else { 0 }];
         for rows in data.by_length(batch, config.length) {
             let batch = data.batch(&config, &rows, |_| false);
+            config.check_batch(&batch, true)?;
             let logits = network.logits(&batch)?;
             for (row, logits) in logits.chunks(width).enumerate() {
                 if config.task == Task::Class {
