@@ -116,8 +116,15 @@ impl BenchArgs {
         if self.paper {
             (self.slices, self.mode, self.lengths) = (Slicings::Auto, ModeArg::Both, PAPER.to_vec());
         }
-        for path in [&self.json, &self.plot, &self.profile] {
-            check_free(path.as_ref(), self.force)?;
+        let outputs = [&self.json, &self.plot, &self.profile].map(Option::as_ref);
+        for (at, path) in outputs.into_iter().enumerate() {
+            check_free(path, self.force)?;
+            if let (Some(path), true) = (path, outputs[..at].contains(&path)) {
+                return Err(Error::Config(format!(
+                    "{}: --json, --plot and --profile need a file each",
+                    path.display()
+                )));
+            }
         }
         self.check()?;
         let modes = match self.mode {

@@ -68,6 +68,7 @@ impl Demo {
             let problem = format!("--lengths {length}: SRNN(8,2) has {shortest} slices, so {shortest} is the shortest");
             return Err(Error::Config(problem));
         }
+        self.benches(sliced)?.iter().try_for_each(Bench::check)?;
         let device = self.device.open()?.name;
         interrupt::listen();
         let data = read_emails(sliced)?;
@@ -83,26 +84,15 @@ impl Demo {
         let length = data.config.length;
         print(&format!("\nSpam or ham, T = {length}, on {device}\n{}\n", accuracy_table(&results, length)))?;
 
-        let slicings = [Slicing::plain(), sliced, Slicing::new(8, 3)?, Slicing::new(8, 4)?];
-        let network = Config { vocabulary: VOCABULARY, ..Bench::default().network };
         let mut timings = Vec::new();
-        for &length in &self.lengths {
+        for bench in self.benches(sliced)? {
+            note(format_args!("timing T = {} …", bench.lengths[0]));
+            timings.extend(bench.run(|_| ())?);
             if interrupt::asked() {
                 return Ok(ExitCode::from(130));
             }
-            note(format_args!("timing T = {length} …"));
-            let bench = Bench {
-                slicings: Slicings::Given(slicings.into_iter().filter(|slicing| slicing.slices() <= length).collect()),
-                lengths: vec![length],
-                network: network.clone(),
-                seed: self.seed,
-                device: self.device.device,
-                memory: self.device.memory,
-                ..Bench::default()
-            };
-            timings.extend(bench.run(|_| ())?);
         }
-        let Config { hidden, embedding, .. } = network;
+        let Config { hidden, embedding, .. } = Bench::default().network;
         let title = format!(
             "Training step, batch {}, H = {hidden}, D = {embedding}, V = {VOCABULARY}, on {device}",
             Bench::default().batch
@@ -112,6 +102,21 @@ impl Demo {
         save(&path, &plot::speedup(&title, &Series::by_slicing("Training step", &timings))?)?;
         print(&format!("plot: {}\n", path.display()))?;
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// The timings of every length.
+    fn benches(&self, sliced: Slicing) -> Result<Vec<Bench>> {
+        let slicings = [Slicing::plain(), sliced, Slicing::new(8, 3)?, Slicing::new(8, 4)?];
+        let bench = |&length: &usize| Bench {
+            slicings: Slicings::Given(slicings.into_iter().filter(|slicing| slicing.slices() <= length).collect()),
+            lengths: vec![length],
+            network: Config { vocabulary: VOCABULARY, ..Bench::default().network },
+            seed: self.seed,
+            device: self.device.device,
+            memory: self.device.memory,
+            ..Bench::default()
+        };
+        Ok(self.lengths.iter().map(bench).collect())
     }
 
     fn train(&self, data: &Data, slicing: Slicing) -> Result<Option<Trained>> {

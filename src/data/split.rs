@@ -36,9 +36,16 @@ pub fn hold_out(labels: &[u32], classes: usize, fraction: f64) -> (Vec<usize>, V
 /// Up to ten blocks, one at the end of every tenth of the rows: these may stand in the order of what is to be told,
 /// the smallest first, and then one block would hold nothing but the largest.
 pub fn hold_out_unclassed(count: usize, fraction: f64) -> (Vec<usize>, Vec<usize>) {
-    let blocks = held(count, fraction).clamp(1, 10);
-    let parts: Vec<u32> = (0..count).map(|row| (row * blocks / count) as u32).collect();
-    hold_out(&parts, blocks, fraction)
+    let held = held(count, fraction);
+    let blocks = held.clamp(1, 10);
+    let (mut train, mut valid) = (Vec::new(), Vec::new());
+    for block in 0..blocks {
+        let [begin, end] = [block, block + 1].map(|block| block * count / blocks);
+        let first_held = end - ((block + 1) * held / blocks - block * held / blocks);
+        train.extend(begin..first_held);
+        valid.extend(first_held..end);
+    }
+    (train, valid)
 }
 
 /// How many of a class's `count` rows are held out.
@@ -70,7 +77,11 @@ mod tests {
         let (train, valid) = hold_out_unclassed(100, 0.2);
         assert_eq!(valid, [8, 9, 18, 19, 28, 29, 38, 39, 48, 49, 58, 59, 68, 69, 78, 79, 88, 89, 98, 99]);
         assert_eq!(train.len(), 80);
-        assert_eq!(hold_out_unclassed(15, 0.1).1, [7, 14]);
+        assert_eq!(hold_out_unclassed(15, 0.1).1, [6, 14]);
+        for (count, fraction, held) in [(100, 0.15, 15), (100, 0.35, 35), (150, 0.1, 15), (20, 0.9, 18), (9, 1.0, 8)] {
+            let (train, valid) = hold_out_unclassed(count, fraction);
+            assert_eq!((train.len(), valid.len()), (count - held, held));
+        }
         assert_eq!(hold_out_unclassed(5, 0.1), (vec![0, 1, 2, 3], vec![4]));
         assert_eq!(hold_out_unclassed(1, 0.1), (vec![0], vec![]));
         assert_eq!(hold_out_unclassed(0, 0.1), (vec![], vec![]));

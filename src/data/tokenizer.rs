@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use rayon::prelude::*;
+use serde::de::IgnoredAny;
 use tokenizers::models::wordlevel::WordLevel;
 use tokenizers::{
     AddedToken, DecoderWrapper, Model, NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper, TokenizerImpl,
@@ -152,8 +153,10 @@ impl Tokenizer {
     /// # Errors
     /// [`Error::Model`] when it is no such file.
     pub fn from_json(path: &Path, json: &str) -> Result<Tokenizer> {
-        let file: File =
-            json.parse().map_err(|fault| Error::model(path, format!("is no word-level tokenizer ({fault})")))?;
+        let none = |fault: String| Error::model(path, format!("is no word-level tokenizer ({fault})"));
+        // The crate panics where the JSON is broken in some places.
+        serde_json::from_str::<IgnoredAny>(json).map_err(|fault| none(fault.to_string()))?;
+        let file: File = json.parse().map_err(|fault: tokenizers::Error| none(fault.to_string()))?;
         let model = file.get_model().clone();
         let size = model.get_vocab_size();
         let refuse = |problem: String| Err(Error::model(path, problem));

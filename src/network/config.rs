@@ -133,6 +133,9 @@ pub struct Config {
 }
 
 /// Classes of the largest classifier: its loss is one workgroup's work, and its confusion matrix a square of them.
+/// More layers than anyone trains; planning time grows with their square.
+const MOST_LAYERS: usize = 1024;
+
 const MOST_CLASSES: usize = 4096;
 
 impl Default for Config {
@@ -169,19 +172,22 @@ impl Config {
     /// [`Error::Config`] or [`Error::Slicing`], naming the setting.
     pub fn check(&self) -> Result<()> {
         let wrong = |problem: String| Err(Error::Config(problem));
-        let mut sizes =
-            vec![("width of a step", self.embedding), ("hidden size", self.hidden), ("layers", self.layers)];
+        let mut sizes = vec![
+            ("width of a step", self.embedding, 1 << 24),
+            ("hidden size", self.hidden, 1 << 24),
+            ("number of layers", self.layers, MOST_LAYERS),
+        ];
         match self.input {
-            Input::Tokens => sizes.push(("vocabulary", self.vocabulary)),
+            Input::Tokens => sizes.push(("vocabulary", self.vocabulary, 1 << 24)),
             Input::Numbers if self.vocabulary > 0 => return wrong("numbers have no vocabulary: it must be 0".into()),
             Input::Numbers => {}
         }
-        for (name, size) in sizes {
+        for (name, size, most) in sizes {
             if size == 0 {
                 return wrong(format!("the {name} is 0: it must be at least 1"));
             }
-            if size > 1 << 24 {
-                return wrong(format!("the {name} is {size}: at most {} is possible", 1 << 24));
+            if size > most {
+                return wrong(format!("the {name} is {size}: at most {most} is possible"));
             }
         }
         let fewest = if self.task == Task::Class { 2 } else { 1 };

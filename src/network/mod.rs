@@ -42,8 +42,10 @@ pub struct Network {
 /// Loss and hits since they were last taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Totals {
-    /// Mean loss of the sequences: cross-entropy in nats, or squared error.
+    /// Mean loss of the sequences, by their class weights: cross-entropy in nats, or squared error.
     pub loss: f64,
+    /// The sum of these weights; the number of sequences where all count alike.
+    pub weight: f64,
     /// Share of the sequences that were classified correctly, with all labels right; 0 for regression.
     pub accuracy: f64,
     /// Number of sequences.
@@ -63,7 +65,7 @@ impl PendingTotals {
         let totals: &[f32] = bytemuck::cast_slice(&words);
         let loss = f64::from(totals[0] / totals[3].max(f32::MIN_POSITIVE));
         let correct = f64::from(totals[1] / totals[2].max(1.0));
-        Ok(Totals { loss, accuracy: correct, sequences: totals[2] as usize })
+        Ok(Totals { loss, weight: totals[3].into(), accuracy: correct, sequences: totals[2] as usize })
     }
 }
 

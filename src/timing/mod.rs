@@ -138,6 +138,9 @@ pub struct Timing {
 /// Tokens of the largest batch.
 const MOST_TOKENS: usize = 1 << 28;
 
+/// Most numbers of one batch of numbers: 4 GiB of them.
+const MOST_NUMBERS: usize = 1 << 30;
+
 /// Seconds after which a length gets no further repeats.
 const PATIENCE: f64 = 60.0;
 
@@ -174,6 +177,16 @@ impl Bench {
             if self.batch.saturating_mul(length) > MOST_TOKENS {
                 let Bench { batch, .. } = self;
                 let problem = format!("{batch} sequences of {length} tokens: at most {MOST_TOKENS} tokens are timed");
+                return Err(Error::Config(problem));
+            }
+            let width = self.network.embedding;
+            if self.network.input == Input::Numbers
+                && self.batch.saturating_mul(length).saturating_mul(width) > MOST_NUMBERS
+            {
+                let Bench { batch, .. } = self;
+                let problem = format!(
+                    "{batch} sequences of {length} steps of {width} numbers: at most {MOST_NUMBERS} numbers are timed"
+                );
                 return Err(Error::Config(problem));
             }
             slicings.into_iter().try_for_each(|slicing| self.config(slicing, length).check())?;

@@ -17,9 +17,10 @@ pub struct Progress {
     pub epoch: usize,
     /// Steps done of the current epoch.
     pub step: usize,
-    /// Sums over the sequences of the current epoch so far.
+    /// Sums over the sequences of the current epoch so far; the loss by class weights.
     #[serde(deserialize_with = "number")]
     pub loss_sum: f64,
+    pub weight: f64,
     pub correct: f64,
     pub sequences: usize,
     /// The epoch with the best validation.
@@ -30,14 +31,15 @@ impl Progress {
     /// Adds the totals of some steps.
     pub(super) fn add(&mut self, totals: &Totals) {
         let count = totals.sequences as f64;
-        self.loss_sum += totals.loss * count;
+        self.loss_sum += totals.loss * totals.weight;
+        self.weight += totals.weight;
         self.correct += totals.accuracy * count;
         self.sequences += totals.sequences;
     }
 
     /// Mean loss of the current epoch so far.
     pub fn loss(&self) -> f64 {
-        self.loss_sum / self.sequences.max(1) as f64
+        self.loss_sum / self.weight.max(f64::MIN_POSITIVE)
     }
 
     /// Accuracy of the current epoch so far.
@@ -73,6 +75,15 @@ mod tests {
         assert!(read.loss_sum.is_nan() && read.best.as_ref().unwrap().valid_loss.is_nan());
         let progress = Progress { loss_sum: 0.1 + 0.2, best: Some(epoch(0.7)), ..Progress::default() };
         assert_eq!(serde_json::from_str::<Progress>(&serde_json::to_string(&progress).unwrap()).unwrap(), progress);
+    }
+
+    #[test]
+    fn means_do_not_depend_on_when_totals_are_taken() {
+        let totals = |loss, weight, accuracy, sequences| Totals { loss, weight, accuracy, sequences };
+        let mut progress = Progress::default();
+        progress.add(&totals(1.0, 30.0, 0.5, 10));
+        progress.add(&totals(4.0, 10.0, 1.0, 30));
+        assert_eq!((progress.loss(), progress.accuracy()), (1.75, 0.875));
     }
 
     fn epoch(valid_score: f64) -> Epoch {
