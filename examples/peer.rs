@@ -138,7 +138,7 @@ impl Peer {
 fn draw(table: PathBuf, vocabulary: usize, count: usize, seed: u64) -> Result<Value> {
     let columns = Columns { text: "text".into(), label: Some("label".into()) };
     let mut examples = read_examples(&Source::from(table.as_path()), &columns, None)?;
-    let labels = Labels::fit(&examples)?;
+    let labels = Labels::fit(table.display(), &examples)?;
     let texts: Vec<&str> = examples.iter().map(|example| example.text.as_str()).collect();
     let tokenizer = Tokenizer::fit(&texts, vocabulary, 1)?;
     examples.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));

@@ -27,7 +27,7 @@ fn main() -> Result<()> {
 
     let columns = Columns { text: "text".into(), label: Some("label".into()) };
     let examples = read_examples(&Source::from(Path::new(&path)), &columns, None)?;
-    let labels = Labels::fit(&examples)?;
+    let labels = Labels::fit(&path, &examples)?;
     let classes = labels.encode(&path, &examples)?;
     let (train_rows, valid_rows) = hold_out(&classes, labels.len(), 0.1);
 

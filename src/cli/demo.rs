@@ -145,7 +145,7 @@ impl Demo {
 
 fn read_emails(slicing: Slicing) -> Result<Data> {
     let parts = [emails(Part::Train)?, emails(Part::Valid)?, emails(Part::Test)?];
-    let labels = Labels::fit(&parts[0])?;
+    let labels = Labels::fit("e-mails", &parts[0])?;
     let texts = |examples: &[Example]| examples.iter().map(|example| example.text.clone()).collect::<Vec<String>>();
     let tokenizer = Tokenizer::fit(&texts(&parts[0]), 20_000, 2)?;
     let encode = |examples: &Vec<Example>| {

@@ -36,7 +36,7 @@ impl Embed {
     pub fn run(self) -> Result<ExitCode> {
         check_free(Some(&self.out), self.force)?;
         let model = Model::load(&self.model)?;
-        let raw = self.input.read(&self.data, None, false)?;
+        let raw = self.input.read_for(&model.steps, &self.data, None, false)?;
         let sequences = model.steps.sequences(&raw)?;
         let count = raw.examples.len();
         let data = Dataset::of(sequences, Told::Classes(vec![0; count]))?;

@@ -43,7 +43,8 @@ struct Report<'a> {
 impl Eval {
     pub fn run(self) -> Result<ExitCode> {
         let model = Model::load(&self.model)?;
-        let data = model.dataset(&self.input.read(&self.data, self.input.labels.as_ref(), true)?)?;
+        let data =
+            model.dataset(&self.input.read_for(&model.steps, &self.data, self.input.labels.as_ref(), true)?)?;
         let mut network = model.network(self.device.open()?)?;
         let mut evaluation = Evaluation::of(&mut network, &data, self.batch as usize)?;
         if let Telling::Regression(normalisation) = &model.telling {

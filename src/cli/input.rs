@@ -3,7 +3,7 @@
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use srnn::data::{Columns, Format, Pixels, SeriesFormat, Source, Targets, read_examples, read_sequences, read_series};
-use srnn::train::Raw;
+use srnn::train::{Raw, Steps};
 use srnn::{Error, Result};
 use std::path::PathBuf;
 
@@ -61,18 +61,37 @@ impl InputArgs {
         }
     }
 
+    fn series_format(&self) -> Option<SeriesFormat> {
+        self.format.as_ref().and_then(|format| format.parse().ok())
+    }
+
+    /// Whether `--format` or the name of the file says that it holds numbers.
+    fn names_numbers(&self, source: &Source) -> bool {
+        match source {
+            Source::File(path) if self.format.is_none() => SeriesFormat::of_name(path).is_some(),
+            _ => self.series_format().is_some(),
+        }
+    }
+
+    /// Reads a file for a model, as [`InputArgs::read`] does.
+    ///
+    /// # Errors
+    /// What the readers say; [`Error::Data`] for a file of texts where the model reads numbers.
+    pub fn read_for(&self, steps: &Steps, source: &Source, labels: Option<&PathBuf>, labelled: bool) -> Result<Raw> {
+        if matches!(steps, Steps::Numbers(_)) && !self.names_numbers(source) {
+            let problem = "the model reads numbers: give .npy, .npz or IDX, or --format ucr for such text";
+            return Err(Error::data(source, problem));
+        }
+        self.read(source, labels, labelled)
+    }
+
     /// Reads a file; `labels` is the file of its labels, if they stand in one of their own, and `labelled` whether
     /// there must be labels: if not, none are read.
     ///
     /// # Errors
     /// What the readers say.
     pub fn read(&self, source: &Source, labels: Option<&PathBuf>, labelled: bool) -> Result<Raw> {
-        let series = self.format.as_ref().and_then(|format| format.parse::<SeriesFormat>().ok());
-        let by_name = match source {
-            Source::File(path) if self.format.is_none() => SeriesFormat::of_name(path),
-            _ => None,
-        };
-        if series.or(by_name).is_none() {
+        if !self.names_numbers(source) {
             if labels.is_some() {
                 return Err(Error::Config(format!("{source}: a table has its labels in a column, see --label")));
             }
@@ -83,6 +102,7 @@ impl InputArgs {
         let Source::File(path) = source else {
             return Err(Error::Config("numbers are read from files, not from standard input".into()));
         };
+        let series = self.series_format();
         let pixels = if self.pixels == "rows" { Pixels::Rows } else { Pixels::Each };
         let series = match labelled {
             true => read_series(path, labels.map(PathBuf::as_path), series, pixels)?,

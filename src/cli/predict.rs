@@ -60,7 +60,7 @@ impl Predict {
     }
 
     fn predict_numbers(&self, model: &Model, network: &mut Network) -> Result<ExitCode> {
-        let raw = self.input.read(&self.texts, None, false)?;
+        let raw = self.input.read_for(&model.steps, &self.texts, None, false)?;
         let sequences = model.steps.sequences(&raw)?;
         let data = Dataset::of(sequences, Told::Classes(vec![0; raw.examples.len()]))?;
         let rows: Vec<usize> = (0..data.len()).collect();

@@ -6,6 +6,7 @@ use srnn::data::{Source, hold_out, hold_out_unclassed};
 use srnn::network::{Config, training_plan};
 use srnn::train::{Dataset, Options, Raw, Sequences, Steps, Telling, Told};
 use srnn::{Device, Error, Result};
+use std::path::Path;
 
 /// Where the data comes from; kept in the checkpoint, so that training can go on.
 #[derive(Clone, Serialize, Deserialize)]
@@ -38,9 +39,13 @@ impl Origin {
     pub fn absolute(mut self) -> Result<Origin> {
         for source in [Some(&mut self.data), self.valid.as_mut(), self.test.as_mut()].into_iter().flatten() {
             *source = source.absolute()?;
+            if let Source::File(path) = source {
+                check_unicode(path)?;
+            }
         }
         if let Some(labels) = &mut self.input.labels {
             *labels = std::path::absolute(&*labels).map_err(Error::io(&*labels))?;
+            check_unicode(labels)?;
         }
         Ok(self)
     }
@@ -85,6 +90,14 @@ impl Origin {
             }
         };
         Ok(Data { train, valid, test: files.test.as_ref().map(encode).transpose()? })
+    }
+}
+
+/// A checkpoint keeps paths as text.
+fn check_unicode(path: &Path) -> Result<()> {
+    match path.to_str() {
+        Some(_) => Ok(()),
+        None => Err(Error::Config(format!("{}: the path is not Unicode: rename the file or folder", path.display()))),
     }
 }
 

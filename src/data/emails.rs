@@ -46,7 +46,7 @@ mod tests {
         let mut seen = HashSet::new();
         for part in [Part::Train, Part::Valid, Part::Test] {
             let examples = emails(part).unwrap();
-            assert_eq!(Labels::fit(&examples).unwrap().names(), ["ham", "spam"]);
+            assert_eq!(Labels::fit("e-mails", &examples).unwrap().names(), ["ham", "spam"]);
             let texts: HashSet<String> = examples.into_iter().map(|example| example.text).collect();
             assert!(seen.is_disjoint(&texts), "{part:?}");
             seen.extend(texts);

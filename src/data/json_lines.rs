@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::lines::Lines;
 use super::listing::quoted;
-use super::table::{Columns, Example, checked_label, missing_column};
+use super::table::{Columns, Example, missing_column};
 use crate::error::Result;
 
 /// Reads one example per line. The text is a string, the label a string, a number or a boolean.
@@ -36,7 +36,7 @@ fn cells(line: &str, columns: &Columns) -> std::result::Result<(String, Option<S
 
 fn label(object: &Map<String, Value>, column: &str) -> std::result::Result<String, String> {
     match object.get(column) {
-        Some(Value::String(label)) => checked_label(label, column),
+        Some(Value::String(label)) => Ok(label.trim().to_string()),
         Some(Value::Number(number)) => Ok(number.to_string()),
         Some(Value::Bool(flag)) => Ok(flag.to_string()),
         Some(other) => {
@@ -113,7 +113,6 @@ mod tests {
             "{\"text\": \"x\", \"label\": null}",
             "t:1: the label `label` is null, not a string, a number or a boolean",
         );
-        fails("{\"text\": \"x\", \"label\": \"\"}", "t:1: has an empty label (column `label`)");
         fails("{}", "t:1: has no column `label`, only nothing: name the label column with --label");
     }
 }

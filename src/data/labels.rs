@@ -1,6 +1,7 @@
 //! The classes: their names in a fixed order, and the numbers that the network counts them by.
 
 use std::collections::{BTreeSet, HashMap};
+use std::fmt::Display;
 
 use serde::{Deserialize, Serialize};
 
@@ -19,20 +20,18 @@ pub struct Labels {
 }
 
 impl Labels {
-    /// Collects the labels of a training set.
+    /// Collects the labels of a training set; `file` is where it comes from, for messages.
     ///
     /// # Errors
-    /// [`Error::Config`] when there are fewer than two different ones, or an example has none.
-    pub fn fit(examples: &[Example]) -> Result<Labels> {
+    /// [`Error::Data`] or [`Error::Config`] when there are fewer than two different ones, or an example has none.
+    pub fn fit(file: impl Display, examples: &[Example]) -> Result<Labels> {
         let mut names = BTreeSet::new();
         for example in examples {
-            names.insert(
-                label_of(example).map_err(|problem| Error::Config(format!("line {} {problem}", example.line)))?,
-            );
+            names.insert(label_of(example).map_err(|problem| Error::data_line(&file, example.line, problem))?);
         }
         if let (1, Some(only)) = (names.len(), names.first()) {
-            let problem = format!("every training text has the label {}: a classifier needs two", quoted(only));
-            return Err(Error::Config(problem));
+            let problem = format!("every sequence has the label {}: a classifier needs two", quoted(only));
+            return Err(Error::data(file, problem));
         }
         let mut names: Vec<String> = names.into_iter().map(str::to_owned).collect();
         let numbers: Option<Vec<i64>> = names.iter().map(|name| name.parse().ok()).collect();
@@ -63,7 +62,7 @@ impl Labels {
     ///
     /// # Errors
     /// [`Error::Data`] with file and line for an example with an unknown label or none.
-    pub fn encode(&self, file: impl std::fmt::Display, examples: &[Example]) -> Result<Vec<u32>> {
+    pub fn encode(&self, file: impl Display, examples: &[Example]) -> Result<Vec<u32>> {
         let numbers: HashMap<&str, u32> = self.names.iter().map(String::as_str).zip(0..).collect();
         let encode = |example: &Example| {
             let name = label_of(example)?;
@@ -100,7 +99,11 @@ impl From<Labels> for Vec<String> {
 }
 
 fn label_of(example: &Example) -> std::result::Result<&str, String> {
-    example.label.as_deref().ok_or_else(|| "has no label".to_string())
+    match example.label.as_deref() {
+        None => Err("has no label".into()),
+        Some("") => Err("has an empty label".into()),
+        Some(label) => Ok(label),
+    }
 }
 
 #[cfg(test)]
@@ -114,23 +117,25 @@ mod tests {
 
     #[test]
     fn names_are_sorted_as_words_or_as_numbers() {
-        assert_eq!(Labels::fit(&examples(&["spam", "ham", "spam"])).unwrap().names(), ["ham", "spam"]);
-        assert_eq!(Labels::fit(&examples(&["10", "2", "-1", "2"])).unwrap().names(), ["-1", "2", "10"]);
-        assert_eq!(Labels::fit(&examples(&["10", "2", "x"])).unwrap().names(), ["10", "2", "x"]);
+        assert_eq!(Labels::fit("t", &examples(&["spam", "ham", "spam"])).unwrap().names(), ["ham", "spam"]);
+        assert_eq!(Labels::fit("t", &examples(&["10", "2", "-1", "2"])).unwrap().names(), ["-1", "2", "10"]);
+        assert_eq!(Labels::fit("t", &examples(&["10", "2", "x"])).unwrap().names(), ["10", "2", "x"]);
     }
 
     #[test]
     fn one_class_is_not_enough() {
-        let error = Labels::fit(&examples(&["spam", "spam"])).unwrap_err().to_string();
-        assert_eq!(error, "every training text has the label `spam`: a classifier needs two");
-        assert_eq!(Labels::fit(&[]).unwrap_err().to_string(), "0 class names: a classifier needs two");
+        let error = Labels::fit("t", &examples(&["spam", "spam"])).unwrap_err().to_string();
+        assert_eq!(error, "t: every sequence has the label `spam`: a classifier needs two");
+        assert_eq!(Labels::fit("t", &[]).unwrap_err().to_string(), "0 class names: a classifier needs two");
         let unlabelled = Example { text: "x".into(), label: None, line: 7 };
-        assert_eq!(Labels::fit(&[unlabelled]).unwrap_err().to_string(), "line 7 has no label");
+        assert_eq!(Labels::fit("t", &[unlabelled]).unwrap_err().to_string(), "t:7: has no label");
+        let error = Labels::fit("t", &examples(&["a", ""])).unwrap_err().to_string();
+        assert_eq!(error, "t:3: has an empty label");
     }
 
     #[test]
     fn encodes_and_names_what_is_unknown() {
-        let labels = Labels::fit(&examples(&["b", "a"])).unwrap();
+        let labels = Labels::fit("t", &examples(&["b", "a"])).unwrap();
         assert_eq!((labels.len(), labels.index("b"), labels.index("c")), (2, Some(1), None));
         assert_eq!(labels.encode("f", &examples(&["b", "a", "b"])).unwrap(), [1, 0, 1]);
         let error = labels.encode("f.tsv", &examples(&["b", "c"])).unwrap_err().to_string();
@@ -139,7 +144,7 @@ mod tests {
 
     #[test]
     fn survives_json_and_refuses_damage() {
-        let labels = Labels::fit(&examples(&["b", "a"])).unwrap();
+        let labels = Labels::fit("t", &examples(&["b", "a"])).unwrap();
         let json = serde_json::to_string(&labels).unwrap();
         assert_eq!(json, r#"["a","b"]"#);
         assert_eq!(serde_json::from_str::<Labels>(&json).unwrap(), labels);

@@ -7,7 +7,7 @@ const LONGEST_LIST: usize = 10;
 const LONGEST_NAME: usize = 40;
 
 /// `name` in backquotes, its end left off when it is long.
-pub(super) fn quoted(name: &str) -> String {
+pub(crate) fn quoted(name: &str) -> String {
     match name.char_indices().nth(LONGEST_NAME) {
         None => format!("`{name}`"),
         Some((end, _)) => format!("`{}…`", &name[..end]),
@@ -15,7 +15,7 @@ pub(super) fn quoted(name: &str) -> String {
 }
 
 /// The names quoted, with commas, at most ten of them: ``"`a`, `b` and 3 more"``, or `nothing`.
-pub(super) fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+pub(crate) fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     let mut names = names.into_iter();
     let shown: Vec<String> = names.by_ref().take(LONGEST_LIST).map(quoted).collect();
     match (shown.is_empty(), names.count()) {

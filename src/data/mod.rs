@@ -22,7 +22,7 @@ mod format;
 mod idx;
 mod json_lines;
 mod lines;
-mod listing;
+pub(crate) mod listing;
 mod npy;
 mod npy_header;
 mod npz;

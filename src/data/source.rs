@@ -100,6 +100,9 @@ impl Source {
     pub(super) fn open(&self) -> Result<Opened> {
         let place = self.to_string();
         match self {
+            Source::File(path) if path.as_os_str().is_empty() => {
+                Err(Error::Config("the name of a file is empty".into()))
+            }
             Source::File(path) => {
                 let file = File::open(path).map_err(Error::io(path))?;
                 let named_gzip = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("gz"));

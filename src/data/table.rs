@@ -31,7 +31,7 @@ pub struct Columns {
 ///
 /// # Errors
 /// [`Error::Io`] when the source cannot be read. [`Error::Data`], with the line where there is one, for a table
-/// without rows, without a wanted column, with a broken row, a missing or empty label, bytes that are not UTF-8, or
+/// without rows, without a wanted column, with a broken row, bytes that are not UTF-8, or
 /// damaged gzip data.
 pub fn read_examples(source: &Source, columns: &Columns, format: Option<Format>) -> Result<Vec<Example>> {
     let format = format.or_else(|| Format::of_name(source));
@@ -77,7 +77,6 @@ fn read_tsv(mut lines: Lines, columns: &Columns) -> Result<Vec<Example>> {
 pub(super) struct Header {
     text: usize,
     label: Option<usize>,
-    label_name: String,
     width: usize,
 }
 
@@ -95,7 +94,6 @@ impl Header {
         Ok(Header {
             text: position(&columns.text, "text")?,
             label: columns.label.as_deref().map(|label| position(label, "label")).transpose()?,
-            label_name: columns.label.clone().unwrap_or_default(),
             width: names.len(),
         })
     }
@@ -107,7 +105,7 @@ impl Header {
             let plural = if count == 1 { "field" } else { "fields" };
             return Err(format!("has {count} {plural}, but the header has {}", self.width));
         }
-        let label = self.label.map(|column| checked_label(fields[column], &self.label_name)).transpose()?;
+        let label = self.label.map(|column| fields[column].trim().to_string());
         Ok((fields[self.text].to_string(), label))
     }
 }
@@ -116,14 +114,6 @@ impl Header {
 pub(super) fn missing_column<'a>(wanted: &str, what: &str, there: impl IntoIterator<Item = &'a str>) -> String {
     let wanted = quoted(wanted);
     format!("has no column {wanted}, only {}: name the {what} column with --{what}", listed(there))
-}
-
-/// The label without blanks around it.
-pub(super) fn checked_label(label: &str, column: &str) -> std::result::Result<String, String> {
-    match label.trim() {
-        "" => Err(format!("has an empty label (column {})", quoted(column))),
-        label => Ok(label.to_string()),
-    }
 }
 
 #[cfg(test)]
@@ -189,8 +179,8 @@ pub(super) mod tests {
     fn broken_rows_name_their_line() {
         fails("text\tlabel\nx\ty\n\na\tb\tc\n", "t:4: has 3 fields, but the header has 2");
         fails("text\tlabel\nx\n", "t:2: has 1 field, but the header has 2");
-        fails("text\tlabel\nx\t \n", "t:2: has an empty label (column `label`)");
-        fails("text\tlabel\n\t\n", "t:2: has an empty label (column `label`)");
+        // Of several labels a row may have none.
+        assert_eq!(read("text\tlabel\nx\t \n\t\n", Format::Tsv), Ok(vec![row("x", "", 2), row("", "", 3)]));
         let error = read_bytes(b"text\tlabel\nx\ty\n\xE9\ty\n", Some(Format::Tsv));
         assert_eq!(error, Err("t:3: is not UTF-8 text (byte 1 of the line)".into()));
     }

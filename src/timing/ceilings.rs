@@ -7,7 +7,8 @@ use crate::kernel::matmul::{self, Columns};
 use crate::plan::Plan;
 use serde::Serialize;
 
-/// The rates that no kernel can beat: one of them sets the least time of any work.
+/// The rates that no kernel can beat whose data are larger than the caches: one of them sets the least time of such
+/// work.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Ceilings {
     /// Of a matrix product, in 10⁹ operations per second.

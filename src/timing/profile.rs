@@ -30,7 +30,7 @@ impl DispatchTime {
 /// [`Error::Missing`](crate::Error::Missing) if the device cannot tell the time, and what else it says.
 pub fn profile(engine: &mut dyn Engine, plan: &Plan, repeats: usize) -> Result<Vec<DispatchTime>> {
     let mut runs = Vec::with_capacity(repeats);
-    for _ in 0..repeats {
+    for _ in 0..repeats.max(1) {
         runs.push(engine.run_timed(plan)?);
     }
     let time = |(at, dispatch): (usize, &crate::plan::Dispatch)| {

@@ -2,6 +2,7 @@
 //! and stored with the model.
 
 use super::dataset::{Dataset, Sequences, Told};
+use crate::data::listing::{listed as listed_names, quoted};
 use crate::data::{Example, Labels, Normalisation, Series, Targets, Tokenizer};
 use crate::error::{Error, Result};
 use crate::network::{Input, Task};
@@ -70,7 +71,7 @@ impl Telling {
             return wrong("its labels are numbers, not classes: say --task regression or --task labels".into());
         }
         match (task, &raw.targets) {
-            (Task::Class, _) => Labels::fit(&raw.examples).map(Telling::Class),
+            (Task::Class, _) => Labels::fit(&raw.place, &raw.examples).map(Telling::Class),
             (Task::Labels, Some((width, _))) => Ok(Telling::Labels((0..*width).map(|i| i.to_string()).collect())),
             (Task::Labels, None) => {
                 let lists = raw.examples.iter().filter_map(|example| example.label.as_deref());
@@ -155,8 +156,11 @@ fn marks(raw: &Raw, names: &[String]) -> Result<Vec<f32>> {
     for (example, row) in raw.examples.iter().zip(values.chunks_mut(names.len())) {
         for name in listed(example.label.as_deref().unwrap_or_default()) {
             let known = names.iter().position(|own| own == name);
-            let unknown =
-                || Error::data_line(&raw.place, example.line, format!("has the label `{name}`, which is unknown"));
+            let unknown = || {
+                let known = listed_names(names.iter().map(String::as_str));
+                let problem = format!("has the label {}, and the labels are {known}", quoted(name));
+                Error::data_line(&raw.place, example.line, problem)
+            };
             row[known.ok_or_else(unknown)?] = 1.0;
         }
     }
@@ -172,7 +176,7 @@ fn numbers_of(raw: &Raw) -> Result<(usize, Vec<f32>)> {
         let label = example.label.as_deref().unwrap_or_default();
         let number = label.parse::<f32>().ok().filter(|number| number.is_finite());
         number.ok_or_else(|| {
-            Error::data_line(&raw.place, example.line, format!("has the label `{label}`, which is no number"))
+            Error::data_line(&raw.place, example.line, format!("has the label {}, which is no number", quoted(label)))
         })
     };
     Ok((1, raw.examples.iter().map(number).collect::<Result<_>>()?))

@@ -72,6 +72,9 @@ fn results_are_overwritten_only_when_asked() {
     room.write("mine.json", "mine");
     bench(&room, "--plot mine.svg").refused("mine.svg is there already: give another name, or --force to overwrite");
     bench(&room, "--json mine.json").refused("mine.json is there already");
+    bench(&room, "--json new --plot new").refused("new: --json, --plot and --profile need a file each");
+    room.srnn("bench --numeric --input 16777216 --lengths 16777216 --batch 1 --slices rnn --device cpu")
+        .refused("at most 1073741824 numbers are timed");
     assert_eq!((room.text("mine.svg"), room.text("mine.json")), ("mine".into(), "mine".into()));
     bench(&room, "--json mine.json --force").succeeds();
     assert!(room.json("mine.json")["results"].is_array());

@@ -39,6 +39,7 @@ fn bad_settings_are_refused_before_any_work() {
     let demo = |options: &str| room.srnn(&format!("demo --device cpu {options}"));
     demo("--plot mine.svg").refused("mine.svg is there already: give another name, or --force to overwrite");
     demo("--plot no/plot.svg").refused("no/plot.svg cannot be written: there is no directory no");
+    demo("--lengths 999999999").refused("1 sequences of 999999999 tokens: at most 268435456 tokens are timed");
     demo("--plot . --force").refused(". is a directory: give the name of a file");
     demo("--lengths 128,32").refused("--lengths 32: SRNN(8,2) has 64 slices, so 64 is the shortest");
     demo("--epochs 0").misused("invalid value '0' for '--epochs <N>'");

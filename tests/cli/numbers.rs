@@ -134,11 +134,16 @@ fn several_labels_at_once() {
     train(&room, "x.npy", &[("--task", "labels"), ("--labels", "sums.npy"), ("--out", "b")])
         .refused(": each is 0 or 1");
 
-    room.write("tags.tsv", "text\tlabel\n".to_string() + &"good film\tfun,long\ndull film\tlong\n".repeat(20));
+    room.write("tags.tsv", "text\tlabel\n".to_string() + &"good film\tfun,long\ndull film\tlong\nfilm\t\n".repeat(20));
     room.train_on("tags.tsv", &[("--task", "labels"), ("--out", "tags")]).succeeds();
     assert_eq!(room.json("tags/config.json")["tells"]["labels"], json!(["fun", "long"]));
     let run: Run = room.command().args(["predict", "tags", "--device", "cpu"]).write_stdin("dull film\n").into();
     assert!(run.succeeds().out.contains("\"long\""));
+    room.write("unknown.tsv", "text\tlabel\nfilm\tlong, short\n");
+    room.srnn("eval tags unknown.tsv --device cpu")
+        .refused("unknown.tsv:2: has the label `short`, and the labels are `fun`, `long`");
+    room.srnn("eval out tags.tsv --device cpu").refused("tags.tsv: the model reads numbers: give .npy, .npz or IDX");
+    room.srnn("predict out tags.tsv --device cpu").refused("tags.tsv: the model reads numbers: give .npy, .npz or IDX");
 }
 
 #[test]
@@ -247,7 +252,7 @@ fn data_that_does_not_fit() {
         ("eval out wide.npy --labels few", "few: has 3 targets for the 2 sequences of "),
         ("predict out wide.npy", "wide.npy: its steps have 3 numbers, and the model reads steps of 2"),
         ("eval out x.npy --labels other", "has the label `7`, and the classes are `0`, `1`"),
-        ("eval out reviews.tsv", "reviews.tsv: it holds text, and the model reads numbers"),
+        ("eval out reviews.tsv", "reviews.tsv: the model reads numbers: give .npy, .npz or IDX"),
         ("eval texts x.npy --labels y", "x.npy: it holds numbers, and the model reads text"),
         ("embed texts x.npy --out e.npy", "x.npy: it holds numbers, and the model reads text"),
     ] {

@@ -47,7 +47,7 @@ fn rows_that_are_broken() {
     table("a.csv", "text,label\nx,y\nx\n", "a.csv:3: has 1 field, but the header has 2");
     table("a.csv", "text,label\nx,y\n\"open,y\n", "a.csv:3: ");
     table("a.jsonl", "{\"text\": \"x\", \"label\": 1}\n{\"text\": \n", "a.jsonl:2: is not valid JSON (");
-    table("a.tsv", "text\tlabel\nx\t \n", "a.tsv:2: has an empty label (column `label`)");
+    table("a.tsv", "text\tlabel\nx\t \n", "a.tsv:2: has an empty label");
     table("a.tsv", b"text\tlabel\nx\ty\ncaf\xe9\ty\n", "a.tsv:3: is not UTF-8 text (byte 4 of the line)");
     table("a.csv", b"text,label\nx,y\ncaf\xe9,y\n", "a.csv:3: is not UTF-8 text");
 }
@@ -57,7 +57,7 @@ fn tables_too_small_to_train_on() {
     table(
         "a.tsv",
         "text\tlabel\nx\tgood\nx\tgood\n",
-        "every training text has the label `good`: a classifier needs two",
+        "a.tsv: every sequence has the label `good`: a classifier needs two",
     );
     table(
         "a.tsv",
@@ -94,6 +94,7 @@ fn sizes_and_rates_that_cannot_work() {
         &[("--slices", "8x4"), ("--length", "512")],
         "slices `8x4`: 4096 slices of 512 steps leave slices empty",
     );
+    options(&room, &[("--layers", "100000")], "the number of layers is 100000: at most 1024 is possible");
     options(&room, &[("--momentum", "0.5")], "--momentum is of sgd: say --optimiser sgd too");
     for option in [("--label-smoothing", "0.1"), ("--class-weights", "balanced")] {
         let words = format!("{} is for classes: leave it out, or say --task class", option.0);
