@@ -175,27 +175,37 @@ fn twin(d: &Dispatch, bindings: &mut [Binding]) {
             let rows = rows_of_a.from(i * block * a_stride);
             product((out.len() / n, n, k), out, Strides::rows(n), keep, a, rows, b, Strides::columns(k));
         }),
-        _ => blocks(&mut out[..k.div_ceil(per_split) * m * n], m * n).for_each(|(split, out)| {
-            let first = split * per_split;
-            let rows = per_split.min(k - first);
-            let x = Strides::columns(a_stride).from(a_column + first * a_stride);
-            let delta = Strides::rows(b_stride).from(b_column + first * b_stride);
-            let inputs = m - bias;
-            product((inputs, gap_at, rows), out, Strides::rows(n), keep, a, x, b, delta);
-            let (to, beyond) = (Strides::rows(n).from(gap_at), delta.from(gap_at + gap));
-            product((inputs, n - gap_at, rows), out, to, keep, a, x, b, beyond);
-            if bias == 0 {
-                return;
-            }
-            let (before_gap, after_gap) = out[inputs * n..].split_at_mut(gap_at);
-            if keep == 0.0 {
-                before_gap.fill(0.0);
-                after_gap.fill(0.0);
-            }
-            for row in b[delta.offset..].chunks(b_stride).take(rows) {
-                add(before_gap, row);
-                add(after_gap, row.get(gap_at + gap..).unwrap_or(&[]));
-            }
-        }),
+        _ => {
+            let splits = k.div_ceil(per_split);
+            // Parts of the sum are handed out; where there are too few of them, they are cut along the inputs, too.
+            let worth = WORTH_A_THREAD.div_ceil(2 * n * per_split).max(1);
+            let block = m.div_ceil(threads::count().div_ceil(splits)).max(worth);
+            blocks(&mut out[..splits * m * n], m * n).for_each(|(split, out)| {
+                let first = split * per_split;
+                let rows = per_split.min(k - first);
+                let delta = Strides::rows(b_stride).from(b_column + first * b_stride);
+                let beyond = delta.from(gap_at + gap);
+                blocks(out, block * n).for_each(|(part, out)| {
+                    let inputs = (m - bias).saturating_sub(part * block).min(out.len() / n);
+                    let x = Strides::columns(a_stride).from(a_column + first * a_stride + part * block);
+                    product((inputs, gap_at, rows), out, Strides::rows(n), keep, a, x, b, delta);
+                    let to = Strides::rows(n).from(gap_at);
+                    product((inputs, n - gap_at, rows), out, to, keep, a, x, b, beyond);
+                    let of_bias = &mut out[inputs * n..];
+                    if of_bias.is_empty() {
+                        return;
+                    }
+                    let (before_gap, after_gap) = of_bias.split_at_mut(gap_at);
+                    if keep == 0.0 {
+                        before_gap.fill(0.0);
+                        after_gap.fill(0.0);
+                    }
+                    for row in b[delta.offset..].chunks(b_stride).take(rows) {
+                        add(before_gap, row);
+                        add(after_gap, row.get(gap_at + gap..).unwrap_or(&[]));
+                    }
+                });
+            });
+        }
     }
 }
