@@ -78,6 +78,9 @@ impl InputArgs {
     /// # Errors
     /// What the readers say; [`Error::Data`] for a file of texts where the model reads numbers.
     pub fn read_for(&self, steps: &Steps, source: &Source, labels: Option<&PathBuf>, labelled: bool) -> Result<Raw> {
+        if !labelled && self.labels.is_some() {
+            return Err(Error::Config("--labels: this command reads no labels".into()));
+        }
         if matches!(steps, Steps::Numbers(_)) && !self.names_numbers(source) {
             let problem = "the model reads numbers: give .npy, .npz or IDX, or --format ucr for such text";
             return Err(Error::data(source, problem));

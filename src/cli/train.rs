@@ -483,7 +483,7 @@ fn train(mut trainer: Trainer, mut model: Model, data: &Data, origin: &Origin, f
             model.save(folder)?;
         }
         save_checkpoint(&mut trainer, origin, folder)?;
-        let again = if origin.data == Source::Stdin { " (and the same data on standard input again)" } else { "" };
+        let again = if origin.on_stdin() > 0 { " (and the same data on standard input again)" } else { "" };
         note(format_args!("stopped and saved; go on with: srnn train --resume {}{again}", folder.display()));
         return Ok(ExitCode::from(130));
     }

@@ -51,10 +51,20 @@ impl Origin {
     }
 
     pub fn read(&self) -> Result<Files> {
+        if self.on_stdin() > 1 {
+            let problem = "one of DATA, --valid and --test can be standard input, not several";
+            return Err(Error::Config(problem.into()));
+        }
         let maybe =
             |source: &Option<Source>| source.as_ref().map(|source| self.input.read(source, None, true)).transpose();
         let train = self.input.read(&self.data, self.input.labels.as_ref(), true)?;
         Ok(Files { train, valid: maybe(&self.valid)?, test: maybe(&self.test)? })
+    }
+
+    /// How many of the files are standard input.
+    pub fn on_stdin(&self) -> usize {
+        let sources = [Some(&self.data), self.valid.as_ref(), self.test.as_ref()];
+        sources.into_iter().flatten().filter(|&source| *source == Source::Stdin).count()
     }
 
     /// Rows of the training data that are trained on, and rows that are held out: of each class, if it tells classes.

@@ -139,6 +139,10 @@ impl Telling {
                     return Err(wrong(format!("it has {width} numbers to tell a row, and the model tells {told}")));
                 }
                 normalisation.apply(&mut values);
+                if let Some(at) = values.iter().position(|value| !value.is_finite()) {
+                    let row = at / width;
+                    return Err(wrong(format!("row {row}: what is told is too far from what was trained on")));
+                }
                 Ok(Told::Numbers { width, values })
             }
         }
@@ -207,7 +211,12 @@ impl Steps {
                     return wrong(format!("its steps have {width} numbers, and the model reads steps of {own}"));
                 }
                 let mut values = values.clone();
-                values.iter_mut().for_each(|sequence| normalisation.apply(sequence));
+                for (row, sequence) in values.iter_mut().enumerate() {
+                    normalisation.apply(sequence);
+                    if sequence.iter().any(|number| !number.is_finite()) {
+                        return wrong(format!("row {row}: its numbers are too far from those that were trained on"));
+                    }
+                }
                 Ok(Sequences::Numbers { width: *width, values })
             }
             (Steps::Tokens(_), Some(_)) => wrong("it holds numbers, and the model reads text".into()),

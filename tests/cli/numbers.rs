@@ -103,6 +103,13 @@ fn archives_with_lengths_and_classes() {
     room.srnn("predict out c.npz --device cpu").succeeds();
     room.srnn("embed out c.npz --device cpu --out c.npy").succeeds();
     room.srnn("eval out c.npz --device cpu").refused("c.npz: ");
+    room.srnn("predict out x.npy --labels y --device cpu").refused("--labels: this command reads no labels");
+
+    let small: Vec<f32> = values().iter().map(|value| 1e-3 * value).collect();
+    room.write("small.npy", npy_bytes(&[ROWS, STEPS, 2], &small).unwrap());
+    train(&room, "small.npy", &[("--out", "small"), ("--labels", "y")]).succeeds();
+    room.write("far.npy", npy_bytes(&[1, 1, 2], &[f32::MAX, 0.0]).unwrap());
+    room.srnn("predict small far.npy --device cpu").refused("far.npy: row 0: its numbers are too far from those");
 }
 
 #[test]

@@ -79,6 +79,8 @@ fn the_table_may_come_from_standard_input() {
     assert!(room.read("out/model.safetensors") == room.read("piped/model.safetensors"));
     let empty = room.command().args(training("-", &[("--out", "none")])).write_stdin("").output().unwrap();
     crate::room::Run::from(empty).refused("standard input: has no rows");
+    room.train_on("-", &[("--valid", "-"), ("--out", "none")])
+        .refused("one of DATA, --valid and --test can be standard input, not several");
     assert!(!room.has("none"));
 }
 
