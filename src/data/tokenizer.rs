@@ -270,6 +270,8 @@ mod tests {
             assert!(json.contains(from), "{from} is not in {json}");
             error(&json.replace(from, to))
         };
+        let error_in_decoder = changed("\"decoder\": null", "\"decoder\":ull");
+        assert!(error_in_decoder.contains("is no word-level tokenizer (expected value"), "{error_in_decoder}");
         assert_eq!(changed("\"b\": 2", "\"b\": 55"), "m/tokenizer.json: has 11 words but none with the number 2");
         assert_eq!(changed("\"[PAD]\": 0", "\"x\": 0"), "m/tokenizer.json: the word number 0 must be [PAD]");
         assert_eq!(

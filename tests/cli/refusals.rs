@@ -1,6 +1,6 @@
 //! Bad data and bad settings of a training: one clear line, and no file touched.
 
-use crate::room::{Room, reviews};
+use crate::room::{Room, Run, reviews};
 
 /// Trains on a table with these contents, which must be refused in these words.
 fn table(name: &str, contents: impl AsRef<[u8]>, words: &str) {
@@ -50,6 +50,20 @@ fn rows_that_are_broken() {
     table("a.tsv", "text\tlabel\nx\t \n", "a.tsv:2: has an empty label");
     table("a.tsv", b"text\tlabel\nx\ty\ncaf\xe9\ty\n", "a.tsv:3: is not UTF-8 text (byte 4 of the line)");
     table("a.csv", b"text,label\nx,y\ncaf\xe9,y\n", "a.csv:3: is not UTF-8 text");
+}
+
+/// A checkpoint keeps its paths as text.
+#[test]
+#[cfg(target_os = "linux")]
+fn paths_that_are_not_unicode() {
+    use std::os::unix::ffi::OsStrExt;
+    let room = Room::with_reviews();
+    let name = std::ffi::OsStr::from_bytes(b"caf\xe9.tsv");
+    std::fs::copy(room.path("reviews.tsv"), room.path("").join(name)).unwrap();
+    let mut command = room.command();
+    command.arg("train").arg(name).args(["--device", "cpu", "--length", "64", "--out", "out"]);
+    Run::from(&mut command).refused("the path is not Unicode: rename the file or folder");
+    assert!(!room.has("out"));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 pub mod adapter;
 mod buffers;
 mod cache;
+mod failure;
 mod pipelines;
 mod timestamps;
 pub mod tuning;
@@ -15,6 +16,7 @@ use super::{Engine, Reading, Timespan, cpu::buffer_error};
 use crate::error::{Error, Result};
 use crate::plan::{Dispatch, Limits, Plan};
 use buffers::{Buffers, PARAMETER_STRIDE};
+use failure::Failure;
 use pipelines::Pipelines;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -54,8 +56,7 @@ pub struct Gpu {
     pipelines: Pipelines,
     buffers: Buffers,
     in_flight: VecDeque<wgpu::SubmissionIndex>,
-    /// The first error that the device reported outside a call; wgpu would otherwise abort the program.
-    failure: Arc<Mutex<Option<String>>>,
+    failure: Failure,
 }
 
 impl Gpu {
@@ -74,22 +75,7 @@ impl Gpu {
         let descriptor = wgpu::DeviceDescriptor { label, required_limits, required_features, ..Default::default() };
         let (device, queue) = pollster::block_on(adapter.adapter.request_device(&descriptor))
             .map_err(|error| Error::NoDevice(format!("{title} could not be opened: {error}")))?;
-        let failure = Arc::new(Mutex::new(None));
-        let first = failure.clone();
-        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
-            let advice = match error {
-                wgpu::Error::OutOfMemory { .. } => ": use a smaller --memory, so that batches are split",
-                _ => "",
-            };
-            report(&first, format!("{error}{advice}"));
-        }));
-        let first = failure.clone();
-        device.set_device_lost_callback(move |reason, message| {
-            // Dropping the engine also counts as losing the device.
-            if reason != wgpu::DeviceLostReason::Destroyed {
-                report(&first, format!("the device was lost ({message}); open it again, or use --device cpu"));
-            }
-        });
+        let failure = Failure::of(&device, title);
         let buffers = Buffers::new(device.clone(), queue.clone());
         let pipelines = Pipelines::new(device.clone(), &adapter.adapter.get_info(), buffers.uniform.clone());
         Ok(Gpu { device, queue, limits, pipelines, buffers, in_flight: VecDeque::new(), failure })
@@ -100,15 +86,10 @@ impl Gpu {
         Made { pipelines: self.pipelines.count(), ..self.buffers.made }
     }
 
-    /// The first error that was reported, if any: what came after it is not to be trusted.
-    fn check(&self) -> Result<()> {
-        check(&self.failure, &self.limits.device)
-    }
-
     /// Brings buffers, parameters and pipelines of a plan onto the device: what its dispatches are to be encoded with.
     fn prepare(&mut self, plan: &Plan) -> Result<Vec<Step>> {
         plan.check(&self.limits)?;
-        self.check()?;
+        self.failure.check()?;
         self.pipelines.prepare(plan);
         self.buffers.prepare(plan, &self.limits)?;
         let parameters = self.buffers.parameters(plan);
@@ -149,41 +130,18 @@ impl Gpu {
             *result.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(outcome);
         });
         let (device, failure) = (self.device.clone(), self.failure.clone());
-        let (title, name) = (self.limits.device.clone(), name.to_owned());
+        let name = name.to_owned();
         move || {
-            poll(
-                &device,
-                wgpu::PollType::Wait { submission_index: Some(submission), timeout: None },
-                &failure,
-                &title,
-            )?;
-            let problem = |problem: String| Error::Device { device: title.clone(), problem };
+            failure.poll(&device, wgpu::PollType::Wait { submission_index: Some(submission), timeout: None })?;
+            let problem = |problem: String| failure.error(format!("reading `{name}` back {problem}"));
             match mapped.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take() {
                 Some(Ok(())) => {}
-                Some(Err(error)) => return Err(problem(format!("reading `{name}` back failed: {error}"))),
-                None => return Err(problem(format!("reading `{name}` back did not end"))),
+                Some(Err(error)) => return Err(problem(format!("failed: {error}"))),
+                None => return Err(problem("did not end".into())),
             }
-            let view = staging
-                .get_mapped_range(..)
-                .map_err(|error| problem(format!("reading `{name}` back failed: {error}")))?;
+            let view = staging.get_mapped_range(..).map_err(|error| problem(format!("failed: {error}")))?;
             Ok(bytemuck::pod_collect_to_vec(&view))
         }
-    }
-
-    fn poll(&self, poll: wgpu::PollType) -> Result<()> {
-        self::poll(&self.device, poll, &self.failure, &self.limits.device)
-    }
-}
-
-fn poll(device: &wgpu::Device, poll: wgpu::PollType, failure: &Mutex<Option<String>>, title: &str) -> Result<()> {
-    device.poll(poll).map_err(|error| Error::Device { device: title.into(), problem: error.to_string() })?;
-    check(failure, title)
-}
-
-fn check(failure: &Mutex<Option<String>>, title: &str) -> Result<()> {
-    match failure.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone() {
-        Some(problem) => Err(Error::Device { device: title.into(), problem }),
-        None => Ok(()),
     }
 }
 
@@ -206,11 +164,6 @@ impl Step {
     }
 }
 
-fn report(failure: &Mutex<Option<String>>, problem: String) {
-    log::debug!("device error: {problem}");
-    failure.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).get_or_insert(problem);
-}
-
 impl Engine for Gpu {
     fn limits(&self) -> &Limits {
         &self.limits
@@ -226,9 +179,9 @@ impl Engine for Gpu {
         self.in_flight.push_back(self.queue.submit([encoder.finish()]));
         if self.in_flight.len() > IN_FLIGHT {
             let submission_index = self.in_flight.pop_front();
-            self.poll(wgpu::PollType::Wait { submission_index, timeout: None })?;
+            self.failure.poll(&self.device, wgpu::PollType::Wait { submission_index, timeout: None })?;
         }
-        self.check()
+        self.failure.check()
     }
 
     fn run_timed(&mut self, plan: &Plan) -> Result<Vec<Timespan>> {
@@ -257,7 +210,7 @@ impl Engine for Gpu {
 
     fn write(&mut self, buffer: &str, words: &[u32]) -> Result<()> {
         self.buffers.write(buffer, words);
-        self.check()
+        self.failure.check()
     }
 
     fn begin_read(&mut self, buffer: &str, len: usize) -> Result<Reading> {
@@ -278,6 +231,6 @@ impl Engine for Gpu {
 
     fn wait(&mut self) -> Result<()> {
         self.in_flight.clear();
-        self.poll(wgpu::PollType::wait_indefinitely())
+        self.failure.poll(&self.device, wgpu::PollType::wait_indefinitely())
     }
 }
