@@ -111,7 +111,7 @@ impl Trial {
     }
 
     fn on_both(&self) -> [Vec<Vec<u32>>; 2] {
-        [on_gpu(|engine| self.run(engine)), self.run(&mut Cpu::new(u64::MAX))]
+        [on_gpu(|engine| self.run(engine)), self.run(&mut Cpu::new(u64::MAX).sharing_all())]
     }
 
     /// Checks that only writable bindings changed, and that these agree within the kernel's tolerance.
@@ -640,7 +640,7 @@ fn wrong_results_are_found_out() {
     let shape = Trials { hidden: 20, rows: 9, longest: 5, ..GRUS };
     let differs = |mut changed: Trial, original: &Trial, change: fn(&mut Dispatch)| {
         change(changed.dispatch());
-        let outcome = [on_gpu(|engine| changed.run(engine)), original.run(&mut Cpu::new(u64::MAX))];
+        let outcome = [on_gpu(|engine| changed.run(engine)), original.run(&mut Cpu::new(u64::MAX).sharing_all())];
         original.compare(&outcome).unwrap_err()
     };
     let forward = || shape.forward(true);

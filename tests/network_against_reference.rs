@@ -7,9 +7,16 @@ use network_cases::numbers_agree_with_the_reference;
 use network_cases::{Case, Sizes, agrees_with_the_reference, case, dropout_has_its_gradient, family};
 use proptest::prelude::*;
 use srnn::Device;
+use srnn::engine::cpu::Cpu;
+
+/// The CPU engine with all work shared among its threads: of small plans it is not.
+fn shared() -> Device {
+    Device { engine: Box::new(Cpu::new(1 << 30).sharing_all()), ..Device::cpu() }
+}
 
 fn check(case: &Case) {
     agrees_with_the_reference(case, Device::cpu());
+    agrees_with_the_reference(case, shared());
 }
 
 #[test]

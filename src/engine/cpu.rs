@@ -25,6 +25,8 @@ pub fn join_pool() -> bool {
 pub struct Cpu {
     limits: Limits,
     buffers: HashMap<String, Words>,
+    /// Plans of no more work run on the calling thread alone.
+    small: Cost,
 }
 
 impl Cpu {
@@ -41,7 +43,13 @@ impl Cpu {
             dispatch_operations: f64::INFINITY,
             ..Limits::webgpu_default()
         };
-        Cpu { limits, buffers: HashMap::new() }
+        Cpu { limits, buffers: HashMap::new(), small: SMALL }
+    }
+
+    /// The same engine, but plans are shared among the threads however small they are: so that tests on small shapes
+    /// see how work is handed out.
+    pub fn sharing_all(self) -> Cpu {
+        Cpu { small: Cost { operations: -1.0, bytes: -1.0 }, ..self }
     }
 }
 
@@ -81,7 +89,7 @@ impl Engine for Cpu {
             }
         };
         let Cost { operations, bytes } = plan.cost();
-        if operations <= SMALL.operations && bytes <= SMALL.bytes {
+        if operations <= self.small.operations && bytes <= self.small.bytes {
             threads::alone(all);
         } else {
             // Within the pool, so that threads are woken once a plan, not once a dispatch.

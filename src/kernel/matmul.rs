@@ -209,3 +209,57 @@ fn twin(d: &Dispatch, bindings: &mut [Binding]) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compare::compare;
+    use crate::plan::BufferId;
+    use rayon::ThreadPoolBuilder;
+
+    /// What the twin makes of numbers that follow from their places, on so many threads.
+    fn on(threads: usize, dispatch: &Dispatch) -> Vec<f32> {
+        let numbers = |view: &View| (0..view.len).map(|at| (at as f32 * 0.37).sin()).collect::<Vec<f32>>();
+        let [a, b, mut out] = [0, 1, 2].map(|at| numbers(&dispatch.bindings[at]));
+        let [a, b] = [&a, &b].map(|values| Binding::Read(bytemuck::cast_slice(values)));
+        let own = Binding::Write(bytemuck::cast_slice_mut(&mut out));
+        let pool = ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| twin(dispatch, &mut [a, b, own]));
+        out
+    }
+
+    /// How results are handed out does not change them; small plans, as most tests have, are not cut at all.
+    #[test]
+    fn any_number_of_threads_gives_the_same_products() {
+        let view = |len| View { buffer: BufferId(0), offset: 0, len };
+        let place = String::new;
+        let (m, n) = (61, 90);
+        for rows in [7, 300, 700] {
+            let mut dispatches = vec![
+                project(place(), (rows, n, m), view(rows * m), view((m + 1) * n), view(rows * n)),
+                input_gradient(
+                    place(),
+                    (rows, m, n),
+                    Columns::all(view(rows * n), n),
+                    view(m * n),
+                    false,
+                    view(rows * m),
+                ),
+            ];
+            for (bias, accumulate, gap_at) in [(true, false, n), (true, true, 40), (false, true, 0), (false, false, 90)]
+            {
+                let (x, delta) = (Columns::all(view(rows * m), m), Columns::all(view(rows * (n + 5)), n + 5));
+                let out = view(splits(rows) * (m + usize::from(bias)) * n);
+                let sizes = (m, n, rows);
+                dispatches.push(weight_gradient(place(), sizes, bias, [x, delta], (gap_at, 5), accumulate, out));
+            }
+            for (at, dispatch) in dispatches.iter().enumerate() {
+                let expected = on(1, dispatch);
+                for threads in [2, 3, 64] {
+                    compare(&on(threads, dispatch), &expected, Tolerance::new(1e-6, 1e-5))
+                        .unwrap_or_else(|error| panic!("{rows} rows, product {at}, {threads} threads: {error}"));
+                }
+            }
+        }
+    }
+}
