@@ -25,14 +25,20 @@ fn main(
 ) {
     let own = own_rows(group, groups);
     let end = min(params.end, own.longest);
-    for (var j = thread; j < H; j += THREADS) { state[j] = first_state(own, j); }
+    for (var j0 = 0u; j0 < H; j0 += THREADS) {
+        let j = j0 + thread;
+        if (j >= H) { continue; }
+        state[j] = first_state(own, j);
+    }
     workgroupBarrier();
 
     for (var t = params.begin; t < end; t++) {
         let live = Indices(t) < own.steps;
         let position = position_of(own, t);
         let slot = slots_of(position);
-        for (var j = thread; j < H; j += THREADS) {
+        for (var j0 = 0u; j0 < H; j0 += THREADS) {
+            let j = j0 + thread;
+            if (j >= H) { continue; }
             var a_r = gates_at(slot, j);
             var a_z = gates_at(slot, H + j);
             // The first step begins from h = 0.
@@ -55,7 +61,9 @@ fn main(
             }
         }
         workgroupBarrier();
-        for (var j = thread; j < H; j += THREADS) {
+        for (var j0 = 0u; j0 < H; j0 += THREADS) {
+            let j = j0 + thread;
+            if (j >= H) { continue; }
             var a_n = gates_at(slot, 2u * H + j);
             if (t > 0u) {
                 for (var i = 0u; i < H; i++) { a_n += reset[i] * weights[CANDIDATE + i * H + j]; }
@@ -69,5 +77,9 @@ fn main(
         }
         workgroupBarrier();
     }
-    for (var j = thread; j < H; j += THREADS) { put_last(own, j, state[j]); }
+    for (var j0 = 0u; j0 < H; j0 += THREADS) {
+        let j = j0 + thread;
+        if (j >= H) { continue; }
+        put_last(own, j, state[j]);
+    }
 }

@@ -24,7 +24,11 @@ fn main(
 ) {
     let own = own_rows(group, groups);
     let end = min(params.end, own.longest);
-    for (var j = thread; j < H; j += THREADS) { state[j] = first_state(own, j); }
+    for (var j0 = 0u; j0 < H; j0 += THREADS) {
+        let j = j0 + thread;
+        if (j >= H) { continue; }
+        state[j] = first_state(own, j);
+    }
     workgroupBarrier();
 
     var before = 0u;
@@ -33,7 +37,9 @@ fn main(
         let position = position_of(own, t);
         let slot = slots_of(position);
         let after = H - before;
-        for (var j = thread; j < H; j += THREADS) {
+        for (var j0 = 0u; j0 < H; j0 += THREADS) {
+            let j = j0 + thread;
+            if (j >= H) { continue; }
             var q_r = Lanes(weights[H * WIDTH + j]);
             var q_z = Lanes(weights[H * WIDTH + H + j]);
             var q_n = Lanes(weights[H * WIDTH + 2u * H + j]);
@@ -65,5 +71,9 @@ fn main(
         before = after;
         workgroupBarrier();
     }
-    for (var j = thread; j < H; j += THREADS) { put_last(own, j, state[before + j]); }
+    for (var j0 = 0u; j0 < H; j0 += THREADS) {
+        let j = j0 + thread;
+        if (j >= H) { continue; }
+        put_last(own, j, state[before + j]);
+    }
 }

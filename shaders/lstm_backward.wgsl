@@ -22,7 +22,9 @@ fn main(
     @builtin(local_invocation_index) thread: u32,
 ) {
     let own = own_rows(group, groups);
-    for (var j = thread; j < H; j += THREADS) {
+    for (var j0 = 0u; j0 < H; j0 += THREADS) {
+        let j = j0 + thread;
+        if (j >= H) { continue; }
         carry[j] = first_gradient(own, j);
         // Nothing is asked of c after the last step.
         var g = Lanes(0.0);
@@ -36,7 +38,9 @@ fn main(
         let live = Indices(t) <= own.steps;
         let position = position_of(own, t - 1u);
         // A lane that does not live may meet another row's numbers here: all of its results are dropped.
-        for (var j = thread; j < H; j += THREADS) {
+        for (var j0 = 0u; j0 < H; j0 += THREADS) {
+            let j = j0 + thread;
+            if (j >= H) { continue; }
             let i = load(position, j);
             let f = load(position, H + j);
             let g = load(position, 2u * H + j);
@@ -64,7 +68,9 @@ fn main(
         workgroupBarrier();
         // Nothing is asked of the state before the first step: it is 0.
         if (t > 1u) {
-            for (var j = thread; j < H; j += THREADS) {
+            for (var j0 = 0u; j0 < H; j0 += THREADS) {
+                let j = j0 + thread;
+                if (j >= H) { continue; }
                 var sum = carry[j];
                 for (var k = 0u; k < 4u * H; k++) {
                     sum += delta[k] * weights_transposed[k * H + j];
@@ -74,7 +80,9 @@ fn main(
         }
         workgroupBarrier();
     }
-    for (var j = thread; j < H; j += THREADS) {
+    for (var j0 = 0u; j0 < H; j0 += THREADS) {
+        let j = j0 + thread;
+        if (j >= H) { continue; }
         put_gradient(own, j, carry[j]);
         for (var l = 0u; l < LANES; l++) {
             if (index(own.row, l) < params.rows) { memory_gradient[index(own.row, l) * H + j] = lane(carry_c[j], l); }

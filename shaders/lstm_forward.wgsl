@@ -26,7 +26,9 @@ fn main(
 ) {
     let own = own_rows(group, groups);
     let end = min(params.end, own.longest);
-    for (var j = thread; j < H; j += THREADS) {
+    for (var j0 = 0u; j0 < H; j0 += THREADS) {
+        let j = j0 + thread;
+        if (j >= H) { continue; }
         state[j] = first_state(own, j);
         var c = Lanes(0.0);
         for (var l = 0u; l < LANES; l++) {
@@ -44,7 +46,9 @@ fn main(
         let position = position_of(own, t);
         let slot = slots_of(position);
         let after = H - before;
-        for (var j = thread; j < H; j += THREADS) {
+        for (var j0 = 0u; j0 < H; j0 += THREADS) {
+            let j = j0 + thread;
+            if (j >= H) { continue; }
             var a_i = gates_at(slot, j) + weights[H * WIDTH + j];
             var a_f = gates_at(slot, H + j) + weights[H * WIDTH + H + j];
             var a_g = gates_at(slot, 2u * H + j) + weights[H * WIDTH + 2u * H + j];
@@ -83,7 +87,9 @@ fn main(
         before = after;
         workgroupBarrier();
     }
-    for (var j = thread; j < H; j += THREADS) {
+    for (var j0 = 0u; j0 < H; j0 += THREADS) {
+        let j = j0 + thread;
+        if (j >= H) { continue; }
         put_last(own, j, state[before + j]);
         for (var l = 0u; l < LANES; l++) {
             if (index(own.steps, l) > params.begin) { memory[index(own.row, l) * H + j] = lane(cell[j], l); }

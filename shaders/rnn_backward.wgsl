@@ -20,13 +20,19 @@ fn main(
     @builtin(local_invocation_index) thread: u32,
 ) {
     let own = own_rows(group, groups);
-    for (var j = thread; j < H; j += THREADS) { carry[j] = first_gradient(own, j); }
+    for (var j0 = 0u; j0 < H; j0 += THREADS) {
+        let j = j0 + thread;
+        if (j >= H) { continue; }
+        carry[j] = first_gradient(own, j);
+    }
 
     for (var t = min(params.end, own.longest); t > params.begin; t--) {
         let live = Indices(t) <= own.steps;
         let position = position_of(own, t - 1u);
         // A lane that does not live may meet another row's numbers here: all of its results are dropped.
-        for (var j = thread; j < H; j += THREADS) {
+        for (var j0 = 0u; j0 < H; j0 += THREADS) {
+            let j = j0 + thread;
+            if (j >= H) { continue; }
             let d_a = (carry[j] + output_gradient(position, j)) * slope(load(position, j));
             save(own, t - 1u, position, j, d_a);
             delta[j] = select(Lanes(0.0), d_a, live);
@@ -35,7 +41,9 @@ fn main(
         workgroupBarrier();
         // Nothing is asked of the state before the first step: it is 0.
         if (t > 1u) {
-            for (var j = thread; j < H; j += THREADS) {
+            for (var j0 = 0u; j0 < H; j0 += THREADS) {
+                let j = j0 + thread;
+                if (j >= H) { continue; }
                 var sum = carry[j];
                 for (var i = 0u; i < H; i++) { sum += delta[i] * weights_transposed[i * H + j]; }
                 carry[j] = sum;
@@ -43,5 +51,9 @@ fn main(
         }
         workgroupBarrier();
     }
-    for (var j = thread; j < H; j += THREADS) { put_gradient(own, j, carry[j]); }
+    for (var j0 = 0u; j0 < H; j0 += THREADS) {
+        let j = j0 + thread;
+        if (j >= H) { continue; }
+        put_gradient(own, j, carry[j]);
+    }
 }

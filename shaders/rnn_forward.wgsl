@@ -24,7 +24,11 @@ fn main(
 ) {
     let own = own_rows(group, groups);
     let end = min(params.end, own.longest);
-    for (var j = thread; j < H; j += THREADS) { state[j] = first_state(own, j); }
+    for (var j0 = 0u; j0 < H; j0 += THREADS) {
+        let j = j0 + thread;
+        if (j >= H) { continue; }
+        state[j] = first_state(own, j);
+    }
     workgroupBarrier();
 
     var before = 0u;
@@ -33,7 +37,9 @@ fn main(
         let position = position_of(own, t);
         let slot = slots_of(position);
         let after = H - before;
-        for (var j = thread; j < H; j += THREADS) {
+        for (var j0 = 0u; j0 < H; j0 += THREADS) {
+            let j = j0 + thread;
+            if (j >= H) { continue; }
             var a = gates_at(slot, j) + weights[H * H + j];
             // The first step begins from h = 0.
             if (t > 0u) {
@@ -51,5 +57,9 @@ fn main(
         before = after;
         workgroupBarrier();
     }
-    for (var j = thread; j < H; j += THREADS) { put_last(own, j, state[before + j]); }
+    for (var j0 = 0u; j0 < H; j0 += THREADS) {
+        let j = j0 + thread;
+        if (j >= H) { continue; }
+        put_last(own, j, state[before + j]);
+    }
 }

@@ -1,5 +1,7 @@
 // What the recurrences of all cells share. A workgroup owns LANES neighbouring rows (slices), one per lane of a Lanes
 // (see lanes/), and loops over their steps with the states on chip; a thread owns hidden units thread, thread + THREADS, ...
+// Loops over units begin at a number that is the same for all threads: Microsoft's FXC, which DX12 compiles with where no
+// DXC is installed, takes the barriers behind a loop that begins at `thread` for barriers in varying flow (X3663).
 // Constants: H hidden units, THREADS per workgroup, LANES 1, 2 or 4, REVERSE (rows are read from their last step to their
 // first), STEPWISE (every step's output, or its gradient, counts). A cell that has a choice has ACTIVATION too.
 // A cell declares the bindings and TAPE, the numbers that a step has on the tape; its last H are the state before the step.
