@@ -1,13 +1,14 @@
 //! The float64 reference against the golden values from PyTorch (`tests/golden/make_golden.py`): logits, loss, every
-//! gradient and ten training steps of the whole family of networks, and the losses.
+//! gradient and ten training steps of the whole family of networks, recurrences that begin with a given state, and the
+//! losses.
 
 mod golden;
 mod reference;
 
-use golden::{Golden, NETWORKS};
+use golden::{Golden, NETWORKS, STATES, Settings};
 use reference::{
-    Activation, Cell, Direction, Model, Outcome, Pool, Spec, binary_cross_entropy_with_logits, from_pytorch,
-    mean_squared_error, run_tokens, smoothed_cross_entropy,
+    Activation, Cell, Direction, Model, Outcome, Pool, Recurrence, Spec, State, binary_cross_entropy_with_logits,
+    from_pytorch, mean_squared_error, run_tokens, smoothed_cross_entropy,
 };
 use std::collections::BTreeSet;
 
@@ -28,6 +29,26 @@ fn agree_within(actual: &[f64], expected: &[f64], absolute: f64, name: &str) {
     }
 }
 
+fn cell(settings: &Settings) -> Cell {
+    match (settings.text("cell"), settings.text("reset")) {
+        ("gru", "after") => Cell::GruAfter,
+        ("gru", "before") => Cell::GruBefore,
+        ("lstm", "") => Cell::Lstm,
+        ("rnn", "") => Cell::Rnn,
+        ("mingru", "") => Cell::MinGru,
+        other => panic!("cell {other:?}"),
+    }
+}
+
+fn activation(settings: &Settings) -> Activation {
+    match settings.text("activation") {
+        "tanh" => Activation::Tanh,
+        "relu" => Activation::Relu,
+        "identity" => Activation::Identity,
+        other => panic!("activation `{other}`"),
+    }
+}
+
 fn pool(name: &str) -> Pool {
     match name {
         "last" => Pool::Last,
@@ -42,19 +63,8 @@ fn pool(name: &str) -> Pool {
 fn network(golden: &Golden) -> Model {
     let settings = golden.settings();
     let spec = Spec {
-        cell: match (settings.text("cell"), settings.text("reset")) {
-            ("gru", "after") => Cell::GruAfter,
-            ("gru", "before") => Cell::GruBefore,
-            ("lstm", "") => Cell::Lstm,
-            ("rnn", "") => Cell::Rnn,
-            other => panic!("cell {other:?}"),
-        },
-        activation: match settings.text("activation") {
-            "tanh" => Activation::Tanh,
-            "relu" => Activation::Relu,
-            "identity" => Activation::Identity,
-            other => panic!("activation `{other}`"),
-        },
+        cell: cell(&settings),
+        activation: activation(&settings),
         direction: match settings.text("direction") {
             "forward" => Direction::Forward,
             "backward" => Direction::Backward,
@@ -86,8 +96,8 @@ fn every_file_is_read_and_holds_the_weights_of_its_network() {
     let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
     let files = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let found: BTreeSet<String> = files.filter(|name| name.ends_with(".safetensors")).collect();
-    let known: BTreeSet<String> =
-        NETWORKS.iter().chain(&["losses"]).map(|name| format!("{name}.safetensors")).collect();
+    let names = NETWORKS.iter().chain(&STATES).chain(&["losses"]);
+    let known: BTreeSet<String> = names.map(|name| format!("{name}.safetensors")).collect();
     assert_eq!(found, known);
 
     for golden in Golden::networks() {
@@ -102,6 +112,14 @@ fn every_file_is_read_and_holds_the_weights_of_its_network() {
             assert_eq!((shape, values), golden.find(&name), "{}: {name}", golden.name);
         }
         assert_eq!(golden.indices("config"), [model.n, model.k as usize, model.length], "{}", golden.name);
+    }
+
+    for golden in Golden::states() {
+        let in_file = golden.names().into_iter().filter(|name| name.starts_with("weight") || name.starts_with("bias"));
+        let recurrence = recurrence(&golden, "");
+        let in_cell = recurrence.named().into_iter().filter(|(_, values)| !values.is_empty());
+        let in_cell = in_cell.map(|(name, _)| format!("{name}_l0"));
+        assert_eq!(in_file.collect::<BTreeSet<_>>(), in_cell.collect::<BTreeSet<_>>(), "{}", golden.name);
     }
 }
 
@@ -118,6 +136,74 @@ fn logits_loss_and_gradients() {
         agree(&of_embedding, &expected, &at("embedding"));
         for ((name, actual), (_, expected)) in outcome.gradients.named().into_iter().zip(gradients.named()) {
             agree(actual, expected, &at(&name));
+        }
+    }
+}
+
+/// The arrays of a single recurrence's file behind `prefix`.
+fn recurrence(golden: &Golden, prefix: &str) -> Recurrence {
+    let settings = golden.settings();
+    let cell = cell(&settings);
+    let mut recurrence = Recurrence::zeros(cell, settings.number("inputs"), settings.number("hidden"));
+    for (name, values) in recurrence.named_mut().into_iter().filter(|(_, values)| !values.is_empty()) {
+        let (shape, tensor) = golden.find(&format!("{prefix}{name}_l0"));
+        *values = from_pytorch(&shape, &tensor);
+    }
+    recurrence.check(cell, &golden.name);
+    recurrence
+}
+
+#[test]
+fn a_recurrence_begins_with_the_state_it_is_given_and_gives_its_gradient() {
+    for golden in Golden::states() {
+        let at = |name: &str| format!("{}: {name}", golden.name);
+        let settings = golden.settings();
+        let spec = Spec { cell: cell(&settings), activation: activation(&settings), ..Spec::default() };
+        let backward = settings.text("direction") == "backward";
+        let recurrence = recurrence(&golden, "");
+        let (inputs, hidden) = (recurrence.inputs, recurrence.hidden);
+        let [x, of_outputs] = ["inputs", "upstream.outputs"].map(|name| golden.values(name));
+        let (steps, rows) = (x.len() / inputs, golden.indices("rows"));
+
+        // Row r of arrays [R, H]; only an LSTM has a memory.
+        let memory = spec.cell == Cell::Lstm;
+        let state = |h: &str, c: &str, r: usize| State {
+            h: golden.values(h)[r * hidden..][..hidden].to_vec(),
+            memory: if memory { golden.values(c)[r * hidden..][..hidden].to_vec() } else { vec![0.0; hidden] },
+        };
+        let mut gradients = Recurrence::zeros(spec.cell, inputs, hidden);
+        let (mut outputs, mut of_x) = (vec![Vec::new(); steps], vec![Vec::new(); steps]);
+        let (mut last, mut of_first) = (Vec::new(), Vec::new());
+        for (r, row) in rows.chunks(2).enumerate() {
+            let mut order: Vec<usize> = (row[0]..row[0] + row[1]).collect();
+            if backward {
+                order.reverse();
+            }
+            let read = order.iter().map(|&t| &x[t * inputs..][..inputs]);
+            let read = recurrence.read(&spec, read, &state("h_0", "c_0", r));
+            let upstream: Vec<_> = order.iter().map(|&t| of_outputs[t * hidden..][..hidden].to_vec()).collect();
+            let of_last = state("upstream.h_n", "upstream.c_n", r);
+            let (of_steps, of_state) = recurrence.read_back(&spec, &read, &upstream, of_last, &mut gradients);
+            last.push(read.last().expect("a row has steps").after.clone());
+            of_first.push(of_state);
+            for ((t, step), of_step) in order.into_iter().zip(read).zip(of_steps) {
+                (outputs[t], of_x[t]) = (step.after.h, of_step);
+            }
+        }
+
+        agree(&outputs.concat(), &golden.values("outputs"), &at("outputs"));
+        agree(&of_x.concat(), &golden.values("grad.inputs"), &at("gradient of inputs"));
+        for (states, h, c) in [(&last, "h_n", "c_n"), (&of_first, "grad.h_0", "grad.c_0")] {
+            let all = |part: fn(&State) -> &Vec<f64>| states.iter().flat_map(part).copied().collect::<Vec<f64>>();
+            agree(&all(|state| &state.h), &golden.values(h), &at(h));
+            if memory {
+                agree(&all(|state| &state.memory), &golden.values(c), &at(c));
+            }
+        }
+        let expected = self::recurrence(&golden, "grad.");
+        let of_weights = gradients.named().into_iter().zip(expected.named()).filter(|(of, _)| !of.1.is_empty());
+        for ((name, actual), (_, expected)) in of_weights {
+            agree(actual, expected, &at(name));
         }
     }
 }

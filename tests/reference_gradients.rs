@@ -4,8 +4,8 @@
 mod reference;
 
 use reference::{
-    Activation, Cell, Direction, Model, Pool, Random, Spec, binary_cross_entropy_with_logits, embed,
-    mean_squared_error, run_tokens, smoothed_cross_entropy, softmax_cross_entropy,
+    Activation, Cell, Direction, Model, Pool, Random, Recurrence, Spec, State, Step, binary_cross_entropy_with_logits,
+    embed, mean_squared_error, run_tokens, smoothed_cross_entropy, softmax_cross_entropy,
 };
 
 /// Allowed error of an entry: RELATIVE · its size + ABSOLUTE.
@@ -356,7 +356,7 @@ fn cross_entropy_bears_large_logits() {
 }
 
 /// Every cell with every activation that it can have.
-const CELLS: [(Cell, Activation); 10] = [
+const CELLS: [(Cell, Activation); 13] = [
     (Cell::GruAfter, Activation::Tanh),
     (Cell::GruAfter, Activation::Relu),
     (Cell::GruAfter, Activation::Identity),
@@ -367,6 +367,9 @@ const CELLS: [(Cell, Activation); 10] = [
     (Cell::Rnn, Activation::Tanh),
     (Cell::Rnn, Activation::Relu),
     (Cell::Rnn, Activation::Identity),
+    (Cell::MinGru, Activation::Tanh),
+    (Cell::MinGru, Activation::Relu),
+    (Cell::MinGru, Activation::Identity),
 ];
 const DIRECTIONS: [Direction; 3] = [Direction::Forward, Direction::Backward, Direction::Both];
 const POOLS: [Pool; 4] = [Pool::Last, Pool::Max, Pool::Mean, Pool::Attention];
@@ -427,7 +430,7 @@ fn every_pair_of_poolings_matches_finite_differences() -> Result<(), String> {
         for pool in POOLS {
             for head_pool in POOLS {
                 let (layers, context) = DEPTHS[specs.len() % 5];
-                let (cell, activation) = CELLS[specs.len() * 7 % 10];
+                let (cell, activation) = CELLS[specs.len() * 7 % CELLS.len()];
                 specs.push(Spec { cell, activation, direction, layers, pool, head_pool, context });
             }
         }
@@ -461,6 +464,140 @@ fn a_context_reads_across_the_cuts_and_is_not_pooled() {
     assert_eq!(sum(Direction::Forward, Pool::Last, 3, &full[3..]), 56.0);
     // The first layer has 1 3 7 and, after a 4, 12 28 60; the second 1 4 11 and, after a 7, 19 47 107.
     assert_eq!(sum_of_layers(2, Direction::Forward, Pool::Last, 1, full), 11.0 + (11.0 + 107.0));
+}
+
+/// One recurrence that begins with a state other than 0, and a row of steps for it.
+#[derive(Clone)]
+struct Row {
+    spec: Spec,
+    recurrence: Recurrence,
+    /// `[len, D]`
+    x: Vec<f64>,
+    first: State,
+    /// The gradients of a loss into the states after the steps, and into the last state and memory.
+    of_states: Vec<Vec<f64>>,
+    of_last: State,
+}
+
+impl Row {
+    fn random((cell, activation): (Cell, Activation), len: usize, random: &mut Random) -> Row {
+        let (inputs, hidden) = (2, 3);
+        let mut recurrence = Recurrence::zeros(cell, inputs, hidden);
+        for (_, values) in recurrence.named_mut() {
+            values.fill_with(|| random.within(0.9));
+        }
+        let memory = if cell == Cell::Lstm { 1.0 } else { 0.0 };
+        let mut state = || State { h: random.values(hidden, 1.0), memory: random.values(hidden, memory) };
+        let (first, of_last) = (state(), state());
+        Row {
+            spec: Spec { cell, activation, ..Spec::default() },
+            recurrence,
+            x: random.values(len * inputs, 1.5),
+            first,
+            of_states: (0..len).map(|_| random.values(hidden, 1.0)).collect(),
+            of_last,
+        }
+    }
+
+    fn read(&self) -> Vec<Step> {
+        self.recurrence.read(&self.spec, self.x.chunks(self.recurrence.inputs), &self.first)
+    }
+
+    /// Of which `of_states` and `of_last` are the gradients.
+    fn loss(&self) -> f64 {
+        let product = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+        let steps = self.read();
+        let last = &steps.last().expect("a row has steps").after;
+        steps.iter().zip(&self.of_states).map(|(step, g)| product(&step.after.h, g)).sum::<f64>()
+            + product(&last.h, &self.of_last.h)
+            + product(&last.memory, &self.of_last.memory)
+    }
+
+    /// The gradients of the weights, of the steps and of the first state.
+    fn back(&self) -> (Recurrence, Vec<f64>, State) {
+        let Recurrence { inputs, hidden, .. } = self.recurrence;
+        let mut gradients = Recurrence::zeros(self.spec.cell, inputs, hidden);
+        let of_last = self.of_last.clone();
+        let (of_x, of_first) =
+            self.recurrence.read_back(&self.spec, &self.read(), &self.of_states, of_last, &mut gradients);
+        (gradients, of_x.concat(), of_first)
+    }
+}
+
+#[test]
+fn gradients_of_a_given_first_state_match_finite_differences() -> Result<(), String> {
+    let random = &mut Random(1100);
+    let mut seen = Seen::default();
+    for cell in CELLS {
+        for len in [1, 4] {
+            let row = Row::random(cell, len, random);
+            let (gradients, of_x, of_first) = row.back();
+
+            let mut check = |name: &str, analytic: &[f64], part: fn(&mut Row) -> &mut Vec<f64>| {
+                let numeric = differences(part(&mut row.clone()), |values| {
+                    let mut moved = row.clone();
+                    *part(&mut moved) = values.to_vec();
+                    moved.loss()
+                });
+                seen.compare(name, analytic, &numeric).map_err(|error| format!("{cell:?}, {len} steps: {error}"))
+            };
+            check("first state", &of_first.h, |row| &mut row.first.h)?;
+            check("first memory", &of_first.memory, |row| &mut row.first.memory)?;
+            check("x", &of_x, |row| &mut row.x)?;
+            check("w", &gradients.w, |row| &mut row.recurrence.w)?;
+            check("b", &gradients.b, |row| &mut row.recurrence.b)?;
+            if !gradients.u.is_empty() {
+                check("u", &gradients.u, |row| &mut row.recurrence.u)?;
+            }
+            if !gradients.c.is_empty() {
+                check("c", &gradients.c, |row| &mut row.recurrence.c)?;
+            }
+            // A relu may be 0 at every step, and a plain unit has no other way to its first state.
+            let some = |values: &[f64]| values.iter().any(|value| value.abs() > 1e-7);
+            assert!(some(&of_first.h) || cell.1 == Activation::Relu, "{cell:?}: first state");
+            assert_eq!(some(&of_first.memory), cell.0 == Cell::Lstm, "{cell:?}: first memory");
+        }
+    }
+    println!("{seen:?}");
+    Ok(())
+}
+
+#[test]
+fn a_row_cut_in_two_is_the_row() {
+    let random = &mut Random(1200);
+    for cell in CELLS {
+        let whole = Row::random(cell, 7, random);
+        let inputs = whole.recurrence.inputs;
+        let part = |steps: std::ops::Range<usize>, first: &State, of_last: &State| Row {
+            spec: whole.spec,
+            recurrence: whole.recurrence.clone(),
+            x: whole.x[steps.start * inputs..steps.end * inputs].to_vec(),
+            first: first.clone(),
+            of_states: whole.of_states[steps].to_vec(),
+            of_last: of_last.clone(),
+        };
+        // The state goes from the front part to the back part, its gradient the other way.
+        let steps = whole.read();
+        let back = part(3..7, &steps[2].after, &whole.of_last);
+        let (of_back, of_x_back, of_middle) = back.back();
+        let front = part(0..3, &whole.first, &of_middle);
+        let (of_front, of_x_front, of_first) = front.back();
+        for (step, part) in steps.iter().zip(front.read().iter().chain(&back.read())) {
+            assert_eq!((&step.after.h, &step.after.memory), (&part.after.h, &part.after.memory), "{cell:?}");
+        }
+
+        let (of_whole, of_x, of_whole_first) = whole.back();
+        assert_eq!(of_x, [of_x_front, of_x_back].concat(), "{cell:?}");
+        assert_eq!((of_first.h, of_first.memory), (of_whole_first.h, of_whole_first.memory), "{cell:?}");
+        for ((name, whole), ((_, front), (_, back))) in
+            of_whole.named().into_iter().zip(of_front.named().into_iter().zip(of_back.named()))
+        {
+            for (whole, (front, back)) in whole.iter().zip(front.iter().zip(back)) {
+                let close = (whole - (front + back)).abs() <= 1e-14 * (1.0 + whole.abs());
+                assert!(close, "{cell:?} {name}: {whole:e} against {front:e} + {back:e}");
+            }
+        }
+    }
 }
 
 #[test]

@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
-"""Golden values from PyTorch: logits, loss, every gradient and ten training steps of small sliced networks, and losses.
+"""Golden values from PyTorch: logits, loss, every gradient and ten training steps of small sliced networks; single
+recurrences that begin with a state given to them; and losses.
 
     pip install torch safetensors numpy
-    python tests/golden/make_golden.py
+    python tests/golden/make_golden.py            # all of them
+    python tests/golden/make_golden.py NAME...    # these alone
 
 writes the *.safetensors files next to this script. They were made with PyTorch 2.15.0 on the CPU; each file's metadata
-says so too. Everything is float64 and deterministic: a second run writes the same bytes.
+says so too. Everything is float64 and deterministic: a second run on the same machine writes the same bytes; another
+processor may round the last bits elsewhere, so keep the files that are there and make new ones by name.
 
 What the file of a network holds:
 
@@ -14,10 +17,11 @@ What the file of a network holds:
                                      a real token: its row of `grad.embedding.weight` is zero
     lengths, labels         [B]
     embedding.weight        [V, D]   the parameters, under PyTorch's names and in its layout
-    levels.<p>.weight_ih_l<l>  [G*H, inputs]  of layer l of level p, gates in PyTorch's order: r, z, n or i, f, g, o.
-    levels.<p>.weight_hh_l<l>  [G*H, H]       In both directions the names of the backward recurrence end in
-    levels.<p>.bias_ih_l<l>    [G*H]          `_reverse`; backward only, they do not. A GRU with the reset gate before
-    levels.<p>.bias_hh_l<l>    [G*H]          the product has no bias_hh.
+    levels.<p>.weight_ih_l<l>  [G*H, inputs]  of layer l of level p, gates in PyTorch's order: r, z, n or i, f, g, o;
+    levels.<p>.weight_hh_l<l>  [G*H, H]       z, c of the minimal GRU. In both directions the names of the backward
+    levels.<p>.bias_ih_l<l>    [G*H]          recurrence end in `_reverse`; backward only, they do not. A GRU with the
+    levels.<p>.bias_hh_l<l>    [G*H]          reset gate before the product has no bias_hh, a minimal GRU no weight_hh
+                                              either.
     levels.<p>.attention    [W]      where the level pools by attention; W is H, or 2H in both directions
     head.weight             [C, W]
     head.bias               [C]
@@ -34,6 +38,23 @@ but for a GRU), activation, direction, layers, pool, head_pool, context, inputs,
 A training step is one of Adam (lr 1e-2, betas 0.9 and 0.999, eps 1e-8, added to the root of the bias-corrected second
 moment), after the gradient has been scaled by min(1, 1 / global norm).
 
+The file `state_*` of a single recurrence, of one layer and one direction, holds R rows of steps, which are stored one
+after the other without padding, P steps in all:
+
+    rows                    [R, 2]   a row's first step and its number of steps
+    inputs                  [P, D]
+    weight_ih_l0, weight_hh_l0, bias_ih_l0, bias_hh_l0    as above. The names of a recurrence that reads backward (every
+                                     row from its last step to its first) do not end in `_reverse`
+    h_0                     [R, H]   the state in front of the step that is read first
+    c_0                     [R, H]   an LSTM's memory there
+    outputs                 [P, H]   the state after every step, at the place of the step
+    h_n, c_n                [R, H]   the state and the memory after the step that was read last
+    upstream.outputs, upstream.h_n, upstream.c_n    the gradients of a loss into these results. A step that was read
+                                     last gets both: that of its output and that of h_n
+    grad.inputs, grad.h_0, grad.c_0, grad.weight_ih_l0, ...    the gradients of this loss
+
+Of its metadata, `case` has cell, reset, activation, direction, inputs and hidden.
+
 `losses.safetensors` holds, for each of `smoothed` (cross-entropy with label smoothing and class weights), `binary`
 (binary cross-entropy with logits) and `squared` (mean squared error):
 
@@ -46,6 +67,7 @@ moment), after the gradient has been scaled by min(1, 1 / global norm).
 """
 
 import json
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -72,9 +94,9 @@ class Case:
     hidden: int  # H
     classes: int  # C
     vocabulary: int = 11  # V
-    cell: str = "gru"  # or lstm, rnn
+    cell: str = "gru"  # or lstm, rnn, mingru
     reset: str = "after"  # of a GRU, or before
-    activation: str = "tanh"  # or relu, identity: of an RNN and of the candidate of a GRU
+    activation: str = "tanh"  # or relu, identity: of an RNN and of the candidate of a GRU or minimal GRU
     direction: str = "forward"  # or backward, both
     layers: int = 1
     pool: str = "last"  # or max, mean, attention: of the levels below the top
@@ -158,23 +180,55 @@ CASES = [
         "lstm_2layers_context_n3_k1", 24, 3, 1, 12, [12, 9, 5], inputs=3, hidden=4, classes=2,
         cell="lstm", layers=2, context=3,
     ),
+    # The minimal GRU (Feng et al. 2024), as in the paper and with all that is around a cell.
+    Case(
+        "mingru_identity_n2_k2", 25, 2, 2, 12, [12, 5, 1, 9], inputs=4, hidden=6, classes=3,
+        cell="mingru", activation="identity", head_scale=3.0,
+    ),
+    Case(
+        "mingru_both_2layers_n2_k1", 26, 2, 1, 8, [8, 3, 6], inputs=3, hidden=3, classes=2,
+        cell="mingru", direction="both", layers=2, pool="max", head_pool="mean",
+    ),
+    Case(
+        "mingru_relu_context_n3_k1", 27, 3, 1, 12, [12, 9, 5], inputs=4, hidden=5, classes=3,
+        cell="mingru", activation="relu", direction="backward", context=2,
+    ),
 ]  # fmt: skip
+
+
+def single(name: str, seed: int, **options) -> Case:
+    """A recurrence alone, on rows of five, one, three and seven steps."""
+    return Case(name, seed, n=1, k=0, padded=7, lengths=[5, 1, 3, 7], inputs=3, hidden=5, classes=0, **options)
+
+
+# One recurrence each, which begins with a state given to it.
+STATES = [
+    single("state_gru", 31),
+    single("state_gru_reverse", 32, direction="backward"),
+    single("state_gru_before", 33, reset="before"),
+    single("state_lstm", 34, cell="lstm"),
+    single("state_lstm_reverse", 35, cell="lstm", direction="backward"),
+    single("state_rnn", 36, cell="rnn"),
+    single("state_mingru", 37, cell="mingru", activation="identity"),
+]
 
 
 class Recurrence(nn.Module):
     """A recurrent network that PyTorch has no module for, with the parameters and the results of nn.GRU and nn.RNN:
-    the GRU with the reset gate before the product and one bias, and candidates and RNNs without tanh."""
+    the GRU with the reset gate before the product and one bias, the minimal GRU, which does not multiply its state, and
+    candidates and RNNs without tanh."""
 
     def __init__(self, case: Case, inputs: int):
         super().__init__()
         self.case = case
-        gates = case.hidden * (3 if case.cell == "gru" else 1)
-        self.one_bias = case.cell == "gru" and case.reset == "before"
+        gates = case.hidden * {"gru": 3, "mingru": 2, "rnn": 1}[case.cell]
+        self.one_bias = case.cell == "mingru" or (case.cell == "gru" and case.reset == "before")
         self.ends = ["", "_reverse"][: case.directions]
         bound = case.hidden**-0.5
         for name in self.names():
             self.register_parameter(f"weight_ih_{name}", nn.Parameter(torch.empty(gates, inputs)))
-            self.register_parameter(f"weight_hh_{name}", nn.Parameter(torch.empty(gates, case.hidden)))
+            if case.cell != "mingru":
+                self.register_parameter(f"weight_hh_{name}", nn.Parameter(torch.empty(gates, case.hidden)))
             self.register_parameter(f"bias_ih_{name}", nn.Parameter(torch.empty(gates)))
             if not self.one_bias:
                 self.register_parameter(f"bias_hh_{name}", nn.Parameter(torch.empty(gates)))
@@ -188,8 +242,12 @@ class Recurrence(nn.Module):
 
     def step(self, name: str, x, h):
         phi = {"tanh": torch.tanh, "relu": torch.relu, "identity": lambda value: value}[self.case.activation]
-        u = getattr(self, f"weight_hh_{name}")
         from_x = getattr(self, f"weight_ih_{name}") @ x + getattr(self, f"bias_ih_{name}")
+        if self.case.cell == "mingru":
+            x_z, x_c = from_x.chunk(2)
+            z = torch.sigmoid(x_z)
+            return (1 - z) * h + z * phi(x_c)
+        u = getattr(self, f"weight_hh_{name}")
         if self.case.cell == "rnn":
             return phi(from_x + u @ h + getattr(self, f"bias_hh_{name}"))
         if self.one_bias:
@@ -204,14 +262,15 @@ class Recurrence(nn.Module):
             n = phi(x_n + r * h_n)
         return (1 - z) * n + z * h
 
-    def forward(self, x):
+    def forward(self, x, first=None):
         """x [1, steps, inputs] to the last layer's outputs [1, steps, W] and each layer's last states
-        [layers * directions, 1, H]."""
+        [layers * directions, 1, H]. The first states, of the same shape, are 0 if none are given."""
         steps, last = list(x[0]), []
         for layer in range(self.case.layers):
             halves = []
             for end in self.ends:
-                h, outputs = torch.zeros(self.case.hidden), []
+                h = torch.zeros(self.case.hidden) if first is None else first[len(last), 0]
+                outputs = []
                 for step in reversed(steps) if end else steps:
                     h = self.step(f"l{layer}{end}", step, h)
                     outputs.append(h)
@@ -361,6 +420,37 @@ def make(case: Case) -> dict[str, torch.Tensor]:
     return out
 
 
+def make_state(case: Case) -> dict[str, torch.Tensor]:
+    torch.manual_seed(case.seed)
+    read = recurrence(case, case.inputs)
+    states = ["h", "c"] if case.cell == "lstm" else ["h"]
+    rows, steps = len(case.lengths), sum(case.lengths)
+
+    inputs = torch.randn(steps, case.inputs).requires_grad_()
+    first = {f"{state}_0": torch.randn(rows, case.hidden).requires_grad_() for state in states}
+    given = dict(read.named_parameters()) | first | {"inputs": inputs}
+
+    backward = case.direction == "backward"
+    outputs, last = [], []
+    for row, x in enumerate(inputs.split(case.lengths)):
+        begin = [value[row].view(1, 1, -1) for value in first.values()]  # [layers, B, H]
+        of_row, end = read((x.flip(0) if backward else x).unsqueeze(0), tuple(begin) if len(begin) > 1 else begin[0])
+        outputs.append(of_row[0].flip(0) if backward else of_row[0])
+        last.append([value.flatten() for value in (end if isinstance(end, tuple) else [end])])
+    results = {"outputs": torch.cat(outputs)}
+    results |= {f"{state}_n": torch.stack(values) for state, values in zip(states, zip(*last))}
+
+    upstream = {name: torch.randn_like(value) for name, value in results.items()}
+    sum((value * upstream[name]).sum() for name, value in results.items()).backward()
+
+    lengths = torch.tensor(case.lengths)
+    out = {"rows": torch.stack([lengths.cumsum(0) - lengths, lengths], 1)}
+    out |= {name: value.detach().clone() for name, value in (given | results).items()}
+    out |= {f"upstream.{name}": value for name, value in upstream.items()}
+    out |= {f"grad.{name}": value.grad.clone() for name, value in given.items()}
+    return out
+
+
 def losses() -> dict[str, torch.Tensor]:
     torch.manual_seed(100)
     batch, classes, epsilon = 6, 4, 0.1
@@ -398,12 +488,25 @@ def main():
     torch.set_default_dtype(torch.float64)
     torch.use_deterministic_algorithms(True)
     torch.set_num_threads(1)
+    wanted = sys.argv[1:]
+    known = [case.name for case in CASES + STATES] + ["losses"]
+    if unknown := set(wanted) - set(known):
+        sys.exit(f"make_golden: {', '.join(sorted(unknown))}: no such file; there are {', '.join(known)}")
+
     for case in CASES:
+        if wanted and case.name not in wanted:
+            continue
         values = make(case)
         line = save(case.name, values, seed=case.seed, case=case.settings())
         steps, norms = values["trajectory"], values["gradient_norms"]
         print(f"{line}, loss {steps[0]:.6f} -> {steps[-1]:.6f}, gradient norm {norms.min():.3f} to {norms.max():.3f}")
-    print(save("losses", losses(), seed=100))
+    for case in STATES:
+        if not wanted or case.name in wanted:
+            of_recurrence = "cell reset activation direction inputs hidden".split()
+            settings = {name: value for name, value in case.settings().items() if name in of_recurrence}
+            print(save(case.name, make_state(case), seed=case.seed, case=settings))
+    if not wanted or "losses" in wanted:
+        print(save("losses", losses(), seed=100))
 
 
 if __name__ == "__main__":

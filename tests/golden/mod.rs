@@ -5,7 +5,7 @@ use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 
 /// The networks' files.
-pub const NETWORKS: [&str; 24] = [
+pub const NETWORKS: [&str; 27] = [
     "gru_n2_k2",
     "gru_n3_k1_ragged",
     "gru_k0_ragged",
@@ -30,6 +30,20 @@ pub const NETWORKS: [&str; 24] = [
     "lstm_backward_context_n3_k1",
     "gru_both_2layers_context_n2_k2",
     "lstm_2layers_context_n3_k1",
+    "mingru_identity_n2_k2",
+    "mingru_both_2layers_n2_k1",
+    "mingru_relu_context_n3_k1",
+];
+
+/// The files of single recurrences that begin with a state given to them.
+pub const STATES: [&str; 7] = [
+    "state_gru",
+    "state_gru_reverse",
+    "state_gru_before",
+    "state_lstm",
+    "state_lstm_reverse",
+    "state_rnn",
+    "state_mingru",
 ];
 
 /// A file of golden values.
@@ -47,6 +61,10 @@ impl Golden {
 
     pub fn networks() -> impl Iterator<Item = Golden> {
         NETWORKS.into_iter().map(Golden::open)
+    }
+
+    pub fn states() -> impl Iterator<Item = Golden> {
+        STATES.into_iter().map(Golden::open)
     }
 
     fn tensors(&self) -> SafeTensors<'_> {
@@ -78,7 +96,7 @@ impl Golden {
         self.values(name).into_iter().map(|value| value as usize).collect()
     }
 
-    /// The settings of the network, by name.
+    /// The settings of the network or of the recurrence, by name.
     pub fn settings(&self) -> Settings {
         let (_, metadata) = SafeTensors::read_metadata(&self.bytes).expect("a header");
         let made_by = metadata.metadata().as_ref().and_then(|entries| entries.get("made_by")).expect("`made_by`");
@@ -98,7 +116,7 @@ impl Golden {
 pub struct Settings(Value);
 
 impl Settings {
-    /// Such as `cell`: "gru", "lstm", "rnn". Empty where the file has null, as `reset` of an LSTM.
+    /// Such as `cell`: "gru", "lstm", "rnn", "mingru". Empty where the file has null, as `reset` of an LSTM.
     pub fn text(&self, name: &str) -> &str {
         self.0[name].as_str().unwrap_or_default()
     }

@@ -103,6 +103,7 @@ pub fn reference_of(config: &Config) -> Model {
             (Cell::Gru, Reset::Before) => reference::Cell::GruBefore,
             (Cell::Lstm, _) => reference::Cell::Lstm,
             (Cell::Rnn, _) => reference::Cell::Rnn,
+            (Cell::MinGru, _) => reference::Cell::MinGru,
         },
         activation: match config.activation {
             Activation::Tanh => reference::Activation::Tanh,
@@ -154,6 +155,7 @@ pub fn family() -> Vec<Case> {
     let gru = config_of(sizes);
     let lstm = Config { cell: Cell::Lstm, ..gru.clone() };
     let rnn = Config { cell: Cell::Rnn, ..gru.clone() };
+    let minimal = Config { cell: Cell::MinGru, ..gru.clone() };
     let before = Config { reset: Reset::Before, ..gru.clone() };
     let plain = Config { slicing: Slicing::plain(), ..gru.clone() };
     let all = vec![
@@ -182,6 +184,9 @@ pub fn family() -> Vec<Case> {
         Config { context: 2, layers: 2, ..gru.clone() },
         Config { context: 3, layers: 2, direction: Both, pooling: Attention, ..before },
         Config { context: 4, layers: 3, direction: Both, pooling: Max, ..gru },
+        Config { activation: Identity, ..minimal.clone() },
+        Config { activation: Relu, direction: Backward, ..minimal.clone() },
+        Config { context: 3, layers: 2, direction: Both, pooling: Attention, head_pooling: Max, ..minimal },
     ];
     all.into_iter().zip(1..).map(|(config, seed)| case_of(config, sizes.batch, seed)).collect()
 }

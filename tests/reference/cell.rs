@@ -1,5 +1,5 @@
-//! The recurrent cells: one step forward and one step back. G gates of H units each stand side by side in the order
-//! that PyTorch gives them.
+//! The recurrent cells: one step forward and one step back, and the reading of a row of steps. G gates of H units each
+//! stand side by side in the order that PyTorch gives them.
 
 use super::linear::{add, affine, affine_back, sigmoid, times, times_back};
 use super::{Activation, Cell, Spec};
@@ -15,9 +15,9 @@ pub struct Recurrence {
     pub w: Vec<f64>,
     /// `[G·H]`
     pub b: Vec<f64>,
-    /// `[H, G·H]`
+    /// `[H, G·H]`; empty for [`Cell::MinGru`], whose gates do not see the state.
     pub u: Vec<f64>,
-    /// `[G·H]`; empty for [`Cell::GruBefore`], which has one bias only.
+    /// `[G·H]`; empty for [`Cell::GruBefore`] and [`Cell::MinGru`], which have one bias only.
     pub c: Vec<f64>,
 }
 
@@ -55,6 +55,7 @@ impl Cell {
             Cell::GruAfter | Cell::GruBefore => 3, // r, z, n
             Cell::Lstm => 4,                       // i, f, g, o
             Cell::Rnn => 1,
+            Cell::MinGru => 2, // z, c
         }
     }
 }
@@ -87,9 +88,51 @@ impl Recurrence {
             hidden,
             w: vec![0.0; inputs * gates],
             b: vec![0.0; gates],
-            u: vec![0.0; hidden * gates],
-            c: vec![0.0; if cell == Cell::GruBefore { 0 } else { gates }],
+            u: vec![0.0; if cell == Cell::MinGru { 0 } else { hidden * gates }],
+            c: vec![0.0; if matches!(cell, Cell::GruBefore | Cell::MinGru) { 0 } else { gates }],
         }
+    }
+
+    /// The weights by PyTorch's names, without the ending that says layer and direction, and not in its layout. One that
+    /// the cell does not have is empty.
+    pub fn named(&self) -> [(&'static str, &Vec<f64>); 4] {
+        [("weight_ih", &self.w), ("weight_hh", &self.u), ("bias_ih", &self.b), ("bias_hh", &self.c)]
+    }
+
+    /// As [`Recurrence::named`], to write to.
+    pub fn named_mut(&mut self) -> [(&'static str, &mut Vec<f64>); 4] {
+        [("weight_ih", &mut self.w), ("weight_hh", &mut self.u), ("bias_ih", &mut self.b), ("bias_hh", &mut self.c)]
+    }
+
+    /// Steps, each `[D]`, in the order of reading, and the state before the first to what every step gives.
+    pub fn read<'a>(&self, spec: &Spec, steps: impl Iterator<Item = &'a [f64]>, first: &State) -> Vec<Step> {
+        let mut state = first.clone();
+        let read = |x| {
+            let step = self.step(spec, x, &state);
+            state = step.after.clone();
+            step
+        };
+        steps.map(read).collect()
+    }
+
+    /// The gradients `of_states` `[H]` into the state after every step and `of_last` into the last one, which carries
+    /// the memory's too, to those into the steps, each `[D]`, and into the first state; those of the weights are added
+    /// to `gradients`.
+    pub fn read_back(
+        &self,
+        spec: &Spec,
+        steps: &[Step],
+        of_states: &[Vec<f64>],
+        of_last: State,
+        gradients: &mut Recurrence,
+    ) -> (Vec<Vec<f64>>, State) {
+        let mut g = of_last;
+        let mut of_steps = vec![Vec::new(); steps.len()];
+        for (t, step) in steps.iter().enumerate().rev() {
+            add(&mut g.h, &of_states[t]);
+            (of_steps[t], g) = self.step_back(spec, step, &g, gradients);
+        }
+        (of_steps, g)
     }
 
     /// x `[D]` and the state before it to the step, which holds the state after it.
@@ -99,6 +142,7 @@ impl Recurrence {
             Cell::GruBefore => self.gru_before(spec.activation, x, before),
             Cell::Lstm => self.lstm(x, before),
             Cell::Rnn => self.rnn(spec.activation, x, before),
+            Cell::MinGru => self.min_gru(spec.activation, x, before),
         };
         Step { x: x.to_vec(), before: before.clone(), after, gates, q }
     }
@@ -110,6 +154,7 @@ impl Recurrence {
             Cell::GruBefore => self.gru_before_back(spec.activation, step, g, gradients),
             Cell::Lstm => self.lstm_back(step, g, gradients),
             Cell::Rnn => self.rnn_back(spec.activation, step, g, gradients),
+            Cell::MinGru => self.min_gru_back(spec.activation, step, g, gradients),
         }
     }
 
@@ -264,14 +309,38 @@ impl Recurrence {
         (dx, before)
     }
 
+    // z = σ(x·W_z + b_z)    c = φ(x·W_c + b_c)    h' = (1 − z)∘h + z∘c
+    fn min_gru(&self, phi: Activation, x: &[f64], before: &State) -> (State, Vec<f64>, Vec<f64>) {
+        let hidden = self.hidden;
+        let mut gates = affine(x, &self.w, &self.b);
+        let mut after = State::zeros(hidden);
+        for j in 0..hidden {
+            let (z, c) = (sigmoid(gates[j]), phi.of(gates[hidden + j]));
+            after.h[j] = (1.0 - z) * before.h[j] + z * c;
+            (gates[j], gates[hidden + j]) = (z, c);
+        }
+        (after, gates, Vec::new())
+    }
+
+    fn min_gru_back(&self, phi: Activation, step: &Step, g: &State, grads: &mut Recurrence) -> (Vec<f64>, State) {
+        let hidden = self.hidden;
+        let mut of_x = vec![0.0; 2 * hidden];
+        let mut before = State::zeros(hidden);
+        for j in 0..hidden {
+            let (z, c) = (step.gates[j], step.gates[hidden + j]);
+            of_x[j] = g.h[j] * (c - step.before.h[j]) * z * (1.0 - z);
+            of_x[hidden + j] = g.h[j] * z * phi.slope(c);
+            before.h[j] = g.h[j] * (1.0 - z);
+        }
+        (affine_back(&step.x, &self.w, &of_x, &mut grads.w, &mut grads.b), before)
+    }
+
     /// Fails unless every array has the size that the cell asks for; `at` says where it stands.
     pub fn check(&self, cell: Cell, at: &str) {
-        let (inputs, hidden) = (self.inputs, self.hidden);
-        assert!(inputs > 0 && hidden > 0, "{at} has a width");
-        let gates = cell.gates() * hidden;
-        assert_eq!(self.w.len(), inputs * gates, "{at}: w [D, G·H]");
-        assert_eq!(self.b.len(), gates, "{at}: b [G·H]");
-        assert_eq!(self.u.len(), hidden * gates, "{at}: u [H, G·H]");
-        assert_eq!(self.c.len(), if cell == Cell::GruBefore { 0 } else { gates }, "{at}: c [G·H] or none");
+        assert!(self.inputs > 0 && self.hidden > 0, "{at} has a width");
+        let asked = Recurrence::zeros(cell, self.inputs, self.hidden);
+        for ((name, ours), (_, asked)) in self.named().into_iter().zip(asked.named()) {
+            assert_eq!(ours.len(), asked.len(), "{at}: {name}");
+        }
     }
 }

@@ -37,9 +37,11 @@ pub enum Cell {
     Lstm,
     /// As nn.RNN.
     Rnn,
+    /// Gates z, c, both from the input alone (Feng et al. 2024); no U.
+    MinGru,
 }
 
-/// Of the candidate of a GRU and of an RNN. An LSTM has tanh.
+/// Of the candidate of a GRU or minimal GRU and of an RNN. An LSTM has tanh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activation {
     Tanh,
@@ -158,8 +160,8 @@ struct LevelTrace {
 }
 
 struct LayerTrace {
-    /// For every slice and direction the steps with their positions, in the order of reading.
-    slices: Vec<Vec<Vec<(usize, Step)>>>,
+    /// For every slice and direction the positions of the steps and the steps, in the order of reading.
+    slices: Vec<Vec<(Vec<usize>, Vec<Step>)>>,
     /// `[S·L, W]`: of every step in its own slice.
     outputs: Vec<Vec<f64>>,
 }
@@ -242,17 +244,15 @@ impl Model {
         for (p, level) in self.levels.iter().enumerate() {
             for (l, layer) in level.layers.iter().enumerate() {
                 for (of, suffix) in layer.iter().zip(["", "_reverse"]) {
-                    all.push((format!("levels.{p}.weight_ih_l{l}{suffix}"), &of.w));
-                    all.push((format!("levels.{p}.weight_hh_l{l}{suffix}"), &of.u));
-                    all.push((format!("levels.{p}.bias_ih_l{l}{suffix}"), &of.b));
-                    all.push((format!("levels.{p}.bias_hh_l{l}{suffix}"), &of.c));
+                    let named = of.named().into_iter();
+                    all.extend(named.map(|(name, values)| (format!("levels.{p}.{name}_l{l}{suffix}"), values)));
                 }
             }
             all.push((format!("levels.{p}.attention"), &level.attention));
         }
         all.push(("head.weight".into(), &self.v));
         all.push(("head.bias".into(), &self.d));
-        all.retain(|(_, values)| !values.is_empty()); // a bias that the cell does not have, a level without attention
+        all.retain(|(_, values)| !values.is_empty()); // what the cell does not have, a level without attention
         all
     }
 
@@ -262,10 +262,8 @@ impl Model {
         for (p, level) in self.levels.iter_mut().enumerate() {
             for (l, layer) in level.layers.iter_mut().enumerate() {
                 for (of, suffix) in layer.iter_mut().zip(["", "_reverse"]) {
-                    all.push((format!("levels.{p}.weight_ih_l{l}{suffix}"), &mut of.w));
-                    all.push((format!("levels.{p}.weight_hh_l{l}{suffix}"), &mut of.u));
-                    all.push((format!("levels.{p}.bias_ih_l{l}{suffix}"), &mut of.b));
-                    all.push((format!("levels.{p}.bias_hh_l{l}{suffix}"), &mut of.c));
+                    let named = of.named_mut().into_iter();
+                    all.extend(named.map(|(name, values)| (format!("levels.{p}.{name}_l{l}{suffix}"), values)));
                 }
             }
             all.push((format!("levels.{p}.attention"), &mut level.attention));
@@ -385,17 +383,13 @@ impl Model {
             for own in &own {
                 let mut directions = Vec::new();
                 for (d, (recurrence, backward)) in layer.iter().zip(self.spec.backward()).enumerate() {
-                    let mut state = State::zeros(self.hidden);
-                    let mut steps = Vec::new();
-                    for t in self.order(p, *backward, own, real) {
-                        let step = recurrence.step(&self.spec, &below[t], &state);
-                        state = step.after.clone();
-                        if own.contains(&t) {
-                            outputs[t][row(d, self.hidden)].copy_from_slice(&state.h);
-                        }
-                        steps.push((t, step));
+                    let order = self.order(p, *backward, own, real);
+                    let read = order.iter().map(|&t| below[t].as_slice());
+                    let steps = recurrence.read(&self.spec, read, &State::zeros(self.hidden));
+                    for (&t, step) in order.iter().zip(&steps).filter(|(t, _)| own.contains(t)) {
+                        outputs[t][row(d, self.hidden)].copy_from_slice(&step.after.h);
                     }
-                    directions.push(steps);
+                    directions.push((order, steps));
                 }
                 slices.push(directions);
             }
@@ -445,16 +439,19 @@ impl Model {
         for (l, layer) in trace.layers.iter().enumerate().rev() {
             let mut of_inputs = vec![vec![0.0; level.layers[l][0].inputs]; outputs.len()];
             for (own, directions) in trace.own.iter().zip(&layer.slices) {
-                for (d, steps) in directions.iter().enumerate() {
-                    let mut g = State::zeros(self.hidden);
-                    for (t, step) in steps.iter().rev() {
-                        if own.contains(t) {
-                            add(&mut g.h, &of_outputs[*t][row(d, self.hidden)]);
-                        }
-                        let (dx, before) =
-                            level.layers[l][d].step_back(&self.spec, step, &g, &mut gradients.layers[l][d]);
-                        add(&mut of_inputs[*t], &dx);
-                        g = before;
+                for (d, (order, steps)) in directions.iter().enumerate() {
+                    let of_states: Vec<Vec<f64>> = order
+                        .iter()
+                        .map(|t| match own.contains(t) {
+                            true => of_outputs[*t][row(d, self.hidden)].to_vec(),
+                            false => vec![0.0; self.hidden], // a warm-up, which is not passed on
+                        })
+                        .collect();
+                    let (recurrence, sums) = (&level.layers[l][d], &mut gradients.layers[l][d]);
+                    let last = State::zeros(self.hidden);
+                    let (of_steps, _) = recurrence.read_back(&self.spec, steps, &of_states, last, sums);
+                    for (&t, dx) in order.iter().zip(&of_steps) {
+                        add(&mut of_inputs[t], dx);
                     }
                 }
             }
