@@ -32,7 +32,7 @@ fn kernels(criterion: &mut Criterion) {
     let whole = network.plan_training(&batch, &optimiser).expect("a plan");
     let mut group = criterion.benchmark_group(name);
     for dispatch in &whole.dispatches {
-        let plan = Plan { buffers: whole.buffers.clone(), uploads: vec![], dispatches: before(dispatch, &whole) };
+        let plan = whole.with(before(dispatch, &whole)).checked(network.engine().limits()).expect("a plan");
         let name = BenchmarkId::new(dispatch.kernel.name, &dispatch.place);
         group.throughput(Throughput::Elements(dispatch.cost.operations as u64));
         group.bench_function(name, |bencher| {

@@ -88,8 +88,8 @@ impl Peer {
                 let (network, batches) = self.loaded()?;
                 let logits = network.logits(&batches[batch])?;
                 let Some(file) = gradients else { return Ok(json!({ "logits": logits })) };
-                let found = network.gradients(&batches[batch])?;
-                let tensors = found.gradients.tensors(network.config());
+                let found = network.gradients(&batches[batch], &Optimiser::default())?;
+                let tensors = found.dense(network.config().vocabulary).tensors(network.config());
                 let views = tensors.iter().map(|tensor| {
                     let bytes = bytemuck::cast_slice(&tensor.values);
                     Ok((&tensor.name, TensorView::new(Dtype::F32, tensor.shape.clone(), bytes)?))

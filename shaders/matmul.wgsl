@@ -12,9 +12,7 @@ struct Params {
     a_stride: u32,   // numbers from row to row of a
     a_column: u32,   // first column of a that counts
     b_stride: u32,
-    b_column: u32,
-    gap_at: u32,     // columns of b from here on stand `gap` further right
-    gap: u32,
+    b_column: u32,   // and of b
     per_split: u32,  // rows of the sum in one part
     accumulate: u32, // 1: add to what stands in out (gradients)
     bias: u32,       // 1: a column of ones stands behind a (weight gradients)
@@ -42,8 +40,7 @@ fn load_a(row: u32, step: u32, end: u32) -> f32 {
 fn load_b(step: u32, column: u32, end: u32) -> f32 {
     if (column >= params.n || step >= end) { return 0.0; }
     if (FORM == 1u) { return b[column * params.b_stride + params.b_column + step]; }
-    let moved = column + select(0u, params.gap, column >= params.gap_at);
-    return b[step * params.b_stride + params.b_column + moved];
+    return b[step * params.b_stride + params.b_column + column];
 }
 
 fn load4_a(row: u32, step: u32, end: u32) -> vec4<f32> {

@@ -31,15 +31,18 @@ pub struct Finding {
 /// What the engines say; numbers that differ are findings, not errors.
 pub fn examine(device: &mut dyn Engine, cpu: &mut Cpu, plan: &Plan) -> Result<Vec<Finding>> {
     // Makes every buffer, with the uploads in it.
-    cpu.run(&Plan { dispatches: vec![], ..plan.clone() })?;
+    let mut uploads = plan.with(vec![]);
+    uploads.uploads = plan.uploads.clone();
+    cpu.run(&uploads.checked(cpu.limits())?)?;
     let mut findings = Vec::new();
     for dispatch in &plan.dispatches {
-        let single = Plan { uploads: vec![], dispatches: vec![dispatch.clone()], ..plan.clone() };
+        let single = plan.with(vec![dispatch.clone()]);
         for view in &dispatch.bindings {
             let spec = &plan.buffers[view.buffer.0];
-            let words = cpu.read(&spec.name, spec.len())?;
-            device.write(&spec.name, &words)?;
+            let words = cpu.read(spec.name, spec.len())?;
+            device.write(spec.name, &words)?;
         }
+        let single = single.checked(device.limits())?;
         device.run(&single)?;
         cpu.run(&single)?;
         for (view, binding) in dispatch.bindings.iter().zip(dispatch.kernel.bindings) {
@@ -48,7 +51,7 @@ pub fn examine(device: &mut dyn Engine, cpu: &mut Cpu, plan: &Plan) -> Result<Ve
             }
             let spec = &plan.buffers[view.buffer.0];
             let read = |engine: &mut dyn Engine| -> Result<Vec<f32>> {
-                let words = engine.read(&spec.name, view.offset + view.len)?;
+                let words = engine.read(spec.name, view.offset + view.len)?;
                 Ok(words[view.offset..].iter().map(|&word| f32::from_bits(word)).collect())
             };
             let (actual, expected) = (read(device)?, read(cpu)?);
@@ -76,6 +79,7 @@ pub fn check_up(device: &mut dyn Engine) -> Result<Vec<Finding>> {
     for (at, config) in networks()?.into_iter().enumerate() {
         let parameters = Parameters::random(&config, 7);
         let network = Network::with_parameters(config.clone(), Device::cpu(), &parameters)?;
+        let layout = network.layout();
         let mut cpu = Cpu::new(DEFAULT_MEMORY);
         for (name, values) in [
             (buffer::WEIGHTS, &parameters.flat),
@@ -100,7 +104,7 @@ pub fn check_up(device: &mut dyn Engine) -> Result<Vec<Finding>> {
             optimiser = Optimiser { rule: Rule::Sgd(sgd), dropout: 0.3, embedding_dropout: 0.1, ..optimiser };
         }
         for limits in limits {
-            let training = training_plan(&config, &batch, Some(&optimiser), &limits)?;
+            let training = training_plan(&config, layout, &batch, &optimiser, &limits)?;
             findings.extend(examine(device, &mut cpu, &training)?);
         }
     }
@@ -120,6 +124,7 @@ fn networks() -> Result<Vec<Config>> {
     let lstm = Config { cell: Cell::Lstm, ..small.clone() };
     let rnn = Config { cell: Cell::Rnn, ..small.clone() };
     let before = Config { reset: Reset::Before, ..small.clone() };
+    let mingru = Config { cell: Cell::MinGru, activation: Identity, ..small.clone() };
     Ok(vec![
         gru.clone(),
         Config { slicing: Slicing::plain(), ..gru },
@@ -129,6 +134,7 @@ fn networks() -> Result<Vec<Config>> {
         Config { direction: Both, pooling: Attention, head_pooling: Attention, layers: 2, ..small.clone() },
         Config { context: 5, direction: Both, pooling: Max, ..before },
         Config { context: 3, layers: 2, ..lstm },
+        Config { direction: Both, layers: 2, pooling: Mean, ..mingru },
         Config { task: Task::Labels, ..small.clone() },
         Config { task: Task::Regression, ..small },
     ])
@@ -147,12 +153,13 @@ fn ragged_batch() -> Batch {
 mod tests {
     use super::*;
     use crate::engine::{Reading, Timespan};
-    use crate::kernel::KERNELS;
+    use crate::kernel::kernels;
+    use crate::plan::{BufferName, Checked};
 
     #[test]
     fn every_kernel_is_examined_in_every_variant() {
         let findings = check_up(&mut Cpu::new(DEFAULT_MEMORY)).unwrap();
-        for kernel in KERNELS {
+        for kernel in kernels() {
             assert!(findings.iter().any(|finding| finding.kernel == kernel.name), "{}", kernel.name);
         }
         assert!(findings.iter().all(|finding| finding.outcome.is_ok()));
@@ -169,16 +176,16 @@ mod tests {
             fn limits(&self) -> &Limits {
                 self.0.limits()
             }
-            fn run(&mut self, plan: &Plan) -> Result<()> {
+            fn run(&mut self, plan: &Checked) -> Result<()> {
                 self.0.run(plan)
             }
-            fn run_timed(&mut self, plan: &Plan) -> Result<Vec<Timespan>> {
+            fn run_timed(&mut self, plan: &Checked) -> Result<Vec<Timespan>> {
                 self.0.run_timed(plan)
             }
-            fn write(&mut self, buffer: &str, words: &[u32]) -> Result<()> {
+            fn write(&mut self, buffer: BufferName, words: &[u32]) -> Result<()> {
                 self.0.write(buffer, words)
             }
-            fn begin_read(&mut self, buffer: &str, len: usize) -> Result<Reading> {
+            fn begin_read(&mut self, buffer: BufferName, len: usize) -> Result<Reading> {
                 let words = self.0.read(buffer, len)?;
                 let off = words.into_iter().map(|word| (f32::from_bits(word) * 1.01 + 0.01).to_bits()).collect();
                 Ok(Box::new(|| Ok(off)))

@@ -6,7 +6,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use srnn::compare::{Tolerance, compare};
 use srnn::data::Batch;
-use srnn::network::{Config, Network, Optimiser, Parameters};
+use srnn::network::{Config, Layout, Network, Optimiser, Parameters, gradient_plan};
 use srnn::{Choice, Device, Slicing};
 
 const LENGTH: usize = 32_768;
@@ -55,6 +55,7 @@ fn whole_and_in_micro_batches() {
 
     let limits = |memory| Device::open(Choice::Cpu, Some(memory)).unwrap().engine.limits().clone();
     let batch = batch();
-    let plan = |memory| srnn::network::training_plan(&config(), &batch, None, &limits(memory)).unwrap();
+    let layout = Layout::new(&config());
+    let plan = |memory| gradient_plan(&config(), &layout, &batch, &Optimiser::default(), &limits(memory)).unwrap();
     assert!(plan(150 << 20).memory() <= 150 << 20 && plan(4 << 30).memory() > 150 << 20);
 }

@@ -8,9 +8,9 @@ use network_cases::{dropout_has_its_gradient, numbers_agree_with_the_reference};
 use srnn::compare::{Tolerance, compare};
 use srnn::data::Batch;
 use srnn::engine::{Engine, read_f32, write_f32};
-use srnn::network::{Adam, Config, Network, Optimiser, Parameters, Rule, buffer, training_plan};
-use srnn::plan::{Limits, Plan, Tuning};
-use srnn::{Device, Error, Slicing};
+use srnn::network::{Adam, Config, Layout, Network, Optimiser, Parameters, Rule, buffer, gradient_plan, training_plan};
+use srnn::plan::{Checked, Limits, Plan, Tuning};
+use srnn::{Device, Error, Result, Slicing};
 
 /// Two orders of rounding.
 const CLOSE: Tolerance = Tolerance::new(1e-7, 1e-5);
@@ -31,7 +31,7 @@ fn network(case: &Case, device: Device) -> Network {
 }
 
 /// What a plan that ends with the gradients leaves: totals, gradient of the weights and of the embeddings.
-fn gradients(network: &mut Network, plan: &Plan) -> [Vec<f32>; 3] {
+fn gradients(network: &mut Network, plan: &Checked) -> [Vec<f32>; 3] {
     let engine = network.engine();
     write_f32(engine, buffer::TOTALS, &[0.0; 4]).unwrap();
     engine.run(plan).unwrap();
@@ -42,7 +42,7 @@ fn gradients(network: &mut Network, plan: &Plan) -> [Vec<f32>; 3] {
 }
 
 /// Checks that two plans for a case leave the same gradients, to rounding, on both engines.
-fn same_gradients(case: &Case, one: &Plan, other: &Plan) {
+fn same_gradients(case: &Case, one: &Checked, other: &Checked) {
     for device in [Device::cpu(), gpu()] {
         let mut network = network(case, device);
         let expected = gradients(&mut network, one);
@@ -53,8 +53,18 @@ fn same_gradients(case: &Case, one: &Plan, other: &Plan) {
     }
 }
 
-fn plan<'b>(case: &'b Case, limits: &Limits) -> Plan<'b> {
-    training_plan(&case.config, &case.batch, None, limits).unwrap()
+fn plan<'b>(case: &'b Case, limits: &Limits) -> Checked<'b> {
+    try_plan(case, limits).unwrap()
+}
+
+/// The first half of a step.
+fn try_plan<'b>(case: &'b Case, limits: &Limits) -> Result<Checked<'b>> {
+    gradient_plan(&case.config, &Layout::new(&case.config), &case.batch, &Optimiser::default(), limits)
+}
+
+/// A whole step.
+fn step<'b>(config: &Config, batch: &'b Batch, optimiser: &Optimiser, limits: &Limits) -> Result<Checked<'b>> {
+    training_plan(config, &Layout::new(config), batch, optimiser, limits)
 }
 
 fn dispatches_of(plan: &Plan, place: &str) -> usize {
@@ -115,7 +125,7 @@ fn thirty_training_steps_follow_the_cpu_engine() {
     for (step, (actual, expected)) in actual.iter().zip(&expected).enumerate() {
         compare(&[*actual], &[*expected], Tolerance::new(1e-4, 0.0)).unwrap_or_else(|e| panic!("step {step}: {e}"));
     }
-    let [actual, expected] = [&mut on_gpu, &mut on_cpu].map(|network| network.optimiser_state().unwrap().control);
+    let [actual, expected] = [&mut on_gpu, &mut on_cpu].map(|network| network.optimiser_state().unwrap().0[4].clone());
     compare(&actual, &expected, Tolerance::new(0.0, 1e-4)).expect("steps, powers of β, scale, skipped and norm");
 }
 
@@ -161,7 +171,7 @@ fn a_recurrence_cut_along_time_gives_the_same_gradients() {
         assert_eq!(dispatches_of(&whole, "level 0 forward"), 1);
         let operations = whole.dispatches.iter().find(|d| d.place == "level 0 forward").unwrap().cost.operations;
         let cut = plan(&case, &Limits { dispatch_operations: operations / 3.0, ..Limits::webgpu_default() });
-        assert!(dispatches_of(&cut, "level 0 forward") > 1, "{cut}");
+        assert!(dispatches_of(&cut, "level 0 forward") > 1, "{}", *cut);
         assert_eq!(dispatches_of(&cut, "level 0 backward"), dispatches_of(&cut, "level 0 forward"));
         same_gradients(&case, &whole, &cut);
     }
@@ -175,9 +185,9 @@ fn micro_batches_add_up_to_the_same_gradients() {
         let memory = whole.memory();
         let tight = (1..100).map(|percent| Limits { memory: memory * percent / 100, ..Limits::webgpu_default() });
         // The least memory that does: micro-batches as small as can be.
-        let mut tight = tight.filter_map(|limits| training_plan(&case.config, &case.batch, None, &limits).ok());
+        let mut tight = tight.filter_map(|limits| try_plan(&case, &limits).ok());
         let cut = tight.next().expect("less memory is enough for micro-batches");
-        assert!(dispatches_of(&cut, "loss") > 1, "{cut}");
+        assert!(dispatches_of(&cut, "loss") > 1, "{}", *cut);
         same_gradients(&case, &whole, &cut);
     }
 }
@@ -192,10 +202,10 @@ fn micro_batches_make_one_step() {
         clip: Some(0.1),
         ..Optimiser::default()
     };
-    let plan = |limits: &Limits| training_plan(&case.config, &case.batch, Some(&optimiser), limits).unwrap();
+    let plan = |limits: &Limits| step(&case.config, &case.batch, &optimiser, limits).unwrap();
     let whole = plan(&Limits::webgpu_default());
     let cut = plan(&Limits { memory: whole.memory() * 6 / 10, ..Limits::webgpu_default() });
-    assert!(dispatches_of(&cut, "loss") > 1 && dispatches_of(&cut, "step") == 1, "{cut}");
+    assert!(dispatches_of(&cut, "loss") > 1 && dispatches_of(&cut, "step") == 1, "{}", *cut);
     for device in [gpu, Device::cpu] {
         let [expected, actual] = [&whole, &cut].map(|plan| {
             let mut network = network(&case, device());
@@ -225,7 +235,7 @@ fn very_long_sequences_within_webgpus_limits() {
         case.batch.labels.push(1);
         let limits = Limits::webgpu_default();
         let optimiser = Optimiser::default();
-        training_plan(&case.config, &case.batch, Some(&optimiser), &limits).unwrap().check(&limits).unwrap();
+        step(&case.config, &case.batch, &optimiser, &limits).unwrap();
         let [actual, expected] = [smallest_gpu(), Device::cpu()].map(|device| {
             let mut network = network(&case, device);
             network.train_step(&case.batch, &optimiser).unwrap();
@@ -252,8 +262,7 @@ fn a_hundred_very_long_sequences_can_be_planned() {
             ..Batch::default()
         };
         let limits = Limits::webgpu_default();
-        let plan = training_plan(&config, &batch, Some(&Optimiser::default()), &limits).unwrap();
-        plan.check(&limits).unwrap();
+        let plan = step(&config, &batch, &Optimiser::default(), &limits).unwrap();
         assert!(dispatches_of(&plan, "loss") > 1 && dispatches_of(&plan, "step") == 1);
     }
 }
@@ -271,9 +280,9 @@ fn the_widest_network_within_webgpus_limits() {
 fn a_hidden_size_beyond_the_limits_is_refused_by_name() {
     let Case { config, batch, .. } = case(WIDEST, 5);
     let limits = Limits::webgpu_default();
-    training_plan(&config, &batch, None, &limits).unwrap();
+    step(&config, &batch, &Optimiser::default(), &limits).unwrap();
     let wider = Config { hidden: WIDEST.hidden + 8, ..config };
-    let Err(error) = training_plan(&wider, &batch, None, &limits) else { panic!("1032 units are too many") };
+    let Err(error) = step(&wider, &batch, &Optimiser::default(), &limits) else { panic!("1032 units are too many") };
     assert!(
         matches!(&error, Error::Limit { needed, limit, .. } if needed == "16.1 KiB" && limit == "16.0 KiB"),
         "{error}"
@@ -311,7 +320,8 @@ fn rows_share_workgroups_only_on_a_full_device() {
 #[cfg_attr(skip_gpu_tests, ignore = "SRNN_SKIP_GPU_TESTS=1")]
 fn timed_runs_tell_when_each_dispatch_ran() {
     let case = case(PAPER, 6);
-    let plan = plan(&case, &Limits::webgpu_default());
+    let limits = Limits::webgpu_default();
+    let plan = plan(&case, &limits);
     for device in [gpu(), Device::cpu()] {
         let mut network = network(&case, device);
         let expected = gradients(&mut network, &plan);
@@ -325,9 +335,9 @@ fn timed_runs_tell_when_each_dispatch_ran() {
         });
         assert!(longest.unwrap().1.end > longest.unwrap().1.begin && times[times.len() - 1].end < 60.0, "{times:?}");
         assert_eq!(gradients(&mut network, &plan), expected);
-        assert_eq!(network.engine().run_timed(&Plan::default()).unwrap(), []);
+        assert_eq!(network.engine().run_timed(&Plan::default().checked(&limits).unwrap()).unwrap(), []);
         // More passes than a query set holds.
-        let many = Plan { dispatches: vec![plan.dispatches[0].clone(); 2100], ..plan.clone() };
+        let many = plan.with(vec![plan.dispatches[0].clone(); 2100]).checked(&limits).unwrap();
         let times = network.engine().run_timed(&many).unwrap();
         assert!(times.len() == 2100 && times.windows(2).all(|pair| pair[0].begin <= pair[1].begin));
     }
@@ -348,9 +358,9 @@ fn a_warm_training_step_makes_nothing() {
     let mut step = |batch: &Batch| {
         // With the same lanes for few rows and for many: others are other pipelines.
         let limits = Limits { tuning: Tuning { workgroups: 1 }, ..gpu.limits().clone() };
-        let plan = training_plan(&case.config, batch, Some(&Optimiser::default()), &limits).unwrap();
+        let plan = crate::step(&case.config, batch, &Optimiser::default(), &limits).unwrap();
         gpu.run(&plan).unwrap();
-        let outlives_its_batch = Plan { buffers: plan.buffers, uploads: vec![], dispatches: plan.dispatches };
+        let outlives_its_batch: Plan = plan.with(plan.dispatches.clone());
         (gpu.made(), gpu.allocated(), outlives_its_batch)
     };
     let vocabulary = PAPER.vocabulary as u32;

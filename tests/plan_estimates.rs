@@ -3,8 +3,8 @@
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use srnn::data::Batch;
-use srnn::network::{Config, Network, Optimiser, training_plan};
-use srnn::plan::{Limits, Plan};
+use srnn::network::{self, Config, Network, Optimiser, training_plan};
+use srnn::plan::{Checked, Limits};
 use srnn::{Device, Slicing};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::Mutex;
@@ -52,8 +52,9 @@ fn batch(config: &Config, sequences: usize, full: bool) -> Batch {
     batch
 }
 
-fn plan<'b>(config: &Config, batch: &'b Batch) -> Plan<'b> {
-    training_plan(config, batch, Some(&Optimiser::default()), &Limits::webgpu_default()).unwrap()
+fn plan<'b>(config: &Config, batch: &'b Batch) -> Checked<'b> {
+    training_plan(config, &network::Layout::new(config), batch, &Optimiser::default(), &Limits::webgpu_default())
+        .unwrap()
 }
 
 #[test]
@@ -65,7 +66,7 @@ fn a_training_step_with_two_merges_is_at_most_forty_dispatches() {
         for full in [true, false] {
             let batch = batch(&config, sequences, full);
             let plan = plan(&config, &batch);
-            assert!(plan.dispatches.len() <= 40, "SRNN({n},2), T = {length}: {plan}");
+            assert!(plan.dispatches.len() <= 40, "SRNN({n},2), T = {length}: {}", *plan);
         }
     }
 }

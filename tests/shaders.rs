@@ -4,21 +4,24 @@
 mod network_cases;
 
 use naga::valid::{Capabilities, ValidationFlags, Validator};
-use naga::{AddressSpace, GlobalVariable, Module, ScalarKind, StorageAccess, TypeInner};
+use naga::{AddressSpace, GlobalVariable, Module, Scalar, ScalarKind, StorageAccess, TypeInner};
 use network_cases::{Sizes, case, family};
 use srnn::Device;
 use srnn::data::Batch;
 use srnn::engine::gpu::adapter::INVOCATIONS;
-use srnn::kernel::{Access, Element, KERNELS, Kernel};
-use srnn::network::{Config, Network, Optimiser, Rule, Sgd, Task, training_plan};
-use srnn::plan::{Dispatch, Limits, Plan};
+use srnn::kernel::cell::{Cell, Reset};
+use srnn::kernel::recurrence::LANES;
+use srnn::kernel::{Access, Element, Kernel, kernels};
+use srnn::network::{Config, Layout, Network, Optimiser, Rule, Sgd, Task, training_plan};
+use srnn::plan::{Dispatch, Field, Limits, Plan, lane_types};
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 /// One dispatch of every kernel with every set of constants, out of plans of the whole family of networks.
 fn dispatches() -> Vec<Dispatch> {
     let mut found = BTreeMap::new();
-    let mut add = |plan: Plan| {
-        for dispatch in plan.dispatches.into_iter().flat_map(variants) {
+    let mut add = |plan: &Plan| {
+        for dispatch in plan.dispatches.iter().cloned().flat_map(variants) {
             found.insert((dispatch.kernel.name, dispatch.constants.clone()), dispatch);
         }
     };
@@ -30,16 +33,16 @@ fn dispatches() -> Vec<Dispatch> {
     let plain = case(sizes, 1);
     for case in family().iter().chain([&plain]) {
         let network = Network::with_parameters(case.config.clone(), Device::cpu(), &case.parameters).unwrap();
-        network.plan_inference(&case.batch).unwrap().into_iter().for_each(|(_, plan)| add(plan));
+        network.plan_inference(&case.batch).unwrap().into_iter().for_each(|(_, plan)| add(&plan));
         for optimiser in [&Optimiser::default(), &dropping] {
-            add(training_plan(&case.config, &case.batch, Some(optimiser), &limits).unwrap());
+            add(&training_plan(&case.config, network.layout(), &case.batch, optimiser, &limits).unwrap());
         }
     }
     let targets = vec![0.0; plain.batch.len() * plain.config.classes];
     for task in [Task::Labels, Task::Regression] {
         let batch = Batch { targets: targets.clone(), labels: vec![], ..plain.batch.clone() };
         let config = Config { task, ..plain.config.clone() };
-        add(training_plan(&config, &batch, Some(&Optimiser::default()), &limits).unwrap());
+        add(&training_plan(&config, &Layout::new(&config), &batch, &Optimiser::default(), &limits).unwrap());
     }
     found.into_values().collect()
 }
@@ -48,7 +51,7 @@ fn dispatches() -> Vec<Dispatch> {
 fn choices(name: &str, kernel: &str) -> &'static [u32] {
     match name {
         "LANES" => &[1, 2, 4],
-        "REVERSE" | "STEPWISE" | "SLOTTED" | "SAVE" | "LISTED" | "BY_SLOT" | "WEIGHTED" => &[0, 1],
+        "FIRST" | "REVERSE" | "STEPWISE" | "SLOTTED" | "SAVE" | "LISTED" | "BY_SLOT" | "WEIGHTED" | "RULE" => &[0, 1],
         "FORM" if kernel == "element_loss" => &[0, 1],
         "ACTIVATION" | "MODE" | "FORM" => &[0, 1, 2],
         _ => &[],
@@ -123,9 +126,13 @@ fn check(source: &str, dispatch: &Dispatch) -> Result<(), String> {
         }
     }
     let [uniform] = &uniforms[..] else { return Err("there is not one uniform".into()) };
-    let parameters = words(&module, uniform);
-    if parameters != Some(dispatch.parameters.len()) {
-        return Err(format!("a uniform of {parameters:?} words for {} parameters", dispatch.parameters.len()));
+    let fields = fields(&module, uniform);
+    let declared: Vec<Field> = kernel.parameters.to_vec();
+    if fields.as_ref() != Some(&declared.iter().map(|(name, kind)| (name.to_string(), *kind)).collect()) {
+        return Err(format!("a uniform of {fields:?} for the parameters {declared:?}"));
+    }
+    if dispatch.parameters.len() != declared.len() {
+        return Err(format!("{} words for {} parameters", dispatch.parameters.len(), declared.len()));
     }
     let declared = (kernel.workgroup_memory)(dispatch);
     if workgroup_memory != declared {
@@ -145,14 +152,18 @@ fn element(module: &Module, variable: &GlobalVariable) -> Option<(ScalarKind, u8
     }
 }
 
-/// Members of a struct of 4-byte scalars.
-fn words(module: &Module, variable: &GlobalVariable) -> Option<usize> {
+/// The members of a struct of 4-byte scalars.
+fn fields(module: &Module, variable: &GlobalVariable) -> Option<Vec<(String, Element)>> {
     let TypeInner::Struct { members, .. } = &module.types[variable.ty].inner else { return None };
-    let scalars = members.iter().enumerate().all(|(at, member)| {
-        let is_word = matches!(module.types[member.ty].inner, TypeInner::Scalar(scalar) if scalar.width == 4);
-        is_word && member.offset as usize == 4 * at
-    });
-    scalars.then_some(members.len())
+    let field = |(at, member): (usize, &naga::StructMember)| {
+        let kind = match module.types[member.ty].inner {
+            TypeInner::Scalar(Scalar { kind: ScalarKind::Float, width: 4 }) => Element::F32,
+            TypeInner::Scalar(Scalar { kind: ScalarKind::Uint, width: 4 }) => Element::U32,
+            _ => return None,
+        };
+        (member.offset as usize == 4 * at).then(|| (member.name.clone().unwrap_or_default(), kind))
+    };
+    members.iter().enumerate().map(field).collect()
 }
 
 #[test]
@@ -168,23 +179,26 @@ fn every_shader_is_valid_and_declares_what_its_kernel_does() {
 #[test]
 fn plans_use_every_kernel() {
     let seen: BTreeSet<&str> = dispatches().iter().map(|dispatch| dispatch.kernel.name).collect();
-    assert_eq!(seen, KERNELS.iter().map(|kernel| kernel.name).collect());
+    assert_eq!(seen, kernels().map(|kernel| kernel.name).collect());
 }
 
+/// Every file below `shaders/` is part of a kernel, and every part of a kernel a file.
 #[test]
 fn every_file_of_shaders_belongs_to_a_kernel() {
-    let files: BTreeSet<String> = std::fs::read_dir("shaders")
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.is_file())
-        .map(|path| path.file_name().and_then(|name| name.to_str()).expect("a name in UTF-8").to_string())
-        .collect();
-    let kernels: BTreeSet<String> = KERNELS.iter().map(|kernel| format!("{}.wgsl", kernel.name)).collect();
-    assert_eq!(files, kernels);
-    for kernel in KERNELS {
-        let text = std::fs::read_to_string(format!("shaders/{}.wgsl", kernel.name)).unwrap();
-        assert_eq!(text, kernel.shader, "`{}` holds the shader of its name", kernel.name);
+    let mut folders = vec![PathBuf::from("shaders")];
+    let mut files = BTreeSet::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => folders.push(path),
+                false => drop(files.insert(std::fs::read_to_string(path).unwrap())),
+            }
+        }
     }
+    let mut parts: BTreeSet<String> = kernels().flat_map(|kernel| kernel.shader).map(|part| part.to_string()).collect();
+    parts.extend(LANES.map(|lanes| lane_types(lanes as u32).to_string()));
+    assert!(files == parts, "files and parts differ");
 }
 
 /// The check finds out shaders that do not agree with their kernel.
@@ -200,22 +214,25 @@ fn wrong_shaders_are_found_out() {
         assert_ne!(good, bad, "the change finds its text");
         check(&bad, dispatch).expect_err("a wrong shader")
     };
-    let (forward, transpose) = (&srnn::kernel::gru_forward::KERNEL, &srnn::kernel::transpose::KERNEL);
+    let gru = Cell::Gru.recurrence(Reset::After).unwrap();
+    let (forward, transpose) = (&gru.forward, &srnn::kernel::transpose::KERNEL);
     let swapped = refused(forward, &|source| {
         let third = source.replace("@binding(2)", "@binding(9)");
         third.replace("@binding(3)", "@binding(2)").replace("@binding(9)", "@binding(3)")
     });
     assert!(swapped.contains("gates"), "{swapped}");
-    let number = refused(forward, &|source| source.replace("@binding(6)", "@binding(7)"));
+    let number = refused(forward, &|source| source.replace("@binding(7)", "@binding(8)"));
     assert!(number.contains("storage bindings"), "{number}");
     let access = refused(forward, &|source| source.replace("read> gates", "read_write> gates"));
     assert!(access.contains("gates"), "{access}");
-    let memory = refused(forward, &|source| source.replace("2 * H>", "4 * H>"));
+    let memory = refused(forward, &|source| source.replace("2u + MEMORY", "4u + MEMORY"));
     assert!(memory.contains("workgroup memory"), "{memory}");
     let element = refused(transpose, &|source| source.replace("array<f32>", "array<u32>"));
     assert!(element.contains("the elements of"), "{element}");
     let parameters = refused(transpose, &|source| source.replace("m: u32,", "m: u32, x: u32,"));
-    assert!(parameters.contains("Some(3) words"), "{parameters}");
+    assert!(parameters.contains("\"x\""), "{parameters}");
+    let kind = refused(transpose, &|source| source.replace("m: u32,", "m: f32,").replace("params.m", "u32(params.m)"));
+    assert!(kind.contains("F32"), "{kind}");
     let entry = refused(transpose, &|source| source.replace("fn main", "fn transpose"));
     assert!(entry.contains("`transpose`"), "{entry}");
     let type_error = refused(transpose, &|source| source.replace("let at", "let at: f32"));

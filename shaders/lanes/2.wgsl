@@ -1,8 +1,10 @@
 // Two rows to a workgroup, in the lanes of a vec2.
 alias Lanes = vec2<f32>;
 alias Indices = vec2<u32>;
+alias Flags = vec2<bool>;
 const LANE: Indices = Indices(0u, 1u);
 fn lane(values: Lanes, at: u32) -> f32 { return values[at]; }
 fn index(values: Indices, at: u32) -> u32 { return values[at]; }
+fn flag(values: Flags, at: u32) -> bool { return values[at]; }
 fn put_lane(values: Lanes, at: u32, value: f32) -> Lanes { return select(values, Lanes(value), LANE == Indices(at)); }
 fn put_index(values: Indices, at: u32, value: u32) -> Indices { return select(values, Indices(value), LANE == Indices(at)); }

@@ -1,31 +1,107 @@
-// Backward: the gradient of the state that the rows begin with, and what every step's output adds to it.
+// The recurrence over one level, backward, in place on the tape that the forward one wrote: all that is not the cell's own.
+// The cell, in cell/, has PHASES and
+//   unit(s, j, g)  turns what the tape keeps of unit j into gradients, from the gradient g of its state after the step; gives
+//                  what of the gradient of the state before it needs no product
+//   settle(s, j)   where PHASES is 2: what needs the gradients of other units
+// A workgroup owns LANES rows; see rows.wgsl.
 
-fn first_gradient(own: Own, j: u32) -> Lanes {
-    var g = Lanes(0.0);
-    if (params.fresh == 1u) { return g; }
+@group(0) @binding(0) var<storage, read> rows: array<vec2<u32>>;              // [R, 2] first step, number of steps
+@group(0) @binding(1) var<storage, read> weights_transposed: array<f32>;      // [PRODUCTS * H, H], more matrices
+@group(0) @binding(2) var<storage, read> outputs_gradient: array<f32>;        // [P, W]
+@group(0) @binding(3) var<storage, read_write> tape: array<f32>;              // [P, TAPE * H]
+@group(0) @binding(4) var<storage, read_write> states_gradient: array<f32>;   // [R, W] of the last state, then of the first
+@group(0) @binding(5) var<storage, read_write> memories_gradient: array<f32>; // [R, H] of the second state alike
+@group(1) @binding(0) var<uniform> params: Params;
+
+// The gradient of the state; then of the second state.
+var<workgroup> carry: array<Lanes, (1u + MEMORY) * H>;
+// Those gradients of the step that go through the first matrix.
+var<workgroup> delta: array<Lanes, max(PRODUCTS, 1u) * H>;
+
+// Unit j of a column of the tape; of lanes that do not live, another row's, as all that they give is dropped.
+fn load(s: Step, column: u32, j: u32) -> Lanes {
+    var values = Lanes(0.0);
     for (var l = 0u; l < LANES; l++) {
-        if (index(own.row, l) < params.rows) {
-            g = put_lane(g, l, gradient[index(own.row, l) * params.stride + params.column + j]);
-        }
+        values = put_lane(values, l, tape[(index(s.position, l) * TAPE + column) * H + j]);
     }
-    return g;
+    return values;
 }
 
-fn put_gradient(own: Own, j: u32, g: Lanes) {
-    for (var l = 0u; l < LANES; l++) {
-        if (index(own.row, l) < params.rows) {
-            gradient[index(own.row, l) * params.stride + params.column + j] = lane(g, l);
-        }
+// The gradient of a column of the tape.
+fn give(s: Step, column: u32, j: u32, values: Lanes) {
+    save(s, column, j, values);
+    if (column >= DELTA && column < DELTA + PRODUCTS) {
+        delta[(column - DELTA) * H + j] = select(Lanes(0.0), values, s.live);
     }
 }
 
-// The gradient of a step's output; of rows that have no such step, anything.
-fn output_gradient(position: Indices, j: u32) -> Lanes {
-    var g = Lanes(0.0);
-    if (STEPWISE == 1u) {
+@compute @workgroup_size(THREADS)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) thread: u32,
+) {
+    let own = own_rows(group, groups);
+    for (var j0 = 0u; j0 < H; j0 += THREADS) {
+        let j = j0 + thread;
+        if (j >= H) { continue; }
+        var g = Lanes(0.0);
+        var c = Lanes(0.0);
         for (var l = 0u; l < LANES; l++) {
-            g = put_lane(g, l, outputs_gradient[index(position, l) * params.stride + params.column + j]);
+            if (index(own.row, l) < params.rows) {
+                if (params.state_given == 1u) { g = put_lane(g, l, states_gradient[state_at(own, l, j)]); }
+                if (MEMORY == 1u && params.memory_given == 1u) {
+                    c = put_lane(c, l, memories_gradient[index(own.row, l) * H + j]);
+                }
+            }
+        }
+        carry[j] = g;
+        if (MEMORY == 1u) { carry[H + j] = c; }
+    }
+
+    for (var t = min(params.end, own.longest); t > params.begin; t--) {
+        let s = step_of(own, t - 1u, 0u);
+        for (var j0 = 0u; j0 < H; j0 += THREADS) {
+            let j = j0 + thread;
+            if (j >= H) { continue; }
+            var g = carry[j];
+            if (STEPWISE == 1u) {
+                for (var l = 0u; l < LANES; l++) {
+                    let own = outputs_gradient[index(s.position, l) * params.stride + params.column + j];
+                    g = put_lane(g, l, lane(g, l) + own);
+                }
+            }
+            carry[j] = select(carry[j], unit(s, j, g), s.live);
+        }
+        workgroupBarrier();
+        if (PHASES == 2u) {
+            for (var j0 = 0u; j0 < H; j0 += THREADS) {
+                let j = j0 + thread;
+                if (j >= H) { continue; }
+                settle(s, j);
+            }
+            workgroupBarrier();
+        }
+        // Nothing is asked of the state before the first step, unless it was given.
+        if (PRODUCTS > 0u && (t > 1u || FIRST == 1u)) {
+            for (var j0 = 0u; j0 < H; j0 += THREADS) {
+                let j = j0 + thread;
+                if (j >= H) { continue; }
+                var sum = carry[j];
+                for (var i = 0u; i < PRODUCTS * H; i++) { sum += delta[i] * weights_transposed[i * H + j]; }
+                carry[j] = sum;
+            }
+        }
+        workgroupBarrier();
+    }
+    for (var j0 = 0u; j0 < H; j0 += THREADS) {
+        let j = j0 + thread;
+        if (j >= H) { continue; }
+        for (var l = 0u; l < LANES; l++) {
+            if (index(own.row, l) < params.rows) {
+                states_gradient[state_at(own, l, j)] = lane(carry[j], l);
+                if (MEMORY == 1u) { memories_gradient[index(own.row, l) * H + j] = lane(carry[H + j], l); }
+            }
         }
     }
-    return g;
 }

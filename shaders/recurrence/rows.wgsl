@@ -1,18 +1,24 @@
-// What the recurrences of all cells share. A workgroup owns LANES neighbouring rows (slices), one per lane of a Lanes
-// (see lanes/), and loops over their steps with the states on chip; a thread owns hidden units thread, thread + THREADS, ...
+// What the recurrences of all cells share, forward and backward. A workgroup owns LANES neighbouring rows (slices), one per
+// lane of a Lanes (see lanes/), and loops over their steps with the states on chip; a thread owns hidden units thread,
+// thread + THREADS, ...
 // Loops over units begin at a number that is the same for all threads: Microsoft's FXC, which DX12 compiles with where no
 // DXC is installed, takes the barriers behind a loop that begins at `thread` for barriers in varying flow (X3663).
-// Constants: H hidden units, THREADS per workgroup, LANES 1, 2 or 4, REVERSE (rows are read from their last step to their
-// first), STEPWISE (every step's output, or its gradient, counts). A cell that has a choice has ACTIVATION too.
-// A cell declares the bindings and TAPE, the numbers that a step has on the tape; its last H are the state before the step.
+//
+// Constants of a dispatch: H hidden units, THREADS per workgroup, LANES 1, 2 or 4, REVERSE (rows are read from their last
+// step to their first), STEPWISE (every step's output, or its gradient, counts), FIRST (the first states are given, and
+// their gradients asked for; otherwise they are 0), ACTIVATION (the one that the cell leaves open).
+// Constants of a cell: GATES that read the input, PRODUCTS gates that read the state by the first matrix of U, BIAS (it has
+// one), TAPE (H times so many numbers of a step on the tape, the last H of them the state before it), DELTA (the first of
+// the tape's columns that belong to that matrix), MEMORY (there is a second state).
 
 struct Params {
-    rows: u32,    // R
-    begin: u32,   // steps begin..end of every row are run
+    rows: u32,          // R
+    begin: u32,         // steps begin..end of every row are run
     end: u32,
-    stride: u32,  // W: numbers from row to row of the states and outputs, which directions share side by side
-    column: u32,  // the first one of this direction
-    fresh: u32,   // 1: no gradient comes from the rows' last states (backward)
+    stride: u32,        // W: numbers from row to row of the states and outputs, which directions share side by side
+    column: u32,        // the first one of this direction
+    state_given: u32,   // 1: a gradient comes from the last states (backward)
+    memory_given: u32,  // 1: and one from the last memories
 }
 
 // The rows of a workgroup.
@@ -21,6 +27,16 @@ struct Own {
     first: Indices,
     steps: Indices,
     longest: u32,
+}
+
+// One step of them.
+struct Step {
+    t: u32,             // steps that came before
+    live: Flags,        // lanes whose rows have this step
+    position: Indices,  // where it stands among all steps; anywhere in lanes that do not live
+    slot: Indices,      // its row of gates (forward)
+    before: u32,        // where the states before and after it stand on chip (forward)
+    after: u32,
 }
 
 fn own_rows(group: vec3<u32>, groups: vec3<u32>) -> Own {
@@ -38,24 +54,47 @@ fn own_rows(group: vec3<u32>, groups: vec3<u32>) -> Own {
     return own;
 }
 
-// Where the t-th step to be read stands; of rows that have no such step, anywhere.
-fn position_of(own: Own, t: u32) -> Indices {
+fn step_of(own: Own, t: u32, before: u32) -> Step {
+    let live = Indices(t) < own.steps;
     var at = Indices(t);
     if (REVERSE == 1u) { at = own.steps - Indices(1u) - at; }
-    return select(Indices(0u), own.first + at, Indices(t) < own.steps);
+    let position = select(Indices(0u), own.first + at, live);
+    return Step(t, live, position, position, before, H - before);
 }
 
-fn load(position: Indices, column: u32) -> Lanes {
-    var values = Lanes(0.0);
-    for (var l = 0u; l < LANES; l++) {
-        values = put_lane(values, l, tape[index(position, l) * TAPE + column]);
-    }
-    return values;
+// Where unit j of a row stands among the states of all directions.
+fn state_at(own: Own, l: u32, j: u32) -> u32 {
+    return index(own.row, l) * params.stride + params.column + j;
 }
 
-// Writes the lanes whose rows have a step t.
-fn save(own: Own, t: u32, position: Indices, column: u32, values: Lanes) {
+// Writes unit j of a column of the tape, in the lanes that live.
+fn save(s: Step, column: u32, j: u32, values: Lanes) {
     for (var l = 0u; l < LANES; l++) {
-        if (t < index(own.steps, l)) { tape[index(position, l) * TAPE + column] = lane(values, l); }
+        if (flag(s.live, l)) { tape[(index(s.position, l) * TAPE + column) * H + j] = lane(values, l); }
     }
+}
+
+// Exact at the ends: no overflow, and NaN stays NaN.
+fn sigmoid(x: Lanes) -> Lanes {
+    let e = exp(-abs(x));
+    return select(e, Lanes(1.0), x >= Lanes(0.0)) / (1.0 + e);
+}
+
+fn tanh_exact(x: Lanes) -> Lanes {
+    let e = exp(-2.0 * abs(x));
+    return sign(x) * (1.0 - e) / (1.0 + e);
+}
+
+// The activation that the cell leaves open, by constant ACTIVATION: 0 tanh, 1 identity, 2 ReLU.
+fn activate(x: Lanes) -> Lanes {
+    if (ACTIVATION == 0u) { return tanh_exact(x); }
+    if (ACTIVATION == 2u) { return select(x, Lanes(0.0), x < Lanes(0.0)); }
+    return x;
+}
+
+// Its derivative, from its result.
+fn slope(y: Lanes) -> Lanes {
+    if (ACTIVATION == 0u) { return 1.0 - y * y; }
+    if (ACTIVATION == 2u) { return select(Lanes(0.0), Lanes(1.0), y > Lanes(0.0)); }
+    return Lanes(1.0);
 }

@@ -142,7 +142,7 @@ impl BenchArgs {
         let mut device = DeviceArgs { memory: None, ..self.device.clone() }.open()?;
         if self.profile.is_some() {
             // A device that cannot tell the time says so at once.
-            device.engine.run_timed(&Plan::default())?;
+            device.engine.run_timed(&Plan::default().checked(device.engine.limits())?)?;
         }
         let ceilings = Ceilings::measure(device.engine.as_mut())?;
         let device = device.name;

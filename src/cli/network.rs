@@ -7,15 +7,15 @@ use srnn::network::{Activation, Cell, Config, Direction, Input, Pooling, Reset, 
 /// The recurrent part of a network, but for its slicing and length.
 #[derive(Args, Clone)]
 pub struct NetworkArgs {
-    /// Recurrent unit: gru, lstm or rnn
+    /// Recurrent unit: gru, lstm, rnn or mingru (minimal GRU, whose gates see the input alone)
     #[arg(long, default_value = "gru", value_parser = named::<Cell>, value_name = "CELL", help_heading = "Network")]
     cell: Cell,
     /// Reset gate of a GRU: after the product (as PyTorch), or before (as the paper; one bias)
     #[arg(long, default_value = "after", value_parser = named::<Reset>, value_name = "WHEN", help_heading = "Network")]
     reset: Reset,
-    /// Activation of a GRU's candidate or of a plain unit: tanh, identity or relu
-    #[arg(long, default_value = "tanh", value_parser = named::<Activation>, value_name = "NAME", help_heading = "Network")]
-    candidate: Activation,
+    /// Activation of a GRU's candidate or of a plain unit: tanh, identity or relu [default: tanh; of mingru identity]
+    #[arg(long, value_parser = named::<Activation>, value_name = "NAME", help_heading = "Network")]
+    candidate: Option<Activation>,
     /// How slices are read: forward, backward or both
     #[arg(long, default_value = "forward", value_parser = named::<Direction>, value_name = "HOW", help_heading = "Network")]
     direction: Direction,
@@ -42,7 +42,7 @@ impl NetworkArgs {
         Config {
             cell: self.cell,
             reset: self.reset,
-            activation: self.candidate,
+            activation: self.candidate.unwrap_or(self.cell.activation()),
             direction: self.direction,
             pooling: self.pool,
             head_pooling: self.head_pool.unwrap_or(self.pool),
@@ -71,19 +71,16 @@ pub fn unit(config: &Config) -> String {
         Direction::Backward => "backward ",
         Direction::Both => "bidirectional ",
     };
-    let cell = match config.cell {
-        Cell::Gru => "GRU",
-        Cell::Lstm => "LSTM",
-        Cell::Rnn => "RNN",
-    };
-    let mut words = format!("{direction}{cell}, H = {}", config.hidden);
-    if config.cell == Cell::Gru && config.reset == Reset::Before {
+    let mut words = format!("{direction}{}, H = {}", config.cell.title(), config.hidden);
+    if config.reset == Reset::Before {
         words += ", reset before the product";
     }
-    match config.activation {
-        Activation::Tanh => {}
-        Activation::Identity => words += ", identity activation",
-        Activation::Relu => words += ", ReLU activation",
+    if config.activation != config.cell.activation() {
+        words += match config.activation {
+            Activation::Tanh => ", tanh activation",
+            Activation::Identity => ", identity activation",
+            Activation::Relu => ", ReLU activation",
+        };
     }
     let pooled = |pooling| match pooling {
         Pooling::Last => "last state",

@@ -3,7 +3,7 @@
 use super::input::InputArgs;
 use serde::{Deserialize, Serialize};
 use srnn::data::{Source, hold_out, hold_out_unclassed};
-use srnn::network::{Config, training_plan};
+use srnn::network::{Config, Layout, training_plan};
 use srnn::train::{Dataset, Options, Raw, Sequences, Steps, Telling, Told};
 use srnn::{Device, Error, Result};
 use std::path::Path;
@@ -136,7 +136,7 @@ impl Data {
         for set in [&self.train, &self.valid].into_iter().chain(&self.test) {
             let rows = set.by_length(options.batch, config.length).swap_remove(0);
             let batch = set.batch(config, &rows, |_| false);
-            training_plan(config, &batch, Some(&options.optimiser), device.engine.limits())?;
+            training_plan(config, &Layout::new(config), &batch, &options.optimiser, device.engine.limits())?;
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use super::words::Words;
 use super::{Engine, Reading, Timespan};
 use crate::error::{Error, Result};
 use crate::kernel::{Access, Binding, threads};
-use crate::plan::{Cost, Dispatch, Limits, MOST_BYTES, Plan, Role};
+use crate::plan::{BufferName, Checked, Cost, Dispatch, Limits, MOST_BYTES, Role};
 use std::collections::HashMap;
 use std::time::Instant;
 
@@ -24,7 +24,7 @@ pub fn join_pool() -> bool {
 /// Runs plans on the threads of rayon's pool.
 pub struct Cpu {
     limits: Limits,
-    buffers: HashMap<String, Words>,
+    buffers: HashMap<BufferName, Words>,
     /// Plans of no more work run on the calling thread alone.
     small: Cost,
 }
@@ -58,16 +58,15 @@ impl Engine for Cpu {
         &self.limits
     }
 
-    fn run(&mut self, plan: &Plan) -> Result<()> {
+    fn run(&mut self, plan: &Checked) -> Result<()> {
         // To look at the clock twice a dispatch costs nothing.
         self.run_timed(plan).map(drop)
     }
 
-    fn run_timed(&mut self, plan: &Plan) -> Result<Vec<Timespan>> {
-        plan.check(&self.limits)?;
+    fn run_timed(&mut self, plan: &Checked) -> Result<Vec<Timespan>> {
         for spec in plan.buffers.iter().filter(|spec| spec.role == Role::Persistent) {
             if self.buffers.get(&spec.name).is_some_and(|words| words.len() < spec.len()) {
-                return Err(buffer_error(&spec.name, "a persistent buffer cannot grow"));
+                return Err(buffer_error(spec.name, "a persistent buffer cannot grow"));
             }
         }
         // Out of the map for the length of the plan, so that dispatches find them by index.
@@ -96,21 +95,21 @@ impl Engine for Cpu {
             rayon::scope(|_| all());
         }
         for (spec, words) in plan.buffers.iter().zip(buffers) {
-            self.buffers.insert(spec.name.clone(), words);
+            self.buffers.insert(spec.name, words);
         }
         Ok(times)
     }
 
-    fn write(&mut self, buffer: &str, words: &[u32]) -> Result<()> {
-        match self.buffers.get_mut(buffer) {
+    fn write(&mut self, buffer: BufferName, words: &[u32]) -> Result<()> {
+        match self.buffers.get_mut(&buffer) {
             Some(own) if own.len() >= words.len() => own[..words.len()].copy_from_slice(words),
-            _ => drop(self.buffers.insert(buffer.into(), Words::copied(words))),
+            _ => drop(self.buffers.insert(buffer, Words::copied(words))),
         }
         Ok(())
     }
 
-    fn begin_read(&mut self, buffer: &str, len: usize) -> Result<Reading> {
-        match self.buffers.get(buffer) {
+    fn begin_read(&mut self, buffer: BufferName, len: usize) -> Result<Reading> {
+        match self.buffers.get(&buffer) {
             Some(words) if words.len() >= len => {
                 let words = words[..len].to_vec();
                 Ok(Box::new(|| Ok(words)))
@@ -130,7 +129,7 @@ impl Engine for Cpu {
 }
 
 /// What is wrong with a buffer.
-pub(super) fn buffer_error(buffer: &str, problem: &str) -> Error {
+pub(super) fn buffer_error(buffer: BufferName, problem: &str) -> Error {
     Error::Plan { operation: format!("buffer `{buffer}`"), problem: problem.into() }
 }
 

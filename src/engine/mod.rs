@@ -8,7 +8,7 @@ mod words;
 pub use device::{Choice, Device};
 
 use crate::error::{Error, Result};
-use crate::plan::{Limits, Plan};
+use crate::plan::{BufferName, Checked, Limits};
 use std::time::Instant;
 
 /// When one dispatch of a plan ran, in seconds from the start of the plan.
@@ -26,26 +26,25 @@ pub trait Engine: Send {
     /// What the device can do, and its name.
     fn limits(&self) -> &Limits;
 
-    /// Checks the plan against the limits, uploads its inputs and runs its dispatches in order. On a GPU the call
-    /// returns when the work is submitted.
+    /// Uploads the inputs of a plan, which was checked against this engine's limits or narrower ones, and runs its
+    /// dispatches in order. On a GPU the call returns when the work is submitted.
     ///
     /// # Errors
-    /// [`Error::Limit`] for a plan beyond the limits, [`Error::Plan`] for one that does not fit its kernels or the
-    /// engine's buffers, [`Error::Device`] when the device fails.
-    fn run(&mut self, plan: &Plan) -> Result<()>;
+    /// [`Error::Plan`] for a plan that does not fit the engine's buffers, [`Error::Device`] when the device fails.
+    fn run(&mut self, plan: &Checked) -> Result<()>;
 
     /// Runs a plan as [`Engine::run`], waits for it, and tells when each dispatch ran. On a GPU every dispatch gets a
     /// pass of its own, so that the whole takes longer than a plain run.
     ///
     /// # Errors
     /// [`Error::Missing`] if the device cannot tell the time, and those of [`Engine::run`].
-    fn run_timed(&mut self, plan: &Plan) -> Result<Vec<Timespan>>;
+    fn run_timed(&mut self, plan: &Checked) -> Result<Vec<Timespan>>;
 
     /// Sets the first words of a buffer, which is made if it is not there or shorter.
     ///
     /// # Errors
     /// [`Error::Device`] when the device fails.
-    fn write(&mut self, buffer: &str, words: &[u32]) -> Result<()>;
+    fn write(&mut self, buffer: BufferName, words: &[u32]) -> Result<()>;
 
     /// Asks for the first `len` elements of a buffer as all work submitted so far leaves them; what is submitted or
     /// written later does not change them. The device works on meanwhile.
@@ -53,13 +52,13 @@ pub trait Engine: Send {
     /// # Errors
     /// [`Error::Plan`] if there is no such buffer or it is shorter; of this call and of the reading's,
     /// [`Error::Device`] when the device fails.
-    fn begin_read(&mut self, buffer: &str, len: usize) -> Result<Reading>;
+    fn begin_read(&mut self, buffer: BufferName, len: usize) -> Result<Reading>;
 
     /// [`Engine::begin_read`], and its end.
     ///
     /// # Errors
     /// Those of [`Engine::begin_read`].
-    fn read(&mut self, buffer: &str, len: usize) -> Result<Vec<u32>> {
+    fn read(&mut self, buffer: BufferName, len: usize) -> Result<Vec<u32>> {
         self.begin_read(buffer, len)?()
     }
 
@@ -78,7 +77,7 @@ pub trait Engine: Send {
 ///
 /// # Errors
 /// Those of [`Engine::run`].
-pub fn fastest(engine: &mut dyn Engine, plan: &Plan, repeats: usize) -> Result<f64> {
+pub fn fastest(engine: &mut dyn Engine, plan: &Checked, repeats: usize) -> Result<f64> {
     engine.run(plan)?;
     engine.wait()?;
     let mut least = f64::INFINITY;
@@ -103,7 +102,7 @@ pub fn fastest(engine: &mut dyn Engine, plan: &Plan, repeats: usize) -> Result<f
 ///
 /// # Errors
 /// Those of [`Engine::write`].
-pub fn write_f32(engine: &mut dyn Engine, buffer: &str, values: &[f32]) -> Result<()> {
+pub fn write_f32(engine: &mut dyn Engine, buffer: BufferName, values: &[f32]) -> Result<()> {
     engine.write(buffer, bytemuck::cast_slice(values))
 }
 
@@ -111,6 +110,6 @@ pub fn write_f32(engine: &mut dyn Engine, buffer: &str, values: &[f32]) -> Resul
 ///
 /// # Errors
 /// Those of [`Engine::read`].
-pub fn read_f32(engine: &mut dyn Engine, buffer: &str, len: usize) -> Result<Vec<f32>> {
+pub fn read_f32(engine: &mut dyn Engine, buffer: BufferName, len: usize) -> Result<Vec<f32>> {
     Ok(engine.read(buffer, len)?.into_iter().map(f32::from_bits).collect())
 }

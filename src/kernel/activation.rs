@@ -103,18 +103,6 @@ pub fn slope<const KIND: u32>(y: f32) -> f32 {
     }
 }
 
-/// Calls a function with the activation as its constant `KIND`, so that each is compiled by itself.
-macro_rules! by_activation {
-    ($activation:expr, $function:ident ($($argument:expr),* $(,)?)) => {
-        match $activation {
-            Activation::Tanh => $function::<{ has_fused!() }, TANH>($($argument),*),
-            Activation::Identity => $function::<{ has_fused!() }, IDENTITY>($($argument),*),
-            Activation::Relu => $function::<{ has_fused!() }, RELU>($($argument),*),
-        }
-    };
-}
-pub(crate) use by_activation;
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,14 +4,24 @@
 use super::threads;
 use super::{Binding, BindingSpec, Kernel, grid, no_workgroup_memory};
 use crate::compare::Tolerance;
-use crate::plan::{Cost, Dispatch, View};
+use crate::plan::{Cost, Dispatch, View, parameters};
 use rayon::prelude::*;
+
+parameters! {
+    struct Params {
+        count: u32,
+        offset: u32,
+        seed: u32,
+        threshold: u32,
+        scale: f32,
+    }
+}
 
 pub static KERNEL: Kernel = Kernel {
     name: "dropout",
-    preludes: &[],
-    shader: include_str!("../../shaders/dropout.wgsl"),
+    shader: &[include_str!("../../shaders/dropout.wgsl")],
     bindings: &[BindingSpec::read("values", "[count]"), BindingSpec::write("out", "[count]")],
+    parameters: Params::FIELDS,
     twin,
     workgroup_memory: no_workgroup_memory,
     tolerance: Tolerance::new(0.0, 1e-6),
@@ -32,7 +42,8 @@ pub fn dispatch(
         place,
         bindings: vec![values, out],
         constants: vec![],
-        parameters: vec![count as u32, offset as u32, seed, threshold, (1.0 / (1.0 - rate)).to_bits()],
+        parameters: Params { count: count as u32, offset: offset as u32, seed, threshold, scale: 1.0 / (1.0 - rate) }
+            .words(),
         workgroups: grid(count.div_ceil(256)),
         cost: Cost { operations: 10.0 * count as f64, bytes: 8.0 * count as f64 },
     }
@@ -47,8 +58,8 @@ pub fn hash(x: u32) -> u32 {
 
 fn twin(d: &Dispatch, bindings: &mut [Binding]) {
     let [values, out] = bindings else { unreachable!("checked by the plan") };
-    let [count, offset] = [0, 1].map(|at| d.parameter(at));
-    let (key, threshold, scale) = (hash(d.parameters[2]), d.parameters[3], d.parameter_f32(4));
+    let Params { count, offset, seed, threshold, scale } = d.parameters();
+    let (count, offset, key) = (count as usize, offset as usize, hash(seed));
     const CHUNK: usize = 4096;
     let chunks = values.f32()[..count].par_chunks(CHUNK).zip(out.f32_mut()[..count].par_chunks_mut(CHUNK));
     chunks.enumerate().with_min_len(threads::at_least(1)).for_each(|(chunk, (values, out))| {

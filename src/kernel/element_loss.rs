@@ -1,21 +1,31 @@
-//! The loss of labels and of numbers: each by itself, their gradient, and the running totals of a training run.
+//! The loss of labels and of numbers: each by itself, their gradient, and the totals.
 
-use super::{Binding, BindingSpec, Kernel};
+use super::loss::{ADD_UP, each_row, groups};
+use super::{Binding, BindingSpec, Kernel, grid};
 use crate::compare::Tolerance;
-use crate::plan::{Cost, Dispatch, View};
+use crate::plan::{Cost, Dispatch, View, parameters};
+
+parameters! {
+    struct Params {
+        rows: u32,
+        classes: u32,
+        scale: f32,
+        accumulate: u32,
+    }
+}
 
 pub static KERNEL: Kernel = Kernel {
     name: "element_loss",
-    preludes: &[],
-    shader: include_str!("../../shaders/element_loss.wgsl"),
+    shader: &[include_str!("../../shaders/element_loss.wgsl"), ADD_UP],
     bindings: &[
         BindingSpec::read("logits", "[B, C]"),
         BindingSpec::read("targets", "[B, C]"),
         BindingSpec::write("gradient", "[B, C]"),
-        BindingSpec::write("totals", "[4]"),
+        BindingSpec::write("totals", "[groups, 4]"),
     ],
+    parameters: Params::FIELDS,
     twin,
-    workgroup_memory: |_| 2 * 256 * 4,
+    workgroup_memory: |_| 256 * 16,
     tolerance: Tolerance::new(5e-7, 5e-6),
 };
 
@@ -27,23 +37,25 @@ pub enum Form {
     SquaredError = 1,
 }
 
-/// `gradient [B, C]` of the losses' sum times `scale`; adds each sequence's mean loss, whether all of its labels were
-/// told, and the sequences to `totals`. `scale` is 1/(B·C) of the whole batch.
+/// `gradient [B, C]` of the losses' sum times `scale`, which is 1/(B·C) of the whole batch; writes the totals of each group
+/// of rows, or adds to them: mean losses, rows of which all labels were told, and rows.
 pub fn dispatch(
     place: String,
     (rows, classes): (usize, usize),
     scale: f32,
     form: Form,
+    accumulate: bool,
     [logits, targets, gradient, totals]: [View; 4],
 ) -> Dispatch {
     let size = (rows * classes) as f64;
+    let accumulate = accumulate.into();
     Dispatch {
         kernel: &KERNEL,
         place,
         bindings: vec![logits, targets, gradient, totals],
         constants: vec![("FORM", form as u32)],
-        parameters: vec![rows as u32, classes as u32, scale.to_bits()],
-        workgroups: [1, 1, 1],
+        parameters: Params { rows: rows as u32, classes: classes as u32, scale, accumulate }.words(),
+        workgroups: grid(groups(rows)),
         cost: Cost { operations: 8.0 * size, bytes: 12.0 * size },
     }
 }
@@ -55,30 +67,23 @@ pub fn binary_cross_entropy(x: f32, y: f32) -> f32 {
 
 fn twin(d: &Dispatch, bindings: &mut [Binding]) {
     let [logits, targets, gradient, totals] = bindings else { unreachable!("checked by the plan") };
-    let (rows, classes, scale) = (d.parameter(0), d.parameter(1), d.parameter_f32(2));
+    let Params { rows, classes, scale, accumulate } = d.parameters();
+    let (rows, classes) = (rows as usize, classes as usize);
     let binary = d.constant("FORM") == Form::BinaryCrossEntropy as usize;
-    let count = rows * classes;
-    let (logits, targets) = (&logits.f32()[..count], &targets.f32()[..count]);
-    let (mut loss, mut hits) = (0.0f64, 0.0);
-    let each = logits.chunks(classes).zip(targets.chunks(classes));
-    for ((logits, targets), gradient) in each.zip(gradient.f32_mut().chunks_mut(classes)) {
-        let (mut own, mut all) = (0.0f64, binary);
-        for ((&x, &y), gradient) in logits.iter().zip(targets).zip(gradient) {
+    let (logits, targets) = (logits.f32(), targets.f32());
+    each_row(&mut gradient.f32_mut()[..rows * classes], classes, totals.f32_mut(), accumulate, |row, gradient| {
+        let (mut loss, mut all) = (0.0f64, binary);
+        let own = row * classes..(row + 1) * classes;
+        for ((&x, &y), gradient) in logits[own.clone()].iter().zip(&targets[own]).zip(gradient) {
             if binary {
-                own += f64::from(binary_cross_entropy(x, y));
+                loss += f64::from(binary_cross_entropy(x, y));
                 *gradient = (1.0 / (1.0 + (-x).exp()) - y) * scale;
                 all &= (x > 0.0) == (y > 0.5);
             } else {
-                own += f64::from((x - y) * (x - y));
+                loss += f64::from((x - y) * (x - y));
                 *gradient = 2.0 * (x - y) * scale;
             }
         }
-        loss += own / classes as f64;
-        hits += if all { 1.0 } else { 0.0 };
-    }
-    let totals = totals.f32_mut();
-    totals[0] += loss as f32;
-    totals[1] += hits;
-    totals[2] += rows as f32;
-    totals[3] += rows as f32;
+        [loss / classes as f64, all.into(), 1.0]
+    });
 }

@@ -4,18 +4,43 @@ use super::product::{Strides, add, product};
 use super::threads;
 use super::{Binding, BindingSpec, Kernel, grid};
 use crate::compare::Tolerance;
-use crate::plan::{Cost, Dispatch, View};
+use crate::plan::{Cost, Dispatch, View, parameters};
 use rayon::prelude::*;
+
+parameters! {
+    #[derive(Default)]
+    struct Params {
+        m: u32,
+        n: u32,
+        k: u32,
+        a_stride: u32,
+        a_column: u32,
+        b_stride: u32,
+        b_column: u32,
+        per_split: u32,
+        accumulate: u32,
+        bias: u32,
+    }
+}
+
+impl Params {
+    /// Of a product over columns of both matrices, in one part.
+    fn new([m, n, k]: [usize; 3], a: Columns, b: Columns) -> Params {
+        let [m, n, k, a_stride, a_column, b_stride, b_column] =
+            [m, n, k, a.stride, a.column, b.stride, b.column].map(|number| number as u32);
+        Params { m, n, k, a_stride, a_column, b_stride, b_column, per_split: k, ..Params::default() }
+    }
+}
 
 pub static KERNEL: Kernel = Kernel {
     name: "matmul",
-    preludes: &[],
-    shader: include_str!("../../shaders/matmul.wgsl"),
+    shader: &[include_str!("../../shaders/matmul.wgsl")],
     bindings: &[
         BindingSpec::read("a", "[M, K], or [K, M] for a weight gradient"),
         BindingSpec::read("b", "[K+1, N] with a last row of biases, [N, K] or [K, N]"),
         BindingSpec::write("out", "[M, N], or [splits, M+1, N] for a weight gradient"),
     ],
+    parameters: Params::FIELDS,
     twin,
     workgroup_memory: |_| 2 * SLAB * TILE * 4,
     tolerance: Tolerance::new(1e-7, 5e-6),
@@ -54,20 +79,6 @@ fn cost(m: usize, n: usize, k: usize) -> Cost {
     Cost { operations: 2.0 * m * n * k, bytes: 4.0 * (m * k + k * n + m * n) }
 }
 
-/// The shader's uniform: sizes, strides and first columns of both matrices, the gap of the second, the parts of the sum,
-/// and two flags.
-fn parameters(
-    sizes: [usize; 3],
-    strides: [usize; 4],
-    gap: [usize; 2],
-    per_split: usize,
-    [accumulate, bias]: [bool; 2],
-) -> Vec<u32> {
-    let flags = [accumulate, bias].map(usize::from);
-    let numbers = sizes.into_iter().chain(strides).chain(gap).chain([per_split]).chain(flags);
-    numbers.map(|number| number as u32).collect()
-}
-
 /// `out [m, n] = a [m, k] · w [k, n] + bias`, where the bias is row `k` of `w [k+1, n]`.
 pub fn project(place: String, (m, n, k): (usize, usize, usize), a: View, w: View, out: View) -> Dispatch {
     Dispatch {
@@ -75,7 +86,7 @@ pub fn project(place: String, (m, n, k): (usize, usize, usize), a: View, w: View
         place,
         bindings: vec![a, w, out],
         constants: vec![("FORM", PROJECT)],
-        parameters: parameters([m, n, k], [k, 0, n, 0], [n, 0], k, [false, false]),
+        parameters: Params::new([m, n, k], Columns::all(a, k), Columns::all(w, n)).words(),
         workgroups: grid_of(tiles_of(m), tiles_of(n), 1),
         cost: cost(m, n, k),
     }
@@ -96,7 +107,8 @@ pub fn input_gradient(
         place,
         bindings: vec![delta.view, w, out],
         constants: vec![("FORM", INPUT_GRADIENT)],
-        parameters: parameters([m, n, k], [delta.stride, delta.column, k, 0], [n, 0], k, [accumulate, false]),
+        parameters: Params { accumulate: accumulate.into(), ..Params::new([m, n, k], delta, Columns::all(w, k)) }
+            .words(),
         workgroups: grid_of(tiles_of(m), tiles_of(n), 1),
         cost: cost(m, n, k),
     }
@@ -111,30 +123,29 @@ pub fn splits(rows: usize) -> usize {
 }
 
 /// Partial weight gradients `out [splits, m+1, n]`: per part of the rows `[x | 1]ᵀ · delta`, the last row being the
-/// bias gradient unless there is none (`m` rows then). Columns of `delta` from `gap_at` on stand `gap` further right (the tape keeps ∂n between ∂z and ∂q).
-/// With `accumulate` the parts are added to what stands in `out`.
+/// bias gradient unless there is none (`m` rows then). With `accumulate` the parts are added to what stands in `out`.
 pub fn weight_gradient(
     place: String,
     (m, n, rows): (usize, usize, usize),
     bias: bool,
     [x, delta]: [Columns; 2],
-    (gap_at, gap): (usize, usize),
     accumulate: bool,
     out: View,
 ) -> Dispatch {
+    let outputs = m + usize::from(bias);
+    let params = Params {
+        per_split: ROWS_PER_SPLIT as u32,
+        accumulate: accumulate.into(),
+        bias: bias.into(),
+        ..Params::new([outputs, n, rows], x, delta)
+    };
     Dispatch {
         kernel: &KERNEL,
         place,
         bindings: vec![x.view, delta.view, out],
         constants: vec![("FORM", WEIGHT_GRADIENT)],
-        parameters: parameters(
-            [m + usize::from(bias), n, rows],
-            [x.stride, x.column, delta.stride, delta.column],
-            [gap_at, gap],
-            ROWS_PER_SPLIT,
-            [accumulate, bias],
-        ),
-        workgroups: grid_of(tiles_of(m + usize::from(bias)), tiles_of(n), splits(rows) as u32),
+        parameters: params.words(),
+        workgroups: grid_of(tiles_of(outputs), tiles_of(n), splits(rows) as u32),
         cost: cost(m, n, rows),
     }
 }
@@ -155,9 +166,11 @@ fn blocks(out: &mut [f32], numbers: usize) -> impl IndexedParallelIterator<Item 
 
 fn twin(d: &Dispatch, bindings: &mut [Binding]) {
     let [a, b, out] = bindings else { unreachable!("checked by the plan") };
-    let [m, n, k, a_stride, a_column, b_stride, b_column, gap_at, gap, per_split] =
-        std::array::from_fn(|i| d.parameter(i));
-    let (keep, bias) = (d.parameters[10] as f32, d.parameter(11));
+    let params: Params = d.parameters();
+    let Params { m, n, k, a_stride, a_column, b_stride, b_column, per_split, .. } = params;
+    let [m, n, k, a_stride, a_column, b_stride, b_column, per_split] =
+        [m, n, k, a_stride, a_column, b_stride, b_column, per_split].map(|number| number as usize);
+    let (keep, bias) = (params.accumulate as f32, params.bias as usize);
     let (a, b, out) = (a.f32(), b.f32(), out.f32_mut());
     let rows_of_a = Strides::rows(a_stride).from(a_column);
     // Blocks of rows that keep every thread busy, the packing of `b` cheap, and each worth handing to a thread.
@@ -184,25 +197,19 @@ fn twin(d: &Dispatch, bindings: &mut [Binding]) {
                 let first = split * per_split;
                 let rows = per_split.min(k - first);
                 let delta = Strides::rows(b_stride).from(b_column + first * b_stride);
-                let beyond = delta.from(gap_at + gap);
                 blocks(out, block * n).for_each(|(part, out)| {
                     let inputs = (m - bias).saturating_sub(part * block).min(out.len() / n);
                     let x = Strides::columns(a_stride).from(a_column + first * a_stride + part * block);
-                    product((inputs, gap_at, rows), out, Strides::rows(n), keep, a, x, b, delta);
-                    let to = Strides::rows(n).from(gap_at);
-                    product((inputs, n - gap_at, rows), out, to, keep, a, x, b, beyond);
+                    product((inputs, n, rows), out, Strides::rows(n), keep, a, x, b, delta);
                     let of_bias = &mut out[inputs * n..];
                     if of_bias.is_empty() {
                         return;
                     }
-                    let (before_gap, after_gap) = of_bias.split_at_mut(gap_at);
                     if keep == 0.0 {
-                        before_gap.fill(0.0);
-                        after_gap.fill(0.0);
+                        of_bias.fill(0.0);
                     }
                     for row in b[delta.offset..].chunks(b_stride).take(rows) {
-                        add(before_gap, row);
-                        add(after_gap, row.get(gap_at + gap..).unwrap_or(&[]));
+                        add(of_bias, row);
                     }
                 });
             });
@@ -246,12 +253,11 @@ mod tests {
                     view(rows * m),
                 ),
             ];
-            for (bias, accumulate, gap_at) in [(true, false, n), (true, true, 40), (false, true, 0), (false, false, 90)]
-            {
-                let (x, delta) = (Columns::all(view(rows * m), m), Columns::all(view(rows * (n + 5)), n + 5));
+            for (bias, accumulate, column) in [(true, false, 0), (true, true, 5), (false, true, 2), (false, false, 0)] {
+                let x = Columns::all(view(rows * m), m);
+                let delta = Columns { column, ..Columns::all(view(rows * (n + 5)), n + 5) };
                 let out = view(splits(rows) * (m + usize::from(bias)) * n);
-                let sizes = (m, n, rows);
-                dispatches.push(weight_gradient(place(), sizes, bias, [x, delta], (gap_at, 5), accumulate, out));
+                dispatches.push(weight_gradient(place(), (m, n, rows), bias, [x, delta], accumulate, out));
             }
             for (at, dispatch) in dispatches.iter().enumerate() {
                 let expected = on(1, dispatch);

@@ -1,35 +1,28 @@
 //! The kernels: each stands once, with its shader, its bindings and its twin on the CPU.
 //!
-//! One kernel is one pair of files of the same name: `shaders/gru_forward.wgsl` and `src/kernel/gru_forward.rs`. The
-//! Rust file holds the declaration, a function that makes a dispatch of it, and the twin: the same work on the same
-//! bindings in the same order, written for the CPU.
+//! One kernel is one pair of files of the same name: `shaders/matmul.wgsl` and `src/kernel/matmul.rs`. The Rust file holds
+//! the declaration, a function that makes a dispatch of it, and the twin: the same work on the same bindings in the same
+//! order, written for the CPU. A cell's two kernels stand in one file of `cell`, and what all cells share in `recurrence`.
 
 use crate::plan::Dispatch;
 pub use crate::plan::{Access, Binding, BindingSpec, Element, Kernel};
 
-pub mod adam;
+pub mod cell;
 pub mod dropout;
 pub mod element_loss;
 pub mod gather_rows;
-pub mod gru_backward;
-pub mod gru_before_backward;
-pub mod gru_before_forward;
-pub mod gru_forward;
-pub mod lstm_backward;
-pub mod lstm_forward;
+pub mod loss;
 pub mod matmul;
 pub mod pool_backward;
 pub mod pool_forward;
 pub mod recurrence;
-pub mod rnn_backward;
-pub mod rnn_forward;
-pub mod sgd;
 pub mod softmax_cross_entropy;
 pub mod squared_norm;
 pub mod step_control;
 pub mod sum_by_token;
 pub mod sum_partials;
 pub mod transpose;
+pub mod update;
 
 pub mod activation;
 mod prefetch;
@@ -39,30 +32,24 @@ mod tiles;
 mod unroll;
 
 /// Every kernel of the crate.
-pub static KERNELS: [&Kernel; 22] = [
-    &gather_rows::KERNEL,
-    &matmul::KERNEL,
-    &sum_partials::KERNEL,
-    &transpose::KERNEL,
-    &gru_forward::KERNEL,
-    &gru_backward::KERNEL,
-    &gru_before_forward::KERNEL,
-    &gru_before_backward::KERNEL,
-    &lstm_forward::KERNEL,
-    &lstm_backward::KERNEL,
-    &rnn_forward::KERNEL,
-    &rnn_backward::KERNEL,
-    &pool_forward::KERNEL,
-    &pool_backward::KERNEL,
-    &dropout::KERNEL,
-    &sum_by_token::KERNEL,
-    &softmax_cross_entropy::KERNEL,
-    &element_loss::KERNEL,
-    &squared_norm::KERNEL,
-    &step_control::KERNEL,
-    &adam::KERNEL,
-    &sgd::KERNEL,
-];
+pub fn kernels() -> impl Iterator<Item = &'static Kernel> {
+    let others = [
+        &gather_rows::KERNEL,
+        &matmul::KERNEL,
+        &sum_partials::KERNEL,
+        &transpose::KERNEL,
+        &pool_forward::KERNEL,
+        &pool_backward::KERNEL,
+        &dropout::KERNEL,
+        &sum_by_token::KERNEL,
+        &softmax_cross_entropy::KERNEL,
+        &element_loss::KERNEL,
+        &squared_norm::KERNEL,
+        &step_control::KERNEL,
+        &update::KERNEL,
+    ];
+    others.into_iter().chain(cell::RECURRENCES.iter().flat_map(|cell| [&cell.forward, &cell.backward]))
+}
 
 /// No workgroup memory.
 const fn no_workgroup_memory(_: &Dispatch) -> u32 {

@@ -1,7 +1,7 @@
 //! From the gradient of what slices pass up to the gradient of every step's output.
 
 use super::activation::{has_fused, tanh};
-use super::pool_forward::{Mode, Pool, cut, sum_of};
+use super::pool_forward::{Params, Pool, Pooled, cut, sum_of};
 use super::threads;
 use super::{Binding, BindingSpec, Kernel, grid};
 use crate::compare::Tolerance;
@@ -11,8 +11,7 @@ use rayon::prelude::*;
 
 pub static KERNEL: Kernel = Kernel {
     name: "pool_backward",
-    preludes: &[],
-    shader: include_str!("../../shaders/pool_backward.wgsl"),
+    shader: &[include_str!("../../shaders/pool_backward.wgsl")],
     bindings: &[
         BindingSpec::indices("rows", "[R, 2]"),
         BindingSpec::read("outputs", "[P, W]"),
@@ -23,6 +22,7 @@ pub static KERNEL: Kernel = Kernel {
         BindingSpec::write("outputs_gradient", "[P, W]"),
         BindingSpec::write("attention_gradient", "[R, W]"),
     ],
+    parameters: Params::FIELDS,
     twin,
     workgroup_memory: |_| 64 * 4,
     tolerance: Tolerance::new(2e-6, 2e-5),
@@ -48,7 +48,7 @@ pub fn dispatch(place: String, pool: Pool, views: Views) -> Dispatch {
         kernel: &KERNEL,
         place,
         bindings: vec![rows, outputs, attention, shares, pooled, gradient, outputs_gradient, attention_gradient],
-        constants: vec![("MODE", pool.mode as u32)],
+        constants: vec![("MODE", pool.pooled as u32)],
         parameters: pool.parameters(),
         workgroups: grid(pool.rows),
         cost: pool.cost(2.0),
@@ -59,8 +59,9 @@ fn twin(d: &Dispatch, bindings: &mut [Binding]) {
     let [rows, outputs, attention, shares, pooled, gradient, to_outputs, to_attention] = bindings else {
         unreachable!("checked by the plan")
     };
-    let (count, width) = (d.parameter(0), d.parameter(1));
-    let mode = Mode::from_constant(d.constant("MODE"));
+    let Params { rows: count, width } = d.parameters();
+    let (count, width) = (count as usize, width as usize);
+    let mode = Pooled::from_constant(d.constant("MODE"));
     let (rows, outputs, attention, shares) = (&rows.u32()[..2 * count], outputs.f32(), attention.f32(), shares.f32());
     let (pooled, gradient) = (pooled.f32().par_chunks(width), gradient.f32().par_chunks(width));
     let to_outputs = cut(rows, to_outputs.f32_mut(), width);
@@ -68,20 +69,20 @@ fn twin(d: &Dispatch, bindings: &mut [Binding]) {
     let own = |row: &[u32]| row[0] as usize..(row[0] + row[1]) as usize;
     let outputs = |row: &[u32]| &outputs[row[0] as usize * width..][..row[1] as usize * width];
     match mode {
-        Mode::Mean => slices.for_each(|((row, (_, gradient)), to_outputs)| {
+        Pooled::Mean => slices.for_each(|((row, (_, gradient)), to_outputs)| {
             let share = 1.0 / row[1] as f32;
             for out in to_outputs.chunks_mut(width) {
                 out.iter_mut().zip(gradient).for_each(|(out, g)| *out = share * g);
             }
         }),
-        Mode::Max => slices.for_each_init(
+        Pooled::Max => slices.for_each_init(
             || vec![0.0; width],
             |left, ((row, (pooled, gradient)), to_outputs)| {
                 left.copy_from_slice(gradient);
                 to_maxima(outputs(row), pooled, left, to_outputs);
             },
         ),
-        Mode::Attention => {
+        Pooled::Attention => {
             slices.zip(to_attention.f32_mut().par_chunks_mut(width)).for_each(
                 |(((row, (pooled, gradient)), to_outputs), to_attention)| {
                     attend(outputs(row), attention, &shares[own(row)], pooled, gradient, to_outputs, to_attention);

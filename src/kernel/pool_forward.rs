@@ -5,14 +5,21 @@ use super::activation::{has_fused, tanh};
 use super::threads;
 use super::{Binding, BindingSpec, Kernel, grid};
 use crate::compare::Tolerance;
-use crate::plan::{Cost, Dispatch, View};
+use crate::plan::{Cost, Dispatch, View, parameters};
 use multiversion::multiversion;
 use rayon::prelude::*;
 
+parameters! {
+    /// Of both poolings.
+    pub(super) struct Params {
+        rows: u32,
+        width: u32,
+    }
+}
+
 pub static KERNEL: Kernel = Kernel {
     name: "pool_forward",
-    preludes: &[],
-    shader: include_str!("../../shaders/pool_forward.wgsl"),
+    shader: &[include_str!("../../shaders/pool_forward.wgsl")],
     bindings: &[
         BindingSpec::indices("rows", "[R, 2]"),
         BindingSpec::read("outputs", "[P, W]"),
@@ -20,25 +27,26 @@ pub static KERNEL: Kernel = Kernel {
         BindingSpec::write("shares", "[P]"),
         BindingSpec::write("pooled", "[R, W]"),
     ],
+    parameters: Params::FIELDS,
     twin,
     workgroup_memory: |_| 64 * 4,
     tolerance: Tolerance::new(2e-6, 2e-5),
 };
 
-/// How the outputs of a slice are pooled.
+/// What is pooled out of the outputs of a slice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
+pub enum Pooled {
     Max = 0,
     Mean = 1,
     Attention = 2,
 }
 
-impl Mode {
-    pub(super) fn from_constant(constant: usize) -> Mode {
+impl Pooled {
+    pub(super) fn from_constant(constant: usize) -> Pooled {
         match constant {
-            0 => Mode::Max,
-            1 => Mode::Mean,
-            _ => Mode::Attention,
+            0 => Pooled::Max,
+            1 => Pooled::Mean,
+            _ => Pooled::Attention,
         }
     }
 }
@@ -46,7 +54,7 @@ impl Mode {
 /// Which numbers are pooled.
 #[derive(Clone, Copy, Debug)]
 pub struct Pool {
-    pub mode: Mode,
+    pub pooled: Pooled,
     /// Slices, and their steps together.
     pub rows: usize,
     pub steps: usize,
@@ -56,7 +64,7 @@ pub struct Pool {
 
 impl Pool {
     pub(super) fn parameters(&self) -> Vec<u32> {
-        vec![self.rows as u32, self.width as u32]
+        Params { rows: self.rows as u32, width: self.width as u32 }.words()
     }
 
     pub(super) fn cost(&self, passes: f64) -> Cost {
@@ -71,7 +79,7 @@ pub fn dispatch(place: String, pool: Pool, [rows, outputs, attention, shares, po
         kernel: &KERNEL,
         place,
         bindings: vec![rows, outputs, attention, shares, pooled],
-        constants: vec![("MODE", pool.mode as u32)],
+        constants: vec![("MODE", pool.pooled as u32)],
         parameters: pool.parameters(),
         workgroups: grid(pool.rows),
         cost: pool.cost(1.0),
@@ -80,16 +88,17 @@ pub fn dispatch(place: String, pool: Pool, [rows, outputs, attention, shares, po
 
 fn twin(d: &Dispatch, bindings: &mut [Binding]) {
     let [rows, outputs, attention, shares, pooled] = bindings else { unreachable!("checked by the plan") };
-    let (count, width) = (d.parameter(0), d.parameter(1));
-    let mode = Mode::from_constant(d.constant("MODE"));
+    let Params { rows: count, width } = d.parameters();
+    let (count, width) = (count as usize, width as usize);
+    let mode = Pooled::from_constant(d.constant("MODE"));
     let (rows, outputs, attention) = (&rows.u32()[..2 * count], outputs.f32(), attention.f32());
-    let shares = cut(rows, shares.f32_mut(), usize::from(mode == Mode::Attention));
+    let shares = cut(rows, shares.f32_mut(), usize::from(mode == Pooled::Attention));
     let pooled = pooled.f32_mut()[..count * width].par_chunks_mut(width);
     rows.par_chunks(2).zip(shares).zip(pooled).with_min_len(threads::at_least(16)).for_each(
         |((row, shares), pooled)| {
             let outputs = &outputs[row[0] as usize * width..][..row[1] as usize * width];
             match mode {
-                Mode::Attention => attend(outputs, attention, shares, pooled),
+                Pooled::Attention => attend(outputs, attention, shares, pooled),
                 _ => pool(outputs, mode, pooled),
             }
         },
@@ -104,20 +113,20 @@ pub(super) fn cut<'a>(rows: &[u32], mut buffer: &'a mut [f32], width: usize) -> 
 
 /// The maximum or mean of a slice's outputs `[steps, W]`.
 #[multiversion(targets = "simd")]
-fn pool(outputs: &[f32], mode: Mode, pooled: &mut [f32]) {
+fn pool(outputs: &[f32], mode: Pooled, pooled: &mut [f32]) {
     let width = pooled.len();
     pooled.copy_from_slice(&outputs[..width]);
     for output in outputs[width..].chunks(width) {
         let each = pooled.iter_mut().zip(output);
         match mode {
             // Written so that NaN stays NaN.
-            Mode::Max => {
+            Pooled::Max => {
                 each.for_each(|(value, own)| *value = if *own > *value || own.is_nan() { *own } else { *value })
             }
             _ => each.for_each(|(value, own)| *value += own),
         }
     }
-    if mode == Mode::Mean {
+    if mode == Pooled::Mean {
         let steps = (outputs.len() / width) as f32;
         pooled.iter_mut().for_each(|value| *value /= steps);
     }
@@ -163,7 +172,7 @@ mod tests {
     #[test]
     fn the_maximum_keeps_nan() {
         let mut pooled = [0.0; 3];
-        pool(&[f32::NAN, 1.0, 2.0, 0.5, f32::NAN, 3.0, 0.7, 2.0, 1.0], Mode::Max, &mut pooled);
+        pool(&[f32::NAN, 1.0, 2.0, 0.5, f32::NAN, 3.0, 0.7, 2.0, 1.0], Pooled::Max, &mut pooled);
         assert!(pooled[0].is_nan() && pooled[1].is_nan() && pooled[2] == 3.0, "{pooled:?}");
     }
 }

@@ -1,27 +1,45 @@
-//! What the recurrences of all cells have in common: their spans, their dispatches, and the rows that a workgroup owns.
+//! What the recurrences of all cells have in common: their declaration, their spans and their dispatches.
 //!
-//! A cell is a pair of shaders with their twins, and one [`Recurrence`] that names them. What all cells do alike stands
-//! in `shaders/recurrence/` and, for the twins, in `unroll`.
+//! What all shaders do alike stands in `shaders/recurrence/`, and for the twins in `unroll`; a cell of `cell/` adds what one
+//! step of it computes, forward and backward.
 
 use super::activation::Activation;
-use super::{Binding, BindingSpec, Kernel, grid, gru_backward, gru_before_backward, gru_before_forward, gru_forward};
-use super::{lstm_backward, lstm_forward, rnn_backward, rnn_forward};
-use crate::plan::{ALIGNMENT, Cost, Dispatch, Limits, View};
+use super::{Binding, BindingSpec, Kernel, grid};
+use crate::compare::Tolerance;
+use crate::plan::{ALIGNMENT, Cost, Dispatch, Limits, View, parameters};
 
-/// A cell's kernels, and the numbers of a step in units of H.
+/// A cell: its kernels, and where its numbers stand. Columns of the tape and blocks of weights are H numbers wide.
 pub struct Recurrence {
-    pub forward: &'static Kernel,
-    pub backward: &'static Kernel,
-    /// Gates that read the input.
-    pub gates: usize,
-    /// What the tape keeps of a step; the last is the state before the step, and the gradients of the gates come first.
+    pub forward: Kernel,
+    pub backward: Kernel,
+    /// The gates that read the input, by their places in PyTorch's order; their gradients are the first columns of the tape.
+    pub gates: &'static [usize],
+    /// The matrices of U, the first of which is multiplied with the states before a step.
+    pub matrices: &'static [Matrix],
+    /// Whether the first matrix has a bias.
+    pub bias: bool,
+    /// Columns of the tape; the last is the state before the step.
     pub tape: usize,
     /// Whether there is a second state that stays within the cell (the c of the LSTM).
     pub memory: bool,
-    /// Workgroup memory of the backward shader, which needs the most.
-    pub on_chip: usize,
-    /// Whether the weights of the candidate are a matrix of their own; see [`candidate_offset`].
-    pub candidate_apart: bool,
+    /// The activation that is usual where the cell leaves one open.
+    pub activation: Option<Activation>,
+    /// The gate whose bias begins at 1.
+    pub opened: Option<usize>,
+    /// Columns of scratch that the twins need beside the products.
+    pub extra: usize,
+    /// Columns of workgroup memory that the cell's own parts of the shaders declare, forward and backward.
+    pub on_chip: [usize; 2],
+}
+
+/// One matrix of U, `[H, gates·H]`.
+pub struct Matrix {
+    /// Its gates by their places in PyTorch's order.
+    pub gates: &'static [usize],
+    /// The first column of the tape that holds gradients of its results.
+    pub delta: usize,
+    /// The column of the tape that it is multiplied with.
+    pub state: usize,
 }
 
 impl std::fmt::Debug for Recurrence {
@@ -30,109 +48,101 @@ impl std::fmt::Debug for Recurrence {
     }
 }
 
-pub static GRU: Recurrence = Recurrence {
-    forward: &gru_forward::KERNEL,
-    backward: &gru_backward::KERNEL,
-    gates: 3,
-    tape: 5,
-    memory: false,
-    on_chip: 4,
-    candidate_apart: false,
-};
-
-pub static GRU_BEFORE: Recurrence = Recurrence {
-    forward: &gru_before_forward::KERNEL,
-    backward: &gru_before_backward::KERNEL,
-    gates: 3,
-    tape: 5,
-    memory: false,
-    on_chip: 4,
-    candidate_apart: true,
-};
-
-pub static LSTM: Recurrence = Recurrence {
-    forward: &lstm_forward::KERNEL,
-    backward: &lstm_backward::KERNEL,
-    gates: 4,
-    tape: 6,
-    memory: true,
-    on_chip: 6,
-    candidate_apart: false,
-};
-
-pub static RNN: Recurrence = Recurrence {
-    forward: &rnn_forward::KERNEL,
-    backward: &rnn_backward::KERNEL,
-    gates: 1,
-    tape: 2,
-    memory: false,
-    on_chip: 2,
-    candidate_apart: false,
-};
-
-/// Where U of the candidate `[H, H]` begins behind U of reset and update `[H, 2H]` in the weights of [`GRU_BEFORE`].
-pub fn candidate_offset(hidden: usize) -> usize {
-    (2 * hidden * hidden).next_multiple_of(ALIGNMENT)
+/// Where a matrix begins in the recurrent weights of one layer: at a multiple of [`ALIGNMENT`].
+pub fn matrix_offset(cell: &Recurrence, matrix: usize, hidden: usize) -> usize {
+    let before = cell.matrices[..matrix].iter().enumerate();
+    let numbers = before.map(|(at, matrix)| (hidden + usize::from(cell.bias && at == 0)) * matrix.gates.len() * hidden);
+    numbers.map(|len| len.next_multiple_of(ALIGNMENT)).sum()
 }
 
-/// The bindings of a forward recurrence, but for the cell's own.
-pub(super) const fn forward_bindings(
-    gates: &'static str,
-    weights: &'static str,
-    tape: &'static str,
-) -> [BindingSpec; 7] {
-    [
-        BindingSpec::indices("rows", "[R, 2]"),
-        BindingSpec::indices("slots", "[P]"),
-        BindingSpec::read("gates", gates),
-        BindingSpec::read("weights", weights),
-        BindingSpec::write("tape", tape),
-        BindingSpec::write("last", "[R, W]"),
-        BindingSpec::write("outputs", "[P, W]"),
-    ]
+parameters! {
+    /// Of both kernels of every cell.
+    pub struct Params {
+        rows: u32,
+        begin: u32,
+        end: u32,
+        stride: u32,
+        column: u32,
+        state_given: u32,
+        memory_given: u32,
+    }
 }
 
-/// The bindings of a backward recurrence, but for the cell's own.
-pub(super) const fn backward_bindings(weights_transposed: &'static str, tape: &'static str) -> [BindingSpec; 5] {
-    [
-        BindingSpec::indices("rows", "[R, 2]"),
-        BindingSpec::read("weights_transposed", weights_transposed),
-        BindingSpec::read("outputs_gradient", "[P, W]"),
-        BindingSpec::write("tape", tape),
-        BindingSpec::write("gradient", "[R, W]"),
-    ]
-}
+/// What stands in front of a cell's part of the shaders and behind it.
+pub const ROWS: &str = include_str!("../../shaders/recurrence/rows.wgsl");
+pub const ONE_PHASE: &str = include_str!("../../shaders/recurrence/one_phase.wgsl");
+pub const FORWARD: &str = include_str!("../../shaders/recurrence/forward.wgsl");
+pub const BACKWARD: &str = include_str!("../../shaders/recurrence/backward.wgsl");
 
-/// What stands in front of every forward shader, behind its constants.
-pub(super) const FORWARD: &[&str] = &[
-    include_str!("../../shaders/recurrence/rows.wgsl"),
-    include_str!("../../shaders/recurrence/gates.wgsl"),
-    include_str!("../../shaders/recurrence/activation.wgsl"),
-    include_str!("../../shaders/recurrence/forward.wgsl"),
+const FORWARD_BINDINGS: &[BindingSpec] = &[
+    BindingSpec::indices("rows", "[R, 2]"),
+    BindingSpec::indices("slots", "[P]"),
+    BindingSpec::read("gates", "[N, gates·H]"),
+    BindingSpec::read("weights", "[H+1, products·H] and more matrices"),
+    BindingSpec::write("tape", "[P, tape·H]"),
+    BindingSpec::write("states", "[R, W]"),
+    BindingSpec::write("outputs", "[P, W]"),
+    BindingSpec::write("memories", "[R, H]"),
 ];
 
-/// What stands in front of every backward shader.
-pub(super) const BACKWARD: &[&str] = &[
-    include_str!("../../shaders/recurrence/rows.wgsl"),
-    include_str!("../../shaders/recurrence/gates.wgsl"),
-    include_str!("../../shaders/recurrence/activation.wgsl"),
-    include_str!("../../shaders/recurrence/backward.wgsl"),
+const BACKWARD_BINDINGS: &[BindingSpec] = &[
+    BindingSpec::indices("rows", "[R, 2]"),
+    BindingSpec::read("weights_transposed", "[products·H, H] and more matrices"),
+    BindingSpec::read("outputs_gradient", "[P, W]"),
+    BindingSpec::write("tape", "[P, tape·H]"),
+    BindingSpec::write("states_gradient", "[R, W]"),
+    BindingSpec::write("memories_gradient", "[R, H]"),
 ];
+
+type Twin = fn(&Dispatch, &mut [Binding]);
+
+/// The kernel of a forward recurrence.
+pub const fn forward(name: &'static str, shader: &'static [&'static str], twin: Twin) -> Kernel {
+    Kernel {
+        name,
+        shader,
+        bindings: FORWARD_BINDINGS,
+        parameters: Params::FIELDS,
+        twin,
+        workgroup_memory: |d| on_chip(d, 2 + d.constant("MEMORY")),
+        // WGSL lets exp(x) be off by 3 + 2|x| units in the last place.
+        tolerance: Tolerance::new(2e-6, 2e-5),
+    }
+}
+
+/// The kernel of a backward recurrence.
+pub const fn backward(name: &'static str, shader: &'static [&'static str], twin: Twin, tolerance: Tolerance) -> Kernel {
+    Kernel {
+        name,
+        shader,
+        bindings: BACKWARD_BINDINGS,
+        parameters: Params::FIELDS,
+        twin,
+        workgroup_memory: |d| on_chip(d, 1 + d.constant("MEMORY") + d.constant("PRODUCTS").max(1)),
+        tolerance,
+    }
+}
 
 /// Rows that one workgroup of the shaders can own, in the lanes of a number, a `vec2` or a `vec4`.
 pub const LANES: [usize; 3] = [1, 2, 4];
 
-/// Bytes of workgroup memory that a shader with `columns · H` numbers for every row takes.
-pub(super) fn on_chip(d: &Dispatch, columns: usize) -> u32 {
-    (4 * columns * d.constant("LANES") * d.constant("H")) as u32
+/// Bytes of workgroup memory of a shader with so many columns for every row, and the cell's own.
+fn on_chip(d: &Dispatch, columns: usize) -> u32 {
+    (4 * (columns + d.constant("ON_CHIP")) * d.constant("LANES") * d.constant("H")) as u32
 }
 
 impl Recurrence {
+    /// Gates of the first matrix of U.
+    pub fn products(&self) -> usize {
+        self.matrices.first().map_or(0, |matrix| matrix.gates.len())
+    }
+
     /// Rows to a workgroup: with more rows every weight that is read serves more of them, with fewer there are more
-    /// workgroups. So as many as leave enough workgroups to fill the device, and as the backward recurrence, the larger
-    /// of both, has workgroup memory for.
+    /// workgroups. So as many as leave enough workgroups to fill the device, and as both passes have workgroup memory for.
     pub fn lanes(&self, rows: usize, hidden: usize, limits: &Limits) -> usize {
-        let fits = |lanes: usize| 4 * self.on_chip * lanes * hidden <= limits.workgroup_memory as usize;
+        let memory = usize::from(self.memory);
+        let columns = (2 + memory + self.on_chip[0]).max(1 + memory + self.products().max(1) + self.on_chip[1]);
+        let fits = |lanes: usize| 4 * columns * lanes * hidden <= limits.workgroup_memory as usize;
         let fills = |lanes: usize| rows.div_ceil(lanes) >= limits.tuning.workgroups;
         LANES.into_iter().rev().find(|&lanes| fits(lanes) && fills(lanes)).unwrap_or(1)
     }
@@ -145,12 +155,14 @@ pub struct Span {
     pub rows: usize,
     /// Real steps of all rows.
     pub steps: usize,
-    /// Steps `begin..end` of every row are run; a row's state is carried in the level's states.
+    /// Steps `begin..end` of every row are run.
     pub begin: usize,
     pub end: usize,
     pub hidden: usize,
     /// Rows to a workgroup: see [`Recurrence::lanes`].
     pub lanes: usize,
+    /// The states before step `begin` are given, and their gradient is asked for; otherwise they are 0.
+    pub first: bool,
     /// The t-th step of row `i` reads its gates from `slots[p]`, otherwise from `p` itself; p is where it stands.
     pub slotted: bool,
     /// Rows are read from their last step to their first.
@@ -165,7 +177,7 @@ pub struct Span {
 }
 
 impl Span {
-    /// A whole level of the plain kind: one direction, last states only.
+    /// A whole level of the plain kind: one direction, last states only, from 0.
     pub fn whole(rows: usize, steps: usize, longest: usize, hidden: usize) -> Span {
         Span {
             rows,
@@ -174,6 +186,7 @@ impl Span {
             end: longest,
             hidden,
             lanes: 1,
+            first: false,
             slotted: false,
             reverse: false,
             stepwise: false,
@@ -194,29 +207,40 @@ impl Span {
         self.rows as f64 * ((self.end as f64).min(mean.ceil()) - self.begin as f64).max(0.0)
     }
 
-    /// Operations of the recurrent products, forward; the backward pass has as many.
+    /// Operations of the recurrent products, forward, or of as many units; the backward pass has as many.
     pub fn operations(&self, cell: &Recurrence) -> f64 {
-        self.work() * 2.0 * (cell.gates * self.hidden * self.hidden) as f64
+        let products: usize = cell.matrices.iter().map(|matrix| matrix.gates.len()).sum();
+        self.work() * 2.0 * (self.hidden * (products * self.hidden).max(cell.gates.len())) as f64
     }
 
-    fn constants(&self, cell: &Recurrence) -> Vec<(&'static str, u32)> {
+    fn constants(&self, cell: &Recurrence, on_chip: usize) -> Vec<(&'static str, u32)> {
         let mut constants = vec![
             ("H", self.hidden as u32),
             ("THREADS", self.threads()),
             ("LANES", self.lanes as u32),
+            ("FIRST", self.first.into()),
             ("REVERSE", self.reverse.into()),
             ("STEPWISE", self.stepwise.into()),
             ("ACTIVATION", self.activation as u32),
+            ("GATES", cell.gates.len() as u32),
+            ("PRODUCTS", cell.products() as u32),
+            ("BIAS", cell.bias.into()),
+            ("TAPE", cell.tape as u32),
+            ("DELTA", cell.matrices.first().map_or(0, |matrix| matrix.delta) as u32),
+            ("MEMORY", cell.memory.into()),
+            ("ON_CHIP", on_chip as u32),
         ];
-        if cell.candidate_apart {
-            constants.push(("CANDIDATE", candidate_offset(self.hidden) as u32));
+        if cell.matrices.len() > 1 {
+            constants.push(("CANDIDATE", matrix_offset(cell, 1, self.hidden) as u32));
         }
         constants
     }
 
-    fn parameters(&self, fresh: bool) -> Vec<u32> {
-        let numbers = [self.rows, self.begin, self.end, self.stride, self.column, usize::from(fresh)];
-        numbers.map(|number| number as u32).to_vec()
+    fn parameters(&self, [state_given, memory_given]: [bool; 2]) -> Vec<u32> {
+        let [rows, begin, end, stride, column] =
+            [self.rows, self.begin, self.end, self.stride, self.column].map(|number| number as u32);
+        let (state_given, memory_given) = (state_given.into(), memory_given.into());
+        Params { rows, begin, end, stride, column, state_given, memory_given }.words()
     }
 
     fn bytes(&self, columns: usize) -> f64 {
@@ -224,7 +248,7 @@ impl Span {
     }
 }
 
-/// What a forward recurrence reads and writes; see its shader for the shapes.
+/// What a forward recurrence reads and writes; see `shaders/recurrence/forward.wgsl` for the shapes.
 #[derive(Clone, Copy, Debug)]
 pub struct ForwardViews {
     pub rows: View,
@@ -232,29 +256,31 @@ pub struct ForwardViews {
     pub gates: View,
     pub weights: View,
     pub tape: View,
-    pub last: View,
+    pub states: View,
     pub outputs: View,
     /// Of cells with a memory; others leave it alone.
-    pub memory: View,
+    pub memories: View,
 }
 
-/// One level's recurrence: reads gates, writes each row's last state, every step's if [`Span::stepwise`], and, when
-/// `save`, what the backward pass needs.
-pub fn forward(cell: &Recurrence, place: String, span: Span, save: bool, views: ForwardViews) -> Dispatch {
-    let ForwardViews { rows, slots, gates, weights, tape, last, outputs, memory } = views;
-    let mut bindings = vec![rows, slots, gates, weights, tape, last, outputs];
-    if cell.memory {
-        bindings.push(memory);
-    }
-    let mut constants = span.constants(cell);
+/// One level's recurrence: reads gates, and from [`Span::first`] the states before; writes each row's last state, every
+/// step's if [`Span::stepwise`], and, when `save`, what the backward pass needs.
+pub fn forward_dispatch(
+    cell: &'static Recurrence,
+    place: String,
+    span: Span,
+    save: bool,
+    views: ForwardViews,
+) -> Dispatch {
+    let ForwardViews { rows, slots, gates, weights, tape, states, outputs, memories } = views;
+    let mut constants = span.constants(cell, cell.on_chip[0]);
     constants.extend([("SLOTTED", span.slotted.into()), ("SAVE", save.into())]);
-    let moved = cell.gates + if save { cell.tape } else { 0 } + usize::from(span.stepwise);
+    let moved = cell.gates.len() + if save { cell.tape } else { 0 } + usize::from(span.stepwise);
     Dispatch {
-        kernel: cell.forward,
+        kernel: &cell.forward,
         place,
-        bindings,
+        bindings: vec![rows, slots, gates, weights, tape, states, outputs, memories],
         constants,
-        parameters: span.parameters(false),
+        parameters: span.parameters([false; 2]),
         workgroups: grid(span.rows.div_ceil(span.lanes)),
         cost: Cost { operations: span.operations(cell), bytes: span.bytes(moved) },
     }
@@ -267,33 +293,31 @@ pub struct BackwardViews {
     pub weights_transposed: View,
     pub outputs_gradient: View,
     pub tape: View,
-    pub gradient: View,
-    pub memory_gradient: View,
+    pub states_gradient: View,
+    pub memories_gradient: View,
 }
 
 /// One level's backward recurrence. What the tape keeps of the gates becomes their gradients before the activation.
-/// `gradient [R, W]` holds ∂loss/∂state, of each row's last state at the beginning (`fresh`: there is none) and,
-/// between the spans of a level, of the state before step `begin`. If [`Span::stepwise`], the gradient of every step's
-/// output is added on the way.
-pub fn backward(cell: &Recurrence, place: String, span: Span, fresh: bool, views: BackwardViews) -> Dispatch {
-    let BackwardViews { rows, weights_transposed, outputs_gradient, tape, gradient, memory_gradient } = views;
-    let mut bindings = vec![rows, weights_transposed, outputs_gradient, tape, gradient];
-    if cell.memory {
-        bindings.push(memory_gradient);
-    }
+/// `states_gradient [R, W]` holds ∂loss/∂state, of each row's last state at the beginning and of the state before step
+/// `begin` in the end; `memories_gradient [R, H]` of the second state alike. `given` says whether these gradients come from
+/// above at the beginning: of states, of memories. If [`Span::stepwise`], the gradient of every step's output is added on
+/// the way.
+pub fn backward_dispatch(
+    cell: &'static Recurrence,
+    place: String,
+    span: Span,
+    given: [bool; 2],
+    views: BackwardViews,
+) -> Dispatch {
+    let BackwardViews { rows, weights_transposed, outputs_gradient, tape, states_gradient, memories_gradient } = views;
     let moved = 2 * cell.tape - 1 + usize::from(span.stepwise);
     Dispatch {
-        kernel: cell.backward,
+        kernel: &cell.backward,
         place,
-        bindings,
-        constants: span.constants(cell),
-        parameters: span.parameters(fresh),
+        bindings: vec![rows, weights_transposed, outputs_gradient, tape, states_gradient, memories_gradient],
+        constants: span.constants(cell, cell.on_chip[1]),
+        parameters: span.parameters(given),
         workgroups: grid(span.rows.div_ceil(span.lanes)),
         cost: Cost { operations: span.operations(cell), bytes: span.bytes(moved) },
     }
-}
-
-/// The binding of a cell's memory, or nothing.
-pub(super) fn memory<'b>(rest: &'b mut [Binding]) -> &'b mut [f32] {
-    rest.first_mut().map_or(&mut [], |memory| memory.f32_mut())
 }

@@ -1,70 +1,77 @@
-//! The loss, its gradient into the logits, and the running totals of a training run.
+//! The loss of classes, its gradient into the logits, and the totals.
 
-use super::{Binding, BindingSpec, Kernel};
+use super::loss::{ADD_UP, each_row, groups};
+use super::{Binding, BindingSpec, Kernel, grid};
 use crate::compare::Tolerance;
-use crate::plan::{Cost, Dispatch, View};
+use crate::plan::{Cost, Dispatch, View, parameters};
+
+parameters! {
+    struct Params {
+        rows: u32,
+        classes: u32,
+        scale: f32,
+        smoothing: f32,
+        accumulate: u32,
+    }
+}
 
 pub static KERNEL: Kernel = Kernel {
     name: "softmax_cross_entropy",
-    preludes: &[],
-    shader: include_str!("../../shaders/softmax_cross_entropy.wgsl"),
+    shader: &[include_str!("../../shaders/softmax_cross_entropy.wgsl"), ADD_UP],
     bindings: &[
         BindingSpec::read("logits", "[B, C]"),
         BindingSpec::indices("labels", "[B]"),
         BindingSpec::read("class_weights", "[C]"),
         BindingSpec::write("gradient", "[B, C]"),
-        BindingSpec::write("totals", "[4]"),
+        BindingSpec::write("totals", "[groups, 4]"),
     ],
+    parameters: Params::FIELDS,
     twin,
-    workgroup_memory: |_| 3 * 256 * 4,
+    workgroup_memory: |_| 256 * 16,
     // A probability near 1 is rounded before the 1 is taken away from it.
     tolerance: Tolerance::new(5e-7, 5e-6),
 };
 
-/// Numbers in the totals: sum of losses, sequences classified correctly, sequences, and the sum of their weights.
-pub const TOTALS: usize = 4;
-
-/// The loss of a sequence of class y is −Σ a_c log softmax(logits)_c with a = (1 − `smoothing`) w_y one-hot(y) +
-/// `smoothing`/C w, as PyTorch's; w are the class weights, all 1 unless `weighted`. Writes the gradient of the losses' sum
-/// times `scale`, which is 1/Σ w_y of the whole batch, so that the gradients of micro-batches add up; adds losses, hits,
-/// sequences and their weights to `totals`.
+/// The loss of a row of class y is −Σ a_c log softmax(logits)_c with a = (1 − `smoothing`) w_y one-hot(y) +
+/// `smoothing`/C w, as PyTorch's; w are the class weights, all 1 for [`View::NONE`]. Writes the gradient of the losses' sum
+/// times `scale`, which is 1/Σ w_y of the whole batch, so that the gradients of micro-batches add up; writes the totals of
+/// each group of rows, or adds to them.
 pub fn dispatch(
     place: String,
     (rows, classes): (usize, usize),
-    scale: f32,
-    smoothing: f32,
-    weighted: bool,
+    (scale, smoothing): (f32, f32),
+    accumulate: bool,
     [logits, labels, class_weights, gradient, totals]: [View; 5],
 ) -> Dispatch {
     let size = (rows * classes) as f64;
+    let (weighted, accumulate) = (class_weights != View::NONE, accumulate.into());
     Dispatch {
         kernel: &KERNEL,
         place,
         bindings: vec![logits, labels, class_weights, gradient, totals],
         constants: vec![("WEIGHTED", weighted.into())],
-        parameters: vec![rows as u32, classes as u32, scale.to_bits(), smoothing.to_bits()],
-        workgroups: [1, 1, 1],
+        parameters: Params { rows: rows as u32, classes: classes as u32, scale, smoothing, accumulate }.words(),
+        workgroups: grid(groups(rows)),
         cost: Cost { operations: 6.0 * size, bytes: 8.0 * size },
     }
 }
 
 fn twin(d: &Dispatch, bindings: &mut [Binding]) {
     let [logits, labels, class_weights, gradient, totals] = bindings else { unreachable!("checked by the plan") };
-    let (rows, classes) = (d.parameter(0), d.parameter(1));
-    let (scale, smoothing) = (d.parameter_f32(2), d.parameter_f32(3));
+    let Params { rows, classes, scale, smoothing, accumulate } = d.parameters();
+    let (rows, classes) = (rows as usize, classes as usize);
     let (logits, labels, class_weights) = (logits.f32(), labels.u32(), class_weights.f32());
     let weighted = d.constant("WEIGHTED") == 1;
     let weight = |class: usize| if weighted { class_weights[class] } else { 1.0 };
     let spread = smoothing / classes as f32;
-    // In f64, as a batch may hold thousands of losses.
-    let (mut loss, mut correct, mut weights) = (0.0f64, 0.0, 0.0f64);
-    for (row, gradient) in gradient.f32_mut()[..rows * classes].chunks_mut(classes).enumerate() {
+    each_row(&mut gradient.f32_mut()[..rows * classes], classes, totals.f32_mut(), accumulate, |row, gradient| {
         let logits = &logits[row * classes..][..classes];
         let label = labels[row] as usize;
         let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let sum: f32 = logits.iter().map(|x| (x - largest).exp()).sum();
         let (own, log_sum) = ((1.0 - smoothing) * weight(label), sum.ln());
         let whole = own + spread * (0..classes).map(weight).sum::<f32>();
+        let mut loss = 0.0f64;
         for (class, (gradient, x)) in gradient.iter_mut().zip(logits).enumerate() {
             let truth = spread * weight(class) + if class == label { own } else { 0.0 };
             *gradient = ((x - largest).exp() / sum * whole - truth) * scale;
@@ -73,14 +80,8 @@ fn twin(d: &Dispatch, bindings: &mut [Binding]) {
                 loss += f64::from(truth * (log_sum + (largest - x)));
             }
         }
-        correct += if first_largest(logits) == label { 1.0 } else { 0.0 };
-        weights += f64::from(weight(label));
-    }
-    let totals = totals.f32_mut();
-    totals[0] += loss as f32;
-    totals[1] += correct;
-    totals[2] += rows as f32;
-    totals[3] += weights as f32;
+        [loss, (first_largest(logits) == label).into(), weight(label).into()]
+    });
 }
 
 /// The class of the largest logit, the first of equals.

@@ -3,15 +3,22 @@
 use super::threads;
 use super::{Binding, BindingSpec, Kernel};
 use crate::compare::Tolerance;
-use crate::plan::{Cost, Dispatch, View};
+use crate::plan::{Cost, Dispatch, View, parameters};
 use multiversion::multiversion;
 use rayon::prelude::*;
 
+parameters! {
+    struct Params {
+        count: u32,
+        stretch: u32,
+    }
+}
+
 pub static KERNEL: Kernel = Kernel {
     name: "squared_norm",
-    preludes: &[],
-    shader: include_str!("../../shaders/squared_norm.wgsl"),
+    shader: &[include_str!("../../shaders/squared_norm.wgsl")],
     bindings: &[BindingSpec::read("gradient", "[count]"), BindingSpec::write("parts", "[64]")],
+    parameters: Params::FIELDS,
     twin,
     workgroup_memory: |_| 256 * 4,
     tolerance: Tolerance::new(1e-12, 1e-5),
@@ -27,7 +34,7 @@ pub fn dispatch(place: String, count: usize, [gradient, parts]: [View; 2]) -> Di
         place,
         bindings: vec![gradient, parts],
         constants: vec![],
-        parameters: vec![count as u32, count.div_ceil(PARTS) as u32],
+        parameters: Params { count: count as u32, stretch: count.div_ceil(PARTS) as u32 }.words(),
         workgroups: [PARTS as u32, 1, 1],
         cost: Cost { operations: 2.0 * count as f64, bytes: 4.0 * count as f64 },
     }
@@ -35,7 +42,8 @@ pub fn dispatch(place: String, count: usize, [gradient, parts]: [View; 2]) -> Di
 
 fn twin(d: &Dispatch, bindings: &mut [Binding]) {
     let [gradient, parts] = bindings else { unreachable!("checked by the plan") };
-    let (count, stretch) = (d.parameter(0), d.parameter(1));
+    let Params { count, stretch } = d.parameters();
+    let (count, stretch) = (count as usize, stretch as usize);
     let gradient = &gradient.f32()[..count];
     parts.f32_mut()[..PARTS].par_iter_mut().enumerate().with_min_len(threads::at_least(1)).for_each(|(part, sum)| {
         let from = (part * stretch).min(count);

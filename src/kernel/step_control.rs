@@ -2,13 +2,22 @@
 
 use super::{Binding, BindingSpec, Kernel, no_workgroup_memory};
 use crate::compare::Tolerance;
-use crate::plan::{Cost, Dispatch, View};
+use crate::plan::{Cost, Dispatch, View, parameters};
+
+parameters! {
+    struct Params {
+        count: u32,
+        clip: f32,
+        beta1: f32,
+        beta2: f32,
+    }
+}
 
 pub static KERNEL: Kernel = Kernel {
     name: "step_control",
-    preludes: &[],
-    shader: include_str!("../../shaders/step_control.wgsl"),
+    shader: &[include_str!("../../shaders/step_control.wgsl")],
     bindings: &[BindingSpec::read("parts", "[count]"), BindingSpec::write("control", "[8]")],
+    parameters: Params::FIELDS,
     twin,
     workgroup_memory: no_workgroup_memory,
     // Tight, as the scale stands beside larger numbers.
@@ -48,7 +57,7 @@ pub fn dispatch(
         place,
         bindings: vec![parts, control],
         constants: vec![],
-        parameters: vec![count as u32, clip.min(f32::MAX).to_bits(), beta1.to_bits(), beta2.to_bits()],
+        parameters: Params { count: count as u32, clip: clip.min(f32::MAX), beta1, beta2 }.words(),
         workgroups: [1, 1, 1],
         cost: Cost { operations: count as f64, bytes: 4.0 * count as f64 },
     }
@@ -56,9 +65,9 @@ pub fn dispatch(
 
 fn twin(d: &Dispatch, bindings: &mut [Binding]) {
     let [parts, control] = bindings else { unreachable!("checked by the plan") };
-    let (clip, beta1, beta2) = (d.parameter_f32(1), d.parameter_f32(2), d.parameter_f32(3));
+    let Params { count, clip, beta1, beta2 } = d.parameters();
     let control = control.f32_mut();
-    let norm = parts.f32()[..d.parameter(0)].iter().sum::<f32>().sqrt();
+    let norm = parts.f32()[..count as usize].iter().sum::<f32>().sqrt();
     control[NORM] = norm;
     // Written so that NaN is skipped too.
     if norm <= f32::MAX {

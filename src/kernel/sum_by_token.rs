@@ -5,19 +5,28 @@ use super::product::add;
 use super::threads;
 use super::{Binding, BindingSpec, Kernel, grid, no_workgroup_memory};
 use crate::compare::Tolerance;
-use crate::plan::{Cost, Dispatch, View};
+use crate::plan::{Cost, Dispatch, View, parameters};
 use rayon::prelude::*;
+
+parameters! {
+    struct Params {
+        groups: u32,
+        width: u32,
+        stride: u32,
+        accumulate: u32,
+    }
+}
 
 pub static KERNEL: Kernel = Kernel {
     name: "sum_by_token",
-    preludes: &[],
-    shader: include_str!("../../shaders/sum_by_token.wgsl"),
+    shader: &[include_str!("../../shaders/sum_by_token.wgsl")],
     bindings: &[
         BindingSpec::indices("members", "[P]"),
         BindingSpec::indices("starts", "[groups+1]"),
         BindingSpec::read("values", "[*, stride]"),
         BindingSpec::write("out", "[groups, width]"),
     ],
+    parameters: Params::FIELDS,
     twin,
     workgroup_memory: no_workgroup_memory,
     tolerance: Tolerance::new(1e-9, 2e-6),
@@ -50,7 +59,13 @@ pub fn dispatch(
         place,
         bindings: vec![members, starts, values, out],
         constants: vec![("LISTED", (members_are == Members::Listed).into())],
-        parameters: vec![groups as u32, width as u32, stride as u32, accumulate.into()],
+        parameters: Params {
+            groups: groups as u32,
+            width: width as u32,
+            stride: stride as u32,
+            accumulate: accumulate.into(),
+        }
+        .words(),
         workgroups: grid(groups),
         cost: Cost { operations: (rows * width) as f64, bytes: 4.0 * ((rows + groups) * width) as f64 },
     }
@@ -61,8 +76,9 @@ const AHEAD: usize = 3;
 
 fn twin(d: &Dispatch, bindings: &mut [Binding]) {
     let [members, starts, values, out] = bindings else { unreachable!("checked by the plan") };
-    let (groups, width, stride) = (d.parameter(0), d.parameter(1), d.parameter(2));
-    let (listed, accumulate) = (d.constant("LISTED") == 1, d.parameter(3) == 1);
+    let Params { groups, width, stride, accumulate } = d.parameters();
+    let [groups, width, stride] = [groups, width, stride].map(|size| size as usize);
+    let (listed, accumulate) = (d.constant("LISTED") == 1, accumulate == 1);
     let (members, starts, values) = (members.u32(), starts.u32(), values.f32());
     let rows = starts[groups] as usize;
     out.f32_mut()[..groups * width].par_chunks_mut(width).enumerate().with_min_len(threads::at_least(64)).for_each(

@@ -4,14 +4,22 @@ use super::product::add;
 use super::threads;
 use super::{Binding, BindingSpec, Kernel, grid, no_workgroup_memory};
 use crate::compare::Tolerance;
-use crate::plan::{Cost, Dispatch, View};
+use crate::plan::{Cost, Dispatch, View, parameters};
 use rayon::prelude::*;
+
+parameters! {
+    struct Params {
+        splits: u32,
+        len: u32,
+        accumulate: u32,
+    }
+}
 
 pub static KERNEL: Kernel = Kernel {
     name: "sum_partials",
-    preludes: &[],
-    shader: include_str!("../../shaders/sum_partials.wgsl"),
+    shader: &[include_str!("../../shaders/sum_partials.wgsl")],
     bindings: &[BindingSpec::read("partials", "[splits, len]"), BindingSpec::write("out", "[len]")],
+    parameters: Params::FIELDS,
     twin,
     workgroup_memory: no_workgroup_memory,
     tolerance: Tolerance::new(1e-9, 2e-6),
@@ -29,7 +37,7 @@ pub fn dispatch(
         place,
         bindings: vec![partials, out],
         constants: vec![],
-        parameters: vec![splits as u32, len as u32, accumulate.into()],
+        parameters: Params { splits: splits as u32, len: len as u32, accumulate: accumulate.into() }.words(),
         workgroups: grid(len.div_ceil(256)),
         cost: Cost { operations: (splits * len) as f64, bytes: 4.0 * (splits + 1) as f64 * len as f64 },
     }
@@ -37,9 +45,10 @@ pub fn dispatch(
 
 fn twin(d: &Dispatch, bindings: &mut [Binding]) {
     let [partials, out] = bindings else { unreachable!("checked by the plan") };
-    let (splits, len) = (d.parameter(0), d.parameter(1));
+    let Params { splits, len, accumulate } = d.parameters();
+    let (splits, len) = (splits as usize, len as usize);
     let (partials, out) = (partials.f32(), &mut out.f32_mut()[..len]);
-    if d.parameter(2) == 0 {
+    if accumulate == 0 {
         out.fill(0.0);
     }
     const COLUMNS: usize = 4096;

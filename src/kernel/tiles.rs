@@ -57,16 +57,6 @@ impl Tile<'_> {
         order.sort_by_key(|&row| std::cmp::Reverse(self.rows[2 * row + 1]));
         order
     }
-
-    /// First step of `row` within the tile's part of the tape.
-    pub fn local(&self, row: usize) -> usize {
-        (self.rows[2 * row] - self.rows[0]) as usize
-    }
-
-    /// Steps of `row`.
-    pub fn steps(&self, row: usize) -> usize {
-        self.rows[2 * row + 1] as usize
-    }
 }
 
 /// Most rows of a tile: the state, gates and products of 64 rows at H = 50 stay within a core's second-level cache,

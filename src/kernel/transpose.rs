@@ -2,13 +2,20 @@
 
 use super::{Binding, BindingSpec, Kernel, grid, no_workgroup_memory};
 use crate::compare::Tolerance;
-use crate::plan::{Cost, Dispatch, View};
+use crate::plan::{Cost, Dispatch, View, parameters};
+
+parameters! {
+    struct Params {
+        m: u32,
+        n: u32,
+    }
+}
 
 pub static KERNEL: Kernel = Kernel {
     name: "transpose",
-    preludes: &[],
-    shader: include_str!("../../shaders/transpose.wgsl"),
+    shader: &[include_str!("../../shaders/transpose.wgsl")],
     bindings: &[BindingSpec::read("matrix", "[M, N]"), BindingSpec::write("out", "[N, M]")],
+    parameters: Params::FIELDS,
     twin,
     workgroup_memory: no_workgroup_memory,
     tolerance: Tolerance::new(0.0, 0.0),
@@ -21,7 +28,7 @@ pub fn dispatch(place: String, (m, n): (usize, usize), [matrix, out]: [View; 2])
         place,
         bindings: vec![matrix, out],
         constants: vec![],
-        parameters: vec![m as u32, n as u32],
+        parameters: Params { m: m as u32, n: n as u32 }.words(),
         workgroups: grid((m * n).div_ceil(256)),
         cost: Cost { operations: 0.0, bytes: 8.0 * (m * n) as f64 },
     }
@@ -29,7 +36,8 @@ pub fn dispatch(place: String, (m, n): (usize, usize), [matrix, out]: [View; 2])
 
 fn twin(d: &Dispatch, bindings: &mut [Binding]) {
     let [matrix, out] = bindings else { unreachable!("checked by the plan") };
-    let (m, n) = (d.parameter(0), d.parameter(1));
+    let Params { m, n } = d.parameters();
+    let (m, n) = (m as usize, n as usize);
     let matrix = matrix.f32();
     for (column, out) in out.f32_mut()[..m * n].chunks_mut(m).enumerate() {
         for (row, out) in out.iter_mut().enumerate() {

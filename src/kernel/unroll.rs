@@ -3,40 +3,51 @@
 use super::Binding;
 use super::activation::Activation;
 use super::prefetch::prefetch;
-use super::recurrence::memory;
+use super::product::{add, dense_product};
+use super::recurrence::{Params, Recurrence};
 use super::threads;
 use super::tiles::{Parts, Tile, tiles, with_scratch};
 use crate::plan::Dispatch;
 use multiversion::multiversion;
 use rayon::prelude::*;
 
-/// What all tiles of a level share.
-pub struct Level<'a> {
-    pub hidden: usize,
+/// What all tiles of a dispatch share.
+struct Run<'a> {
+    cell: &'static Recurrence,
+    step: fn(&mut TileStep),
+    hidden: usize,
     begin: usize,
     end: usize,
     stride: usize,
     column: usize,
-    fresh: bool,
+    /// Whether states and memories are given, and their gradients from above (backward).
+    first: bool,
+    state_given: bool,
+    memory_given: bool,
     reverse: bool,
     stepwise: bool,
-    pub activation: Activation,
+    activation: Activation,
     slots: Option<&'a [u32]>,
     gates: &'a [f32],
     /// U with its bias, or its transpose.
-    pub weights: &'a [f32],
+    weights: &'a [f32],
     outputs_gradient: &'a [f32],
 }
 
-impl<'a> Level<'a> {
-    fn new(d: &Dispatch, weights: &'a [f32]) -> Level<'a> {
-        Level {
+impl<'a> Run<'a> {
+    fn new(cell: &'static Recurrence, step: fn(&mut TileStep), d: &Dispatch, weights: &'a [f32]) -> Run<'a> {
+        let params: Params = d.parameters();
+        Run {
+            cell,
+            step,
             hidden: d.constant("H"),
-            begin: d.parameter(1),
-            end: d.parameter(2),
-            stride: d.parameter(3),
-            column: d.parameter(4),
-            fresh: d.parameter(5) == 1,
+            begin: params.begin as usize,
+            end: params.end as usize,
+            stride: params.stride as usize,
+            column: params.column as usize,
+            first: d.constant("FIRST") == 1,
+            state_given: params.state_given == 1,
+            memory_given: params.memory_given == 1,
             reverse: d.constant("REVERSE") == 1,
             stepwise: d.constant("STEPWISE") == 1,
             activation: Activation::from_constant(d.constant("ACTIVATION")),
@@ -62,32 +73,168 @@ impl<'a> Level<'a> {
     }
 }
 
-/// The rows of a tile that have a step, and where what belongs to it stands.
-#[derive(Clone, Copy)]
-pub struct Alive<'s, 'a> {
-    pub level: &'s Level<'a>,
+/// The rows of a tile, and one step of those that have it.
+pub struct TileStep<'s, 'a> {
+    run: &'s Run<'a>,
     /// Rows of the tile in order of falling step counts; the first `count` have this step.
     order: &'s [usize],
     pub count: usize,
     rows: &'s [u32],
     /// How many steps of the row came before.
-    pub t: usize,
-    tape_width: usize,
+    t: usize,
+    /// Whether there may be anything in the states: in the first step they are 0, unless they are given.
+    pub moved: bool,
+    /// U with its bias, or its transpose; more matrices behind the first.
+    pub weights: &'a [f32],
+    /// The tile's part of the tape; empty when nothing is saved.
+    tape: &'s mut [f32],
+    /// `[m, H]`: states, or their gradients, in the order of the rows.
+    state: &'s mut [f32],
+    /// `[m, H]`: the second state of cells with a memory; empty for others.
+    memory: &'s mut [f32],
+    /// `[m, products·H]`
+    product: &'s mut [f32],
+    /// What the cell asks for, `[m, H]` each.
+    pub extra: [&'s mut [f32]; 2],
 }
 
-impl Alive<'_, '_> {
+/// One step of one row, forward: columns of G gates, P products with B biases, and T columns of the tape.
+pub struct Row<'r, const G: usize, const P: usize, const B: usize, const T: usize> {
+    /// For a function that `units` makes.
+    pub units: (Activation, usize),
+    pub gates: [&'r [f32]; G],
+    pub product: [&'r mut [f32]; P],
+    pub bias: [&'r [f32]; B],
+    pub state: &'r mut [f32],
+    pub memory: &'r mut [f32],
+    pub extra: [&'r mut [f32]; 2],
+    /// If the step is saved.
+    pub tape: Option<[&'r mut [f32]; T]>,
+}
+
+/// One step of one row, backward; state and memory are their gradients.
+pub struct RowBack<'r, const T: usize> {
+    /// For a function that `units` makes.
+    pub units: (Activation, usize),
+    pub tape: [&'r mut [f32]; T],
+    pub state: &'r mut [f32],
+    pub memory: &'r mut [f32],
+    pub extra: [&'r mut [f32]; 2],
+}
+
+/// Columns of a row, H numbers each.
+#[inline(always)]
+fn cut<const N: usize>(row: &[f32], hidden: usize) -> [&[f32]; N] {
+    std::array::from_fn(|at| &row[at * hidden..][..hidden])
+}
+
+#[inline(always)]
+fn cut_mut<const N: usize>(row: &mut [f32], hidden: usize) -> [&mut [f32]; N] {
+    let mut columns = row.chunks_exact_mut(hidden);
+    std::array::from_fn(|_| columns.next().expect("as many columns as the cell declares"))
+}
+
+/// Row `i` of `[m, width]`, or nothing of nothing.
+#[inline(always)]
+fn row_of(rows: &mut [f32], i: usize, width: usize) -> &mut [f32] {
+    if rows.is_empty() { rows } else { &mut rows[i * width..][..width] }
+}
+
+impl<'a> TileStep<'_, 'a> {
+    /// H.
+    pub fn hidden(&self) -> usize {
+        self.run.hidden
+    }
+
+    /// h·U of the first matrix, for all rows.
+    pub fn product(&mut self) {
+        let (hidden, wide) = (self.run.hidden, self.run.cell.products() * self.run.hidden);
+        if self.moved {
+            dense_product((self.count, wide, hidden), self.product, false, self.state, self.weights);
+        } else {
+            self.product.fill(0.0);
+        }
+    }
+
+    /// The gradients of h·U, from the tape, through the first matrix into those of the states.
+    pub fn product_back(&mut self) {
+        let (hidden, cell) = (self.run.hidden, self.run.cell);
+        let (wide, delta) = (cell.products() * hidden, cell.matrices[0].delta * hidden);
+        // Nothing is asked of the states before the first step, unless they are given.
+        if !self.moved {
+            return;
+        }
+        for i in 0..self.count {
+            let at = self.on_tape(i) + delta;
+            self.product[i * wide..][..wide].copy_from_slice(&self.tape[at..][..wide]);
+        }
+        dense_product((self.count, hidden, wide), self.state, true, self.product, self.weights);
+    }
+
+    /// Hands every row to `of_row`.
+    #[inline(always)]
+    pub fn each<const G: usize, const P: usize, const B: usize, const T: usize>(
+        &mut self,
+        of_row: impl Fn(Row<G, P, B, T>),
+    ) {
+        let hidden = self.run.hidden;
+        let bias = if B > 0 { &self.weights[hidden * P * hidden..] } else { &[] };
+        for i in 0..self.count {
+            let gates = self.gates(i, G * hidden);
+            let at = self.on_tape(i);
+            let tape = if self.tape.is_empty() { None } else { Some(&mut self.tape[at..][..T * hidden]) };
+            let [a, b] = &mut self.extra;
+            of_row(Row {
+                units: (self.run.activation, hidden),
+                gates: cut(gates, hidden),
+                product: cut_mut(row_of(self.product, i, P * hidden), hidden),
+                bias: cut(bias, hidden),
+                state: row_of(self.state, i, hidden),
+                memory: row_of(self.memory, i, hidden),
+                extra: [row_of(a, i, hidden), row_of(b, i, hidden)],
+                tape: tape.map(|tape| cut_mut(tape, hidden)),
+            });
+        }
+    }
+
+    /// Hands every row to `of_row`; asks for the tape of the row after it.
+    #[inline(always)]
+    pub fn each_back<const T: usize>(&mut self, of_row: impl Fn(RowBack<T>)) {
+        let hidden = self.run.hidden;
+        for i in 0..self.count {
+            if i + 1 < self.count {
+                prefetch(&self.tape[self.on_tape(i + 1)..][..T * hidden]);
+            }
+            let at = self.on_tape(i);
+            let [a, b] = &mut self.extra;
+            of_row(RowBack {
+                units: (self.run.activation, hidden),
+                tape: cut_mut(&mut self.tape[at..][..T * hidden], hidden),
+                state: row_of(self.state, i, hidden),
+                memory: row_of(self.memory, i, hidden),
+                extra: [row_of(a, i, hidden), row_of(b, i, hidden)],
+            });
+        }
+    }
+
     fn position(&self, i: usize, t: usize) -> usize {
         let row = self.order[i];
         let [first, steps] = [self.rows[2 * row] as usize, self.rows[2 * row + 1] as usize];
-        first + self.level.at(steps, t)
+        first + self.run.at(steps, t)
+    }
+
+    /// Where the step of row `i` stands on the tile's part of the tape.
+    fn on_tape(&self, i: usize) -> usize {
+        (self.position(i, self.t) - self.rows[0] as usize) * self.run.cell.tape * self.run.hidden
     }
 
     /// The gates of row `i`; asks for those that are read next: of the next row, or of the next step's first row.
     #[inline(always)]
-    pub fn gates(&self, i: usize, width: usize) -> &[f32] {
+    fn gates(&self, i: usize, width: usize) -> &'a [f32] {
+        let run = self.run;
         let of = |position: usize| {
-            let slot = self.level.slots.map_or(position, |slots| slots[position] as usize);
-            &self.level.gates[slot * width..][..width]
+            let slot = run.slots.map_or(position, |slots| slots[position] as usize);
+            &run.gates[slot * width..][..width]
         };
         if i + 1 < self.count {
             prefetch(of(self.position(i + 1, self.t)));
@@ -97,172 +244,142 @@ impl Alive<'_, '_> {
         of(self.position(i, self.t))
     }
 
-    /// The step of row `i` on the tile's part of the tape.
-    #[inline(always)]
-    pub fn tape<'t>(&self, tape: &'t mut [f32], i: usize) -> &'t mut [f32] {
-        let local = self.position(i, self.t) - self.rows[0] as usize;
-        &mut tape[local * self.tape_width..][..self.tape_width]
+    /// Begins with the states and memories of all rows, as far as they are given.
+    fn begin(&mut self, states: Option<&[f32]>, memories: Option<&[f32]>) {
+        let hidden = self.run.hidden;
+        for (i, &row) in self.order.iter().enumerate() {
+            if let Some(states) = states {
+                self.state[i * hidden..][..hidden].copy_from_slice(self.run.own(states, row));
+            }
+            if let Some(memories) = memories.filter(|_| self.run.cell.memory) {
+                self.memory[i * hidden..][..hidden].copy_from_slice(&memories[row * hidden..][..hidden]);
+            }
+        }
     }
 
-    /// Asks for the tape of the row after `i`.
-    #[inline(always)]
-    pub fn prefetch_tape(&self, tape: &[f32], i: usize) {
-        if i + 1 < self.count {
-            let local = self.position(i + 1, self.t) - self.rows[0] as usize;
-            prefetch(&tape[local * self.tape_width..][..self.tape_width]);
+    /// Writes the states and memories of the rows that have more than `steps` steps.
+    fn end(&self, steps: usize, states: &mut [f32], memories: &mut [f32]) {
+        let hidden = self.run.hidden;
+        for (i, &row) in self.order.iter().enumerate().filter(|&(_, row)| self.rows[2 * row + 1] as usize > steps) {
+            self.run.own_mut(states, row).copy_from_slice(&self.state[i * hidden..][..hidden]);
+            if self.run.cell.memory {
+                memories[row * hidden..][..hidden].copy_from_slice(&self.memory[i * hidden..][..hidden]);
+            }
         }
     }
 }
 
-/// One step of all rows of a tile that have it.
-pub struct Step<'s, 'a> {
-    pub alive: Alive<'s, 'a>,
-    /// The tile's part of the tape, see [`Alive::tape`]; empty when nothing is saved.
-    pub tape: &'s mut [f32],
-    /// `[m, H]`: states, or gradients of states, of the rows alive and behind them of the others.
-    pub state: &'s mut [f32],
-    /// `[m, H]`: the second state of cells with a memory.
-    pub memory: &'s mut [f32],
-    pub scratch: &'s mut [f32],
-}
-
-/// The numbers of a cell in units of H, and one step of it.
-pub trait Cell {
-    const TAPE: usize;
-    /// Whether it has a second state.
-    const MEMORY: bool;
-    /// Scratch of a row; zero before the first step.
-    const SCRATCH: usize;
-    fn step(step: Step);
-}
-
-/// The twin of a forward recurrence.
-pub fn forward<C: Cell>(d: &Dispatch, bindings: &mut [Binding]) {
-    let [rows, slots, gates, weights, tape, last, outputs, rest @ ..] = bindings else {
+/// The twin of a forward recurrence, of which `step` computes one step.
+pub fn run_forward(cell: &'static Recurrence, step: fn(&mut TileStep), d: &Dispatch, bindings: &mut [Binding]) {
+    let [rows, slots, gates, weights, tape, states, outputs, memories] = bindings else {
         unreachable!("checked by the plan")
     };
-    let mut level = Level::new(d, weights.f32());
-    level.slots = (d.constant("SLOTTED") == 1).then(|| slots.u32());
-    level.gates = gates.f32();
-    let save = d.constant("SAVE") == 1;
+    let mut run = Run::new(cell, step, d, weights.f32());
+    run.slots = (d.constant("SLOTTED") == 1).then(|| slots.u32());
+    run.gates = gates.f32();
     let parts = Parts {
-        tape: if save { tape.f32_mut() } else { &mut [] },
-        tape_width: C::TAPE * level.hidden,
-        outputs: if level.stepwise { outputs.f32_mut() } else { &mut [] },
-        state: last.f32_mut(),
-        stride: level.stride,
-        memory: memory(rest),
-        hidden: level.hidden,
+        tape: if d.constant("SAVE") == 1 { tape.f32_mut() } else { &mut [] },
+        tape_width: cell.tape * run.hidden,
+        outputs: if run.stepwise { outputs.f32_mut() } else { &mut [] },
+        state: states.f32_mut(),
+        stride: run.stride,
+        memory: if cell.memory { memories.f32_mut() } else { &mut [] },
+        hidden: run.hidden,
     };
-    each_tile::<C>(&level, &rows.u32()[..2 * d.parameter(0)], parts, run_forward::<C>);
+    each_tile(&run, &rows.u32()[..2 * d.parameters::<Params>().rows as usize], parts, tile_forward);
 }
 
-/// Hands every tile to `run`, with zeroed states, memory and scratch of its rows.
-fn each_tile<C: Cell>(
-    level: &Level,
-    rows: &[u32],
-    parts: Parts,
-    run: fn(&Level, Tile, &mut [f32], &mut [f32], &mut [f32]),
-) {
+/// Hands every tile to `work`, with zeroed states, memory and scratch of its rows.
+fn each_tile(run: &Run, rows: &[u32], parts: Parts, work: fn(TileStep, &mut [f32], &mut [f32], &mut [f32], usize)) {
     tiles(rows, parts).into_par_iter().with_min_len(threads::at_least(1)).for_each(|tile| {
-        let numbers = tile.count() * level.hidden;
-        with_scratch(numbers * (1 + usize::from(C::MEMORY) + C::SCRATCH), |scratch| {
-            let (state, scratch) = scratch.split_at_mut(numbers);
-            let (memory, scratch) = scratch.split_at_mut(if C::MEMORY { numbers } else { 0 });
-            run(level, tile, state, memory, scratch);
+        let numbers = tile.count() * run.hidden;
+        let columns = [1, usize::from(run.cell.memory), run.cell.products(), run.cell.extra / 2, run.cell.extra / 2];
+        with_scratch(numbers * columns.iter().sum::<usize>(), |mut scratch| {
+            let [state, memory, product, a, b] =
+                columns.map(|count| scratch.split_off_mut(..count * numbers).expect("all columns are counted"));
+            let order = tile.by_steps();
+            let Tile { rows, tape, outputs, state: states, memory: memories } = tile;
+            let step = TileStep {
+                run,
+                order: &order,
+                count: 0,
+                rows,
+                t: 0,
+                moved: false,
+                weights: run.weights,
+                tape,
+                state,
+                memory,
+                product,
+                extra: [a, b],
+            };
+            let longest = rows[2 * order[0] + 1] as usize;
+            work(step, states, memories, outputs, run.end.min(longest));
         });
     });
 }
 
-fn run_forward<C: Cell>(level: &Level, tile: Tile, state: &mut [f32], memory: &mut [f32], scratch: &mut [f32]) {
-    let hidden = level.hidden;
-    let order = tile.by_steps();
-    if level.begin > 0 {
-        for (i, &row) in order.iter().enumerate() {
-            state[i * hidden..][..hidden].copy_from_slice(level.own(tile.state, row));
-            if C::MEMORY {
-                memory[i * hidden..][..hidden].copy_from_slice(&tile.memory[row * hidden..][..hidden]);
+fn tile_forward(mut step: TileStep, states: &mut [f32], memories: &mut [f32], outputs: &mut [f32], end: usize) {
+    let run = step.run;
+    step.begin(run.first.then_some(states), run.first.then_some(memories));
+    step.count = step.order.len();
+    for t in run.begin..end {
+        while step.rows[2 * step.order[step.count - 1] + 1] as usize <= t {
+            step.count -= 1;
+        }
+        (step.t, step.moved) = (t, t > 0 || run.first);
+        (run.step)(&mut step);
+        if run.stepwise {
+            for i in 0..step.count {
+                let position = step.position(i, t) - step.rows[0] as usize;
+                run.own_mut(outputs, position).copy_from_slice(&step.state[i * run.hidden..][..run.hidden]);
             }
         }
     }
-    let mut count = order.len();
-    for t in level.begin..level.end.min(tile.steps(order[0])) {
-        while tile.steps(order[count - 1]) <= t {
-            count -= 1;
-        }
-        let alive = Alive { level, order: &order, count, rows: tile.rows, t, tape_width: C::TAPE * hidden };
-        C::step(Step { alive, tape: tile.tape, state, memory, scratch });
-        if level.stepwise {
-            for (i, &row) in order[..count].iter().enumerate() {
-                let position = tile.local(row) + level.at(tile.steps(row), t);
-                level.own_mut(tile.outputs, position).copy_from_slice(&state[i * hidden..][..hidden]);
-            }
-        }
-    }
-    let ran = |row: usize| tile.rows[2 * row + 1] as usize > level.begin;
-    for (i, row) in order.iter().copied().enumerate().filter(|&(_, row)| ran(row)) {
-        level.own_mut(tile.state, row).copy_from_slice(&state[i * hidden..][..hidden]);
-        if C::MEMORY {
-            tile.memory[row * hidden..][..hidden].copy_from_slice(&memory[i * hidden..][..hidden]);
-        }
-    }
+    step.end(run.begin, states, memories);
 }
 
-/// The twin of a backward recurrence.
-pub fn backward<C: Cell>(d: &Dispatch, bindings: &mut [Binding]) {
-    let [rows, weights, outputs_gradient, tape, gradient, rest @ ..] = bindings else {
+/// The twin of a backward recurrence, of which `step` computes one step.
+pub fn run_backward(cell: &'static Recurrence, step: fn(&mut TileStep), d: &Dispatch, bindings: &mut [Binding]) {
+    let [rows, weights, outputs_gradient, tape, states_gradient, memories_gradient] = bindings else {
         unreachable!("checked by the plan")
     };
-    let mut level = Level::new(d, weights.f32());
-    level.outputs_gradient = outputs_gradient.f32();
+    let mut run = Run::new(cell, step, d, weights.f32());
+    run.outputs_gradient = outputs_gradient.f32();
     let parts = Parts {
         tape: tape.f32_mut(),
-        tape_width: C::TAPE * level.hidden,
+        tape_width: cell.tape * run.hidden,
         outputs: &mut [],
-        state: gradient.f32_mut(),
-        stride: level.stride,
-        memory: memory(rest),
-        hidden: level.hidden,
+        state: states_gradient.f32_mut(),
+        stride: run.stride,
+        memory: if cell.memory { memories_gradient.f32_mut() } else { &mut [] },
+        hidden: run.hidden,
     };
-    each_tile::<C>(&level, &rows.u32()[..2 * d.parameter(0)], parts, run_backward::<C>);
+    each_tile(&run, &rows.u32()[..2 * d.parameters::<Params>().rows as usize], parts, tile_backward);
 }
 
-fn run_backward<C: Cell>(level: &Level, tile: Tile, gradient: &mut [f32], memory: &mut [f32], scratch: &mut [f32]) {
-    let hidden = level.hidden;
-    let order = tile.by_steps();
-    for (i, &row) in order.iter().enumerate() {
-        if !level.fresh {
-            gradient[i * hidden..][..hidden].copy_from_slice(level.own(tile.state, row));
+fn tile_backward(mut step: TileStep, states: &mut [f32], memories: &mut [f32], _: &mut [f32], end: usize) {
+    let (run, hidden) = (step.run, step.run.hidden);
+    step.begin(run.state_given.then_some(states), run.memory_given.then_some(memories));
+    for t in (run.begin..end).rev() {
+        while step.count < step.order.len() && step.rows[2 * step.order[step.count] + 1] as usize > t {
+            step.count += 1;
         }
-        // Nothing is asked of the memory after the last step.
-        if C::MEMORY && tile.steps(row) > level.end {
-            memory[i * hidden..][..hidden].copy_from_slice(&tile.memory[row * hidden..][..hidden]);
-        }
-    }
-    let mut count = 0;
-    for t in (level.begin..level.end.min(tile.steps(order[0]))).rev() {
-        while count < order.len() && tile.steps(order[count]) > t {
-            count += 1;
-        }
-        if level.stepwise {
-            for (i, &row) in order[..count].iter().enumerate() {
-                let position = tile.rows[2 * row] as usize + level.at(tile.steps(row), t);
-                super::product::add(&mut gradient[i * hidden..][..hidden], level.own(level.outputs_gradient, position));
+        step.t = t;
+        if run.stepwise {
+            for i in 0..step.count {
+                let output = run.own(run.outputs_gradient, step.position(i, t));
+                add(&mut step.state[i * hidden..][..hidden], output);
             }
         }
-        vanish(&mut gradient[..count * hidden]);
-        if C::MEMORY {
-            vanish(&mut memory[..count * hidden]);
+        vanish(&mut step.state[..step.count * hidden]);
+        if run.cell.memory {
+            vanish(&mut step.memory[..step.count * hidden]);
         }
-        let alive = Alive { level, order: &order, count, rows: tile.rows, t, tape_width: C::TAPE * hidden };
-        C::step(Step { alive, tape: tile.tape, state: gradient, memory, scratch });
+        step.moved = t > 0 || run.first;
+        (run.step)(&mut step);
     }
-    for (i, &row) in order.iter().enumerate() {
-        level.own_mut(tile.state, row).copy_from_slice(&gradient[i * hidden..][..hidden]);
-        if C::MEMORY {
-            tile.memory[row * hidden..][..hidden].copy_from_slice(&memory[i * hidden..][..hidden]);
-        }
-    }
+    step.end(0, states, memories);
 }
 
 /// Below this size a gradient counts as 0. Over the steps of a long slice gradients fade into numbers too small for
@@ -279,33 +396,34 @@ fn vanish(gradient: &mut [f32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::cell::{Cell, Reset};
 
     /// Keeps the gradients that a step begins with.
-    struct Keeping;
-
-    impl Cell for Keeping {
-        const TAPE: usize = 2;
-        const MEMORY: bool = true;
-        const SCRATCH: usize = 0;
-
-        fn step(Step { alive, tape, state, memory, .. }: Step) {
-            alive.tape(tape, 0).copy_from_slice(&[state, memory].concat());
-        }
+    fn keeping(step: &mut TileStep) {
+        step.each_back(|row: RowBack<6>| {
+            let [state, memory, ..] = row.tape;
+            state.copy_from_slice(row.state);
+            memory.copy_from_slice(row.memory);
+        });
     }
 
     #[test]
     fn gradients_that_vanish() {
         let before = [1e-27, -1e-27, 9e-29, -1e-40, f32::NEG_INFINITY, 0.0, 2.0, f32::NAN];
         let hidden = before.len();
-        let (mut tape, mut memory) = ([1.0; 16], before);
-        let [mut state, mut kept] = [before, [0.0; 8]];
-        let level = Level {
+        let (mut tape, mut memory) = ([1.0; 48], before);
+        let mut state = before;
+        let run = Run {
+            cell: Cell::Lstm.recurrence(Reset::After).unwrap(),
+            step: keeping,
             hidden,
             begin: 0,
             end: 1,
             stride: hidden,
             column: 0,
-            fresh: false,
+            first: false,
+            state_given: true,
+            memory_given: true,
             reverse: false,
             stepwise: false,
             activation: Activation::Tanh,
@@ -316,16 +434,15 @@ mod tests {
         };
         let parts = Parts {
             tape: &mut tape,
-            tape_width: 2 * hidden,
+            tape_width: 6 * hidden,
             outputs: &mut [],
             state: &mut state,
             stride: hidden,
-            memory: &mut kept,
+            memory: &mut memory,
             hidden,
         };
-        let tile = tiles(&[0, 1], parts).remove(0);
-        run_backward::<Keeping>(&level, tile, &mut [0.0; 8], &mut memory, &mut []);
-        for half in tape.chunks(hidden) {
+        each_tile(&run, &[0, 1], parts, tile_backward);
+        for half in tape[..2 * hidden].chunks(hidden) {
             assert_eq!(half[..7], [1e-27, -1e-27, 0.0, 0.0, f32::NEG_INFINITY, 0.0, 2.0]);
             assert!(half[7].is_nan());
         }

@@ -4,34 +4,11 @@ use super::parameters::{Affine, Layout};
 use crate::data::batch::{Batch, Padding, Truncate};
 use crate::error::{Error, Result};
 use crate::kernel::activation::Activation;
-use crate::kernel::pool_forward::Mode;
-use crate::kernel::recurrence::{self, Recurrence};
+use crate::kernel::cell::{Cell, Reset};
+use crate::kernel::pool_forward::Pooled;
+use crate::kernel::recurrence::Recurrence;
 use crate::slicing::Slicing;
 use serde::{Deserialize, Serialize};
-
-/// The recurrent unit of every level.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Cell {
-    /// Gated recurrent unit.
-    #[default]
-    Gru,
-    /// Long short-term memory, without peepholes.
-    Lstm,
-    /// Plain (Elman) unit.
-    Rnn,
-}
-
-/// Where the reset gate of a GRU acts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Reset {
-    /// On the product of state and weights, as in PyTorch and cuDNN; the gates have two biases.
-    #[default]
-    After,
-    /// On the state, before the product, as in the paper; the gates have one bias.
-    Before,
-}
 
 /// In which direction every slice of every level is read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,13 +37,13 @@ pub enum Pooling {
 }
 
 impl Pooling {
-    /// How outputs are pooled; `None` if it is the last state.
-    pub fn mode(self) -> Option<Mode> {
+    /// What is pooled out of the outputs; `None` if it is the last state.
+    pub fn pooled(self) -> Option<Pooled> {
         match self {
             Pooling::Last => None,
-            Pooling::Max => Some(Mode::Max),
-            Pooling::Mean => Some(Mode::Mean),
-            Pooling::Attention => Some(Mode::Attention),
+            Pooling::Max => Some(Pooled::Max),
+            Pooling::Mean => Some(Pooled::Mean),
+            Pooling::Attention => Some(Pooled::Attention),
         }
     }
 }
@@ -197,11 +174,11 @@ impl Config {
         if self.classes > MOST_CLASSES {
             return wrong(format!("{} classes: at most {MOST_CLASSES} are possible; is this the label?", self.classes));
         }
-        if self.reset == Reset::Before && self.cell != Cell::Gru {
+        let Some(recurrence) = self.cell.recurrence(self.reset) else {
             return wrong("only a GRU has a reset gate: leave the reset at `after`".into());
-        }
-        if self.activation != Activation::Tanh && self.cell == Cell::Lstm {
-            return wrong("an LSTM has no other activation than tanh".into());
+        };
+        if self.activation != Activation::Tanh && recurrence.activation.is_none() {
+            return wrong(format!("a cell of kind {recurrence:?} has no other activation than tanh"));
         }
         if self.context > 0 {
             if self.context > self.length {
@@ -218,14 +195,10 @@ impl Config {
         self.slicing.check(self.length)
     }
 
-    /// The kernels of the cell.
+    /// The kernels of the cell; of a reset that it does not have, which [`Config::check`] refuses, those of the usual one.
     pub fn recurrence(&self) -> &'static Recurrence {
-        match (self.cell, self.reset) {
-            (Cell::Gru, Reset::After) => &recurrence::GRU,
-            (Cell::Gru, Reset::Before) => &recurrence::GRU_BEFORE,
-            (Cell::Lstm, _) => &recurrence::LSTM,
-            (Cell::Rnn, _) => &recurrence::RNN,
-        }
+        let usual = || self.cell.recurrence(Reset::After).expect("every cell has one");
+        self.cell.recurrence(self.reset).unwrap_or_else(usual)
     }
 
     /// Whether each recurrence reads its rows from their last step to their first.

@@ -6,7 +6,7 @@ use super::planner::{Dropped, Planner, buffer};
 use super::warmup::{Rows, rows_of};
 use crate::kernel::gather_rows;
 use crate::kernel::matmul::{self, Columns};
-use crate::kernel::pool_forward::{self, Mode, Pool};
+use crate::kernel::pool_forward::{self, Pool, Pooled};
 use crate::kernel::recurrence::{self, ForwardViews, Span};
 use crate::network::tokens::Distinct;
 use crate::plan::View;
@@ -33,7 +33,7 @@ pub(super) struct RunViews {
     pub rows: Rc<Rows>,
     pub rows_view: View,
     pub span: Span,
-    /// What the cell keeps of every step; a single number when nothing is saved.
+    /// What the cell keeps of every step; nothing when nothing is saved.
     pub tape: View,
     /// Slots by step, for summing gradients; `None` where the tape's steps are the inputs'.
     pub slots: Option<Vec<u32>>,
@@ -47,7 +47,7 @@ pub(super) struct LayerViews {
     pub dropped: Option<Dropped>,
     /// By direction.
     pub runs: Vec<RunViews>,
-    /// `[P, W]`: every step's output in its own slice, the directions side by side; unused where only the last counts.
+    /// `[P, W]`: every step's output in its own slice, the directions side by side; nothing where only the last counts.
     pub outputs: View,
 }
 
@@ -75,11 +75,9 @@ pub(super) struct PoolViews {
     pub pooled: View,
 }
 
-/// Where in the network, and in which micro-batch, something is planned.
+/// Where in the network something is planned.
 #[derive(Clone, Copy)]
 struct At<'l> {
-    /// Sets the uploads of micro-batches apart.
-    name: &'l str,
     p: usize,
     level: &'l Level,
     /// Whether there will be a backward pass.
@@ -116,63 +114,49 @@ impl<'b> Planner<'_, 'b> {
     /// Embeds and projects each distinct token of the batch once.
     pub fn project_tokens(&mut self, distinct: &Distinct) -> StepViews {
         let (count, width) = (distinct.tokens.len(), self.config.embedding);
-        let ids = self.plan.upload("tokens", &[count], distinct.tokens.clone());
+        let ids = self.plan.upload("distinct tokens", &[count], distinct.tokens.clone());
         let table = self.embedding();
         let inputs = self.plan.scratch("inputs", &[count, width]);
-        let place = "embedding".to_string();
         let [from, to] = [table, inputs].map(|view| Columns::all(view, width));
-        self.plan.dispatches.push(gather_rows::dispatch(place, (count, width), ids, from, to));
-        let (inputs, dropped) = self.drop("inputs", self.dropout.embedding, count * width, inputs);
+        self.push(gather_rows::dispatch("embedding".into(), (count, width), ids, from, to));
+        let (inputs, dropped) = self.drop(EMBEDDED, self.dropout.embedding, count * width, inputs);
         let gates = self.project_level0(count, inputs);
         StepViews { count, inputs, gates, slots: Some(distinct.slots.clone()), dropped }
     }
 
-    /// Projects steps of numbers `[N, D]`; `name` sets the uploads of micro-batches apart.
-    pub fn project_numbers(&mut self, name: &str, values: &'b [f32]) -> StepViews {
+    /// Projects steps of numbers `[N, D]`.
+    pub fn project_numbers(&mut self, values: &'b [f32]) -> StepViews {
         let width = self.config.embedding;
         let count = values.len() / width;
         let words: &[u32] = bytemuck::cast_slice(values);
-        let inputs = self.plan.upload(&format!("{name}inputs"), &[count, width], words);
+        let inputs = self.plan.upload("inputs as numbers", &[count, width], words);
         let gates = self.project_level0(count, inputs);
         let slots = self.config.slotted().then(|| (0..count as u32).collect());
         StepViews { count, inputs, gates, slots, dropped: None }
     }
 
     fn project_level0(&mut self, count: usize, inputs: View) -> Vec<View> {
-        let layout = self.layout;
-        let units = layout.levels[0].layers[0].iter().enumerate();
-        units
-            .map(|(d, unit)| {
-                self.project(&format!("level 0 gates{}", of(d)), unit, count, inputs, &format!("step_gates{d}"))
-            })
-            .collect()
+        let units = self.layout.levels[0].layers[0].iter().enumerate();
+        units.map(|(d, unit)| self.project(format!("level 0 gates{}", of(d)), unit, count, inputs)).collect()
     }
 
-    fn project(&mut self, place: &str, unit: &Unit, count: usize, inputs: View, name: &str) -> View {
+    fn project(&mut self, place: String, unit: &Unit, count: usize, inputs: View) -> View {
         let (width, wide) = (unit.input.inputs, unit.input.outputs);
-        let gates = self.plan.scratch(name, &[count, wide]);
-        let weights = self.affine(buffer::WEIGHTS, &unit.input);
-        let inputs = View { len: count * width, ..inputs };
-        self.plan.dispatches.push(matmul::project(place.into(), (count, wide, width), inputs, weights, gates));
+        let gates = self.plan.scratch("gates", &[count, wide]);
+        let weights = self.affine(&unit.input);
+        self.push(matmul::project(place, (count, wide, width), inputs.first(count * width), weights, gates));
         gates
     }
 
-    /// Runs all levels over sequences of `lengths` real steps. `name` sets the uploads of micro-batches apart, `slots`
-    /// tell which of the projected steps theirs are. With `save`, the levels keep what the backward pass needs.
-    pub fn levels(
-        &mut self,
-        name: &str,
-        steps: &StepViews,
-        slots: Option<&[u32]>,
-        lengths: &[u32],
-        save: bool,
-    ) -> Vec<LevelViews> {
+    /// Runs all levels over sequences of `lengths` real steps; `slots` tell which of the projected steps theirs are. With
+    /// `save`, the levels keep what the backward pass needs.
+    pub fn levels(&mut self, steps: &StepViews, slots: Option<&[u32]>, lengths: &[u32], save: bool) -> Vec<LevelViews> {
         let mut levels: Vec<LevelViews> = Vec::new();
         for (p, level) in self.config.slicing.rows(self.config.length, lengths).iter().enumerate() {
             let context = if p == 0 { self.config.context } else { 0 };
-            let at = At { name, p, level, save };
+            let at = At { p, level, save };
             let rows = self.config.directions().iter().map(|&reverse| rows_of(level, lengths, context, reverse));
-            let ways: Vec<Way> = rows.enumerate().map(|(d, rows)| self.way(at, d, rows)).collect();
+            let ways: Vec<Way> = rows.map(|rows| self.way(at, rows)).collect();
             let below = match levels.last() {
                 None => Below::Steps(steps, slots),
                 Some(level) => Below::Outputs(level.up),
@@ -184,71 +168,65 @@ impl<'b> Planner<'_, 'b> {
     }
 
     /// Uploads what all layers of a level read in one direction.
-    fn way(&mut self, At { name, p, level, .. }: At, d: usize, rows: Rows) -> Way {
-        let list = self.plan.upload(&format!("{name}level{p}.rows{d}"), &[level.rows.len(), 2], rows.list.concat());
+    fn way(&mut self, At { p, level, .. }: At, rows: Rows) -> Way {
+        let list = self.plan.upload("rows", &[level.rows.len(), 2], rows.list.concat());
         let (mut steps_read, mut own) = (None, None);
         if let Some(warmup) = &rows.warmup {
             if self.config.layers > 1 {
                 let read = warmup.steps_read.clone();
-                steps_read = Some(self.plan.upload(&format!("{name}level{p}.steps_read{d}"), &[read.len()], read));
+                steps_read = Some(self.plan.upload("steps read", &[read.len()], read));
             }
             if self.config.layers > 1 || self.config.pooling_of(p) != Pooling::Last {
                 let steps = warmup.own.clone();
-                own = Some(self.plan.upload(&format!("{name}level{p}.own{d}"), &[level.steps], steps));
+                own = Some(self.plan.upload("own steps", &[level.steps], steps));
             }
         }
         Way { rows: Rc::new(rows), list, steps_read, own }
     }
 
     fn level(&mut self, at: At, ways: &[Way], mut below: Below) -> LevelViews {
-        let At { name, p, level, .. } = at;
+        let At { p, level, .. } = at;
         let (count, width) = (level.rows.len(), self.config.width());
+        let passed = match p + 1 == self.config.slicing.levels() {
+            true => self.plan.output(buffer::STATES, &[count, width]),
+            false => self.plan.scratch("states", &[count, width]),
+        };
         let mut layers: Vec<LayerViews> = Vec::new();
         for layer in 0..self.config.layers {
-            let views = self.layer(at, layer, ways, below);
+            let views = self.layer(at, layer, ways, below, passed);
             below = Below::Outputs(views.outputs);
             layers.push(views);
         }
         let outputs = layers.last().expect("a level has a layer").outputs;
-        let pool = self.config.pooling_of(p).mode().map(|mode| {
+        let pool = self.config.pooling_of(p).pooled().map(|pooled| {
             let rows = match &ways[0].rows.warmup {
                 None => ways[0].list,
-                Some(_) => self.plan.upload(&format!("{name}level{p}.slices"), &[count, 2], level.rows.concat()),
+                Some(_) => self.plan.upload("slices", &[count, 2], level.rows.concat()),
             };
-            self.pool((p, level), mode, rows, outputs)
+            self.pool((p, level), pooled, rows, outputs, passed)
         });
-        let passed = match &pool {
-            Some(pool) => pool.pooled,
-            None => self.last_states(at),
-        };
-        let (up, dropped) = self.drop(&format!("level{p}.up"), self.dropout.states, count * width, passed);
+        let (up, dropped) = self.drop([p, 0], self.dropout.states, count * width, passed);
         LevelViews { count, steps: level.steps, layers, pool, up, dropped }
     }
 
-    /// `[R, W]`: the last state of every slice, the directions side by side.
-    fn last_states(&mut self, At { p, level, .. }: At) -> View {
-        self.plan.scratch(&format!("level{p}.states"), &[level.rows.len(), self.config.width()])
-    }
-
-    /// One layer in all directions.
-    fn layer(&mut self, at: At, layer: usize, ways: &[Way], below: Below) -> LayerViews {
+    /// One layer in all directions. Where the last states pass up, they go to `passed`.
+    fn layer(&mut self, at: At, layer: usize, ways: &[Way], below: Below, passed: View) -> LayerViews {
         let At { p, level, .. } = at;
         let (steps, width) = (level.steps, self.config.width());
         let (below, dropped) = match below {
             Below::Outputs(outputs) if layer > 0 => {
-                let place = format!("level{p}.layer{layer}.inputs");
-                let (left, dropped) = self.drop(&place, self.dropout.states, steps * width, outputs);
+                let (left, dropped) = self.drop([p, layer], self.dropout.states, steps * width, outputs);
                 (Below::Outputs(left), dropped)
             }
             _ => (below, None),
         };
         let stepwise = layer + 1 < self.config.layers || self.config.pooling_of(p) != Pooling::Last;
         let outputs = match stepwise {
-            true => self.plan.scratch(&format!("level{p}.layer{layer}.outputs"), &[steps, width]),
-            false => self.unused("no_outputs"),
+            true => self.plan.scratch("outputs", &[steps, width]),
+            false => View::NONE,
         };
         let runs = ways.iter().enumerate();
-        let runs = runs.map(|(d, way)| self.run(at, [layer, d], way, below, stepwise.then_some(outputs))).collect();
+        let runs = runs.map(|(d, way)| self.run(at, [layer, d], way, below, [outputs, passed])).collect();
         let inputs = match below {
             Below::Steps(..) => None,
             Below::Outputs(outputs) => Some(outputs),
@@ -256,113 +234,127 @@ impl<'b> Planner<'_, 'b> {
         LayerViews { inputs, dropped, runs, outputs }
     }
 
-    /// One recurrence: of layer l in direction d. Its outputs go to their columns of `outputs`, if they count.
-    fn run(&mut self, at: At, [l, d]: [usize; 2], way: &Way, below: Below, outputs: Option<View>) -> RunViews {
-        let At { p, level, save, .. } = at;
-        let layout = self.layout;
+    /// One recurrence: of layer l in direction d. Its outputs go to their columns of `outputs`, if they count, otherwise
+    /// its last states to those of `passed`.
+    fn run(&mut self, at: At, [l, d]: [usize; 2], way: &Way, below: Below, [outputs, passed]: [View; 2]) -> RunViews {
+        let At { p, level, save } = at;
         let (config, cell, rows) = (self.config, self.config.recurrence(), &way.rows);
         let (hidden, width, count) = (config.hidden, config.width(), level.rows.len());
-        let unit = &layout.levels[p].layers[l][d];
+        let unit = &self.layout.levels[p].layers[l][d];
         let place = format!("level {p}{}{}", of_layer(l), of(d));
-        let (gates, slots, slot_view) = self.gates(at, [l, d], way, below);
-        // With context each direction reads steps of its own: their outputs do not stand side by side.
-        let own = way.own.filter(|_| outputs.is_some());
-        let (stride, column) = if own.is_some() { (hidden, 0) } else { (width, d * hidden) };
-        let span = Span {
-            slotted: slots.is_some(),
-            reverse: config.directions()[d],
-            stepwise: outputs.is_some(),
-            activation: config.activation,
-            stride,
-            column,
-            ..Span::whole(count, rows.steps, rows.longest, hidden)
-        };
         let tape = match save {
-            true => self.plan.scratch(&format!("level{p}.layer{l}.tape{d}"), &[rows.steps, cell.tape * hidden]),
-            false => self.unused("no_tape"),
+            true => self.plan.scratch("tape", &[rows.steps, cell.tape * hidden]),
+            false => View::NONE,
         };
-        let written = match (outputs, own) {
-            (Some(_), Some(_)) => self.plan.scratch(&format!("level{p}.outputs_read{d}"), &[rows.steps, hidden]),
-            (Some(outputs), None) => outputs,
-            (None, _) => self.unused("no_outputs"),
-        };
-        // Where outputs count, last states do not; but spans carry them.
-        let last = match outputs {
-            Some(_) => self.plan.scratch(&format!("level{p}.carried"), &[count, stride]),
-            None => self.last_states(at),
-        };
-        let memory = match cell.memory {
-            true => self.plan.scratch(&format!("level{p}.memory"), &[count, hidden]),
-            false => self.unused("no_memory"),
-        };
-        let weights = self.recurrent(unit);
-        let views =
-            ForwardViews { rows: way.list, slots: slot_view, gates, weights, tape, last, outputs: written, memory };
-        for span in self.spans(span, rows.longest) {
-            self.plan.dispatches.push(recurrence::forward(cell, format!("{place} forward"), span, save, views));
-        }
-        if let (Some(outputs), Some(own)) = (outputs, own) {
-            let (place, sizes) = (format!("{place} own outputs"), (level.steps, hidden));
-            let to = Columns { column: d * hidden, ..Columns::all(outputs, width) };
-            self.plan.dispatches.push(gather_rows::dispatch(place, sizes, own, Columns::all(written, hidden), to));
-        }
+        let stepwise = outputs != View::NONE;
+        // With context each direction reads steps of its own: their outputs do not stand side by side.
+        let own = way.own.filter(|_| stepwise);
+        let (stride, column) = if own.is_some() { (hidden, 0) } else { (width, d * hidden) };
+        let (span, slots) = self.scope(|planner| {
+            let (gates, slots, slot_view) = planner.gates(at, [l, d], way, below);
+            let span = Span {
+                slotted: slots.is_some(),
+                reverse: config.directions()[d],
+                stepwise,
+                activation: config.activation,
+                stride,
+                column,
+                ..Span::whole(count, rows.steps, rows.longest, hidden)
+            };
+            let written = match own {
+                Some(_) => planner.plan.scratch("outputs with context", &[rows.steps, hidden]),
+                None => outputs,
+            };
+            // Where outputs count, last states do not; but spans carry them.
+            let states = if stepwise { planner.plan.scratch("carried states", &[count, stride]) } else { passed };
+            let memories = planner.memories("memories", count);
+            let weights = planner.recurrent(unit);
+            let views = ForwardViews {
+                rows: way.list,
+                slots: slot_view,
+                gates,
+                weights,
+                tape,
+                states,
+                outputs: written,
+                memories,
+            };
+            for span in planner.spans(span, rows.longest) {
+                planner.push(recurrence::forward_dispatch(cell, format!("{place} forward"), span, save, views));
+            }
+            if let Some(own) = own {
+                let (place, sizes) = (format!("{place} own outputs"), (level.steps, hidden));
+                let to = Columns { column: d * hidden, ..Columns::all(outputs, width) };
+                planner.push(gather_rows::dispatch(place, sizes, own, Columns::all(written, hidden), to));
+            }
+            (span, slots)
+        });
         RunViews { rows: rows.clone(), rows_view: way.list, span, tape, slots }
+    }
+
+    /// `[R, H]` for the second states, or their gradients, of a cell that has such.
+    pub fn memories(&mut self, holds: &'static str, count: usize) -> View {
+        match self.config.recurrence().memory {
+            true => self.plan.scratch(holds, &[count, self.config.hidden]),
+            false => View::NONE,
+        }
     }
 
     /// The gates that a recurrence reads, and which of them each of its steps reads, if not its own: as numbers and as
     /// a view.
     fn gates(&mut self, at: At, [l, d]: [usize; 2], way: &Way, below: Below) -> (View, Option<Vec<u32>>, View) {
-        let At { name, p, level, .. } = at;
+        let At { p, level, .. } = at;
         let warmup = way.rows.warmup.as_ref();
         let outputs = match below {
-            Below::Steps(steps, None) => return (steps.gates[d], None, self.unused("no_slots")),
+            Below::Steps(steps, None) => return (steps.gates[d], None, View::NONE),
             Below::Steps(steps, Some(slots)) => {
                 let slots: Vec<u32> = match warmup {
                     Some(warmup) => warmup.steps_read.iter().map(|&step| slots[step as usize]).collect(),
                     None => slots.to_vec(),
                 };
-                let view = self.plan.upload(&format!("{name}level{p}.slots{d}"), &[slots.len()], slots.clone());
+                let view = self.plan.upload("slots", &[slots.len()], slots.clone());
                 return (steps.gates[d], Some(slots), view);
             }
             Below::Outputs(outputs) => outputs,
         };
         let unit = &self.layout.levels[p].layers[l][d];
-        let place = format!("level {p}{}{} gates", of_layer(l), of(d));
-        let gates = self.project(&place, unit, level.steps, outputs, &format!("level{p}.gates{d}"));
-        let view = way.steps_read.unwrap_or_else(|| self.unused("no_slots"));
-        (gates, warmup.map(|warmup| warmup.steps_read.clone()), view)
+        let gates = self.project(format!("level {p}{}{} gates", of_layer(l), of(d)), unit, level.steps, outputs);
+        (gates, warmup.map(|warmup| warmup.steps_read.clone()), way.steps_read.unwrap_or(View::NONE))
     }
 
     /// The outputs `[P, W]` of each slice, one of the `rows`, pooled into what it passes up.
-    fn pool(&mut self, (p, level): (usize, &Level), mode: Mode, rows: View, outputs: View) -> PoolViews {
-        let layout = self.layout;
+    fn pool(
+        &mut self,
+        (p, level): (usize, &Level),
+        mode: Pooled,
+        rows: View,
+        outputs: View,
+        pooled: View,
+    ) -> PoolViews {
         let (count, steps, width) = (level.rows.len(), level.steps, self.config.width());
-        let pooled = self.plan.scratch(&format!("level{p}.pooled"), &[count, width]);
-        let (shares, attention) = match &layout.levels[p].attention {
-            Some(attention) => {
-                let shares = self.plan.scratch(&format!("level{p}.shares"), &[steps]);
-                (shares, self.affine(buffer::WEIGHTS, attention))
-            }
-            None => (self.unused("no_shares"), self.unused("no_attention")),
+        let (shares, attention) = match &self.layout.levels[p].attention {
+            Some(attention) => (self.plan.scratch("shares", &[steps]), self.affine(attention)),
+            None => (View::NONE, View::NONE),
         };
-        let pool = Pool { mode, rows: count, steps, width };
+        let pool = Pool { pooled: mode, rows: count, steps, width };
         let bindings = [rows, outputs, attention, shares, pooled];
-        self.plan.dispatches.push(pool_forward::dispatch(format!("level {p} pooling"), pool, bindings));
+        self.push(pool_forward::dispatch(format!("level {p} pooling"), pool, bindings));
         PoolViews { pool, rows, shares, pooled }
     }
 
     /// The head over what the top level passes up: `[count, C]` logits.
     pub fn logits(&mut self, levels: &[LevelViews]) -> View {
         let top = levels.last().expect("a network has a level");
-        let (count, states) = (top.count, top.up);
         let (width, classes) = (self.config.width(), self.config.classes);
-        let logits = self.plan.scratch(buffer::LOGITS, &[count, classes]);
-        let weights = self.affine(buffer::WEIGHTS, &self.layout.head);
-        let sizes = (count, classes, width);
-        self.plan.dispatches.push(matmul::project("logits".into(), sizes, states, weights, logits));
+        let logits = self.plan.output(buffer::LOGITS, &[top.count, classes]);
+        let weights = self.affine(&self.layout.head);
+        self.push(matmul::project("logits".into(), (top.count, classes, width), top.up, weights, logits));
         logits
     }
 }
+
+/// The place of the embeddings' dropout: no level's.
+const EMBEDDED: [usize; 2] = [usize::MAX; 2];
 
 /// Names the second direction.
 pub(super) fn of(direction: usize) -> &'static str {

@@ -5,7 +5,8 @@ use super::optimiser::Optimiser;
 use super::planner::{Planner, buffer};
 use crate::data::batch::{Batch, MicroBatch};
 use crate::kernel::element_loss::{self, Form};
-use crate::kernel::softmax_cross_entropy::{self, TOTALS};
+use crate::kernel::loss::{TOTALS, groups};
+use crate::kernel::{softmax_cross_entropy, sum_partials};
 use crate::plan::View;
 
 /// What is told of a batch, and how it counts.
@@ -20,50 +21,43 @@ pub(super) struct Loss<'a> {
 }
 
 impl<'a> Loss<'a> {
-    pub fn new(batch: &'a Batch, config: &Config, optimiser: Option<&'a Optimiser>) -> Loss<'a> {
-        let class_weights = optimiser.map_or(&[][..], |optimiser| &optimiser.class_weights);
-        let smoothing = optimiser.map_or(0.0, |optimiser| optimiser.label_smoothing);
-        let whole: f32 = match (config.task, class_weights) {
+    pub fn new(batch: &'a Batch, config: &Config, optimiser: &'a Optimiser) -> Loss<'a> {
+        let Optimiser { class_weights, label_smoothing: smoothing, .. } = optimiser;
+        let whole: f32 = match (config.task, &class_weights[..]) {
             (Task::Class, weights @ [_, ..]) => batch.labels.iter().map(|&label| weights[label as usize]).sum(),
             (Task::Class, _) => batch.len() as f32,
             _ => (batch.len() * config.classes) as f32,
         };
         let scale = 1.0 / whole.max(f32::MIN_POSITIVE);
-        Loss { batch, task: config.task, classes: config.classes, scale, class_weights, smoothing }
+        Loss { batch, task: config.task, classes: config.classes, scale, class_weights, smoothing: *smoothing }
     }
 
-    /// The loss of a part and its gradient into the logits.
-    pub fn plan(&self, planner: &mut Planner, name: &str, part: &MicroBatch, [logits, gradient]: [View; 2]) {
-        let (count, classes) = (part.sequences.len(), self.classes);
-        let totals = planner.persistent(buffer::TOTALS, &[TOTALS]);
-        let place = "loss".to_string();
-        if self.task == Task::Class {
+    /// The loss of a part and its gradient into the logits; adds to the totals.
+    pub fn plan(&self, planner: &mut Planner, part: &MicroBatch, [logits, gradient]: [View; 2]) {
+        let (sizes @ (count, classes), place) = ((part.sequences.len(), self.classes), "loss".to_string());
+        let totals = planner.plan.persistent(buffer::TOTALS, &[TOTALS]);
+        let groups = groups(count);
+        // Several workgroups have totals of their own, which are added up.
+        let own = if groups == 1 { totals } else { planner.plan.scratch("totals of groups", &[groups, TOTALS]) };
+        let words = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<u32>>();
+        let dispatch = if self.task == Task::Class {
             let labels = self.batch.labels[part.sequences.clone()].to_vec();
-            let labels = planner.plan.upload(&format!("{name}labels"), &[count], labels);
+            let labels = planner.plan.upload("labels", &[count], labels);
             let weights = match self.class_weights {
-                [] => planner.unused("no_class_weights"),
-                weights => {
-                    let words: Vec<u32> = weights.iter().map(|weight| weight.to_bits()).collect();
-                    planner.plan.upload("class_weights", &[classes], words)
-                }
+                [] => View::NONE,
+                weights => planner.plan.upload("class weights", &[classes], words(weights)),
             };
-            let weighted = !self.class_weights.is_empty();
-            let bindings = [logits, labels, weights, gradient, totals];
-            planner.plan.dispatches.push(softmax_cross_entropy::dispatch(
-                place,
-                (count, classes),
-                self.scale,
-                self.smoothing,
-                weighted,
-                bindings,
-            ));
-            return;
+            let bindings = [logits, labels, weights, gradient, own];
+            softmax_cross_entropy::dispatch(place, sizes, (self.scale, self.smoothing), groups == 1, bindings)
+        } else {
+            let own_targets = part.sequences.start * classes..part.sequences.end * classes;
+            let targets = planner.plan.upload("targets", &[count, classes], words(&self.batch.targets[own_targets]));
+            let form = if self.task == Task::Labels { Form::BinaryCrossEntropy } else { Form::SquaredError };
+            element_loss::dispatch(place, sizes, self.scale, form, groups == 1, [logits, targets, gradient, own])
+        };
+        planner.push(dispatch);
+        if groups > 1 {
+            planner.push(sum_partials::dispatch("totals".into(), (groups, TOTALS), true, [own, totals]));
         }
-        let own = part.sequences.start * classes..part.sequences.end * classes;
-        let words: Vec<u32> = self.batch.targets[own].iter().map(|target| target.to_bits()).collect();
-        let targets = planner.plan.upload(&format!("{name}targets"), &[count, classes], words);
-        let form = if self.task == Task::Labels { Form::BinaryCrossEntropy } else { Form::SquaredError };
-        let bindings = [logits, targets, gradient, totals];
-        planner.plan.dispatches.push(element_loss::dispatch(place, (count, classes), self.scale, form, bindings));
     }
 }

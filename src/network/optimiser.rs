@@ -1,23 +1,14 @@
-//! How a training step moves the weights, and the end of its plan.
+//! How a training step moves the weights: its settings, and the second half of its plan.
 
 use super::planner::{Planner, buffer};
-use super::tokens::Distinct;
+use super::tokens::slots_of;
 use crate::error::{Error, Result};
-use crate::kernel::adam::{self, Adam, Rows};
-use crate::kernel::sgd::{self, Sgd};
 use crate::kernel::squared_norm::{self, PARTS};
 use crate::kernel::step_control::{self, CONTROL};
+use crate::kernel::update::{self, Adam, Gradient, Rule, Sgd};
 use crate::plan::View;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
-
-/// The rule by which gradients move weights.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Rule {
-    Adam(Adam),
-    Sgd(Sgd),
-}
 
 impl Rule {
     /// The size of a step.
@@ -133,71 +124,41 @@ impl Optimiser {
 }
 
 impl Planner<'_, '_> {
-    /// Clipping by the global norm, and the optimiser's step; `distinct` tokens have gradients of their embeddings.
-    pub fn step(&mut self, distinct: Option<&Distinct>, optimiser: &Optimiser) {
-        let len = self.layout.len;
-        let [vocabulary, width] = [self.config.vocabulary, self.config.embedding];
+    /// The second half of a training step: clipping by the global norm, and the optimiser's step, from the gradients that
+    /// the first half left. Of the embedding, those of the `distinct` tokens; `None` if it has no gradients.
+    pub fn update(&mut self, distinct: Option<&[u32]>, optimiser: &Optimiser) {
+        let (len, width, vocabulary) = (self.layout.len, self.config.embedding, self.config.vocabulary);
         let distinct = distinct.filter(|_| !self.config.freeze_embedding);
         let tables = 1 + usize::from(distinct.is_some());
-        let parts = self.plan.scratch("squared_norms", &[tables * PARTS]);
-        let gradient = self.persistent(buffer::GRADIENTS, &[len]);
-        let first = View { len: PARTS, ..parts };
-        self.plan.dispatches.push(squared_norm::dispatch("weights".into(), len, [gradient, first]));
-        let embedding_gradient = distinct.map(|distinct| {
-            let count = distinct.tokens.len();
-            let gradient = self.plan.scratch(buffer::EMBEDDING_GRADIENT, &[count, width]);
+        let parts = self.plan.scratch("squared norms", &[tables * PARTS]);
+        let gradient = self.gradients();
+        self.push(squared_norm::dispatch("weights".into(), len, [gradient, parts.first(PARTS)]));
+        let rows_gradient = distinct.map(|distinct| {
+            let count = distinct.len();
+            let gradient = self.plan.output(buffer::EMBEDDING_GRADIENT, &[count, width]);
             let second = View { offset: PARTS, len: PARTS, ..parts };
-            let bindings = [gradient, second];
-            self.plan.dispatches.push(squared_norm::dispatch("embedding".into(), count * width, bindings));
+            self.push(squared_norm::dispatch("embedding".into(), count * width, [gradient, second]));
             gradient
         });
-        let control = self.persistent(buffer::CONTROL, &[CONTROL]);
+        let control = self.plan.persistent(buffer::CONTROL, &[CONTROL]);
         let clip = optimiser.clip.unwrap_or(f32::INFINITY);
         let betas = match optimiser.rule {
             Rule::Adam(adam) => [adam.beta1, adam.beta2],
             Rule::Sgd(_) => [0.0; 2],
         };
-        let count = tables * PARTS;
-        self.plan.dispatches.push(step_control::dispatch("step".into(), count, clip, betas, [parts, control]));
+        self.push(step_control::dispatch("step".into(), tables * PARTS, clip, betas, [parts, control]));
 
-        let no_slots = self.unused("no_slots");
-        let weights = self.persistent(buffer::WEIGHTS, &[len]);
-        let moments = buffer::MOMENTS.map(|name| (name, [len, 1]));
-        let bindings = [gradient, no_slots, control, weights];
-        self.move_weights("weights", optimiser.rule, len, Rows::Flat, bindings, moments);
-        if let (Some(distinct), Some(gradient)) = (distinct, embedding_gradient) {
-            let slots = self.plan.upload("token_slots", &[vocabulary], distinct.slot_of.clone());
+        let weights = self.weights();
+        let [m, v] = buffer::MOMENTS.map(|name| self.plan.persistent(name, &[len]));
+        let bindings = [gradient, View::NONE, control, weights, m, v];
+        self.push(update::dispatch("weights".into(), len, Gradient::Dense, optimiser.rule, bindings));
+        if let (Some(distinct), Some(gradient)) = (distinct, rows_gradient) {
+            let slots = self.plan.upload("slots of tokens", &[vocabulary], slots_of(distinct, vocabulary));
             let table = self.embedding();
-            let moments = buffer::EMBEDDING_MOMENTS.map(|name| (name, [vocabulary, width]));
-            let bindings = [gradient, slots, control, table];
-            self.move_weights(
-                "embedding",
-                optimiser.rule,
-                vocabulary * width,
-                Rows::BySlot { width },
-                bindings,
-                moments,
-            );
+            let [m, v] = buffer::EMBEDDING_MOMENTS.map(|name| self.plan.persistent(name, &[vocabulary, width]));
+            let (bindings, rows) = ([gradient, slots, control, table, m, v], Gradient::BySlot { width });
+            self.push(update::dispatch("embedding".into(), vocabulary * width, rows, optimiser.rule, bindings));
         }
-    }
-
-    fn move_weights(
-        &mut self,
-        place: &str,
-        rule: Rule,
-        count: usize,
-        rows: Rows,
-        [gradient, slots, control, weights]: [View; 4],
-        moments: [(&str, [usize; 2]); 2],
-    ) {
-        let [m, v] = moments.map(|(name, shape)| self.persistent(name, &shape));
-        let dispatch = match rule {
-            Rule::Adam(adam) => {
-                adam::dispatch(place.into(), count, rows, adam, [gradient, slots, control, weights, m, v])
-            }
-            Rule::Sgd(sgd) => sgd::dispatch(place.into(), count, rows, sgd, [gradient, slots, control, weights, m]),
-        };
-        self.plan.dispatches.push(dispatch);
     }
 }
 

@@ -1,22 +1,23 @@
 //! The weights: one flat buffer with named views, their first values, and their names in PyTorch.
 
-use super::config::{Cell, Config, Input, Pooling};
+use super::config::{Config, Input, Pooling};
 use crate::error::{Error, Result};
 use crate::kernel::product::{Strides, product};
-use crate::kernel::recurrence::candidate_offset;
+use crate::kernel::recurrence::matrix_offset;
 use crate::plan::ALIGNMENT;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal, Uniform};
 
-/// A matrix of weights `[inputs, outputs]`, then its bias `[outputs]` if it has one, within the flat buffer.
+/// A matrix of weights `[inputs, outputs]`, then its bias `[outputs]` if it has one, within the flat buffer. Its outputs are
+/// blocks of one gate each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Affine {
-    /// Name of the weights in PyTorch, `[rows, inputs]`, and the first of its rows that stands here; with no inputs
-    /// there is no such tensor.
+    /// Name of the weights in PyTorch, `[rows, inputs]`; with no inputs there is no such tensor.
     pub name: String,
-    pub first: usize,
     pub rows: usize,
+    /// Which block of PyTorch's rows each block of outputs is.
+    pub gates: &'static [usize],
     /// Name of the bias, if there is one.
     pub bias: Option<String>,
     pub offset: usize,
@@ -34,6 +35,22 @@ impl Affine {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+
+    /// Where in PyTorch's tensors each of the weights and biases stands, in the order of the flat buffer.
+    fn places(&self) -> impl Iterator<Item = Place> {
+        let block = self.outputs / self.gates.len();
+        let row = move |output: usize| self.gates[output / block] * block + output % block;
+        let weights = (0..self.inputs).flat_map(move |input| {
+            (0..self.outputs).map(move |output| Place::Weight(row(output) * self.inputs + input))
+        });
+        weights.chain((0..self.len() - self.inputs * self.outputs).map(move |output| Place::Bias(row(output))))
+    }
+}
+
+/// An element of PyTorch's weights, or of the bias.
+enum Place {
+    Weight(usize),
+    Bias(usize),
 }
 
 /// The weights of one layer of one level in one direction.
@@ -41,10 +58,8 @@ impl Affine {
 pub struct Unit {
     /// W `[D, G·H]` and its bias.
     pub input: Affine,
-    /// U `[H, G·H]` and its bias, or of all gates but the candidate.
-    pub recurrent: Affine,
-    /// U of the candidate `[H, H]`, where it is a matrix of its own.
-    pub candidate: Option<Affine>,
+    /// The matrices of U, `[H, gates·H]` each, the first with its bias if it has one.
+    pub recurrent: Vec<Affine>,
 }
 
 /// The weights of a level.
@@ -96,26 +111,26 @@ impl Layout {
             affine
         };
         let (hidden, cell) = (config.hidden, config.recurrence());
-        let gates = cell.gates * hidden;
+        let rows = cell.gates.len() * hidden;
         let mut levels = Vec::new();
         for p in 0..config.slicing.levels() {
             let mut unit = |layer: usize, reverse: bool| {
                 let suffix = format!("l{layer}{}", if reverse { "_reverse" } else { "" });
                 let name = |part: &str| format!("levels.{p}.{part}_{suffix}");
-                let mut affine = |kind: &str, inputs: usize, (first, outputs): (usize, usize), bias: bool| {
+                let mut affine = |kind: &str, inputs: usize, gates: &'static [usize], bias: bool| {
                     let bias = bias.then(|| name(&format!("bias_{kind}")));
-                    let name = name(&format!("weight_{kind}"));
-                    place(Affine { name, first, rows: gates, bias, offset: 0, inputs, outputs })
+                    let (name, outputs) = (name(&format!("weight_{kind}")), gates.len() * hidden);
+                    place(Affine { name, rows, gates, bias, offset: 0, inputs, outputs })
                 };
-                let input = affine("ih", config.inputs(p, layer), (0, gates), true);
-                if cell.candidate_apart {
-                    let recurrent = affine("hh", hidden, (0, gates - hidden), false);
-                    let candidate = affine("hh", hidden, (gates - hidden, hidden), false);
-                    debug_assert_eq!(candidate.offset - recurrent.offset, candidate_offset(hidden));
-                    Unit { input, recurrent, candidate: Some(candidate) }
-                } else {
-                    Unit { input, recurrent: affine("hh", hidden, (0, gates), true), candidate: None }
-                }
+                let input = affine("ih", config.inputs(p, layer), cell.gates, true);
+                let matrices = cell.matrices.iter().enumerate();
+                let recurrent: Vec<Affine> =
+                    matrices.map(|(at, matrix)| affine("hh", hidden, matrix.gates, cell.bias && at == 0)).collect();
+                debug_assert!(
+                    (0..recurrent.len())
+                        .all(|at| { recurrent[at].offset - recurrent[0].offset == matrix_offset(cell, at, hidden) })
+                );
+                Unit { input, recurrent }
             };
             let directions = config.directions();
             // A network that reads backward only has the names of one that reads forward.
@@ -126,29 +141,27 @@ impl Layout {
             let attention = (config.pooling_of(p) == Pooling::Attention).then(|| {
                 let bias = Some(format!("levels.{p}.attention"));
                 let (name, outputs) = (String::new(), config.width());
-                place(Affine { name, first: 0, rows: 0, bias, offset: 0, inputs: 0, outputs })
+                place(Affine { name, rows: 0, gates: &[0], bias, offset: 0, inputs: 0, outputs })
             });
             levels.push(LevelWeights { layers, attention });
         }
         let (inputs, outputs) = (config.width(), config.classes);
         let bias = Some("head.bias".into());
         let name = "head.weight".into();
-        let head = place(Affine { name, first: 0, rows: outputs, bias, offset: 0, inputs, outputs });
+        let head = place(Affine { name, rows: outputs, gates: &[0], bias, offset: 0, inputs, outputs });
         Layout { levels, head, len: end }
     }
 
     /// All matrices, in the order of the flat buffer.
     pub fn all(&self) -> impl Iterator<Item = &Affine> {
-        self.levels
-            .iter()
-            .flat_map(|level| {
-                let units = level.layers.iter().flatten();
-                units
-                    .flat_map(|unit| [Some(&unit.input), Some(&unit.recurrent), unit.candidate.as_ref()])
-                    .chain([level.attention.as_ref()])
-            })
-            .flatten()
-            .chain([&self.head])
+        self.levels.iter().flat_map(LevelWeights::all).chain([&self.head])
+    }
+}
+
+impl LevelWeights {
+    fn all(&self) -> impl Iterator<Item = &Affine> {
+        let units = self.layers.iter().flatten();
+        units.flat_map(|unit| [&unit.input].into_iter().chain(&unit.recurrent)).chain(&self.attention)
     }
 }
 
@@ -165,8 +178,8 @@ impl Parameters {
             glorot(&mut flat[input.offset..][..input.inputs * input.outputs], input.inputs, hidden, &mut rng);
         }
         for unit in layout.levels.iter().flat_map(|level| level.layers.iter().flatten()) {
-            for affine in [Some(&unit.recurrent), unit.candidate.as_ref()].into_iter().flatten() {
-                for gate in 0..affine.outputs / hidden {
+            for affine in &unit.recurrent {
+                for gate in 0..affine.gates.len() {
                     let square = orthogonal(hidden, &mut rng);
                     for (row, values) in square.chunks(hidden).enumerate() {
                         let at = affine.offset + row * affine.outputs + gate * hidden;
@@ -174,10 +187,9 @@ impl Parameters {
                     }
                 }
             }
-            if config.cell == Cell::Lstm {
-                // So that at the beginning the memory is kept (Jozefowicz et al., 2015).
+            if let Some(gate) = config.recurrence().opened {
                 let bias = unit.input.offset + unit.input.inputs * unit.input.outputs;
-                flat[bias + hidden..bias + 2 * hidden].fill(1.0);
+                flat[bias + gate * hidden..][..hidden].fill(1.0);
             }
         }
         for attention in layout.levels.iter().filter_map(|level| level.attention.as_ref()) {
@@ -198,27 +210,25 @@ impl Parameters {
             let shape = vec![config.vocabulary, config.embedding];
             tensors.push(Tensor { name: EMBEDDING.into(), shape, values: self.embedding.clone() });
         }
-        let mut biases: Vec<Tensor> = Vec::new();
         for affine in Layout::new(config).all() {
-            let (weights, bias) = self.flat[affine.offset..][..affine.len()].split_at(affine.inputs * affine.outputs);
-            if affine.first == 0 {
-                tensors.append(&mut biases);
-            }
-            let values = transposed(weights, affine.inputs, affine.outputs);
-            match tensors.last_mut() {
-                // The rest of a tensor that stands in two matrices.
-                Some(tensor) if affine.first > 0 => tensor.values.extend(values),
-                _ if affine.inputs > 0 => {
-                    let shape = vec![affine.rows, affine.inputs];
-                    tensors.push(Tensor { name: affine.name.clone(), shape, values });
+            let mut tensor = |name: &String, shape: Vec<usize>| {
+                // Several matrices may stand in one tensor.
+                if tensors.last().is_none_or(|last: &Tensor| last.name != *name) {
+                    let values = vec![0.0; shape.iter().product()];
+                    tensors.push(Tensor { name: name.clone(), shape, values });
                 }
-                _ => {}
-            }
-            if let Some(name) = &affine.bias {
-                biases.push(Tensor { name: name.clone(), shape: vec![affine.outputs], values: bias.to_vec() });
+                tensors.len() - 1
+            };
+            let weights = (affine.inputs > 0).then(|| tensor(&affine.name, vec![affine.rows, affine.inputs]));
+            let bias = affine.bias.as_ref().map(|name| tensor(name, vec![affine.outputs]));
+            for (place, value) in affine.places().zip(&self.flat[affine.offset..]) {
+                let (tensor, element) = match place {
+                    Place::Weight(element) => (weights, element),
+                    Place::Bias(element) => (bias, element),
+                };
+                tensors[tensor.expect("the place is of one of them")].values[element] = *value;
             }
         }
-        tensors.append(&mut biases);
         tensors
     }
 
@@ -248,24 +258,18 @@ impl Parameters {
         // Grows as tensors are found: sizes that no file holds are refused before memory is asked for.
         let mut flat = Vec::new();
         for affine in layout.all() {
-            let Affine { name, first, rows, bias, offset, inputs, outputs } = affine;
+            let Affine { name, rows, bias, offset, inputs, outputs, .. } = affine;
             flat.resize(*offset, 0.0);
-            if *inputs > 0 {
-                let weights = take(name, &[*rows, *inputs])?;
-                flat.extend(transposed(&weights[first * inputs..][..outputs * inputs], *outputs, *inputs));
-            }
-            if let Some(bias) = bias {
-                flat.extend(take(bias, &[*outputs])?);
-            }
+            let weights = if *inputs > 0 { take(name, &[*rows, *inputs])? } else { vec![] };
+            let bias = bias.as_ref().map_or(Ok(vec![]), |bias| take(bias, &[*outputs]))?;
+            flat.extend(affine.places().map(|place| match place {
+                Place::Weight(element) => weights[element],
+                Place::Bias(element) => bias[element],
+            }));
         }
         flat.resize(layout.len, 0.0);
         Ok(Parameters { flat, embedding })
     }
-}
-
-/// The transpose of `matrix [rows, columns]`.
-fn transposed(matrix: &[f32], rows: usize, columns: usize) -> Vec<f32> {
-    (0..rows * columns).map(|i| matrix[(i % rows) * columns + i / rows]).collect()
 }
 
 /// Uniform in ±√(6 / (inputs + outputs)) (Glorot & Bengio, 2010); `outputs` are those of one gate.

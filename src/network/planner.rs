@@ -4,24 +4,32 @@ use super::config::Config;
 use super::parameters::{Affine, Layout, Unit};
 use crate::kernel::dropout::{self, hash};
 use crate::kernel::recurrence::Span;
-use crate::plan::{Limits, Plan, Role, View};
+use crate::plan::{Dispatch, Limits, Plan, View};
 use std::collections::BTreeMap;
 
 /// The names of the buffers that are written and read from outside a plan.
 pub mod buffer {
-    /// The flat buffer of weights, its gradient and Adam's moments.
-    pub const WEIGHTS: &str = "weights";
-    pub const GRADIENTS: &str = "weights.gradient";
-    pub const MOMENTS: [&str; 2] = ["weights.moment1", "weights.moment2"];
-    /// The embedding `[V, D]`, its gradient by distinct token, and Adam's moments.
-    pub const EMBEDDING: &str = "embedding";
-    pub const EMBEDDING_GRADIENT: &str = "embedding.gradient";
-    pub const EMBEDDING_MOMENTS: [&str; 2] = ["embedding.moment1", "embedding.moment2"];
+    use crate::plan::BufferName;
+
+    /// The flat buffer of weights, its gradient and the optimiser's moments.
+    pub const WEIGHTS: BufferName = BufferName::of("weights");
+    pub const GRADIENTS: BufferName = BufferName::of("weights gradient");
+    pub const MOMENTS: [BufferName; 2] = [BufferName::of("first moments"), BufferName::of("second moments")];
+    /// The embedding `[V, D]`, its gradient by distinct token, and the optimiser's moments.
+    pub const EMBEDDING: BufferName = BufferName::of("embedding");
+    pub const EMBEDDING_GRADIENT: BufferName = BufferName::of("embedding gradient");
+    pub const EMBEDDING_MOMENTS: [BufferName; 2] =
+        [BufferName::of("embedding's first moments"), BufferName::of("embedding's second moments")];
     /// The optimiser's control numbers, and the running totals of loss and hits.
-    pub const CONTROL: &str = "control";
-    pub const TOTALS: &str = "totals";
+    pub const CONTROL: BufferName = BufferName::of("control");
+    /// All that an optimiser keeps from step to step.
+    pub const OPTIMISER: [BufferName; 5] =
+        [MOMENTS[0], MOMENTS[1], EMBEDDING_MOMENTS[0], EMBEDDING_MOMENTS[1], CONTROL];
+    pub const TOTALS: BufferName = BufferName::of("totals");
     /// `[B, C]` after a forward plan.
-    pub const LOGITS: &str = "logits";
+    pub const LOGITS: BufferName = BufferName::of("logits");
+    /// `[B, W]`: what the top level passes to the head.
+    pub const STATES: BufferName = BufferName::of("final states");
 }
 
 /// Hidden units times steps that one dispatch of a recurrence runs one after the other.
@@ -36,7 +44,7 @@ pub(super) struct Planner<'a, 'b> {
     /// What is dropped in this step; nothing in inference.
     pub dropout: Dropout,
     /// Numbers that each place has dropped some of already, in earlier micro-batches.
-    dropped: BTreeMap<String, usize>,
+    dropped: BTreeMap<[usize; 2], usize>,
 }
 
 /// What a training step drops at random.
@@ -63,64 +71,76 @@ impl<'a, 'b> Planner<'a, 'b> {
         Planner { config, layout, limits, plan: Plan::default(), dropout, dropped: BTreeMap::new() }
     }
 
-    /// The whole of a persistent buffer.
-    pub fn persistent(&mut self, name: &str, shape: &[usize]) -> View {
-        self.plan.whole(name, shape, Role::Persistent)
+    pub fn push(&mut self, dispatch: Dispatch) {
+        self.plan.push(dispatch);
     }
 
-    /// A matrix and its bias within a buffer laid out as the weights are.
-    pub fn affine(&mut self, name: &str, affine: &Affine) -> View {
-        let whole = self.persistent(name, &[self.layout.len]);
-        View { offset: affine.offset, len: affine.len(), ..whole }
+    /// Plans something whose scratch nothing needs afterwards, but what it was given.
+    pub fn scope<T>(&mut self, plan: impl FnOnce(&mut Self) -> T) -> T {
+        let mark = self.plan.mark();
+        let outcome = plan(self);
+        self.plan.release(mark);
+        outcome
+    }
+
+    /// All weights.
+    pub fn weights(&mut self) -> View {
+        self.plan.persistent(buffer::WEIGHTS, &[self.layout.len])
+    }
+
+    /// The gradients of all weights.
+    pub fn gradients(&mut self) -> View {
+        self.plan.persistent(buffer::GRADIENTS, &[self.layout.len])
+    }
+
+    /// A matrix and its bias among the weights.
+    pub fn affine(&mut self, affine: &Affine) -> View {
+        View { offset: affine.offset, len: affine.len(), ..self.weights() }
     }
 
     /// The recurrent weights of a unit, all of its matrices.
     pub fn recurrent(&mut self, unit: &Unit) -> View {
-        let first = self.affine(buffer::WEIGHTS, &unit.recurrent);
-        let end = unit.candidate.as_ref().map_or(first.offset + first.len, |affine| affine.offset + affine.len());
-        View { len: end - first.offset, ..first }
+        let (Some(first), Some(last)) = (unit.recurrent.first(), unit.recurrent.last()) else { return View::NONE };
+        View { offset: first.offset, len: last.offset + last.len() - first.offset, ..self.weights() }
     }
 
     /// The table of embeddings.
     pub fn embedding(&mut self) -> View {
-        self.persistent(buffer::EMBEDDING, &[self.config.vocabulary, self.config.embedding])
-    }
-
-    /// A binding that a variant of a kernel does not touch.
-    pub fn unused(&mut self, name: &str) -> View {
-        self.plan.scratch(name, &[1])
+        self.plan.persistent(buffer::EMBEDDING, &[self.config.vocabulary, self.config.embedding])
     }
 
     /// `values` of `count` numbers with a share dropped, and what their gradient needs; or themselves if `rate` is 0.
-    pub fn drop(&mut self, place: &str, rate: f32, count: usize, values: View) -> (View, Option<Dropped>) {
+    /// Every place of the network has random numbers of its own.
+    pub fn drop(&mut self, place: [usize; 2], rate: f32, count: usize, values: View) -> (View, Option<Dropped>) {
         if rate == 0.0 {
             return (values, None);
         }
-        // Every place of the network has random numbers of its own.
-        let seed = place.bytes().fold(self.dropout.seed, |seed, byte| hash(seed ^ u32::from(byte)));
-        let offset = self.dropped.entry(place.into()).or_default();
+        let seed = place.iter().fold(self.dropout.seed, |seed, &at| hash(seed ^ at as u32));
+        let offset = self.dropped.entry(place).or_default();
         let dropped = Dropped { count, offset: *offset, rate, seed };
         *offset += count;
-        let out = self.plan.scratch(&format!("{place}.dropped"), &[count]);
-        self.push_dropout(place, dropped, [values, out]);
-        (out, Some(dropped))
+        (self.apply(dropped, values, "dropout"), Some(dropped))
     }
 
     /// From the gradient of what was left to the gradient of the values.
-    pub fn drop_backward(&mut self, place: &str, dropped: Option<Dropped>, gradient: View) -> View {
-        let Some(dropped) = dropped else { return gradient };
-        let out = self.plan.scratch(&format!("{place}.kept.gradient"), &[dropped.count]);
-        self.push_dropout(&format!("{place} gradient"), dropped, [gradient, out]);
+    pub fn drop_backward(&mut self, dropped: Option<Dropped>, gradient: View) -> View {
+        dropped.map_or(gradient, |dropped| self.apply(dropped, gradient, "dropout backward"))
+    }
+
+    fn apply(&mut self, dropped: Dropped, values: View, place: &str) -> View {
+        let out = self.plan.scratch("numbers after dropout", &[dropped.count]);
+        self.drop_into(dropped, values, out, place);
         out
     }
 
     /// One dropout of so many numbers.
-    pub fn push_dropout(&mut self, place: &str, Dropped { count, offset, rate, seed }: Dropped, bindings: [View; 2]) {
-        let bindings = bindings.map(|view| View { len: count, ..view });
-        self.plan.dispatches.push(dropout::dispatch(place.into(), (count, offset), rate, seed, bindings));
+    pub fn drop_into(&mut self, Dropped { count, offset, rate, seed }: Dropped, values: View, out: View, place: &str) {
+        let bindings = [values, out].map(|view| view.first(count));
+        self.push(dropout::dispatch(place.into(), (count, offset), rate, seed, bindings));
     }
 
     /// The dispatches in which a level's recurrence is run, in order of time: one, unless that would run for too long.
+    /// Each begins with the states that the one before left.
     pub fn spans(&self, whole: Span, longest: usize) -> Vec<Span> {
         let (hidden, cell) = (self.config.hidden, self.config.recurrence());
         let whole = Span { lanes: cell.lanes(whole.rows, hidden, self.limits), end: longest, ..whole };
@@ -128,7 +148,8 @@ impl<'a, 'b> Planner<'a, 'b> {
         // However few the rows, a step takes its time: on a GPU one span is a second or so.
         let most = if self.limits.dispatch_operations.is_finite() { LONGEST_SPAN.div_ceil(hidden) } else { usize::MAX };
         let steps = longest.div_ceil(parts).clamp(1, most);
-        (0..longest).step_by(steps).map(|begin| Span { begin, end: (begin + steps).min(longest), ..whole }).collect()
+        let span = |begin| Span { begin, end: (begin + steps).min(longest), first: whole.first || begin > 0, ..whole };
+        (0..longest).step_by(steps).map(span).collect()
     }
 }
 
@@ -147,6 +168,7 @@ mod tests {
         let spans = planner.spans(whole, longest);
         assert!(spans.len() > 1 && spans.iter().all(|span| (span.end - span.begin) * 50 <= LONGEST_SPAN));
         assert!(spans.windows(2).all(|pair| pair[0].end == pair[1].begin));
+        assert!(!spans[0].first && spans[1..].iter().all(|span| span.first));
         assert_eq!((spans[0].begin, spans[spans.len() - 1].end), (0, longest));
         // A CPU has no watchdog.
         let limits = Limits { dispatch_operations: f64::INFINITY, ..limits };

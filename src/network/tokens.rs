@@ -1,7 +1,7 @@
 //! Only distinct tokens are projected: which there are in a batch, and which steps read which.
 
-use crate::kernel::adam::NO_SLOT;
 use crate::kernel::sum_by_token::PIECE;
+use crate::kernel::update::NO_SLOT;
 
 /// The distinct tokens of a batch.
 pub struct Distinct {
@@ -9,8 +9,6 @@ pub struct Distinct {
     pub tokens: Vec<u32>,
     /// `[P]`: the place of each step's token in `tokens`.
     pub slots: Vec<u32>,
-    /// `[V]`: the place of each token of the vocabulary in `tokens`, or [`NO_SLOT`].
-    pub slot_of: Vec<u32>,
 }
 
 impl Distinct {
@@ -29,8 +27,17 @@ impl Distinct {
                 *slot
             })
             .collect();
-        Distinct { tokens: distinct, slots, slot_of }
+        Distinct { tokens: distinct, slots }
     }
+}
+
+/// `[V]`: the place of each token of the vocabulary among the distinct `tokens`, or [`NO_SLOT`].
+pub fn slots_of(tokens: &[u32], vocabulary: usize) -> Vec<u32> {
+    let mut slots = vec![NO_SLOT; vocabulary];
+    for (slot, &token) in (0..).zip(tokens) {
+        slots[token as usize] = slot;
+    }
+    slots
 }
 
 /// The steps of a batch by token, for summing gradients: frequent tokens are cut into pieces, so that no sum is long.
@@ -84,7 +91,7 @@ mod tests {
         let distinct = Distinct::new(&[4, 2, 4, 4, 0], 6);
         assert_eq!(distinct.tokens, [4, 2, 0]);
         assert_eq!(distinct.slots, [0, 1, 0, 0, 2]);
-        assert_eq!(distinct.slot_of, [2, NO_SLOT, 1, NO_SLOT, 0, NO_SLOT]);
+        assert_eq!(slots_of(&distinct.tokens, 6), [2, NO_SLOT, 1, NO_SLOT, 0, NO_SLOT]);
     }
 
     #[test]

@@ -17,6 +17,13 @@ pub enum Element {
     U32,
 }
 
+/// The kinds by the names of Rust's and WGSL's types, for [`parameters`].
+#[expect(non_upper_case_globals, reason = "they are the types' names")]
+impl Element {
+    pub(crate) const f32: Element = Element::F32;
+    pub(crate) const u32: Element = Element::U32;
+}
+
 /// One storage buffer of a kernel, as its shader declares it.
 #[derive(Clone, Copy, Debug)]
 pub struct BindingSpec {
@@ -41,14 +48,39 @@ impl BindingSpec {
     }
 }
 
+/// Makes the struct of a kernel's run-time numbers, whose fields have the names and the order of the shader's uniform.
+macro_rules! parameters {
+    ($(#[$doc:meta])* $visible:vis struct $name:ident { $($(#[$note:meta])* $field:ident: $number:ident,)* }) => {
+        $(#[$doc])*
+        #[repr(C)]
+        #[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
+        $visible struct $name { $($(#[$note])* pub $field: $number,)* }
+
+        impl $name {
+            /// Names and kinds of the fields.
+            $visible const FIELDS: &'static [$crate::plan::Field] =
+                &[$((stringify!($field), $crate::plan::Element::$number)),*];
+
+            /// The words of the uniform.
+            $visible fn words(&self) -> Vec<u32> {
+                bytemuck::cast_slice(std::slice::from_ref(self)).to_vec()
+            }
+        }
+    };
+}
+pub(crate) use parameters;
+
+/// A run-time number of a kernel: its name in the shader's uniform, and its kind.
+pub type Field = (&'static str, Element);
+
 /// A kernel: shader, bindings and CPU twin.
 pub struct Kernel {
     pub name: &'static str,
-    /// WGSL that stands in front of the shader, as several share it.
-    pub preludes: &'static [&'static str],
-    /// WGSL without its shape constants; see [`Kernel::source`].
-    pub shader: &'static str,
+    /// The parts of the WGSL, some of which several kernels share, without shape constants; see [`Kernel::source`].
+    pub shader: &'static [&'static str],
     pub bindings: &'static [BindingSpec],
+    /// The fields of its uniform.
+    pub parameters: &'static [Field],
     /// The same work on the CPU. Bindings come in the declared order.
     pub twin: fn(&Dispatch, &mut [Binding]),
     /// Bytes of workgroup memory that the shader needs with a dispatch's constants.
@@ -59,17 +91,16 @@ pub struct Kernel {
 
 impl Kernel {
     /// The complete WGSL: a dispatch's constants as `const NAME: u32 = value;`, the types of its `LANES` where it has
-    /// such, its preludes, then the shader.
+    /// such, then the parts of the shader.
     pub fn source(&self, constants: &[(&'static str, u32)]) -> String {
-        let mut source = String::with_capacity(self.shader.len() + 32 * constants.len());
+        let mut source = String::new();
         for (name, value) in constants {
             source.push_str(&format!("const {name}: u32 = {value}u;\n"));
             if *name == "LANES" {
                 source.push_str(lane_types(*value));
             }
         }
-        self.preludes.iter().for_each(|prelude| source.push_str(prelude));
-        source.push_str(self.shader);
+        source.extend(self.shader.iter().copied());
         source
     }
 }
@@ -80,8 +111,11 @@ impl PartialEq for Kernel {
     }
 }
 
-/// The types of a shader with this constant `LANES`.
-fn lane_types(lanes: u32) -> &'static str {
+/// The types of a shader with this constant `LANES`, one of [`LANES`](crate::kernel::recurrence::LANES).
+///
+/// # Panics
+/// For another number.
+pub fn lane_types(lanes: u32) -> &'static str {
     match lanes {
         1 => include_str!("../../shaders/lanes/1.wgsl"),
         2 => include_str!("../../shaders/lanes/2.wgsl"),

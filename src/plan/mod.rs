@@ -6,12 +6,15 @@
 
 mod kernel;
 
-pub use kernel::{Access, Binding, BindingSpec, Element, Kernel};
+pub(crate) use kernel::parameters;
+pub use kernel::{Access, Binding, BindingSpec, Element, Field, Kernel, lane_types};
 
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::ops::Deref;
 
 /// What a buffer is for; it decides how long its contents live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,14 +23,40 @@ pub enum Role {
     Persistent,
     /// Uploaded with each plan.
     Input,
+    /// Written by the plan for the host, which may read it until a plan writes it again.
+    Output,
     /// Contents are undefined before the plan writes them.
     Scratch,
+}
+
+/// A buffer's name on an engine, by which it is found again in the next plan: what it holds, and the how manyth of these
+/// it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct BufferName {
+    pub holds: &'static str,
+    pub at: usize,
+}
+
+impl BufferName {
+    /// The only buffer that holds this.
+    pub const fn of(holds: &'static str) -> BufferName {
+        BufferName { holds, at: 0 }
+    }
+}
+
+impl fmt::Display for BufferName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.at {
+            0 => f.write_str(self.holds),
+            at => write!(f, "{} {}", self.holds, at + 1),
+        }
+    }
 }
 
 /// One buffer of 4-byte elements (`f32` or `u32`, as its kernels declare).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BufferSpec {
-    pub name: String,
+    pub name: BufferName,
     pub shape: Vec<usize>,
     pub role: Role,
 }
@@ -54,6 +83,16 @@ pub struct View {
     pub buffer: BufferId,
     pub offset: usize,
     pub len: usize,
+}
+
+impl View {
+    /// A binding that a variant of a kernel does not touch.
+    pub const NONE: View = View { buffer: BufferId(usize::MAX), offset: 0, len: 1 };
+
+    /// The first `len` elements.
+    pub fn first(self, len: usize) -> View {
+        View { len, ..self }
+    }
 }
 
 /// Views begin at multiples of this many elements: 256 bytes, the largest alignment that WebGPU lets a device ask for.
@@ -88,14 +127,9 @@ impl Dispatch {
         self.constants.iter().find(|(n, _)| *n == name).expect("constant of the kernel").1 as usize
     }
 
-    /// Run-time number `at` as an index.
-    pub fn parameter(&self, at: usize) -> usize {
-        self.parameters[at] as usize
-    }
-
-    /// Run-time number `at` as a float.
-    pub fn parameter_f32(&self, at: usize) -> f32 {
-        f32::from_bits(self.parameters[at])
+    /// The run-time numbers, as the kernel's own struct.
+    pub(crate) fn parameters<P: bytemuck::Pod>(&self) -> P {
+        bytemuck::pod_read_unaligned(bytemuck::cast_slice(&self.parameters))
     }
 }
 
@@ -164,41 +198,109 @@ pub struct Plan<'b> {
     /// The plan's own words, or those of the batch `'b` that it was made for.
     pub uploads: Vec<(BufferId, Cow<'b, [u32]>)>,
     pub dispatches: Vec<Dispatch>,
+    places: HashMap<BufferName, BufferId>,
+    /// How many buffers that hold this are in use.
+    used: BTreeMap<&'static str, usize>,
+    /// A buffer that was asked for in two roles.
+    fault: Option<(BufferName, [Role; 2])>,
+}
+
+/// A moment of planning: which scratch is in use.
+pub struct Mark(BTreeMap<&'static str, usize>);
+
+/// A plan that fits its kernels and a device's limits.
+pub struct Checked<'b>(Plan<'b>);
+
+impl<'b> Deref for Checked<'b> {
+    type Target = Plan<'b>;
+    fn deref(&self) -> &Plan<'b> {
+        &self.0
+    }
 }
 
 impl<'b> Plan<'b> {
-    /// A buffer by name: made on first use, grown to the largest shape asked for afterwards.
-    pub fn buffer(&mut self, name: &str, shape: &[usize], role: Role) -> BufferId {
-        if let Some(at) = self.buffers.iter().position(|b| b.name == name) {
-            let spec = &mut self.buffers[at];
-            debug_assert_eq!(spec.role, role, "{name}");
-            if shape.iter().product::<usize>() > spec.len() {
-                spec.shape = shape.to_vec();
+    /// The next buffer that holds this. Those that were released are used again, and grow to the largest shape
+    /// asked for.
+    fn next(&mut self, holds: &'static str, shape: &[usize], role: Role) -> View {
+        let used = self.used.entry(holds).or_default();
+        let name = BufferName { holds, at: *used };
+        *used += 1;
+        self.named(name, shape, role)
+    }
+
+    /// The buffer of this name.
+    fn named(&mut self, name: BufferName, shape: &[usize], role: Role) -> View {
+        let len = shape.iter().product::<usize>();
+        let buffer = match self.places.get(&name) {
+            Some(&buffer) => {
+                let spec = &mut self.buffers[buffer.0];
+                if spec.role != role {
+                    self.fault = Some((name, [spec.role, role]));
+                }
+                if len > spec.len() {
+                    spec.shape = shape.to_vec();
+                }
+                buffer
             }
-            return BufferId(at);
-        }
-        self.buffers.push(BufferSpec { name: name.into(), shape: shape.to_vec(), role });
-        BufferId(self.buffers.len() - 1)
+            None => {
+                let buffer = BufferId(self.buffers.len());
+                self.buffers.push(BufferSpec { name, shape: shape.to_vec(), role });
+                self.places.insert(name, buffer);
+                buffer
+            }
+        };
+        View { buffer, offset: 0, len: len.max(1) }
     }
 
-    /// A view of a whole buffer of this shape (see [`Plan::buffer`]).
-    pub fn whole(&mut self, name: &str, shape: &[usize], role: Role) -> View {
-        let buffer = self.buffer(name, shape, role);
-        View { buffer, offset: 0, len: shape.iter().product::<usize>().max(1) }
+    /// Where planning stands, for [`Plan::release`].
+    pub fn mark(&self) -> Mark {
+        Mark(self.used.clone())
     }
 
-    /// A scratch buffer's view.
-    pub fn scratch(&mut self, name: &str, shape: &[usize]) -> View {
-        self.whole(name, shape, Role::Scratch)
+    /// Lets the scratch that was asked for since `mark` be used again by what is planned from here on.
+    pub fn release(&mut self, mark: Mark) {
+        self.used = mark.0;
     }
 
-    /// An input buffer's view, and its upload.
-    pub fn upload(&mut self, name: &str, shape: &[usize], data: impl Into<Cow<'b, [u32]>>) -> View {
+    /// The same buffers with other work, and nothing uploaded into them.
+    pub fn with(&self, dispatches: Vec<Dispatch>) -> Plan<'static> {
+        let (buffers, places) = (self.buffers.clone(), self.places.clone());
+        Plan { buffers, uploads: vec![], dispatches, places, used: self.used.clone(), fault: self.fault }
+    }
+
+    /// The whole of the persistent buffer of this name.
+    pub fn persistent(&mut self, name: BufferName, shape: &[usize]) -> View {
+        self.named(name, shape, Role::Persistent)
+    }
+
+    /// The whole of the output of this name; outputs of micro-batches follow one another in the same buffer, one at a time.
+    pub fn output(&mut self, name: BufferName, shape: &[usize]) -> View {
+        self.named(name, shape, Role::Output)
+    }
+
+    /// A scratch buffer.
+    pub fn scratch(&mut self, holds: &'static str, shape: &[usize]) -> View {
+        self.next(holds, shape, Role::Scratch)
+    }
+
+    /// An input buffer, and its upload.
+    pub fn upload(&mut self, holds: &'static str, shape: &[usize], data: impl Into<Cow<'b, [u32]>>) -> View {
         let data = data.into();
-        debug_assert_eq!(shape.iter().product::<usize>(), data.len(), "{name}");
-        let view = self.whole(name, shape, Role::Input);
+        debug_assert_eq!(shape.iter().product::<usize>(), data.len(), "{holds}");
+        // Never one that is in use already: all uploads are made before anything runs.
+        let at = self.uploads.iter().filter(|(buffer, _)| self.buffers[buffer.0].name.holds == holds).count();
+        let view = self.named(BufferName { holds, at }, shape, Role::Input);
         self.uploads.push((view.buffer, data));
         view
+    }
+
+    /// Adds a dispatch; bindings that it does not touch get buffers that nothing else uses.
+    pub fn push(&mut self, mut dispatch: Dispatch) {
+        let untouched = dispatch.bindings.iter_mut().filter(|view| **view == View::NONE);
+        for (at, view) in untouched.enumerate() {
+            *view = self.named(BufferName { holds: "nothing", at }, &[1], Role::Scratch);
+        }
+        self.dispatches.push(dispatch);
     }
 
     /// Bytes of all buffers together.
@@ -215,6 +317,15 @@ impl<'b> Plan<'b> {
         total
     }
 
+    /// The plan, checked: see [`Plan::check`].
+    ///
+    /// # Errors
+    /// Those of [`Plan::check`].
+    pub fn checked(self, limits: &Limits) -> Result<Checked<'b>> {
+        self.check(limits)?;
+        Ok(Checked(self))
+    }
+
     /// Checks every dispatch against its kernel's declaration and against `limits`.
     ///
     /// # Errors
@@ -224,11 +335,15 @@ impl<'b> Plan<'b> {
         let over = |what: String, [needed, limit]: [String; 2], advice: &str| {
             Err(Error::Limit { what, needed, limit, device: limits.device.clone(), advice: advice.into() })
         };
+        if let Some((name, [one, other])) = self.fault {
+            let problem = format!("is asked for as {one:?} and as {other:?}");
+            return Err(Error::Plan { operation: format!("buffer `{name}`"), problem });
+        }
         for (buffer, data) in &self.uploads {
             let spec = &self.buffers[buffer.0];
             if data.len() > spec.len() {
                 let problem = format!("upload of {} elements into {:?}", data.len(), spec.shape);
-                return Err(Error::Plan { operation: spec.name.clone(), problem });
+                return Err(Error::Plan { operation: spec.name.to_string(), problem });
             }
         }
         for dispatch in &self.dispatches {
@@ -320,10 +435,10 @@ impl fmt::Display for Plan<'_> {
     /// A table of buffers and dispatches, for reading.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for spec in &self.buffers {
-            writeln!(f, "buffer {:<24} {:?} {:?}", spec.name, spec.shape, spec.role)?;
+            writeln!(f, "buffer {:<24} {:?} {:?}", spec.name.to_string(), spec.shape, spec.role)?;
         }
         for d in &self.dispatches {
-            let names: Vec<&str> = d.bindings.iter().map(|v| self.buffers[v.buffer.0].name.as_str()).collect();
+            let names: Vec<String> = d.bindings.iter().map(|v| self.buffers[v.buffer.0].name.to_string()).collect();
             writeln!(
                 f,
                 "{:<22} {:<28} {:?} {} ({:.3} GFLOP)",

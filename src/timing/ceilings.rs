@@ -4,7 +4,7 @@ use crate::engine::{Engine, fastest, write_f32};
 use crate::error::{Error, Result};
 use crate::kernel::gather_rows;
 use crate::kernel::matmul::{self, Columns};
-use crate::plan::Plan;
+use crate::plan::{BufferName, Plan};
 use serde::Serialize;
 
 /// The rates that no kernel can beat whose data are larger than the caches: one of them sets the least time of such
@@ -26,6 +26,10 @@ const REPEATS: usize = 15;
 /// Bytes of the copied matrix: beyond the caches, within WebGPU's default limit for one binding.
 const COPIED: usize = 64 << 20;
 
+/// Buffers of both measurements.
+const MATRIX: &str = "ceiling: matrix";
+const RESULT: &str = "ceiling: result";
+
 impl Ceilings {
     /// Measures both on an engine: square products of growing size until one takes long, and a copy of 64 MiB.
     ///
@@ -33,17 +37,19 @@ impl Ceilings {
     /// What the device says.
     pub fn measure(engine: &mut dyn Engine) -> Result<Ceilings> {
         // Memory that was never written may be no memory at all.
-        write_f32(engine, "ceiling.a", &vec![1.0; COPIED / 4])?;
+        write_f32(engine, BufferName::of(MATRIX), &vec![1.0; COPIED / 4])?;
         let mut gflops = 0.0f64;
         for size in [256, 512, 1024, 2048, 4096] {
             let mut plan = Plan::default();
-            let a = plan.scratch("ceiling.a", &[size, size]);
-            let weights = plan.scratch("ceiling.weights", &[size + 1, size]);
-            let out = plan.scratch("ceiling.out", &[size, size]);
-            plan.dispatches.push(matmul::project("ceiling".into(), (size, size, size), a, weights, out));
-            match fastest(engine, &plan, REPEATS) {
+            let a = plan.scratch(MATRIX, &[size, size]);
+            let weights = plan.scratch("ceiling: weights", &[size + 1, size]);
+            let out = plan.scratch(RESULT, &[size, size]);
+            plan.push(matmul::project("ceiling".into(), (size, size, size), a, weights, out));
+            let cost = plan.cost();
+            let seconds = plan.checked(engine.limits()).and_then(|plan| fastest(engine, &plan, REPEATS));
+            match seconds {
                 Ok(seconds) => {
-                    gflops = gflops.max(plan.cost().operations / seconds / 1e9);
+                    gflops = gflops.max(cost.operations / seconds / 1e9);
                     if seconds > LONG_ENOUGH {
                         break;
                     }
@@ -56,10 +62,11 @@ impl Ceilings {
         let width = 1024;
         let count = COPIED / 4 / width;
         let mut plan = Plan::default();
-        let ids = plan.upload("ceiling.ids", &[count], (0..count as u32).collect::<Vec<u32>>());
-        let from = Columns::all(plan.scratch("ceiling.a", &[count, width]), width);
-        let to = Columns::all(plan.scratch("ceiling.out", &[count, width]), width);
-        plan.dispatches.push(gather_rows::dispatch("ceiling".into(), (count, width), ids, from, to));
+        let ids = plan.upload("ceiling: ids", &[count], (0..count as u32).collect::<Vec<u32>>());
+        let from = Columns::all(plan.scratch(MATRIX, &[count, width]), width);
+        let to = Columns::all(plan.scratch(RESULT, &[count, width]), width);
+        plan.push(gather_rows::dispatch("ceiling".into(), (count, width), ids, from, to));
+        let plan = plan.checked(engine.limits())?;
         let seconds = fastest(engine, &plan, REPEATS)?;
         Ok(Ceilings { gflops, gbs: 8.0 * (count * width) as f64 / seconds / 1e9 })
     }

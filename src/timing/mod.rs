@@ -10,7 +10,7 @@ use crate::data::batch::Batch;
 use crate::engine::{Choice, Device};
 use crate::error::{Error, Result};
 use crate::network::{Config, Input, Network, Optimiser};
-use crate::plan::Plan;
+use crate::plan::Checked;
 use crate::slicing::Slicing;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -277,7 +277,7 @@ impl Bench {
     }
 
     fn timing(&self, network: &mut Network, batch: &Batch, mut seconds: Vec<f64>) -> Result<Timing> {
-        let plans: Vec<Plan> = match self.mode {
+        let plans: Vec<Checked> = match self.mode {
             Mode::Train => vec![network.plan_training(batch, &Optimiser::default())?],
             Mode::Infer => network.plan_inference(batch)?.into_iter().map(|(_, plan)| plan).collect(),
         };

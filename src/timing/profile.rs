@@ -3,7 +3,7 @@
 use super::{Ceilings, median};
 use crate::engine::Engine;
 use crate::error::Result;
-use crate::plan::Plan;
+use crate::plan::Checked;
 use serde::Serialize;
 
 /// One dispatch of a plan, over several timed runs.
@@ -28,7 +28,7 @@ impl DispatchTime {
 ///
 /// # Errors
 /// [`Error::Missing`](crate::Error::Missing) if the device cannot tell the time, and what else it says.
-pub fn profile(engine: &mut dyn Engine, plan: &Plan, repeats: usize) -> Result<Vec<DispatchTime>> {
+pub fn profile(engine: &mut dyn Engine, plan: &Checked, repeats: usize) -> Result<Vec<DispatchTime>> {
     let mut runs = Vec::with_capacity(repeats);
     for _ in 0..repeats.max(1) {
         runs.push(engine.run_timed(plan)?);

@@ -5,7 +5,7 @@ use super::{Dataset, Epoch, Options, Progress, Raw, Steps, Telling};
 use crate::data::{Normalisation, Tokenizer};
 use crate::engine::Device;
 use crate::error::{Error, Result};
-use crate::network::{Config, Input, Network, OptimiserState, Parameters};
+use crate::network::{Config, Input, Network, OptimiserState, Parameters, buffer};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};
@@ -206,17 +206,8 @@ pub struct Checkpoint<T> {
 pub fn save_checkpoint<T: Serialize>(folder: &Path, checkpoint: &Checkpoint<T>, network: &mut Network) -> Result<()> {
     let state = network.optimiser_state()?;
     let parameters = network.parameters()?;
-    let [m, v] = &state.moments;
-    let [em, ev] = &state.embedding_moments;
-    let tensors = [
-        ("weights", &parameters.flat),
-        ("embedding", &parameters.embedding),
-        ("moment1", m),
-        ("moment2", v),
-        ("embedding.moment1", em),
-        ("embedding.moment2", ev),
-        ("control", &state.control),
-    ];
+    let weights = [("weights", &parameters.flat), ("embedding", &parameters.embedding)];
+    let tensors = weights.into_iter().chain(buffer::OPTIMISER.map(|name| name.holds).into_iter().zip(&state.0));
     // One file holds the state and the place it belongs to, so that a crash in between cannot part them.
     let text = serde_json::to_string(checkpoint).expect("a checkpoint is plain data");
     let info = std::collections::HashMap::from([("checkpoint".to_string(), text)]);
@@ -245,14 +236,12 @@ pub fn load_checkpoint<T: for<'a> Deserialize<'a>>(folder: &Path) -> Result<(Che
     let file = SafeTensors::deserialize(&bytes).map_err(|e| damaged(e.to_string()))?;
     let take =
         |name: &str| floats(&file, name).map(|(_, values)| values).ok_or_else(|| damaged(format!("no `{name}`")));
-    let state = CheckpointState {
-        parameters: Parameters { flat: take("weights")?, embedding: take("embedding")? },
-        optimiser: OptimiserState {
-            moments: [take("moment1")?, take("moment2")?],
-            embedding_moments: [take("embedding.moment1")?, take("embedding.moment2")?],
-            control: take("control")?,
-        },
-    };
+    let mut optimiser = OptimiserState(Default::default());
+    for (own, name) in optimiser.0.iter_mut().zip(buffer::OPTIMISER) {
+        *own = take(name.holds)?;
+    }
+    let state =
+        CheckpointState { parameters: Parameters { flat: take("weights")?, embedding: take("embedding")? }, optimiser };
     Ok((checkpoint, state))
 }
 

@@ -4,7 +4,7 @@
 use super::Made;
 use crate::engine::cpu::buffer_error;
 use crate::error::Result;
-use crate::plan::{BufferSpec, Dispatch, Limits, Plan, Role, View};
+use crate::plan::{BufferName, BufferSpec, Dispatch, Limits, Plan, Role, View};
 use std::collections::HashMap;
 use std::num::NonZeroU64;
 
@@ -15,7 +15,7 @@ type Bound = (&'static str, Vec<(wgpu::Buffer, u64)>);
 pub(super) struct Buffers {
     device: wgpu::Device,
     queue: wgpu::Queue,
-    named: HashMap<String, wgpu::Buffer>,
+    named: HashMap<BufferName, wgpu::Buffer>,
     bound: HashMap<Bound, wgpu::BindGroup>,
     parameters: Option<(wgpu::Buffer, wgpu::BindGroup)>,
     /// The layout of the parameters.
@@ -46,8 +46,8 @@ impl Buffers {
     }
 
     /// A buffer by its name.
-    pub fn get(&self, name: &str) -> Option<&wgpu::Buffer> {
-        self.named.get(name)
+    pub fn get(&self, name: BufferName) -> Option<&wgpu::Buffer> {
+        self.named.get(&name)
     }
 
     /// Bytes of all buffers but that of the parameters.
@@ -56,11 +56,11 @@ impl Buffers {
     }
 
     /// Sets the first words of a buffer, which is made anew if it is too short.
-    pub fn write(&mut self, name: &str, words: &[u32]) {
+    pub fn write(&mut self, name: BufferName, words: &[u32]) {
         if self.get(name).is_none_or(|buffer| buffer.size() < 4 * words.len() as u64) {
             self.make(name, 4 * words.len().max(1) as u64);
         }
-        self.queue.write_buffer(&self.named[name], 0, bytemuck::cast_slice(words));
+        self.queue.write_buffer(&self.named[&name], 0, bytemuck::cast_slice(words));
     }
 
     /// Makes or grows the buffers of a plan, and uploads its inputs.
@@ -69,12 +69,12 @@ impl Buffers {
     /// [`Error::Plan`](crate::Error::Plan) for a persistent buffer that is longer than it was.
     pub fn prepare(&mut self, plan: &Plan, limits: &Limits) -> Result<()> {
         for spec in &plan.buffers {
-            match self.get(&spec.name) {
+            match self.get(spec.name) {
                 Some(buffer) if buffer.size() >= 4 * spec.len() as u64 => {}
                 Some(_) if spec.role == Role::Persistent => {
-                    return Err(buffer_error(&spec.name, "a persistent buffer cannot grow"));
+                    return Err(buffer_error(spec.name, "a persistent buffer cannot grow"));
                 }
-                _ => self.make(&spec.name, capacity(spec, plan, limits)),
+                _ => self.make(spec.name, capacity(spec, plan, limits)),
             }
         }
         for (buffer, data) in &plan.uploads {
@@ -84,13 +84,13 @@ impl Buffers {
     }
 
     /// A buffer of `size` bytes, all 0, in the place of the one of this name.
-    fn make(&mut self, name: &str, size: u64) {
+    fn make(&mut self, name: BufferName, size: u64) {
         let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
-        let label = Some(name);
+        let label = Some(name.holds);
         let buffer =
             self.device.create_buffer(&wgpu::BufferDescriptor { label, size, usage, mapped_at_creation: false });
         self.made.buffers += 1;
-        if let Some(old) = self.named.insert(name.into(), buffer) {
+        if let Some(old) = self.named.insert(name, buffer) {
             self.bound.retain(|(_, views), _| views.iter().all(|(buffer, _)| *buffer != old));
         }
     }
@@ -179,8 +179,8 @@ mod tests {
         let limits = Limits { memory: 1 << 20, binding: 1 << 18, ..Limits::webgpu_default() };
         let of = |len: usize, role| {
             let mut plan = Plan::default();
-            plan.buffer("a", &[len], role);
-            capacity(&plan.buffers[0], &plan, &limits)
+            plan.scratch("a", &[len]);
+            capacity(&BufferSpec { role, ..plan.buffers[0].clone() }, &plan, &limits)
         };
         for len in (1..70_000).chain([230_000, 240_000, 262_143]) {
             let (needed, made) = (4 * len as u64, of(len, Role::Scratch));

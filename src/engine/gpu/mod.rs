@@ -14,7 +14,7 @@ pub use pipelines::CHECK_SHADERS;
 
 use super::{Engine, Reading, Timespan, cpu::buffer_error};
 use crate::error::{Error, Result};
-use crate::plan::{Dispatch, Limits, Plan};
+use crate::plan::{BufferName, Checked, Dispatch, Limits};
 use buffers::{Buffers, PARAMETER_STRIDE};
 use failure::Failure;
 use pipelines::Pipelines;
@@ -87,15 +87,14 @@ impl Gpu {
     }
 
     /// Brings buffers, parameters and pipelines of a plan onto the device: what its dispatches are to be encoded with.
-    fn prepare(&mut self, plan: &Plan) -> Result<Vec<Step>> {
-        plan.check(&self.limits)?;
+    fn prepare(&mut self, plan: &Checked) -> Result<Vec<Encoded>> {
         self.failure.check()?;
         self.pipelines.prepare(plan);
         self.buffers.prepare(plan, &self.limits)?;
         let parameters = self.buffers.parameters(plan);
         let step = |(at, dispatch): (usize, &Dispatch)| {
             let pipeline = self.pipelines.get(dispatch);
-            Step {
+            Encoded {
                 pipeline: pipeline.pipeline.clone(),
                 bindings: self.buffers.bind(plan, dispatch, &pipeline.bindings, &self.limits),
                 parameters: parameters.clone(),
@@ -146,7 +145,7 @@ impl Gpu {
 }
 
 /// A dispatch, ready to be encoded.
-struct Step {
+struct Encoded {
     pipeline: wgpu::ComputePipeline,
     bindings: wgpu::BindGroup,
     parameters: wgpu::BindGroup,
@@ -154,7 +153,7 @@ struct Step {
     workgroups: [u32; 3],
 }
 
-impl Step {
+impl Encoded {
     fn encode(&self, pass: &mut wgpu::ComputePass) {
         pass.set_pipeline(&self.pipeline);
         pass.set_bind_group(0, &self.bindings, &[]);
@@ -169,7 +168,7 @@ impl Engine for Gpu {
         &self.limits
     }
 
-    fn run(&mut self, plan: &Plan) -> Result<()> {
+    fn run(&mut self, plan: &Checked) -> Result<()> {
         let steps = self.prepare(plan)?;
         let mut encoder = self.encoder();
         {
@@ -184,7 +183,7 @@ impl Engine for Gpu {
         self.failure.check()
     }
 
-    fn run_timed(&mut self, plan: &Plan) -> Result<Vec<Timespan>> {
+    fn run_timed(&mut self, plan: &Checked) -> Result<Vec<Timespan>> {
         if !self.device.features().contains(wgpu::Features::TIMESTAMP_QUERY) {
             let ability = "timestamp queries, which timed runs need";
             return Err(Error::Missing { device: self.limits.device.clone(), ability });
@@ -208,12 +207,12 @@ impl Engine for Gpu {
         Ok(timestamps::spans(&ticks, period))
     }
 
-    fn write(&mut self, buffer: &str, words: &[u32]) -> Result<()> {
+    fn write(&mut self, buffer: BufferName, words: &[u32]) -> Result<()> {
         self.buffers.write(buffer, words);
         self.failure.check()
     }
 
-    fn begin_read(&mut self, buffer: &str, len: usize) -> Result<Reading> {
+    fn begin_read(&mut self, buffer: BufferName, len: usize) -> Result<Reading> {
         let size = 4 * len as u64;
         let source = self.buffers.get(buffer).ok_or_else(|| buffer_error(buffer, "no such buffer"))?;
         if source.size() < size {
@@ -222,7 +221,7 @@ impl Engine for Gpu {
         if len == 0 {
             return Ok(Box::new(|| Ok(Vec::new())));
         }
-        Ok(Box::new(self.begin_read_back(source, size, buffer)))
+        Ok(Box::new(self.begin_read_back(source, size, buffer.holds)))
     }
 
     fn allocated(&self) -> u64 {

@@ -3,8 +3,9 @@
 use super::{Adapter, cache};
 use crate::engine::{Engine, fastest};
 use crate::error::Result;
-use crate::kernel::recurrence::{self, BackwardViews, ForwardViews, GRU, LANES, Span};
-use crate::plan::{Limits, Plan, Tuning};
+use crate::kernel::cell::{Cell, Reset};
+use crate::kernel::recurrence::{self, BackwardViews, ForwardViews, LANES, Recurrence, Span};
+use crate::plan::{Limits, Plan, Tuning, View};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use wgpu::DeviceType;
@@ -85,11 +86,9 @@ pub fn measure(engine: &mut dyn Engine) -> Result<Vec<Measured>> {
         for rows in [1, 8, 32, 128, 512, 2048] {
             let mut seconds = [0.0; LANES.len()];
             for (own, lanes) in seconds.iter_mut().zip(LANES) {
-                *own = fastest(
-                    engine,
-                    &recurrence(Span { lanes, ..Span::whole(rows, rows * STEPS, STEPS, hidden) }),
-                    REPEATS,
-                )?;
+                let span = Span { lanes, ..Span::whole(rows, rows * STEPS, STEPS, hidden) };
+                let plan = recurrence(span).checked(engine.limits())?;
+                *own = fastest(engine, &plan, REPEATS)?;
             }
             all.push(Measured { hidden, rows, seconds });
             if seconds.iter().any(|&own| own > PATIENCE) {
@@ -105,26 +104,29 @@ fn recurrence(span: Span) -> Plan<'static> {
     let mut plan = Plan::default();
     let Span { rows: count, steps, hidden, .. } = span;
     let list: Vec<u32> = (0..count as u32).flat_map(|row| [row * STEPS as u32, STEPS as u32]).collect();
-    let rows = plan.upload("tune.rows", &[count, 2], list);
-    let gates = plan.scratch("tune.gates", &[steps, 3 * hidden]);
-    let weights = plan.scratch("tune.weights", &[hidden + 1, 3 * hidden]);
-    let tape = plan.scratch("tune.tape", &[steps, 5 * hidden]);
-    let last = plan.scratch("tune.states", &[count, hidden]);
-    let [slots, outputs, memory] =
-        ["tune.no_slots", "tune.no_outputs", "tune.no_memory"].map(|name| plan.scratch(name, &[1]));
-    let views = ForwardViews { rows, slots, gates, weights, tape, last, outputs, memory };
-    plan.dispatches.push(recurrence::forward(&GRU, "forward".into(), span, true, views));
-    let outputs_gradient = plan.scratch("tune.no_gradient", &[1]);
+    let rows = plan.upload("tuning: rows", &[count, 2], list);
+    let gates = plan.scratch("tuning: gates", &[steps, 3 * hidden]);
+    let weights = plan.scratch("tuning: weights", &[hidden + 1, 3 * hidden]);
+    let tape = plan.scratch("tuning: tape", &[steps, 5 * hidden]);
+    let states = plan.scratch("tuning: states", &[count, hidden]);
+    let [slots, outputs, memories] = [View::NONE; 3];
+    let views = ForwardViews { rows, slots, gates, weights, tape, states, outputs, memories };
+    plan.push(recurrence::forward_dispatch(gru(), "forward".into(), span, true, views));
     let views = BackwardViews {
         rows,
         weights_transposed: weights,
-        outputs_gradient,
+        outputs_gradient: View::NONE,
         tape,
-        gradient: last,
-        memory_gradient: memory,
+        states_gradient: states,
+        memories_gradient: View::NONE,
     };
-    plan.dispatches.push(recurrence::backward(&GRU, "backward".into(), span, false, views));
+    plan.push(recurrence::backward_dispatch(gru(), "backward".into(), span, [true, false], views));
     plan
+}
+
+/// The cell that is measured.
+fn gru() -> &'static Recurrence {
+    Cell::Gru.recurrence(Reset::After).expect("a GRU has this reset")
 }
 
 /// The tuning that loses least against the best choice of each measurement.
@@ -140,7 +142,7 @@ pub fn choose(measured: &[Measured], limits: &Limits) -> Tuning {
 
 /// The place in [`LANES`] of what a tuning takes.
 pub fn taken(measured: &Measured, tuning: Tuning, limits: &Limits) -> usize {
-    let lanes = GRU.lanes(measured.rows, measured.hidden, &Limits { tuning, ..limits.clone() });
+    let lanes = gru().lanes(measured.rows, measured.hidden, &Limits { tuning, ..limits.clone() });
     LANES.iter().position(|&own| own == lanes).expect("one of LANES")
 }
 

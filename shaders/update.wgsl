@@ -1,22 +1,23 @@
-// One Adam step. A workgroup owns 256 weights, a thread one.
-// Constant BY_SLOT: the gradient has rows for some rows of the weights only, found through slots.
+// One step of the optimiser. A workgroup owns 256 weights, a thread one. Constant RULE: 0 Adam with decoupled weight decay,
+// 1 stochastic gradient descent with momentum. Constant BY_SLOT: the gradient has rows for some rows of the weights only,
+// found through slots.
 
 struct Params {
     count: u32,
     width: u32,
     learning_rate: f32,
-    beta1: f32,
+    beta1: f32,         // of gradient descent, the momentum
     beta2: f32,
     epsilon: f32,
-    decay: f32,    // learning rate times weight decay
+    decay: f32,         // learning rate times weight decay
 }
 
 @group(0) @binding(0) var<storage, read> gradient: array<f32>;              // [count], or [N, width]
 @group(0) @binding(1) var<storage, read> slots: array<u32>;                 // [count / width]
 @group(0) @binding(2) var<storage, read> control: array<f32>;               // [8] steps, beta1^t, beta2^t, scale, skipped, norm, take
 @group(0) @binding(3) var<storage, read_write> weights: array<f32>;         // [count]
-@group(0) @binding(4) var<storage, read_write> first_moments: array<f32>;   // [count]
-@group(0) @binding(5) var<storage, read_write> second_moments: array<f32>;  // [count]
+@group(0) @binding(4) var<storage, read_write> first_moments: array<f32>;   // [count] of gradient descent, the velocity
+@group(0) @binding(5) var<storage, read_write> second_moments: array<f32>;  // [count] of Adam
 @group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(256)
@@ -35,11 +36,19 @@ fn main(
         g = gradient[at];
     }
     g *= control[3];
-    let m = params.beta1 * first_moments[at] + (1.0 - params.beta1) * g;
-    let v = params.beta2 * second_moments[at] + (1.0 - params.beta2) * g * g;
-    first_moments[at] = m;
-    second_moments[at] = v;
-    let rate = params.learning_rate / (1.0 - control[1]);
     let w = weights[at];
-    weights[at] = w - params.decay * w - rate * m / (sqrt(v) / sqrt(1.0 - control[2]) + params.epsilon);
+    var m = params.beta1 * first_moments[at];
+    var step: f32;
+    if (RULE == 0u) {
+        m += (1.0 - params.beta1) * g;
+        let v = params.beta2 * second_moments[at] + (1.0 - params.beta2) * g * g;
+        second_moments[at] = v;
+        let rate = params.learning_rate / (1.0 - control[1]);
+        step = rate * m / (sqrt(v) / sqrt(1.0 - control[2]) + params.epsilon);
+    } else {
+        m += g;
+        step = params.learning_rate * m;
+    }
+    first_moments[at] = m;
+    weights[at] = w - params.decay * w - step;
 }

@@ -1,0 +1,178 @@
+//! The optimiser's step over a flat buffer, or over a table of which only some rows have a gradient: Adam (Kingma & Ba,
+//! 2015) with decoupled weight decay (AdamW: Loshchilov & Hutter, 2019), or gradient descent with momentum.
+
+use super::step_control::{BETA1_POWER, BETA2_POWER, SCALE, TAKE};
+use super::threads;
+use super::{Binding, BindingSpec, Kernel, grid, no_workgroup_memory};
+use crate::compare::Tolerance;
+use crate::plan::{Cost, Dispatch, View, parameters};
+use multiversion::multiversion;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+parameters! {
+    struct Params {
+        count: u32,
+        width: u32,
+        learning_rate: f32,
+        beta1: f32,
+        beta2: f32,
+        epsilon: f32,
+        decay: f32,
+    }
+}
+
+pub static KERNEL: Kernel = Kernel {
+    name: "update",
+    shader: &[include_str!("../../shaders/update.wgsl")],
+    bindings: &[
+        BindingSpec::read("gradient", "[count], or [N, width] by row"),
+        BindingSpec::indices("slots", "[count / width]"),
+        BindingSpec::read("control", "[8]"),
+        BindingSpec::write("weights", "[count]"),
+        BindingSpec::write("first_moments", "[count]"),
+        BindingSpec::write("second_moments", "[count]"),
+    ],
+    parameters: Params::FIELDS,
+    twin,
+    workgroup_memory: no_workgroup_memory,
+    // A root and two quotients, each within a few units in the last place.
+    tolerance: Tolerance::new(1e-7, 2e-6),
+};
+
+/// The slot of a row without a gradient.
+pub const NO_SLOT: u32 = u32::MAX;
+
+/// The rule by which gradients move weights.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Rule {
+    Adam(Adam),
+    Sgd(Sgd),
+}
+
+/// Step size and decays.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Adam {
+    pub learning_rate: f32,
+    pub beta1: f32,
+    pub beta2: f32,
+    pub epsilon: f32,
+    /// Share of every weight that a step of rate 1 would take away.
+    #[serde(default)]
+    pub weight_decay: f32,
+}
+
+impl Default for Adam {
+    fn default() -> Adam {
+        Adam { learning_rate: 1e-3, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.0 }
+    }
+}
+
+/// v = momentum · v + gradient; w −= rate · (v + decay · w).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Sgd {
+    pub learning_rate: f32,
+    pub momentum: f32,
+    /// Share of every weight that a step of rate 1 would take away.
+    pub weight_decay: f32,
+}
+
+/// What the gradient's numbers belong to.
+#[derive(Clone, Copy, Debug)]
+pub enum Gradient {
+    /// Number i to weight i; `slots` is not read.
+    Dense,
+    /// Row `slots[v]` to row v of weights of this width; rows with [`NO_SLOT`] have gradient 0, and the moments still move
+    /// their weights.
+    BySlot { width: usize },
+}
+
+/// One step over `count` weights, as `control` decided. Gradient descent has no second moments.
+pub fn dispatch(place: String, count: usize, gradient: Gradient, rule: Rule, mut bindings: [View; 6]) -> Dispatch {
+    let (by_slot, width) = match gradient {
+        Gradient::Dense => (0, count),
+        Gradient::BySlot { width } => (1, width),
+    };
+    let (rule, [learning_rate, beta1, beta2, epsilon, weight_decay]) = match rule {
+        Rule::Adam(adam) => (ADAM, [adam.learning_rate, adam.beta1, adam.beta2, adam.epsilon, adam.weight_decay]),
+        Rule::Sgd(sgd) => (SGD, [sgd.learning_rate, sgd.momentum, 0.0, 0.0, sgd.weight_decay]),
+    };
+    if rule == SGD {
+        bindings[5] = View::NONE;
+    }
+    let decay = learning_rate * weight_decay;
+    Dispatch {
+        kernel: &KERNEL,
+        place,
+        bindings: bindings.to_vec(),
+        constants: vec![("RULE", rule), ("BY_SLOT", by_slot)],
+        parameters: Params { count: count as u32, width: width as u32, learning_rate, beta1, beta2, epsilon, decay }
+            .words(),
+        workgroups: grid(count.div_ceil(256)),
+        cost: Cost { operations: 12.0 * count as f64, bytes: (24 - 4 * rule) as f64 * count as f64 },
+    }
+}
+
+const ADAM: u32 = 0;
+const SGD: u32 = 1;
+
+fn twin(d: &Dispatch, bindings: &mut [Binding]) {
+    let [gradient, slots, control, weights, first, second] = bindings else { unreachable!("checked by the plan") };
+    let params: Params = d.parameters();
+    let (count, width) = (params.count as usize, params.width as usize);
+    let (gradient, slots, control) = (gradient.f32(), slots.u32(), control.f32());
+    if control[TAKE] == 0.0 {
+        return;
+    }
+    let (by_slot, sgd) = (d.constant("BY_SLOT") == 1, d.constant("RULE") == SGD as usize);
+    // Whole rows to a task, and enough of them to be worth one.
+    let chunk = if by_slot { width } else { 4096 };
+    let zeros = vec![0.0; if by_slot { width } else { 0 }];
+    let gradient = |i: usize, len: usize| match by_slot {
+        false => &gradient[i * chunk..][..len],
+        true if slots[i] == NO_SLOT => &zeros[..],
+        true => &gradient[slots[i] as usize * width..][..width],
+    };
+    let least = threads::at_least(4096usize.div_ceil(chunk));
+    let own = weights.f32_mut()[..count].par_chunks_mut(chunk).zip(first.f32_mut()[..count].par_chunks_mut(chunk));
+    let own = own.enumerate().with_min_len(least);
+    if sgd {
+        own.for_each(|(i, (w, v))| descend(&params, control[SCALE], gradient(i, w.len()), w, v));
+    } else {
+        let correction = 1.0 / (1.0 - control[BETA2_POWER]).sqrt();
+        let rates = [control[SCALE], params.learning_rate / (1.0 - control[BETA1_POWER]), correction];
+        own.zip(second.f32_mut()[..count].par_chunks_mut(chunk))
+            .for_each(|((i, (w, m)), v)| adapt(&params, rates, gradient(i, w.len()), w, m, v));
+    }
+}
+
+/// Adam; `rates` are the gradient's scale, learning rate over 1 − β₁ᵗ, and 1 over √(1 − β₂ᵗ).
+#[multiversion(targets = "simd")]
+fn adapt(
+    params: &Params,
+    rates: [f32; 3],
+    gradient: &[f32],
+    weights: &mut [f32],
+    first: &mut [f32],
+    second: &mut [f32],
+) {
+    let Params { beta1, beta2, epsilon, decay, .. } = *params;
+    let [scale, rate, correction] = rates;
+    for (((w, m), v), g) in weights.iter_mut().zip(first).zip(second).zip(gradient) {
+        let g = g * scale;
+        *m = beta1 * *m + (1.0 - beta1) * g;
+        *v = beta2 * *v + (1.0 - beta2) * g * g;
+        *w = *w - decay * *w - rate * *m / (v.sqrt() * correction + epsilon);
+    }
+}
+
+/// Gradient descent.
+#[multiversion(targets = "simd")]
+fn descend(params: &Params, scale: f32, gradient: &[f32], weights: &mut [f32], velocity: &mut [f32]) {
+    let Params { learning_rate, beta1: momentum, decay, .. } = *params;
+    for ((w, v), g) in weights.iter_mut().zip(velocity).zip(gradient) {
+        *v = momentum * *v + g * scale;
+        *w = *w - decay * *w - learning_rate * *v;
+    }
+}

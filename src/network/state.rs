@@ -1,0 +1,228 @@
+//! What a network keeps on its device: weights, gradients, the optimiser's state and the totals, read and written.
+
+use super::planner::buffer;
+use super::{Network, Parameters};
+use crate::engine::{Reading, read_f32, write_f32};
+use crate::error::{Error, Result};
+use crate::kernel::loss::TOTALS;
+use crate::kernel::step_control::{self, CONTROL};
+use crate::plan::BufferName;
+
+/// Loss and hits since they were last taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Totals {
+    /// Mean loss of the sequences, by their class weights: cross-entropy in nats, or squared error.
+    pub loss: f64,
+    /// The sum of these weights; the number of sequences where all count alike.
+    pub weight: f64,
+    /// Share of the sequences that were classified correctly, with all labels right; 0 for regression.
+    pub accuracy: f64,
+    /// Number of sequences.
+    pub sequences: usize,
+}
+
+/// Totals on their way from the device.
+pub struct PendingTotals(Reading);
+
+impl PendingTotals {
+    /// Waits for the steps that these are of.
+    ///
+    /// # Errors
+    /// [`Error::Device`] when the device fails.
+    pub fn finish(self) -> Result<Totals> {
+        let words = (self.0)()?;
+        let totals: &[f32] = bytemuck::cast_slice(&words);
+        let loss = f64::from(totals[0] / totals[3].max(f32::MIN_POSITIVE));
+        let correct = f64::from(totals[1] / totals[2].max(1.0));
+        Ok(Totals { loss, weight: totals[3].into(), accuracy: correct, sequences: totals[2] as usize })
+    }
+}
+
+/// The optimiser's state on the host, to go on with training later: the contents of [`buffer::OPTIMISER`], in their order;
+/// empty where the embedding is frozen.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OptimiserState(pub [Vec<f32>; buffer::OPTIMISER.len()]);
+
+/// The loss of a batch and the gradient of every weight.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Gradients {
+    /// Mean loss, by class weights.
+    pub loss: f32,
+    /// Of the flat weights, in their layout.
+    pub flat: Vec<f32>,
+    /// `[N]`: the tokens whose embeddings have a gradient, each once; none if the embedding is frozen.
+    pub tokens: Vec<u32>,
+    /// `[N, D]`: these.
+    pub embedding: Vec<f32>,
+}
+
+impl Gradients {
+    /// In the layout of the weights, with zeros for all other embeddings `[V, D]`.
+    pub fn dense(&self, vocabulary: usize) -> Parameters {
+        let width = self.embedding.len() / self.tokens.len().max(1);
+        let mut embedding = vec![0.0; vocabulary * width];
+        for (&token, row) in self.tokens.iter().zip(self.embedding.chunks(width.max(1))) {
+            embedding[token as usize * width..][..width].copy_from_slice(row);
+        }
+        Parameters { flat: self.flat.clone(), embedding }
+    }
+}
+
+impl Network {
+    /// Numbers of the embedding.
+    fn table(&self) -> usize {
+        self.config.vocabulary * self.config.embedding
+    }
+
+    /// The weights, copied from the device.
+    ///
+    /// # Errors
+    /// [`Error::Device`] when the device fails.
+    pub fn parameters(&mut self) -> Result<Parameters> {
+        let (len, table) = (self.layout.len, self.table());
+        Ok(Parameters { flat: self.read(buffer::WEIGHTS, len)?, embedding: self.read(buffer::EMBEDDING, table)? })
+    }
+
+    /// Sets the weights.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for weights of another network, [`Error::Device`] when the device fails.
+    pub fn set_parameters(&mut self, parameters: &Parameters) -> Result<()> {
+        if [parameters.flat.len(), parameters.embedding.len()] != [self.layout.len, self.table()] {
+            return Err(Error::Config("the weights belong to a network of other sizes".into()));
+        }
+        self.write(buffer::WEIGHTS, &parameters.flat)?;
+        self.write(buffer::EMBEDDING, &parameters.embedding)
+    }
+
+    /// The gradients that the last call of [`Network::compute_gradients`] left, copied from the device, and the loss since
+    /// the totals were last taken, which begin anew.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if there are none, [`Error::Device`] when the device fails.
+    pub fn read_gradients(&mut self) -> Result<Gradients> {
+        let Some(tokens) = self.gradients_of.clone() else { return Err(no_gradients()) };
+        let loss = self.totals()?.loss as f32;
+        let flat = self.read(buffer::GRADIENTS, self.layout.len)?;
+        let tokens = if self.config.freeze_embedding { vec![] } else { tokens };
+        let embedding = self.read(buffer::EMBEDDING_GRADIENT, tokens.len() * self.config.embedding)?;
+        Ok(Gradients { loss, flat, tokens, embedding })
+    }
+
+    /// Puts gradients in the place of those that were computed: sums over several machines, say. Their tokens may be others.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for gradients of another network, [`Error::Device`] when the device fails.
+    pub fn set_gradients(&mut self, gradients: &Gradients) -> Result<()> {
+        let Gradients { flat, tokens, embedding, .. } = gradients;
+        let vocabulary = self.config.vocabulary;
+        let mut seen = vec![false; vocabulary];
+        let once = |&token: &u32| seen.get_mut(token as usize).is_some_and(|seen| !std::mem::replace(seen, true));
+        let expected = [self.layout.len, tokens.len() * self.config.embedding];
+        if [flat.len(), embedding.len()] != expected || !tokens.iter().all(once) {
+            return Err(Error::Config("the gradients belong to a network of other sizes".into()));
+        }
+        self.write(buffer::GRADIENTS, flat)?;
+        self.write(buffer::EMBEDDING_GRADIENT, embedding)?;
+        self.gradients_of = Some(tokens.clone());
+        Ok(())
+    }
+
+    /// The optimiser's buffers with their lengths.
+    fn optimiser_buffers(&self) -> [(BufferName, usize); buffer::OPTIMISER.len()] {
+        let trained = if self.config.freeze_embedding { 0 } else { self.table() };
+        let lens = [self.layout.len, self.layout.len, trained, trained, CONTROL];
+        std::array::from_fn(|at| (buffer::OPTIMISER[at], lens[at]))
+    }
+
+    /// Forgets the optimiser's moments and totals.
+    ///
+    /// # Errors
+    /// [`Error::Device`] when the device fails.
+    pub fn reset_optimiser(&mut self) -> Result<()> {
+        self.reset_moments()?;
+        self.write(buffer::TOTALS, &[0.0; TOTALS])
+    }
+
+    pub(super) fn reset_moments(&mut self) -> Result<()> {
+        // One by one: the moments of an embedding are large.
+        for (name, len) in self.optimiser_buffers() {
+            let start = if name == buffer::CONTROL { step_control::START.to_vec() } else { vec![0.0; len] };
+            self.write(name, &start)?;
+        }
+        (self.has_optimiser, self.rule) = (true, None);
+        Ok(())
+    }
+
+    /// The optimiser's state, copied from the device.
+    ///
+    /// # Errors
+    /// [`Error::Device`] when the device fails.
+    pub fn optimiser_state(&mut self) -> Result<OptimiserState> {
+        if !self.has_optimiser {
+            self.reset_optimiser()?;
+        }
+        let mut state = OptimiserState(Default::default());
+        for (own, (name, len)) in state.0.iter_mut().zip(self.optimiser_buffers()) {
+            *own = self.read(name, len)?;
+        }
+        Ok(state)
+    }
+
+    /// Sets the optimiser's state.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for the state of another network, [`Error::Device`] when the device fails.
+    pub fn set_optimiser_state(&mut self, state: &OptimiserState) -> Result<()> {
+        let buffers = self.optimiser_buffers();
+        if state.0.iter().zip(&buffers).any(|(own, (_, len))| own.len() != *len) {
+            return Err(Error::Config("the optimiser's state belongs to a network of other sizes".into()));
+        }
+        for (own, (name, _)) in state.0.iter().zip(buffers) {
+            self.write(name, own)?;
+        }
+        (self.has_optimiser, self.rule) = (true, None);
+        Ok(())
+    }
+
+    /// Steps that were skipped because their gradient was not finite. Waits for the steps.
+    ///
+    /// # Errors
+    /// [`Error::Device`] when the device fails.
+    pub fn skipped_steps(&mut self) -> Result<usize> {
+        Ok(self.read(buffer::CONTROL, CONTROL)?[step_control::SKIPPED] as usize)
+    }
+
+    /// Loss and hits of all training steps since they were last taken. Waits for the steps.
+    ///
+    /// # Errors
+    /// [`Error::Device`] when the device fails.
+    pub fn totals(&mut self) -> Result<Totals> {
+        self.begin_totals()?.finish()
+    }
+
+    /// [`Network::totals`] without the wait: so that a GPU does not idle, finish it when the next step is submitted.
+    ///
+    /// # Errors
+    /// [`Error::Device`] when the device fails.
+    pub fn begin_totals(&mut self) -> Result<PendingTotals> {
+        let reading = self.engine().begin_read(buffer::TOTALS, TOTALS)?;
+        self.write(buffer::TOTALS, &[0.0; TOTALS])?;
+        Ok(PendingTotals(reading))
+    }
+
+    /// The first `len` numbers of a buffer, which need not be there if there are none.
+    pub(super) fn read(&mut self, name: BufferName, len: usize) -> Result<Vec<f32>> {
+        if len == 0 { Ok(vec![]) } else { read_f32(self.engine(), name, len) }
+    }
+
+    /// Sets a buffer, if there is anything in it.
+    pub(super) fn write(&mut self, name: BufferName, values: &[f32]) -> Result<()> {
+        if values.is_empty() { Ok(()) } else { write_f32(self.engine(), name, values) }
+    }
+}
+
+/// What is wrong where gradients are asked for before there are any.
+pub(super) fn no_gradients() -> Error {
+    Error::Config("there are no gradients: compute them first".into())
+}
