@@ -89,6 +89,9 @@ impl Trial {
 
     fn with(mut self, dispatch: Dispatch) -> Trial {
         self.plan.push(dispatch);
+        // What stands for bindings that it does not touch.
+        let untouched = self.plan.buffers[self.contents.len()..].iter();
+        self.contents.extend(untouched.map(|spec| vec![1.0f32.to_bits(); spec.len()]));
         self
     }
 
@@ -229,7 +232,7 @@ impl Trials {
         let mut tape = trial.within(1.0, steps * cell.tape * hidden);
         for step in tape.chunks_mut(cell.tape * hidden) {
             // Gates are within (0, 1).
-            step[..3 * hidden].iter_mut().for_each(|gate| *gate = 0.5 + 0.49 * *gate);
+            step[..cell.gates.len() * hidden].iter_mut().for_each(|gate| *gate = 0.5 + 0.49 * *gate);
         }
         let tape = trial.floats(&tape);
         let states_gradient = trial.random(1.0, self.rows * span.stride);
