@@ -142,10 +142,10 @@ impl BenchArgs {
         let mut device = DeviceArgs { memory: None, ..self.device.clone() }.open()?;
         if self.profile.is_some() {
             // A device that cannot tell the time says so at once.
-            device.engine.run_timed(&Plan::default())?;
+            device.engine().run_timed(&Plan::default())?;
         }
-        let ceilings = Ceilings::measure(device.engine.as_mut())?;
-        let device = device.name;
+        let ceilings = Ceilings::measure(device.engine())?;
+        let device = device.name();
         let words = if self.numeric { "numbers".to_string() } else { format!("V = {}", self.vocabulary) };
         let sizes = format!("{}, batch {}, D = {}, {words}", network::unit(&self.config()), self.batch, self.input);
         let Ceilings { gflops, gbs } = ceilings;
@@ -164,7 +164,7 @@ impl BenchArgs {
             }
             results.push((mode, timings));
         }
-        self.save(&device, &ceilings, &format!("{sizes}, on {device}"), &results)?;
+        self.save(device, &ceilings, &format!("{sizes}, on {device}"), &results)?;
         Ok(ExitCode::SUCCESS)
     }
 

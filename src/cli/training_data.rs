@@ -136,7 +136,7 @@ impl Data {
         for set in [&self.train, &self.valid].into_iter().chain(&self.test) {
             let rows = set.by_length(options.batch, config.length).swap_remove(0);
             let batch = set.batch(config, &rows, |_| false);
-            training_plan(config, &batch, Some(&options.optimiser), device.engine.limits())?;
+            training_plan(config, &batch, Some(&options.optimiser), device.limits())?;
         }
         Ok(())
     }

@@ -19,7 +19,7 @@ pub use parameters::{Parameters, Tensor};
 pub use planner::buffer;
 
 use crate::data::batch::{Batch, MicroBatch};
-use crate::engine::{Device, Engine, Reading, read_f32, write_f32};
+use crate::engine::{Device, Engine, Reading, block_on, read_f32, write_f32};
 use crate::error::{Error, Result};
 use crate::kernel::softmax_cross_entropy::TOTALS;
 use crate::kernel::step_control::{self, CONTROL};
@@ -61,7 +61,7 @@ impl PendingTotals {
     /// # Errors
     /// [`Error::Device`] when the device fails.
     pub fn finish(self) -> Result<Totals> {
-        let words = (self.0)()?;
+        let words = block_on(self.0)?;
         let totals: &[f32] = bytemuck::cast_slice(&words);
         let loss = f64::from(totals[0] / totals[3].max(f32::MIN_POSITIVE));
         let correct = f64::from(totals[1] / totals[2].max(1.0));

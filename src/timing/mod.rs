@@ -4,7 +4,9 @@ mod ceilings;
 mod profile;
 
 pub use ceilings::Ceilings;
-pub use profile::{DispatchTime, chrome_trace, profile};
+#[cfg(feature = "command")]
+pub use profile::chrome_trace;
+pub use profile::{DispatchTime, profile};
 
 use crate::data::batch::Batch;
 use crate::engine::{Choice, Device};
@@ -16,7 +18,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 use std::str::FromStr;
-use std::time::Instant;
+use web_time::Instant;
 
 /// What one repeat does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
