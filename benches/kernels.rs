@@ -24,7 +24,7 @@ fn kernels(criterion: &mut Criterion) {
         ..Batch::default()
     };
     let device = Device::open(choice, None).expect("a device");
-    let name = device.name.clone();
+    let name = device.name().to_string();
     let mut network = Network::new(config, device, 1).expect("a network");
     let optimiser = Optimiser::default();
     // From here on every buffer holds what a training step leaves in it.

@@ -152,7 +152,7 @@ fn ragged_batch() -> Batch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::{Reading, Timespan};
+    use crate::engine::{Pending, Reading, Timespan, ready};
     use crate::kernel::kernels;
     use crate::plan::{BufferName, Checked};
 
@@ -179,8 +179,8 @@ mod tests {
             fn run(&mut self, plan: &Checked) -> Result<()> {
                 self.0.run(plan)
             }
-            fn run_timed(&mut self, plan: &Checked) -> Result<Vec<Timespan>> {
-                self.0.run_timed(plan)
+            fn begin_timed(&mut self, plan: &Checked) -> Result<Pending<Vec<Timespan>>> {
+                self.0.begin_timed(plan)
             }
             fn write(&mut self, buffer: BufferName, words: &[u32]) -> Result<()> {
                 self.0.write(buffer, words)
@@ -188,13 +188,13 @@ mod tests {
             fn begin_read(&mut self, buffer: BufferName, len: usize) -> Result<Reading> {
                 let words = self.0.read(buffer, len)?;
                 let off = words.into_iter().map(|word| (f32::from_bits(word) * 1.01 + 0.01).to_bits()).collect();
-                Ok(Box::new(|| Ok(off)))
+                Ok(ready(Ok(off)))
             }
             fn allocated(&self) -> u64 {
                 self.0.allocated()
             }
-            fn wait(&mut self) -> Result<()> {
-                Ok(())
+            fn done(&mut self) -> Pending<()> {
+                self.0.done()
             }
         }
         let findings = check_up(&mut Off(Cpu::new(DEFAULT_MEMORY))).unwrap();

@@ -11,7 +11,7 @@ use srnn::engine::cpu::Cpu;
 
 /// The CPU engine with all work shared among its threads: of small plans it is not.
 fn shared() -> Device {
-    Device { engine: Box::new(Cpu::new(1 << 30).sharing_all()), ..Device::cpu() }
+    Device::new(Cpu::new(1 << 30).sharing_all(), "CPU engine", "shared among its threads")
 }
 
 fn check(case: &Case) {

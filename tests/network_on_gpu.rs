@@ -7,9 +7,10 @@ use network_cases::{Case, Sizes, agrees_with_the_reference, case, family, gpu, r
 use network_cases::{dropout_has_its_gradient, numbers_agree_with_the_reference};
 use srnn::compare::{Tolerance, compare};
 use srnn::data::Batch;
+use srnn::engine::gpu::{Gpu, raw};
 use srnn::engine::{Engine, read_f32, write_f32};
 use srnn::network::{Adam, Config, Layout, Network, Optimiser, Parameters, Rule, buffer, gradient_plan, training_plan};
-use srnn::plan::{Checked, Limits, Plan, Tuning};
+use srnn::plan::{BufferName, Checked, Limits, Plan, Tuning};
 use srnn::{Device, Error, Result, Slicing};
 
 /// Two orders of rounding.
@@ -378,4 +379,28 @@ fn a_warm_training_step_makes_nothing() {
         let (made, _, plan) = step(&ragged(&case.config, count, seed as u64));
         assert_eq!(made, warm, "{count} sequences\n{plan}");
     }
+}
+
+#[test]
+#[cfg_attr(skip_gpu_tests, ignore = "SRNN_SKIP_GPU_TESTS=1")]
+fn readings_are_awaited_on_a_device_that_another_program_opened() {
+    let owner = smallest_engine();
+    let (device, queue) = raw::device(&owner);
+    let mut gpu = Gpu::on(device.clone(), queue.clone(), 1 << 20);
+    assert_eq!(gpu.limits().memory, 1 << 20);
+    gpu.write(BufferName::of("a"), &[1, 2, 3]).unwrap();
+    let read = pollster::block_on(async {
+        let before = gpu.begin_read(BufferName::of("a"), 2)?;
+        gpu.write(BufferName::of("a"), &[4])?;
+        let after = gpu.begin_read(BufferName::of("a"), 3)?;
+        gpu.done().await?;
+        // In another order than they were asked for.
+        let after = after.await?;
+        Ok::<_, Error>((before.await?, after))
+    });
+    assert_eq!(read.unwrap(), (vec![1, 2], vec![4, 2, 3]));
+    assert!(
+        raw::buffer(&gpu, BufferName::of("a")).is_some_and(|buffer| buffer.size() >= 12)
+            && raw::buffer(&gpu, BufferName::of("b")).is_none()
+    );
 }

@@ -142,10 +142,11 @@ impl BenchArgs {
         let mut device = DeviceArgs { memory: None, ..self.device.clone() }.open()?;
         if self.profile.is_some() {
             // A device that cannot tell the time says so at once.
-            device.engine.run_timed(&Plan::default().checked(device.engine.limits())?)?;
+            let nothing = Plan::default().checked(device.limits())?;
+            device.engine().run_timed(&nothing)?;
         }
-        let ceilings = Ceilings::measure(device.engine.as_mut())?;
-        let device = device.name;
+        let ceilings = Ceilings::measure(device.engine())?;
+        let device = device.name();
         let words = if self.numeric { "numbers".to_string() } else { format!("V = {}", self.vocabulary) };
         let sizes = format!("{}, batch {}, D = {}, {words}", network::unit(&self.config()), self.batch, self.input);
         let Ceilings { gflops, gbs } = ceilings;
@@ -164,7 +165,7 @@ impl BenchArgs {
             }
             results.push((mode, timings));
         }
-        self.save(&device, &ceilings, &format!("{sizes}, on {device}"), &results)?;
+        self.save(device, &ceilings, &format!("{sizes}, on {device}"), &results)?;
         Ok(ExitCode::SUCCESS)
     }
 

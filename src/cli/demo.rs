@@ -69,7 +69,7 @@ impl Demo {
             return Err(Error::Config(problem));
         }
         self.benches(sliced)?.iter().try_for_each(Bench::check)?;
-        let device = self.device.open()?.name;
+        let device = self.device.open()?.name().to_string();
         interrupt::listen();
         let data = read_emails(sliced)?;
         let [train, valid, test] = [&data.train, &data.valid, &data.test].map(Dataset::len);

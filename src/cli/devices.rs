@@ -4,7 +4,7 @@ use super::print;
 use clap::Args;
 use srnn::Result;
 use srnn::engine::device::auto_choice;
-use srnn::engine::gpu::{Adapter, adapter::INSTALL_ADVICE, adapters};
+use srnn::engine::gpu::{Adapter, DEFAULT_MEMORY, adapter::INSTALL_ADVICE, adapters};
 use std::process::ExitCode;
 
 /// List the adapters with their limits and features, and what auto takes
@@ -30,21 +30,18 @@ impl Devices {
 }
 
 fn describe(at: usize, adapter: &Adapter) -> String {
-    let limits = &adapter.limits;
+    let limits = adapter.limits(DEFAULT_MEMORY);
     let software = if adapter.is_software() { ", software" } else { "" };
-    let of_use = wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::SUBGROUP | wgpu::Features::SHADER_F16;
-    let features: Vec<String> = (adapter.features & of_use).iter_names().map(|(name, _)| name.to_lowercase()).collect();
+    let features = adapter.features();
     format!(
-        "gpu:{at}: {} ({:?}{software})\n  driver: {}\n  limits: {} MiB a binding, {} MiB a buffer, {} KiB workgroup \
-         memory, {} invocations, {} storage buffers\n  features: {}\n",
+        "gpu:{at}: {} ({}{software})\n  driver: {}\n  limits: {} MiB a binding, {} KiB workgroup memory, {} \
+         storage buffers\n  features: {}\n",
         adapter.title(),
-        adapter.kind,
-        adapter.driver,
-        limits.max_storage_buffer_binding_size >> 20,
-        limits.max_buffer_size >> 20,
-        limits.max_compute_workgroup_storage_size >> 10,
-        limits.max_compute_invocations_per_workgroup,
-        limits.max_storage_buffers_per_shader_stage,
+        adapter.kind(),
+        adapter.driver(),
+        limits.binding >> 20,
+        limits.workgroup_memory >> 10,
+        limits.storage_buffers,
         if features.is_empty() { "none of use here".into() } else { features.join(", ") },
     )
 }

@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 /// The token that stands for padding when padding is unmasked.
 pub const PAD: u32 = 0;
 
+/// The token of words that are not in the vocabulary.
+pub const UNKNOWN_ID: u32 = 1;
+
 /// What becomes of sequences that are too long.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

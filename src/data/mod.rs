@@ -4,42 +4,74 @@
 //! refuses and says what to do about it. Nothing here knows of networks or devices.
 
 pub mod batch;
+#[cfg(feature = "files")]
 pub mod emails;
+#[cfg(feature = "files")]
 pub mod labels;
 pub mod normalisation;
+#[cfg(feature = "files")]
 pub mod series;
+#[cfg(feature = "files")]
 pub mod source;
 pub mod split;
+#[cfg(feature = "files")]
 pub mod table;
+#[cfg(feature = "texts")]
 pub mod tokenizer;
+#[cfg(feature = "files")]
 pub mod vectors;
 
+#[cfg(feature = "files")]
 mod arrays;
+#[cfg(feature = "files")]
 mod binary;
+#[cfg(feature = "texts")]
 mod bytes;
+#[cfg(feature = "files")]
 mod csv_rows;
+#[cfg(feature = "files")]
 mod format;
+#[cfg(feature = "files")]
 mod idx;
+#[cfg(feature = "files")]
 mod json_lines;
+#[cfg(feature = "files")]
 mod lines;
+#[cfg(any(feature = "files", feature = "texts"))]
 pub(crate) mod listing;
+#[cfg(feature = "files")]
 mod npy;
+#[cfg(feature = "files")]
 mod npy_header;
+#[cfg(feature = "files")]
 mod npz;
+#[cfg(feature = "files")]
 mod series_format;
+#[cfg(feature = "files")]
 mod ucr;
+#[cfg(feature = "texts")]
 mod words;
 
 pub use batch::{Batch, Padding, Truncate};
+#[cfg(feature = "files")]
 pub use emails::{Part, emails};
+#[cfg(feature = "files")]
 pub use format::Format;
+#[cfg(feature = "files")]
 pub use labels::Labels;
+#[cfg(feature = "files")]
 pub use lines::{InputLines, read_lines};
 pub use normalisation::Normalisation;
+#[cfg(feature = "files")]
 pub use npy::npy_bytes;
+#[cfg(feature = "files")]
 pub use series::{Pixels, Series, SeriesFormat, Targets, read_sequences, read_series};
+#[cfg(feature = "files")]
 pub use source::Source;
 pub use split::{hold_out, hold_out_unclassed};
+#[cfg(feature = "files")]
 pub use table::{Columns, Example, read_examples};
+#[cfg(feature = "texts")]
 pub use tokenizer::Tokenizer;
+#[cfg(feature = "files")]
 pub use vectors::{Vectors, read_vectors};

@@ -25,7 +25,7 @@ pub const UNKNOWN: &str = "[UNK]";
 pub const PADDING_ID: u32 = 0;
 
 /// The number of [`UNKNOWN`].
-pub const UNKNOWN_ID: u32 = 1;
+pub use super::batch::UNKNOWN_ID;
 
 /// What a `tokenizer.json` holds.
 type File = TokenizerImpl<WordLevel, NormalizerWrapper, PreTokenizerWrapper, PostProcessorWrapper, DecoderWrapper>;

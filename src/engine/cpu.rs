@@ -1,12 +1,12 @@
 //! The CPU engine: calls each kernel's twin with the same bindings in the same order.
 
 use super::words::Words;
-use super::{Engine, Reading, Timespan};
+use super::{Engine, Pending, Reading, Timespan, ready};
 use crate::error::{Error, Result};
 use crate::kernel::{Access, Binding, threads};
 use crate::plan::{BufferName, Checked, Cost, Dispatch, Limits, MOST_BYTES, Role};
 use std::collections::HashMap;
-use std::time::Instant;
+use web_time::Instant;
 
 /// Default budget for the buffers of one step.
 pub const DEFAULT_MEMORY: u64 = 4 << 30;
@@ -60,10 +60,10 @@ impl Engine for Cpu {
 
     fn run(&mut self, plan: &Checked) -> Result<()> {
         // To look at the clock twice a dispatch costs nothing.
-        self.run_timed(plan).map(drop)
+        self.begin_timed(plan).map(drop)
     }
 
-    fn run_timed(&mut self, plan: &Checked) -> Result<Vec<Timespan>> {
+    fn begin_timed(&mut self, plan: &Checked) -> Result<Pending<Vec<Timespan>>> {
         for spec in plan.buffers.iter().filter(|spec| spec.role == Role::Persistent) {
             if self.buffers.get(&spec.name).is_some_and(|words| words.len() < spec.len()) {
                 return Err(buffer_error(spec.name, "a persistent buffer cannot grow"));
@@ -97,7 +97,7 @@ impl Engine for Cpu {
         for (spec, words) in plan.buffers.iter().zip(buffers) {
             self.buffers.insert(spec.name, words);
         }
-        Ok(times)
+        Ok(ready(Ok(times)))
     }
 
     fn write(&mut self, buffer: BufferName, words: &[u32]) -> Result<()> {
@@ -110,10 +110,7 @@ impl Engine for Cpu {
 
     fn begin_read(&mut self, buffer: BufferName, len: usize) -> Result<Reading> {
         match self.buffers.get(&buffer) {
-            Some(words) if words.len() >= len => {
-                let words = words[..len].to_vec();
-                Ok(Box::new(|| Ok(words)))
-            }
+            Some(words) if words.len() >= len => Ok(ready(Ok(words[..len].to_vec()))),
             Some(words) => Err(buffer_error(buffer, &format!("{len} elements asked of {}", words.len()))),
             None => Err(buffer_error(buffer, "no such buffer")),
         }
@@ -123,8 +120,8 @@ impl Engine for Cpu {
         self.buffers.values().map(|words| 4 * words.len() as u64).sum()
     }
 
-    fn wait(&mut self) -> Result<()> {
-        Ok(())
+    fn done(&mut self) -> Pending<()> {
+        ready(Ok(()))
     }
 }
 

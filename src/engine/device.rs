@@ -1,8 +1,10 @@
 //! Choosing a device and opening it.
 
+#[cfg(feature = "gpu")]
 use super::gpu::{self, Abilities, Adapter, Gpu};
-use super::{Engine, cpu, cpu::Cpu};
+use super::{Engine, block_on, cpu, cpu::Cpu};
 use crate::error::{Error, Result};
+use crate::plan::Limits;
 use std::fmt;
 use std::str::FromStr;
 
@@ -47,13 +49,10 @@ impl fmt::Display for Choice {
 
 /// A device that is open: an engine, which it is and why. Displayed, both in one line.
 pub struct Device {
-    pub engine: Box<dyn Engine>,
-    /// `CPU engine, 2 threads`.
-    pub name: String,
-    /// `no GPU was found`.
-    pub reason: String,
-    /// Whether plans run on an adapter, not on the CPU engine.
-    pub is_gpu: bool,
+    pub(crate) engine: Box<dyn Engine>,
+    name: String,
+    reason: String,
+    is_cpu: bool,
 }
 
 impl fmt::Display for Device {
@@ -63,7 +62,40 @@ impl fmt::Display for Device {
 }
 
 impl Device {
+    /// A device with an engine of one's own; `name` and `reason` are what it shows.
+    pub fn new(engine: impl Engine + 'static, name: impl Into<String>, reason: impl Into<String>) -> Device {
+        Device { engine: Box::new(engine), name: name.into(), reason: reason.into(), is_cpu: false }
+    }
+
+    /// The engine that plans run on.
+    pub fn engine(&mut self) -> &mut dyn Engine {
+        self.engine.as_mut()
+    }
+
+    /// What the engine can do.
+    pub fn limits(&self) -> &Limits {
+        self.engine.limits()
+    }
+
+    /// What it is: `CPU engine, 2 threads`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Why this one was taken: `no GPU was found`.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+
+    /// Whether plans run on this crate's CPU engine.
+    pub fn is_cpu(&self) -> bool {
+        self.is_cpu
+    }
+
     /// A hardware GPU, otherwise the CPU.
+    ///
+    /// # Errors
+    /// As [`Device::open`].
     pub fn auto() -> Result<Device> {
         Device::open(Choice::Auto, None)
     }
@@ -75,36 +107,67 @@ impl Device {
 
     fn cpu_because(reason: &str, memory: Option<u64>) -> Device {
         let threads = rayon::current_num_threads();
-        let engine = Box::new(Cpu::new(memory.unwrap_or(cpu::DEFAULT_MEMORY)));
-        Device { engine, name: format!("CPU engine, {threads} threads"), reason: reason.into(), is_gpu: false }
+        let engine = Cpu::new(memory.unwrap_or(cpu::DEFAULT_MEMORY));
+        Device { is_cpu: true, ..Device::new(engine, format!("CPU engine, {threads} threads"), reason) }
     }
 
-    fn gpu(adapter: &Adapter, reason: &str, memory: Option<u64>) -> Result<Device> {
-        let engine = Box::new(Gpu::open(adapter, Abilities::All, memory.unwrap_or(gpu::DEFAULT_MEMORY))?);
-        let software = if adapter.is_software() { ", a software adapter" } else { "" };
-        Ok(Device { engine, name: format!("{}{software}", adapter.title()), reason: reason.into(), is_gpu: true })
+    /// [`Device::open_async`], waited for.
+    ///
+    /// # Errors
+    /// Those of [`Device::open_async`] and [`block_on`].
+    pub fn open(choice: Choice, memory: Option<u64>) -> Result<Device> {
+        block_on(Device::open_async(choice, memory))
     }
 
     /// Opens what was asked for. `memory` bounds the bytes of one step's buffers.
     ///
     /// # Errors
     /// [`Error::NoDevice`] if there is no such device or it cannot be opened.
-    pub fn open(choice: Choice, memory: Option<u64>) -> Result<Device> {
+    pub async fn open_async(choice: Choice, memory: Option<u64>) -> Result<Device> {
         match choice {
             Choice::Cpu => Ok(Device::cpu_because("as asked", memory)),
-            Choice::Gpu(at) => Device::gpu(&gpu::adapter::adapter(at)?, "as asked", memory),
-            Choice::Auto => match auto_choice(&gpu::adapters()) {
-                (Some(adapter), reason) => Device::gpu(adapter, reason, memory).or_else(|error| {
-                    log::warn!("{error}");
-                    Ok(Device::cpu_because("the GPU could not be opened", memory))
-                }),
-                (None, reason) => Ok(Device::cpu_because(reason, memory)),
-            },
+            Choice::Gpu(at) => Device::gpu(at, memory).await,
+            Choice::Auto => Ok(Device::best(memory).await),
         }
     }
 }
 
+#[cfg(feature = "gpu")]
+impl Device {
+    async fn gpu(at: usize, memory: Option<u64>) -> Result<Device> {
+        Device::on(&gpu::adapter::adapter_async(at).await?, "as asked", memory).await
+    }
+
+    async fn best(memory: Option<u64>) -> Device {
+        let adapters = gpu::adapters_async().await;
+        let (adapter, reason) = auto_choice(&adapters);
+        let Some(adapter) = adapter else { return Device::cpu_because(reason, memory) };
+        Device::on(adapter, reason, memory).await.unwrap_or_else(|error| {
+            log::warn!("{error}");
+            Device::cpu_because("the GPU could not be opened", memory)
+        })
+    }
+
+    async fn on(adapter: &Adapter, reason: &str, memory: Option<u64>) -> Result<Device> {
+        let engine = Gpu::open_async(adapter, Abilities::All, memory.unwrap_or(gpu::DEFAULT_MEMORY)).await?;
+        let software = if adapter.is_software() { ", a software adapter" } else { "" };
+        Ok(Device::new(engine, format!("{}{software}", adapter.title()), reason))
+    }
+}
+
+#[cfg(not(feature = "gpu"))]
+impl Device {
+    async fn gpu(_: usize, _: Option<u64>) -> Result<Device> {
+        Err(Error::NoDevice("srnn was built without its feature `gpu`".into()))
+    }
+
+    async fn best(memory: Option<u64>) -> Device {
+        Device::cpu_because("built without the feature `gpu`", memory)
+    }
+}
+
 /// What `auto` takes of these adapters (`None` is the CPU engine), and why.
+#[cfg(feature = "gpu")]
 pub fn auto_choice(adapters: &[Adapter]) -> (Option<&Adapter>, &'static str) {
     match adapters.first() {
         Some(best) if !best.is_software() => (Some(best), "the best hardware GPU"),

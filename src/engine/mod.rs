@@ -2,14 +2,17 @@
 
 pub mod cpu;
 pub mod device;
+#[cfg(feature = "gpu")]
 pub mod gpu;
+mod pending;
 mod words;
 
 pub use device::{Choice, Device};
+pub use pending::{MaybeSend, Pending, block_on, ready};
 
 use crate::error::{Error, Result};
 use crate::plan::{BufferName, Checked, Limits};
-use std::time::Instant;
+use web_time::Instant;
 
 /// When one dispatch of a plan ran, in seconds from the start of the plan.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -18,11 +21,11 @@ pub struct Timespan {
     pub end: f64,
 }
 
-/// Elements of a buffer on their way: called, it waits for them if need be.
-pub type Reading = Box<dyn FnOnce() -> Result<Vec<u32>> + Send>;
+/// Elements of a buffer on their way.
+pub type Reading = Pending<Vec<u32>>;
 
 /// Runs plans and keeps their buffers, by name, from one plan to the next.
-pub trait Engine: Send {
+pub trait Engine: MaybeSend {
     /// What the device can do, and its name.
     fn limits(&self) -> &Limits;
 
@@ -33,12 +36,20 @@ pub trait Engine: Send {
     /// [`Error::Plan`] for a plan that does not fit the engine's buffers, [`Error::Device`] when the device fails.
     fn run(&mut self, plan: &Checked) -> Result<()>;
 
-    /// Runs a plan as [`Engine::run`], waits for it, and tells when each dispatch ran. On a GPU every dispatch gets a
-    /// pass of its own, so that the whole takes longer than a plain run.
+    /// Runs a plan as [`Engine::run`] and tells when each dispatch ran. On a GPU every dispatch gets a pass of its own,
+    /// so that the whole takes longer than a plain run.
     ///
     /// # Errors
     /// [`Error::Missing`] if the device cannot tell the time, and those of [`Engine::run`].
-    fn run_timed(&mut self, plan: &Checked) -> Result<Vec<Timespan>>;
+    fn begin_timed(&mut self, plan: &Checked) -> Result<Pending<Vec<Timespan>>>;
+
+    /// [`Engine::begin_timed`], and its end.
+    ///
+    /// # Errors
+    /// Those of [`Engine::begin_timed`] and [`block_on`].
+    fn run_timed(&mut self, plan: &Checked) -> Result<Vec<Timespan>> {
+        block_on(self.begin_timed(plan)?)
+    }
 
     /// Sets the first words of a buffer, which is made if it is not there or shorter.
     ///
@@ -57,19 +68,24 @@ pub trait Engine: Send {
     /// [`Engine::begin_read`], and its end.
     ///
     /// # Errors
-    /// Those of [`Engine::begin_read`].
+    /// Those of [`Engine::begin_read`] and [`block_on`].
     fn read(&mut self, buffer: BufferName, len: usize) -> Result<Vec<u32>> {
-        self.begin_read(buffer, len)?()
+        block_on(self.begin_read(buffer, len)?)
     }
 
     /// Bytes of all buffers that plans and [`Engine::write`] made.
     fn allocated(&self) -> u64;
 
+    /// Ends when all work submitted so far is done, with [`Error::Device`] if the device has failed.
+    fn done(&mut self) -> Pending<()>;
+
     /// Waits until all submitted work is done.
     ///
     /// # Errors
-    /// [`Error::Device`] when the device fails.
-    fn wait(&mut self) -> Result<()>;
+    /// [`Error::Device`] when the device fails, and those of [`block_on`].
+    fn wait(&mut self) -> Result<()> {
+        block_on(self.done())
+    }
 }
 
 /// The least seconds of a plan's dispatches in `repeats` runs after one that does not count: by the device's clock or,

@@ -1,4 +1,4 @@
-//! Matrix products through the `gemm` crate, behind bounds that are checked, and sums of rows.
+//! Matrix products through the `gemm` crate, behind bounds that are checked, or row by row without it; sums of rows.
 
 use super::activation::{fused, has_fused};
 use multiversion::multiversion;
@@ -25,6 +25,11 @@ impl Strides {
     /// The same layout, beginning `offset` numbers later.
     pub fn from(self, offset: usize) -> Strides {
         Strides { offset: self.offset + offset, ..self }
+    }
+
+    #[cfg(not(feature = "gemm"))]
+    fn at(&self, row: usize, column: usize) -> usize {
+        self.offset + row * self.row + column * self.column
     }
 
     /// One past the last element of `rows` × `columns`.
@@ -56,8 +61,22 @@ pub fn product(
     if m == 0 || n == 0 {
         return;
     }
+    #[cfg(not(feature = "gemm"))]
+    {
+        let packed: Vec<f32> = (0..k * n).map(|i| b[from_b.at(i / n, i % n)]).collect();
+        let (mut own, mut sums) = (vec![0.0; k], vec![0.0; n]);
+        for row in 0..m {
+            (0..k).for_each(|i| own[i] = a[from_a.at(row, i)]);
+            vector_product(n, &mut sums, false, &own, &packed);
+            for (column, sum) in sums.iter().enumerate() {
+                let out = &mut out[to.at(row, column)];
+                *out = if keep == 0.0 { *sum } else { keep * *out + sum };
+            }
+        }
+    }
     // SAFETY: `end` bounds every element that the three layouts reach, the sizes were checked against the slices just
     // above, and `out` is borrowed mutably, so that it overlaps neither `a` nor `b`.
+    #[cfg(feature = "gemm")]
     unsafe {
         gemm::gemm(
             m,

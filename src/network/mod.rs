@@ -23,7 +23,7 @@ pub use plans::{apply_plan, gradient_plan, inference_plans, training_plan};
 pub use state::{Gradients, OptimiserState, PendingTotals, Totals};
 
 use crate::data::batch::{Batch, MicroBatch};
-use crate::engine::{Device, Engine};
+use crate::engine::{Device, Engine, block_on};
 use crate::error::Result;
 use crate::kernel::loss::TOTALS;
 use crate::kernel::step_control;
@@ -106,7 +106,15 @@ impl Network {
     /// [`Error::Limit`](crate::Error::Limit) for a sequence that the device cannot hold,
     /// [`Error::Device`](crate::Error::Device) when the device fails.
     pub fn logits(&mut self, batch: &Batch) -> Result<Vec<f32>> {
-        self.infer(batch, buffer::LOGITS, self.config.classes)
+        block_on(self.logits_async(batch))
+    }
+
+    /// [`Network::logits`], to be awaited.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn logits_async(&mut self, batch: &Batch) -> Result<Vec<f32>> {
+        self.infer(batch, buffer::LOGITS, self.config.classes).await
     }
 
     /// What the top level passes to the head `[B, W]`: a vector for each sequence.
@@ -114,15 +122,23 @@ impl Network {
     /// # Errors
     /// As [`Network::logits`].
     pub fn states(&mut self, batch: &Batch) -> Result<Vec<f32>> {
-        self.infer(batch, buffer::STATES, self.config.width())
+        block_on(self.states_async(batch))
+    }
+
+    /// [`Network::states`], to be awaited.
+    ///
+    /// # Errors
+    /// As [`Network::logits`].
+    pub async fn states_async(&mut self, batch: &Batch) -> Result<Vec<f32>> {
+        self.infer(batch, buffer::STATES, self.config.width()).await
     }
 
     /// An output of `width` numbers for each sequence.
-    fn infer(&mut self, batch: &Batch, output: BufferName, width: usize) -> Result<Vec<f32>> {
+    async fn infer(&mut self, batch: &Batch, output: BufferName, width: usize) -> Result<Vec<f32>> {
         let mut all = Vec::with_capacity(batch.len() * width);
         for (part, plan) in self.plan_inference(batch)? {
             self.device.engine.run(&plan)?;
-            all.extend(self.read(output, part.sequences.len() * width)?);
+            all.extend(self.read(output, part.sequences.len() * width).await?);
         }
         Ok(all)
     }
@@ -133,7 +149,15 @@ impl Network {
     /// # Errors
     /// As [`Network::logits`].
     pub fn probabilities(&mut self, batch: &Batch) -> Result<Vec<f32>> {
-        let mut logits = self.logits(batch)?;
+        block_on(self.probabilities_async(batch))
+    }
+
+    /// [`Network::probabilities`], to be awaited.
+    ///
+    /// # Errors
+    /// As [`Network::logits`].
+    pub async fn probabilities_async(&mut self, batch: &Batch) -> Result<Vec<f32>> {
+        let mut logits = self.logits_async(batch).await?;
         match self.config.task {
             Task::Class => {}
             Task::Labels => {

@@ -2,7 +2,7 @@
 
 use super::planner::buffer;
 use super::{Network, Parameters};
-use crate::engine::{Reading, read_f32, write_f32};
+use crate::engine::{Reading, block_on, write_f32};
 use crate::error::{Error, Result};
 use crate::kernel::loss::TOTALS;
 use crate::kernel::step_control::{self, CONTROL};
@@ -30,7 +30,15 @@ impl PendingTotals {
     /// # Errors
     /// [`Error::Device`] when the device fails.
     pub fn finish(self) -> Result<Totals> {
-        let words = (self.0)()?;
+        block_on(self.arrive())
+    }
+
+    /// [`PendingTotals::finish`], to be awaited.
+    ///
+    /// # Errors
+    /// [`Error::Device`] when the device fails.
+    pub async fn arrive(self) -> Result<Totals> {
+        let words = self.0.await?;
         let totals: &[f32] = bytemuck::cast_slice(&words);
         let loss = f64::from(totals[0] / totals[3].max(f32::MIN_POSITIVE));
         let correct = f64::from(totals[1] / totals[2].max(1.0));
@@ -79,8 +87,17 @@ impl Network {
     /// # Errors
     /// [`Error::Device`] when the device fails.
     pub fn parameters(&mut self) -> Result<Parameters> {
+        block_on(self.parameters_async())
+    }
+
+    /// [`Network::parameters`], to be awaited.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn parameters_async(&mut self) -> Result<Parameters> {
         let (len, table) = (self.layout.len, self.table());
-        Ok(Parameters { flat: self.read(buffer::WEIGHTS, len)?, embedding: self.read(buffer::EMBEDDING, table)? })
+        let flat = self.read(buffer::WEIGHTS, len).await?;
+        Ok(Parameters { flat, embedding: self.read(buffer::EMBEDDING, table).await? })
     }
 
     /// Sets the weights.
@@ -101,11 +118,19 @@ impl Network {
     /// # Errors
     /// [`Error::Config`] if there are none, [`Error::Device`] when the device fails.
     pub fn read_gradients(&mut self) -> Result<Gradients> {
+        block_on(self.read_gradients_async())
+    }
+
+    /// [`Network::read_gradients`], to be awaited.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn read_gradients_async(&mut self) -> Result<Gradients> {
         let Some(tokens) = self.gradients_of.clone() else { return Err(no_gradients()) };
-        let loss = self.totals()?.loss as f32;
-        let flat = self.read(buffer::GRADIENTS, self.layout.len)?;
+        let loss = self.begin_totals()?.arrive().await?.loss as f32;
+        let flat = self.read(buffer::GRADIENTS, self.layout.len).await?;
         let tokens = if self.config.freeze_embedding { vec![] } else { tokens };
-        let embedding = self.read(buffer::EMBEDDING_GRADIENT, tokens.len() * self.config.embedding)?;
+        let embedding = self.read(buffer::EMBEDDING_GRADIENT, tokens.len() * self.config.embedding).await?;
         Ok(Gradients { loss, flat, tokens, embedding })
     }
 
@@ -159,12 +184,20 @@ impl Network {
     /// # Errors
     /// [`Error::Device`] when the device fails.
     pub fn optimiser_state(&mut self) -> Result<OptimiserState> {
+        block_on(self.optimiser_state_async())
+    }
+
+    /// [`Network::optimiser_state`], to be awaited.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn optimiser_state_async(&mut self) -> Result<OptimiserState> {
         if !self.has_optimiser {
             self.reset_optimiser()?;
         }
         let mut state = OptimiserState(Default::default());
         for (own, (name, len)) in state.0.iter_mut().zip(self.optimiser_buffers()) {
-            *own = self.read(name, len)?;
+            *own = self.read(name, len).await?;
         }
         Ok(state)
     }
@@ -190,7 +223,15 @@ impl Network {
     /// # Errors
     /// [`Error::Device`] when the device fails.
     pub fn skipped_steps(&mut self) -> Result<usize> {
-        Ok(self.read(buffer::CONTROL, CONTROL)?[step_control::SKIPPED] as usize)
+        block_on(self.skipped_steps_async())
+    }
+
+    /// [`Network::skipped_steps`], to be awaited.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn skipped_steps_async(&mut self) -> Result<usize> {
+        Ok(self.read(buffer::CONTROL, CONTROL).await?[step_control::SKIPPED] as usize)
     }
 
     /// Loss and hits of all training steps since they were last taken. Waits for the steps.
@@ -212,8 +253,11 @@ impl Network {
     }
 
     /// The first `len` numbers of a buffer, which need not be there if there are none.
-    pub(super) fn read(&mut self, name: BufferName, len: usize) -> Result<Vec<f32>> {
-        if len == 0 { Ok(vec![]) } else { read_f32(self.engine(), name, len) }
+    pub(super) async fn read(&mut self, name: BufferName, len: usize) -> Result<Vec<f32>> {
+        if len == 0 {
+            return Ok(vec![]);
+        }
+        Ok(self.engine().begin_read(name, len)?.await?.into_iter().map(f32::from_bits).collect())
     }
 
     /// Sets a buffer, if there is anything in it.

@@ -49,6 +49,7 @@ pub fn profile(engine: &mut dyn Engine, plan: &Checked, repeats: usize) -> Resul
 
 /// Profiles by name as a Chrome trace (`chrome://tracing`, Perfetto): JSON with one process per profile, whose
 /// dispatches follow one another without a gap.
+#[cfg(feature = "command")]
 pub fn chrome_trace(profiles: &[(String, Vec<DispatchTime>)]) -> serde_json::Value {
     let mut events = Vec::new();
     for (process, (name, dispatches)) in profiles.iter().enumerate() {

@@ -1,7 +1,6 @@
 //! Encoded sequences with their classes, and the order in which an epoch reads them.
 
-use crate::data::batch::{Batch, PAD};
-use crate::data::tokenizer::UNKNOWN_ID;
+use crate::data::batch::{Batch, PAD, UNKNOWN_ID};
 use crate::error::{Error, Result};
 use crate::network::Config;
 use rand::SeedableRng;

@@ -1,17 +1,22 @@
 //! Training: epochs over a data set, validation, the best weights, early stopping, stopping and going on.
 
 pub mod dataset;
+#[cfg(feature = "files")]
 pub mod files;
 pub mod metrics;
+#[cfg(feature = "files")]
 pub mod model;
 pub mod progress;
+#[cfg(feature = "files")]
 pub mod reading;
 pub mod schedule;
 
 pub use dataset::{Dataset, Sequences, Told};
 pub use metrics::Evaluation;
+#[cfg(feature = "files")]
 pub use model::Model;
 pub use progress::Progress;
+#[cfg(feature = "files")]
 pub use reading::{Raw, Steps, Telling};
 pub use schedule::Schedule;
 
@@ -19,7 +24,7 @@ use crate::error::Result;
 use crate::kernel::dropout::hash;
 use crate::network::{Network, Optimiser, Parameters};
 use serde::{Deserialize, Serialize};
-use std::time::Instant;
+use web_time::Instant;
 
 /// How to train.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

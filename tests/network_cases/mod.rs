@@ -275,7 +275,7 @@ pub fn gpu() -> Device {
 pub fn smallest_gpu() -> Device {
     let engine = smallest_engine();
     let name = engine.limits().device.clone();
-    Device { engine: Box::new(engine), name, reason: "for the tests".into(), is_gpu: true }
+    Device::new(engine, name, "for the tests")
 }
 
 /// The engine of that device.
@@ -289,7 +289,7 @@ pub fn on_gpu<R>(work: impl FnOnce(&mut dyn Engine) -> R) -> R {
     static GPU: Mutex<Option<Device>> = Mutex::new(None);
     // A test that failed leaves the device as good as it was.
     let mut device = GPU.lock().unwrap_or_else(PoisonError::into_inner);
-    work(device.get_or_insert_with(self::gpu).engine.as_mut())
+    work(device.get_or_insert_with(self::gpu).engine())
 }
 
 fn test_device() -> Choice {

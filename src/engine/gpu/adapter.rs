@@ -1,73 +1,96 @@
 //! The adapters of this machine: which there are, which one to take, and what it can do.
 
+use crate::engine::block_on;
 use crate::error::{Error, Result};
 use crate::plan::{Limits, MOST_BYTES, Tuning};
-use wgpu::{Backend, DeviceType, DownlevelFlags};
+use wgpu::{Backend, DeviceType, DownlevelFlags, Features};
 
 /// One GPU (or software renderer) through one backend.
 pub struct Adapter {
-    pub(super) adapter: wgpu::Adapter,
-    pub name: String,
-    pub kind: DeviceType,
-    pub backend: Backend,
-    pub driver: String,
-    pub limits: wgpu::Limits,
-    pub features: wgpu::Features,
+    pub(super) handle: wgpu::Adapter,
+    pub(super) info: wgpu::AdapterInfo,
 }
 
 impl Adapter {
     /// Whether this adapter computes on the CPU. The CPU engine is several times faster than any of these, so they
     /// are taken only when asked for.
     pub fn is_software(&self) -> bool {
-        let name = self.name.to_lowercase();
-        self.kind == DeviceType::Cpu
-            || ["llvmpipe", "softpipe", "swiftshader", "lavapipe"].iter().any(|s| name.contains(s))
+        is_software(&self.info)
     }
 
     /// Name and backend, for messages: `NVIDIA H100 (Vulkan)`.
     pub fn title(&self) -> String {
-        format!("{} ({:?})", self.name, self.backend)
+        title(&self.info)
+    }
+
+    /// What it is: `DiscreteGpu`.
+    pub fn kind(&self) -> String {
+        format!("{:?}", self.info.device_type)
+    }
+
+    /// The driver and its version, as far as they are known.
+    pub fn driver(&self) -> String {
+        driver(&self.info)
+    }
+
+    /// The most that plans may ask of it with `memory` bytes.
+    pub fn limits(&self, memory: u64) -> Limits {
+        plan_limits(self.title(), &self.handle.limits(), memory, super::tuning::of(&self.info))
+    }
+
+    /// Its features that kernels could use: `timestamp_query`.
+    pub fn features(&self) -> Vec<String> {
+        let of_use = Features::TIMESTAMP_QUERY | Features::SUBGROUP | Features::SHADER_F16;
+        (self.handle.features() & of_use).iter_names().map(|(name, _)| name.to_lowercase()).collect()
     }
 
     /// Better adapters first: hardware before software, discrete before integrated, native APIs before GL.
     fn rank(&self) -> (bool, u8, bool) {
-        let kind = match self.kind {
+        let kind = match self.info.device_type {
             DeviceType::DiscreteGpu => 0,
             DeviceType::IntegratedGpu => 1,
             DeviceType::VirtualGpu => 2,
             _ => 3,
         };
-        (self.is_software(), kind, self.backend == Backend::Gl)
+        (self.is_software(), kind, self.info.backend == Backend::Gl)
     }
+}
+
+pub(super) fn is_software(info: &wgpu::AdapterInfo) -> bool {
+    let name = info.name.to_lowercase();
+    info.device_type == DeviceType::Cpu
+        || ["llvmpipe", "softpipe", "swiftshader", "lavapipe"].iter().any(|s| name.contains(s))
+}
+
+pub(super) fn title(info: &wgpu::AdapterInfo) -> String {
+    format!("{} ({:?})", info.name, info.backend)
+}
+
+pub(super) fn driver(info: &wgpu::AdapterInfo) -> String {
+    format!("{} {}", info.driver, info.driver_info).trim().to_string()
 }
 
 /// Invocations of the largest workgroup among the kernels: what every WebGPU device has, but not every GLES one.
 pub const INVOCATIONS: u32 = 256;
 
-/// All adapters that can run the compute shaders, the best first. `gpu:N` names them by their place in this list.
+/// [`adapters_async`], waited for. On the web there are none, as nothing can be waited for.
 pub fn adapters() -> Vec<Adapter> {
+    block_on(async { Ok(adapters_async().await) }).unwrap_or_default()
+}
+
+/// All adapters that can run the compute shaders, the best first. `gpu:N` names them by their place in this list.
+pub async fn adapters_async() -> Vec<Adapter> {
     let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
     descriptor.flags = wgpu::InstanceFlags::empty();
     let instance = wgpu::Instance::new(descriptor);
-    let mut found: Vec<Adapter> = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()))
+    let mut found: Vec<Adapter> = instance
+        .enumerate_adapters(wgpu::Backends::all())
+        .await
         .into_iter()
         .filter(|adapter| adapter.get_info().backend != Backend::Noop)
         .filter(|adapter| adapter.get_downlevel_capabilities().flags.contains(DownlevelFlags::COMPUTE_SHADERS))
         .filter(|adapter| adapter.limits().max_compute_invocations_per_workgroup >= INVOCATIONS)
-        .map(|adapter| {
-            let info = adapter.get_info();
-            let (limits, features) = (adapter.limits(), adapter.features());
-            let driver = format!("{} {}", info.driver, info.driver_info).trim().to_string();
-            Adapter {
-                adapter,
-                name: info.name,
-                kind: info.device_type,
-                backend: info.backend,
-                driver,
-                limits,
-                features,
-            }
-        })
+        .map(|handle| Adapter { info: handle.get_info(), handle })
         .collect();
     found.sort_by_key(Adapter::rank);
     found
@@ -77,12 +100,20 @@ pub fn adapters() -> Vec<Adapter> {
 pub const INSTALL_ADVICE: &str = "install a Vulkan driver (on Debian and Ubuntu: `apt install libvulkan1 mesa-vulkan-drivers`, \
      which also brings a software adapter; for NVIDIA the vendor's driver)";
 
+/// [`adapter_async`], waited for.
+///
+/// # Errors
+/// Those of [`adapter_async`] and [`block_on`].
+pub fn adapter(at: usize) -> Result<Adapter> {
+    block_on(adapter_async(at))
+}
+
 /// The adapter at place `at` of [`adapters`].
 ///
 /// # Errors
 /// [`Error::NoDevice`] if there is none, or not so many.
-pub fn adapter(at: usize) -> Result<Adapter> {
-    let mut found = adapters();
+pub async fn adapter_async(at: usize) -> Result<Adapter> {
+    let mut found = adapters_async().await;
     if found.is_empty() {
         return Err(Error::NoDevice(format!("no GPU adapter was found: {INSTALL_ADVICE}, or use --device cpu")));
     }

@@ -1,8 +1,6 @@
 //! The folder where what was learnt about a device is kept from run to run: compiled pipelines and tunings. It can be
 //! emptied at any time, and nothing fails for want of it.
 
-use etcetera::BaseStrategy;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// This environment variable names another folder, one that nobody else can write to, as drivers trust what they kept
@@ -10,11 +8,19 @@ use std::path::{Path, PathBuf};
 pub const CACHE: &str = "SRNN_CACHE";
 
 /// The folder, if there is to be one.
+#[cfg(not(target_arch = "wasm32"))]
 fn folder() -> Option<PathBuf> {
+    use etcetera::BaseStrategy;
     match std::env::var_os(CACHE) {
         Some(folder) => (!folder.is_empty()).then(|| folder.into()),
         None => Some(etcetera::base_strategy::choose_native_strategy().ok()?.cache_dir().join("srnn")),
     }
+}
+
+/// The browser keeps what is to be kept.
+#[cfg(target_arch = "wasm32")]
+fn folder() -> Option<PathBuf> {
+    None
 }
 
 /// Where a file of the cache is, or is to be; `None` if the cache is off.
@@ -36,15 +42,24 @@ pub(super) fn read(path: &Path) -> Option<Vec<u8>> {
 
 /// Replaces a file of the cache whole, so that no other process reads half of it; tells whether that was done.
 pub(super) fn write(path: &Path, contents: &[u8]) -> bool {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let written = std::fs::create_dir_all(folder).and_then(|()| {
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        file.write_all(contents)?;
-        file.persist(path)?;
-        Ok(())
-    });
+    let written = replace(path, contents);
     if let Err(error) = &written {
         log::warn!("{}: the cache could not be written: {error} (set {CACHE} to move it)", path.display());
     }
     written.is_ok()
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+fn replace(path: &Path, contents: &[u8]) -> std::io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder)?;
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    std::io::Write::write_all(&mut file, contents)?;
+    file.persist(path)?;
+    Ok(())
+}
+
+#[cfg(target_arch = "wasm32")]
+fn replace(_: &Path, _: &[u8]) -> std::io::Result<()> {
+    Err(std::io::ErrorKind::Unsupported.into())
 }

@@ -1,25 +1,27 @@
 //! The GPU engine: encodes a plan into one compute pass and one submit.
 
 pub mod adapter;
+mod arrival;
 mod buffers;
 mod cache;
 mod failure;
 mod pipelines;
+pub mod raw;
 mod timestamps;
 pub mod tuning;
 
-pub use adapter::{Adapter, adapters};
+pub use adapter::{Adapter, adapters, adapters_async};
 pub use cache::CACHE;
 pub use pipelines::CHECK_SHADERS;
 
-use super::{Engine, Reading, Timespan, cpu::buffer_error};
+use super::{Engine, MaybeSend, Pending, Reading, Timespan, block_on, cpu::buffer_error, ready};
 use crate::error::{Error, Result};
 use crate::plan::{BufferName, Checked, Dispatch, Limits};
+use arrival::arrival;
 use buffers::{Buffers, PARAMETER_STRIDE};
 use failure::Failure;
 use pipelines::Pipelines;
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
 use timestamps::Timestamps;
 
 /// Default budget for the buffers of one step; WebGPU does not tell how much memory a device has.
@@ -60,25 +62,40 @@ pub struct Gpu {
 }
 
 impl Gpu {
+    /// [`Gpu::open_async`], waited for.
+    ///
+    /// # Errors
+    /// Those of [`Gpu::open_async`] and [`block_on`].
+    pub fn open(adapter: &Adapter, abilities: Abilities, memory: u64) -> Result<Gpu> {
+        block_on(Gpu::open_async(adapter, abilities, memory))
+    }
+
     /// Opens a device on an adapter. Plans may use `memory` bytes.
     ///
     /// # Errors
     /// [`Error::NoDevice`] if the adapter gives no device.
-    pub fn open(adapter: &Adapter, abilities: Abilities, memory: u64) -> Result<Gpu> {
+    pub async fn open_async(adapter: &Adapter, abilities: Abilities, memory: u64) -> Result<Gpu> {
         let title = adapter.title();
         let (required_limits, required_features) = match abilities {
-            Abilities::All => (adapter.limits.clone(), adapter.features & OF_USE),
+            Abilities::All => (adapter.handle.limits(), adapter.handle.features() & OF_USE),
             Abilities::WebGpuDefault => (wgpu::Limits::default(), wgpu::Features::empty()),
         };
-        let limits = adapter::plan_limits(title.clone(), &required_limits, memory, tuning::of(adapter));
+        let limits = adapter::plan_limits(title.clone(), &required_limits, memory, tuning::of(&adapter.info));
         let label = Some("srnn");
         let descriptor = wgpu::DeviceDescriptor { label, required_limits, required_features, ..Default::default() };
-        let (device, queue) = pollster::block_on(adapter.adapter.request_device(&descriptor))
+        let (device, queue) = adapter
+            .handle
+            .request_device(&descriptor)
+            .await
             .map_err(|error| Error::NoDevice(format!("{title} could not be opened: {error}")))?;
-        let failure = Failure::of(&device, title);
+        Ok(Gpu::start(device, queue, &adapter.info, limits))
+    }
+
+    fn start(device: wgpu::Device, queue: wgpu::Queue, adapter: &wgpu::AdapterInfo, limits: Limits) -> Gpu {
+        let failure = Failure::of(&device, limits.device.clone());
         let buffers = Buffers::new(device.clone(), queue.clone());
-        let pipelines = Pipelines::new(device.clone(), &adapter.adapter.get_info(), buffers.uniform.clone());
-        Ok(Gpu { device, queue, limits, pipelines, buffers, in_flight: VecDeque::new(), failure })
+        let pipelines = Pipelines::new(device.clone(), adapter, buffers.uniform.clone());
+        Gpu { device, queue, limits, pipelines, buffers, in_flight: VecDeque::new(), failure }
     }
 
     /// What was made so far.
@@ -109,13 +126,13 @@ impl Gpu {
         self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("plan") })
     }
 
-    /// Submits a copy of the first `size` bytes of a buffer; what is given waits for it.
+    /// Submits a copy of the first `size` bytes of a buffer; what is given ends with it.
     fn begin_read_back<T: bytemuck::Pod>(
         &self,
         source: &wgpu::Buffer,
         size: u64,
         name: &str,
-    ) -> impl FnOnce() -> Result<Vec<T>> + Send + use<T> {
+    ) -> impl Future<Output = Result<Vec<T>>> + MaybeSend + use<T> {
         let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
         let label = Some("read-back");
         let staging =
@@ -123,22 +140,18 @@ impl Gpu {
         let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label });
         encoder.copy_buffer_to_buffer(source, 0, &staging, 0, size);
         let submission = self.queue.submit([encoder.finish()]);
-        let mapped = Arc::new(Mutex::new(None));
-        let result = mapped.clone();
-        staging.slice(..).map_async(wgpu::MapMode::Read, move |outcome| {
-            *result.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(outcome);
-        });
+        let (callback, mapped) = arrival();
+        staging.slice(..).map_async(wgpu::MapMode::Read, callback);
         let (device, failure) = (self.device.clone(), self.failure.clone());
         let name = name.to_owned();
-        move || {
+        async move {
+            // Runs the callback on native systems; the browser does so by itself.
             failure.poll(&device, wgpu::PollType::Wait { submission_index: Some(submission), timeout: None })?;
-            let problem = |problem: String| failure.error(format!("reading `{name}` back {problem}"));
-            match mapped.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take() {
-                Some(Ok(())) => {}
-                Some(Err(error)) => return Err(problem(format!("failed: {error}"))),
-                None => return Err(problem("did not end".into())),
-            }
-            let view = staging.get_mapped_range(..).map_err(|error| problem(format!("failed: {error}")))?;
+            let problem =
+                |error: &dyn std::fmt::Display| failure.error(format!("reading `{name}` back failed: {error}"));
+            mapped.await.map_err(|error| problem(&error))?;
+            failure.check()?;
+            let view = staging.get_mapped_range(..).map_err(|error| problem(&error))?;
             Ok(bytemuck::pod_collect_to_vec(&view))
         }
     }
@@ -183,15 +196,14 @@ impl Engine for Gpu {
         self.failure.check()
     }
 
-    fn run_timed(&mut self, plan: &Checked) -> Result<Vec<Timespan>> {
+    fn begin_timed(&mut self, plan: &Checked) -> Result<Pending<Vec<Timespan>>> {
         if !self.device.features().contains(wgpu::Features::TIMESTAMP_QUERY) {
             let ability = "timestamp queries, which timed runs need";
             return Err(Error::Missing { device: self.limits.device.clone(), ability });
         }
         let steps = self.prepare(plan)?;
         if steps.is_empty() {
-            self.wait()?;
-            return Ok(vec![]);
+            return Ok(ready(Ok(vec![])));
         }
         let timestamps = Timestamps::new(&self.device, steps.len());
         let mut encoder = self.encoder();
@@ -202,9 +214,9 @@ impl Engine for Gpu {
         }
         timestamps.resolve(&mut encoder);
         self.queue.submit([encoder.finish()]);
-        let ticks = self.begin_read_back(&timestamps.ticks, timestamps.ticks.size(), "timestamps")()?;
+        let ticks = self.begin_read_back(&timestamps.ticks, timestamps.ticks.size(), "timestamps");
         let period = 1e-9 * f64::from(self.queue.get_timestamp_period());
-        Ok(timestamps::spans(&ticks, period))
+        Ok(Box::pin(async move { Ok(timestamps::spans(&ticks.await?, period)) }))
     }
 
     fn write(&mut self, buffer: BufferName, words: &[u32]) -> Result<()> {
@@ -219,17 +231,23 @@ impl Engine for Gpu {
             return Err(buffer_error(buffer, &format!("{len} elements asked of {}", source.size() / 4)));
         }
         if len == 0 {
-            return Ok(Box::new(|| Ok(Vec::new())));
+            return Ok(ready(Ok(vec![])));
         }
-        Ok(Box::new(self.begin_read_back(source, size, buffer.holds)))
+        Ok(Box::pin(self.begin_read_back(source, size, buffer.holds)))
     }
 
     fn allocated(&self) -> u64 {
         self.buffers.bytes()
     }
 
-    fn wait(&mut self) -> Result<()> {
-        self.in_flight.clear();
-        self.failure.poll(&self.device, wgpu::PollType::wait_indefinitely())
+    fn done(&mut self) -> Pending<()> {
+        let (callback, done) = arrival();
+        self.queue.on_submitted_work_done(move || callback(()));
+        let (device, failure) = (self.device.clone(), self.failure.clone());
+        Box::pin(async move {
+            failure.poll(&device, wgpu::PollType::wait_indefinitely())?;
+            done.await;
+            failure.check()
+        })
     }
 }

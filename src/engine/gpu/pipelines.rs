@@ -4,6 +4,7 @@
 use super::cache;
 use crate::kernel::{Access, Kernel};
 use crate::plan::{Dispatch, Plan};
+#[cfg(not(target_arch = "wasm32"))]
 use rayon::prelude::*;
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
@@ -51,12 +52,17 @@ impl Pipelines {
         if missing.is_empty() {
             return;
         }
-        let start = std::time::Instant::now();
+        let start = web_time::Instant::now();
         let make = |(key, kernel): (Key, &Kernel)| {
             let pipeline = self.make(kernel, &key.1);
             (key, pipeline)
         };
-        let made: Vec<(Key, Pipeline)> = missing.into_par_iter().map(make).collect();
+        // On the web a device stays on one thread, and compiles on threads of its own.
+        #[cfg(not(target_arch = "wasm32"))]
+        let missing = missing.into_par_iter();
+        #[cfg(target_arch = "wasm32")]
+        let missing = missing.into_iter();
+        let made: Vec<(Key, Pipeline)> = missing.map(make).collect();
         log::debug!("{} pipelines made in {:?}", made.len(), start.elapsed());
         self.made.extend(made);
         if let Some(disk) = &mut self.disk {

@@ -1,6 +1,7 @@
 //! How many workgroups fill a device: by its kind, or as `srnn tune` measured it and remembered in the cache.
 
-use super::{Adapter, cache};
+use super::adapter::{self, Adapter};
+use super::cache;
 use crate::engine::{Engine, fastest};
 use crate::error::Result;
 use crate::kernel::cell::{Cell, Reset};
@@ -8,14 +9,14 @@ use crate::kernel::recurrence::{self, BackwardViews, ForwardViews, LANES, Recurr
 use crate::plan::{Limits, Plan, Tuning, View};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use wgpu::DeviceType;
+use wgpu::{AdapterInfo, DeviceType};
 
 /// What is known before anything is measured.
-fn by_kind(adapter: &Adapter) -> Tuning {
+fn by_kind(adapter: &AdapterInfo) -> Tuning {
     // A software adapter has few threads: four rows to a workgroup serve it best, however few there are. A discrete GPU
     // has 20 to 150 processors, each of which runs a workgroup or more at a time.
-    let workgroups = match adapter.kind {
-        _ if adapter.is_software() => 1,
+    let workgroups = match adapter.device_type {
+        _ if adapter::is_software(adapter) => 1,
         DeviceType::DiscreteGpu | DeviceType::VirtualGpu => 128,
         _ => 16,
     };
@@ -23,10 +24,10 @@ fn by_kind(adapter: &Adapter) -> Tuning {
 }
 
 /// The tuning of an adapter: what was remembered, otherwise by its kind.
-pub(super) fn of(adapter: &Adapter) -> Tuning {
+pub(super) fn of(adapter: &AdapterInfo) -> Tuning {
     match cache::path(FILE).and_then(|path| remembered(&path).remove(&key(adapter))) {
         Some(tuning) => {
-            log::info!("{}: {} workgroups fill it, as srnn tune measured", adapter.title(), tuning.workgroups);
+            log::info!("{}: {} workgroups fill it, as srnn tune measured", adapter::title(adapter), tuning.workgroups);
             tuning
         }
         None => by_kind(adapter),
@@ -38,7 +39,7 @@ pub(super) fn of(adapter: &Adapter) -> Tuning {
 pub fn remember(adapter: &Adapter, tuning: Tuning) -> Option<PathBuf> {
     let path = cache::path(FILE)?;
     let mut all = remembered(&path);
-    all.insert(key(adapter), tuning);
+    all.insert(key(&adapter.info), tuning);
     let text = serde_json::to_string_pretty(&all).expect("names and numbers");
     cache::write(&path, text.as_bytes()).then_some(path)
 }
@@ -46,8 +47,8 @@ pub fn remember(adapter: &Adapter, tuning: Tuning) -> Option<PathBuf> {
 const FILE: &str = "tuning.json";
 
 /// Another driver may be faster elsewhere.
-fn key(adapter: &Adapter) -> String {
-    format!("{}, {}", adapter.title(), adapter.driver)
+fn key(adapter: &AdapterInfo) -> String {
+    format!("{}, {}", adapter::title(adapter), adapter::driver(adapter))
 }
 
 fn remembered(path: &std::path::Path) -> BTreeMap<String, Tuning> {
