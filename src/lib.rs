@@ -50,6 +50,7 @@ pub mod data;
 pub mod doctor;
 pub mod engine;
 pub mod error;
+pub mod files;
 pub mod kernel;
 pub mod network;
 pub mod plan;

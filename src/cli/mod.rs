@@ -1,5 +1,6 @@
 //! The command line: one file per command, and what they print with.
 
+mod advice;
 mod bench;
 mod demo;
 mod devices;
@@ -13,7 +14,6 @@ mod plot;
 mod predict;
 mod reporter;
 mod train;
-mod training_data;
 mod tune;
 
 use clap::{Args, Parser, Subcommand};
@@ -51,7 +51,7 @@ enum Command {
 #[derive(Args, Clone)]
 struct DeviceArgs {
     /// auto (a hardware GPU, else the CPU engine), cpu, gpu (the best adapter, software included) or gpu:N
-    #[arg(long, default_value = "auto", value_name = "DEVICE")]
+    #[arg(long, default_value = "auto", value_parser = parse_device, value_name = "DEVICE")]
     device: Choice,
     /// Memory for the buffers of one step, such as 500M or 8G; larger batches are split [default: 4G]
     #[arg(long, value_parser = parse_memory, value_name = "SIZE")]
@@ -65,6 +65,10 @@ impl DeviceArgs {
         note(format_args!("device: {device}"));
         Ok(device)
     }
+}
+
+fn parse_device(text: &str) -> std::result::Result<Choice, String> {
+    text.parse().map_err(|error: Error| format!("{error} (`srnn devices` lists them)"))
 }
 
 fn parse_memory(text: &str) -> std::result::Result<u64, String> {
@@ -132,7 +136,7 @@ fn check_free(path: Option<&PathBuf>, force: bool) -> Result<()> {
 
 /// Writes a result file.
 fn save(path: &Path, contents: &str) -> Result<()> {
-    srnn::train::files::write_atomically(path, contents.as_bytes())
+    srnn::files::write_atomically(path, contents.as_bytes())
 }
 
 /// Runs the command of the arguments.
@@ -153,7 +157,7 @@ pub fn run() -> ExitCode {
         Command::Tune(command) => command.run(),
     };
     outcome.unwrap_or_else(|error| {
-        note(format_args!("error: {error}"));
+        note(format_args!("error: {}", advice::tell(&error)));
         ExitCode::FAILURE
     })
 }

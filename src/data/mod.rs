@@ -4,8 +4,9 @@
 //! refuses and says what to do about it. Nothing here knows of networks or devices.
 
 pub mod batch;
+pub mod classes;
 pub mod emails;
-pub mod labels;
+pub mod examples;
 pub mod normalisation;
 pub mod series;
 pub mod source;
@@ -26,20 +27,20 @@ pub(crate) mod listing;
 mod npy;
 mod npy_header;
 mod npz;
-mod series_format;
 mod ucr;
 mod words;
 
-pub use batch::{Batch, Padding, Truncate};
+pub use batch::{Batch, Inputs, Padding, Targets, Truncate};
+pub use classes::Classes;
 pub use emails::{Part, emails};
-pub use format::Format;
-pub use labels::Labels;
+pub use examples::{Examples, RawInputs, RawTargets, ReadOptions};
+pub use format::{Format, SeriesFormat, TableFormat};
 pub use lines::{InputLines, read_lines};
 pub use normalisation::Normalisation;
 pub use npy::npy_bytes;
-pub use series::{Pixels, Series, SeriesFormat, Targets, read_sequences, read_series};
+pub use series::{Pixels, read_series};
 pub use source::Source;
 pub use split::{hold_out, hold_out_unclassed};
-pub use table::{Columns, Example, read_examples};
+pub use table::{TableColumns, read_table};
 pub use tokenizer::Tokenizer;
 pub use vectors::{Vectors, read_vectors};

@@ -19,7 +19,7 @@ impl<'b> Planner<'_, 'b> {
     /// optimiser it ends with the gradients.
     pub fn training(mut self, batch: &'b Batch, parts: &[MicroBatch], optimiser: Option<&Optimiser>) -> Plan<'b> {
         let tokens = (self.config.input == Input::Tokens).then(|| {
-            let distinct = Distinct::new(&batch.tokens, self.config.vocabulary);
+            let distinct = Distinct::new(batch.tokens(), self.config.vocabulary);
             let steps = self.project_tokens(&distinct);
             (distinct, steps)
         });

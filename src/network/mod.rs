@@ -18,7 +18,7 @@ pub use optimiser::{Optimiser, Rule};
 pub use parameters::{Parameters, Tensor};
 pub use planner::buffer;
 
-use crate::data::batch::{Batch, MicroBatch};
+use crate::data::batch::{Batch, Inputs, MicroBatch};
 use crate::engine::{Device, Engine, Reading, read_f32, write_f32};
 use crate::error::{Error, Result};
 use crate::kernel::softmax_cross_entropy::TOTALS;
@@ -228,7 +228,7 @@ impl Network {
         let Config { vocabulary, embedding: width, freeze_embedding, input, .. } = self.config;
         let mut embedding = vec![0.0; vocabulary * width];
         if !freeze_embedding && input == Input::Tokens {
-            let distinct = tokens::Distinct::new(&batch.tokens, vocabulary).tokens;
+            let distinct = tokens::Distinct::new(batch.tokens(), vocabulary).tokens;
             let rows = read_f32(self.engine(), buffer::EMBEDDING_GRADIENT, distinct.len() * width)?;
             for (token, row) in distinct.iter().zip(rows.chunks(width)) {
                 embedding[*token as usize * width..][..width].copy_from_slice(row);
@@ -394,10 +394,11 @@ impl Network {
 /// Plans the smallest inference, which tells whether the device can run this network at all.
 fn check_device(config: &Config, device: &Device) -> Result<()> {
     config.check()?;
-    let smallest = match config.input {
-        Input::Tokens => Batch { tokens: vec![0], lengths: vec![1], ..Batch::default() },
-        Input::Numbers => Batch { values: vec![0.0; config.embedding], lengths: vec![1], ..Batch::default() },
+    let inputs = match config.input {
+        Input::Tokens => Inputs::Tokens(vec![0]),
+        Input::Numbers => Inputs::Numbers { width: config.embedding, values: vec![0.0; config.embedding] },
     };
+    let smallest = Batch { inputs, lengths: vec![1], targets: None };
     let limits = device.engine.limits();
     let whole = MicroBatch { sequences: 0..1, tokens: 0..1 };
     forward_plan(config, &Layout::new(config), (&smallest, &whole), limits).check(limits)
@@ -412,7 +413,7 @@ fn forward_plan<'b>(
     let mut planner = Planner::new(config, layout, limits, Dropout::default());
     let steps = match config.input {
         Input::Tokens => {
-            let tokens = &batch.tokens[part.tokens.clone()];
+            let tokens = &batch.tokens()[part.tokens.clone()];
             planner.project_tokens(&tokens::Distinct::new(tokens, config.vocabulary))
         }
         Input::Numbers => planner.project_numbers("", batch.values_of(part)),

@@ -1,8 +1,9 @@
 //! The folder where what was learnt about a device is kept from run to run: compiled pipelines and tunings. It can be
 //! emptied at any time, and nothing fails for want of it.
 
+use crate::error::Error;
+use crate::files::write_atomically;
 use etcetera::BaseStrategy;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// This environment variable names another folder, one that nobody else can write to, as drivers trust what they kept
@@ -37,14 +38,10 @@ pub(super) fn read(path: &Path) -> Option<Vec<u8>> {
 /// Replaces a file of the cache whole, so that no other process reads half of it; tells whether that was done.
 pub(super) fn write(path: &Path, contents: &[u8]) -> bool {
     let folder = path.parent().unwrap_or(Path::new("."));
-    let written = std::fs::create_dir_all(folder).and_then(|()| {
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        file.write_all(contents)?;
-        file.persist(path)?;
-        Ok(())
-    });
+    let written =
+        std::fs::create_dir_all(folder).map_err(Error::io(path)).and_then(|()| write_atomically(path, contents));
     if let Err(error) = &written {
-        log::warn!("{}: the cache could not be written: {error} (set {CACHE} to move it)", path.display());
+        log::warn!("the cache could not be written: {error} (set {CACHE} to move it)");
     }
     written.is_ok()
 }

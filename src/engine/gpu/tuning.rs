@@ -25,7 +25,7 @@ fn by_kind(adapter: &Adapter) -> Tuning {
 pub(super) fn of(adapter: &Adapter) -> Tuning {
     match cache::path(FILE).and_then(|path| remembered(&path).remove(&key(adapter))) {
         Some(tuning) => {
-            log::info!("{}: {} workgroups fill it, as srnn tune measured", adapter.title(), tuning.workgroups);
+            log::info!("{}: {} workgroups fill it, as was measured", adapter.title(), tuning.workgroups);
             tuning
         }
         None => by_kind(adapter),
