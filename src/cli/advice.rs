@@ -4,7 +4,7 @@ use srnn::Error;
 use srnn::error::{LimitKind, Problem};
 
 /// Settings of the library that are options here, by their names with `-` for `_`.
-const OPTIONS: [&str; 12] = [
+const OPTIONS: [&str; 13] = [
     "epochs",
     "batch",
     "patience",
@@ -16,6 +16,7 @@ const OPTIONS: [&str; 12] = [
     "hidden",
     "layers",
     "embedding",
+    "input",
     "vocabulary",
 ];
 

@@ -132,7 +132,11 @@ impl BenchArgs {
             ModeArg::Infer => vec![Work::Infer],
             ModeArg::Both => vec![Work::Train, Work::Infer],
         };
-        modes.iter().try_for_each(|&mode| self.bench(mode).check())?;
+        modes.iter().try_for_each(|&mode| self.bench(mode).check()).map_err(|error| match error {
+            // What a network calls the width of its embedding is the width of any step here.
+            Error::Setting { name: "embedding", given, wanted } => Error::Setting { name: "input", given, wanted },
+            error => error,
+        })?;
         if self.first_step {
             let seconds = self.bench(modes[0]).first_step()?;
             print(&format!("{} done {seconds:.2} s after the device was asked for\n", name(modes[0])))?;

@@ -61,7 +61,7 @@ impl Predict {
 
     fn predict_numbers(&self, model: &Model, network: &mut Network) -> Result<ExitCode> {
         let examples = model.read(&self.input.without_labels()?, &self.texts, false)?;
-        let data = model.inputs.encode(&examples, None)?;
+        let data = model.inputs.encode(&examples)?;
         let rows: Vec<usize> = (0..data.len()).collect();
         for rows in rows.chunks(BATCH) {
             let told = network.probabilities(&data.batch(&model.config, rows, |_| false)?)?;

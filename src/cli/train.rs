@@ -166,22 +166,18 @@ const OF_PRESET: [&str; 19] = [
 ];
 
 fn parse_schedule(text: &str) -> std::result::Result<Schedule, String> {
-    let wrong = || "use constant, cosine, cosine:0.3 or step:5:0.1".to_string();
     let parts: Vec<&str> = text.split(':').collect();
-    match parts[..] {
-        ["constant"] => Ok(Schedule::Constant),
-        ["cosine"] => Ok(Schedule::Cosine { warmup: 0.0 }),
-        ["cosine", warmup] => {
-            let warmup = warmup.parse().ok().filter(|share| (0.0..1.0).contains(share));
-            Ok(Schedule::Cosine { warmup: warmup.ok_or_else(wrong)? })
-        }
+    let schedule = match parts[..] {
+        ["constant"] => Some(Schedule::Constant),
+        ["cosine"] => Some(Schedule::Cosine { warmup: 0.0 }),
+        ["cosine", warmup] => warmup.parse().ok().map(|warmup| Schedule::Cosine { warmup }),
         ["step", epochs, factor] => {
-            let epochs = epochs.parse().ok().filter(|epochs| *epochs > 0).ok_or_else(wrong)?;
-            let factor = factor.parse().ok().filter(|factor: &f32| factor.is_finite() && *factor > 0.0);
-            Ok(Schedule::Step { epochs, factor: factor.ok_or_else(wrong)? })
+            epochs.parse().ok().zip(factor.parse().ok()).map(|(epochs, factor)| Schedule::Step { epochs, factor })
         }
-        _ => Err(wrong()),
-    }
+        _ => None,
+    };
+    let schedule = schedule.filter(|schedule| schedule.check().is_ok());
+    schedule.ok_or_else(|| "use constant, cosine, cosine:0.3 or step:5:0.1".to_string())
 }
 
 impl Beginning {

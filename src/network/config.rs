@@ -95,17 +95,6 @@ pub enum Task {
     Regression,
 }
 
-impl Task {
-    /// As configurations have it.
-    fn name(self) -> &'static str {
-        match self {
-            Task::Class => "class",
-            Task::Labels => "labels",
-            Task::Regression => "regression",
-        }
-    }
-}
-
 /// A sliced recurrent network that tells the class, the labels or numbers of a sequence.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -346,7 +335,7 @@ impl Config {
                 }
                 Ok(())
             }
-            _ => wrong(format!("the targets are not those of the task `{}`", self.task.name())),
+            _ => wrong(format!("the targets are not those of the task {:?}", self.task)),
         }
     }
 }
@@ -400,7 +389,9 @@ mod tests {
         assert!(bad(|b| b.inputs = Inputs::Numbers { width: 1, values: vec![0.0; 3] }).contains("reads tokens"));
         assert!(bad(|b| b.targets = Some(Targets::Classes(vec![2, 0]))).contains("class 2"));
         assert!(bad(|b| b.targets = Some(Targets::Labels { width: 2, values: vec![0.0; 3] })).contains("divide"));
-        assert!(bad(|b| b.targets = Some(Targets::Numbers { width: 2, values: vec![0.0; 4] })).contains("`class`"));
+        assert!(
+            bad(|b| b.targets = Some(Targets::Numbers { width: 2, values: vec![0.0; 4] })).contains("the task Class")
+        );
         assert!(bad(|b| b.lengths[0] = 0).contains("sequence 0"));
         assert!(bad(|b| b.lengths[0] = 3).contains("add up to 4"));
         assert!(bad(|b| b.targets = Some(Targets::Classes(vec![1]))).contains("1 targets for 2"));

@@ -25,43 +25,42 @@ impl Dataset {
     /// Sequences of tokens with the class of each.
     ///
     /// # Errors
-    /// As [`Dataset::of_tokens`].
+    /// As [`Dataset::with_targets`].
     pub fn new(sequences: &[impl AsRef<[u32]>], classes: Vec<u32>) -> Result<Dataset> {
-        Dataset::of_tokens(sequences, Some(Targets::Classes(classes)))
+        Dataset::of_tokens(sequences).with_targets(Targets::Classes(classes))
     }
 
-    /// Sequences of tokens.
-    ///
-    /// # Errors
-    /// [`Error::Config`] if there is no sequence, or not one target for each.
-    pub fn of_tokens(sequences: &[impl AsRef<[u32]>], targets: Option<Targets>) -> Result<Dataset> {
+    /// Sequences of tokens, of which nothing is told.
+    pub fn of_tokens(sequences: &[impl AsRef<[u32]>]) -> Dataset {
         let lengths = sequences.iter().map(|own| own.as_ref().len());
         let tokens = sequences.iter().flat_map(|own| own.as_ref()).copied().collect();
-        Dataset { inputs: Inputs::Tokens(tokens), starts: starts(lengths), targets }.checked()
+        Dataset { inputs: Inputs::Tokens(tokens), starts: starts(lengths), targets: None }
     }
 
-    /// Sequences of numbers, each `[T, width]`, row-major.
+    /// Sequences of numbers, each `[T, width]` row-major, of which nothing is told.
     ///
     /// # Errors
-    /// As [`Dataset::of_tokens`]; [`Error::Config`] if a sequence is not whole steps.
-    pub fn of_numbers(sequences: &[impl AsRef<[f32]>], width: usize, targets: Option<Targets>) -> Result<Dataset> {
+    /// [`Error::Config`] if a sequence is not whole steps.
+    pub fn of_numbers(sequences: &[impl AsRef<[f32]>], width: usize) -> Result<Dataset> {
         for (row, own) in sequences.iter().enumerate() {
             check_steps(row, own.as_ref().len(), width)?;
         }
         let lengths = sequences.iter().map(|own| own.as_ref().len() / width);
         let values = sequences.iter().flat_map(|own| own.as_ref()).copied().collect();
-        Dataset { inputs: Inputs::Numbers { width, values }, starts: starts(lengths), targets }.checked()
+        Ok(Dataset { inputs: Inputs::Numbers { width, values }, starts: starts(lengths), targets: None })
     }
 
-    fn checked(self) -> Result<Dataset> {
-        let targets = self.targets.as_ref().map(Targets::count);
-        match targets {
-            Some(None) => Err(Error::Config("the targets do not divide by their width".into())),
-            _ if self.is_empty() => Err(Error::Config("a data set needs a sequence".into())),
-            Some(Some(count)) if count != self.len() => {
+    /// The same sequences with what is to be told of each.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if there is no sequence, or not one target for each.
+    pub fn with_targets(self, targets: Targets) -> Result<Dataset> {
+        match targets.count() {
+            None => Err(Error::Config("the targets do not divide by their width".into())),
+            Some(count) if count != self.len() || self.is_empty() => {
                 Err(Error::Config(format!("{} sequences and {count} targets make no data set", self.len())))
             }
-            _ => Ok(self),
+            Some(_) => Ok(Dataset { targets: Some(targets), ..self }),
         }
     }
 
@@ -178,11 +177,11 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_together_is_refused() {
-        let of = |width, sequences: [Vec<f32>; 2]| Dataset::of_numbers(&sequences, width, None);
+        let of = |width, sequences: [Vec<f32>; 2]| Dataset::of_numbers(&sequences, width);
         let error = of(2, [vec![1.0; 4], vec![1.0; 5]]).err().unwrap().to_string();
         assert_eq!(error, "sequence 1 has 5 numbers, which make no steps of 2");
         assert!(of(0, [vec![1.0], vec![1.0]]).is_err() && of(2, [vec![1.0; 4], vec![1.0; 4]]).is_ok());
-        let with = |targets| Dataset::of_tokens(&[[1], [2]], Some(targets)).map_err(|error| error.to_string());
+        let with = |targets| Dataset::of_tokens(&[[1], [2]]).with_targets(targets).map_err(|error| error.to_string());
         let error = "2 sequences and 3 targets make no data set";
         assert_eq!(with(Targets::Classes(vec![0; 3])), Err(error.into()));
         let error = "the targets do not divide by their width";
@@ -194,7 +193,8 @@ mod tests {
     #[test]
     fn rows_are_selected_with_their_steps_and_targets() {
         let targets = Targets::Labels { width: 2, values: vec![0.0, 1.0, 2.0, 3.0, 4.0, 5.0] };
-        let data = Dataset::of_numbers(&[vec![1.0, 2.0], vec![3.0], vec![]], 1, Some(targets)).unwrap();
+        let data = Dataset::of_numbers(&[vec![1.0, 2.0], vec![3.0], vec![]], 1).unwrap();
+        let data = data.with_targets(targets).unwrap();
         let found = data.select(&[2, 0]);
         assert_eq!(found.targets, Some(Targets::Labels { width: 2, values: vec![4.0, 5.0, 0.0, 1.0] }));
         assert_eq!((found.inputs, found.starts), (Inputs::Numbers { width: 1, values: vec![1.0, 2.0] }, vec![0, 0, 2]));

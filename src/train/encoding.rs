@@ -162,15 +162,15 @@ impl InputEncoder {
         }
     }
 
-    /// The inputs of a file as the network reads them, with these targets.
+    /// The inputs of a file as the network reads them.
     ///
     /// # Errors
     /// [`Error::Data`] for numbers where the model reads text, for text where it reads numbers, or for another width.
-    pub fn encode(&self, examples: &Examples, targets: Option<Targets>) -> Result<Dataset> {
+    pub fn encode(&self, examples: &Examples) -> Result<Dataset> {
         let wrong = |problem: String| Err(Error::data(&examples.place, problem));
         match (self, &examples.inputs) {
             (InputEncoder::Tokens(tokenizer), RawInputs::Texts(texts)) => {
-                Dataset::of_tokens(&tokenizer.encode_batch(texts), targets)
+                Ok(Dataset::of_tokens(&tokenizer.encode_batch(texts)))
             }
             (InputEncoder::Numbers(normalisation), RawInputs::Numbers { width, sequences }) => {
                 let own = normalisation.mean.len();
@@ -184,7 +184,7 @@ impl InputEncoder {
                         return wrong(format!("row {row}: its numbers are too far from those that were trained on"));
                     }
                 }
-                Dataset::of_numbers(&sequences, *width, targets)
+                Dataset::of_numbers(&sequences, *width)
             }
             (InputEncoder::Tokens(_), _) => wrong("it holds numbers, and the model reads text".into()),
             (InputEncoder::Numbers(_), _) => wrong("it holds text, and the model reads numbers".into()),
@@ -197,5 +197,5 @@ impl InputEncoder {
 /// # Errors
 /// As [`InputEncoder::encode`] and [`TargetEncoder::encode`].
 pub fn dataset(inputs: &InputEncoder, targets: &TargetEncoder, examples: &Examples) -> Result<Dataset> {
-    inputs.encode(examples, Some(targets.encode(examples)?))
+    inputs.encode(examples)?.with_targets(targets.encode(examples)?)
 }

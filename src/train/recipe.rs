@@ -270,3 +270,84 @@ fn use_vectors(parameters: &mut Parameters, path: &Path, tokenizer: &Tokenizer, 
     }
     Ok(vectors.count())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{ReadOptions, Source};
+    use crate::error::Problem;
+    use crate::slicing::Slicing;
+
+    /// Stops after so many steps.
+    struct After(usize);
+
+    impl Observer for After {
+        fn step(&mut self, _: &StepReport) {
+            self.0 -= 1;
+        }
+
+        fn stop(&self) -> bool {
+            self.0 == 1
+        }
+    }
+
+    fn recipe(folder: &Path) -> Recipe {
+        let table = folder.join("reviews.tsv");
+        let rows = (0..40).map(|row| ["a great film\tgood\n", "an awful film\tbad\n"][row % 2]).collect::<String>();
+        std::fs::write(&table, format!("text\tlabel\n{rows}")).unwrap();
+        let reading = ReadOptions::default();
+        let train = Source::File(table);
+        let network =
+            Config { slicing: Slicing::new(2, 2).unwrap(), length: 8, embedding: 4, hidden: 4, ..Config::default() };
+        Recipe {
+            sources: Sources { train, valid: None, test: None, valid_fraction: 0.1, reading },
+            network,
+            tokens: Tokens::Words { vocabulary: 100, min_count: 1 },
+            vectors: None,
+            balanced: true,
+            options: Options { epochs: 3, batch: 6, ..Options::default() },
+        }
+    }
+
+    #[test]
+    fn a_training_is_stopped_and_taken_up_to_the_same_weights() {
+        let room = tempfile::tempdir().unwrap();
+        let recipe = recipe(room.path());
+        let train = |name: &str, stop| {
+            let mut training = Training::begin(&recipe, &room.path().join(name), false, Device::cpu()).unwrap();
+            training.run(&mut After(stop)).unwrap().ending
+        };
+        assert_eq!(train("whole", 1000), Ending::Finished);
+        assert_eq!(train("cut", 9), Ending::Stopped);
+        let cut = room.path().join("cut");
+        let refused = |epochs| Training::resume(&cut, Some(epochs), Device::cpu()).err().unwrap().to_string();
+        assert_eq!(refused(1), "epochs 1: it must be more than the 1 that are done");
+        let mut training = Training::resume(&cut, None, Device::cpu()).unwrap();
+        let outcome = training.run(&mut After(1000)).unwrap();
+        assert!(outcome.ending == Ending::Finished && outcome.best.is_some() && outcome.test.is_none());
+        let weights = ["whole", "cut"].map(|name| Model::load(&room.path().join(name)).unwrap().parameters);
+        assert_eq!(weights[0].flat, weights[1].flat);
+        let again = Training::begin(&recipe, &cut, false, Device::cpu()).err().unwrap();
+        assert!(matches!(again, Error::Model { problem: Problem::Occupied, .. }), "{again}");
+        assert!(Training::resume(&cut, None, Device::cpu()).is_err());
+    }
+
+    #[test]
+    fn settings_that_cannot_work_are_named() {
+        let room = tempfile::tempdir().unwrap();
+        let good = recipe(room.path());
+        assert!(good.check().is_ok() && good.clone().of_the_paper().check().is_ok());
+        let error = |change: fn(&mut Recipe)| {
+            let mut recipe = good.clone();
+            change(&mut recipe);
+            recipe.check().unwrap_err().to_string()
+        };
+        assert_eq!(
+            error(|r| r.sources.valid_fraction = 1.0),
+            "valid_fraction 1: it must be more than 0 and less than 1"
+        );
+        assert_eq!(error(|r| r.network.hidden = 0), "hidden 0: it must be at least 1");
+        assert!(error(|r| r.tokens = Tokens::Words { vocabulary: 2, min_count: 1 }).starts_with("vocabulary 2: "));
+        assert!(error(|r| r.network.task = Task::Labels).contains("only classes"));
+    }
+}
