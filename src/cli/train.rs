@@ -143,18 +143,10 @@ struct Beginning {
 }
 
 /// What a preset decides.
-const OF_PRESET: [&str; 19] = [
+const OF_PRESET: [&str; 11] = [
+    "NetworkArgs",
     "slices",
     "length",
-    "cell",
-    "reset",
-    "candidate",
-    "direction",
-    "pool",
-    "head_pool",
-    "layers",
-    "context",
-    "hidden",
     "embedding",
     "padding",
     "truncate",

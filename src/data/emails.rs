@@ -24,7 +24,7 @@ const TEST: &[u8] = include_bytes!("../../data/emails/test.tsv.gz");
 /// Reads a part of the corpus. Labels are `ham` and `spam`; lines are those of the unpacked table.
 ///
 /// # Errors
-/// Those of [`read_table`](super::read_table), when the crate was built from damaged files.
+/// Those of [`ReadOptions::read`](super::ReadOptions::read), when the crate was built from damaged files.
 pub fn emails(part: Part) -> Result<Examples> {
     let (packed, name) = match part {
         Part::Train => (TRAIN, "emails/train.tsv.gz"),

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::format::Format;
+use super::lines::Lines;
 use super::series::{Pixels, read_series};
 use super::source::Source;
-use super::table::{TableColumns, read_table};
+use super::table::{TableColumns, parse};
 use crate::error::{Error, Problem, Result};
 
 /// N examples of a file.
@@ -41,16 +42,6 @@ pub enum RawTargets {
 }
 
 impl Examples {
-    /// How many there are, N.
-    pub fn len(&self) -> usize {
-        self.lines.len()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.lines.is_empty()
-    }
-
     /// The texts, if they are texts.
     pub fn texts(&self) -> Option<&[String]> {
         match &self.inputs {
@@ -104,10 +95,13 @@ impl ReadOptions {
         matches!(self.format.or_else(|| Format::of_name(source)), Some(Format::Series(_)))
     }
 
-    /// Reads a file; with `targets` there must be some, without none are read.
+    /// Reads a whole file, packed by gzip or not, once; with `targets` there must be some, without none are looked at.
+    /// A byte order mark, blank lines and Windows line ends of a text are no trouble.
     ///
     /// # Errors
-    /// What the readers say; [`Error::Data`] for targets that are missing, or in a file of their own beside a table.
+    /// [`Error::Io`] when a file cannot be read. [`Error::Data`], with line or row, step and column where there are
+    /// some, for files that are empty, damaged or not what their format says, without a wanted column, with numbers that
+    /// are not finite, and for targets that are missing, do not fit, or stand in a file of their own beside a table.
     pub fn read(&self, source: &Source, targets: bool) -> Result<Examples> {
         let table = match self.format.or_else(|| Format::of_name(source)) {
             Some(Format::Series(format)) => {
@@ -125,9 +119,9 @@ impl ReadOptions {
             None => None,
         };
         if targets && self.labels.is_some() {
-            return Err(Error::data(source, Problem::LabelsOfTable));
+            return Err(Error::data(source, "a table has its labels in a column: leave out the file of labels"));
         }
         let columns = TableColumns { text: self.text.clone(), label: targets.then(|| self.label.clone()) };
-        read_table(source, &columns, table)
+        parse(Lines::open(source)?, &columns, table)
     }
 }

@@ -41,7 +41,7 @@ pub enum Pixels {
 /// [`Error::Io`] when a file cannot be read. [`Error::Data`], with line or row, step and column (from 0), for damaged
 /// or empty files, arrays of other shapes or types, numbers that are not finite, and targets that do not fit the
 /// sequences. [`Error::Config`] for `labels` given to a file that has its own.
-pub fn read_series(
+pub(super) fn read_series(
     path: &Path,
     targets: bool,
     labels: Option<&Path>,

@@ -1,16 +1,15 @@
 //! Tables of texts with or without labels: which columns, which rows, and what is wrong with a row.
 
 use super::examples::{Examples, RawInputs, RawTargets};
-use super::format::{Format, TableFormat};
+use super::format::TableFormat;
 use super::lines::Lines;
 use super::listing::quoted;
-use super::source::Source;
 use super::{csv_rows, json_lines};
 use crate::error::{Error, Problem, Result};
 
 /// The names of the columns (in JSON: keys) to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TableColumns {
+pub(super) struct TableColumns {
     pub text: String,
     /// `None`: labels are neither read nor looked for.
     pub label: Option<String>,
@@ -23,22 +22,11 @@ pub(super) struct Row {
     pub line: u64,
 }
 
-/// Reads a whole table, once, line by line. `format` overrules the source's name; where neither tells, the first
-/// line does (see [`TableFormat`]). A byte order mark, blank lines and Windows line ends are no trouble.
+/// Reads a table; without a `format` its first line decides.
 ///
 /// # Errors
-/// [`Error::Io`] when the source cannot be read. [`Error::Data`], with the line where there is one, for a table
-/// without rows, without a wanted column, with a broken row, bytes that are not UTF-8, or
-/// damaged gzip data.
-pub fn read_table(source: &Source, columns: &TableColumns, format: Option<TableFormat>) -> Result<Examples> {
-    let named = || match Format::of_name(source) {
-        Some(Format::Table(format)) => Some(format),
-        _ => None,
-    };
-    parse(Lines::open(source)?, columns, format.or_else(named))
-}
-
-/// Reads a table from its lines, as [`read_table`] does.
+/// Those of reading its lines; [`Error::Data`], with the line where there is one, for a table without rows, without a
+/// wanted column or with a broken row.
 pub(super) fn parse(mut lines: Lines, columns: &TableColumns, format: Option<TableFormat>) -> Result<Examples> {
     let place = lines.file().to_string();
     let format = match format {
@@ -202,7 +190,7 @@ pub(super) mod tests {
         let columns = TableColumns { text: "text".into(), label: None };
         let file = tempfile::Builder::new().suffix(".tsv").tempfile().unwrap();
         std::fs::write(file.path(), "id\ttext\n1\tx\n").unwrap();
-        let found = read_table(&file.path().into(), &columns, None).unwrap();
+        let found = parse(Lines::open(&file.path().into()).unwrap(), &columns, None).unwrap();
         assert_eq!((found.texts(), &found.lines[..]), (Some(&["x".to_string()][..]), &[2][..]));
         assert_eq!(found.targets, None);
     }

@@ -297,12 +297,7 @@ impl Config {
                     return wrong(format!("step {step} of the batch holds {value}: only finite numbers are possible"));
                 }
             }
-            (Inputs::Tokens(_), Input::Numbers) => {
-                return wrong("the batch holds tokens, and the network reads numbers".into());
-            }
-            (Inputs::Numbers { .. }, Input::Tokens) => {
-                return wrong("the batch holds numbers, and the network reads tokens".into());
-            }
+            (_, input) => return wrong(format!("the network reads {input:?}, and the batch holds something else")),
         }
         match &batch.targets {
             None if with_targets => wrong("the batch has no targets".into()),
@@ -313,10 +308,8 @@ impl Config {
 
     fn check_targets(&self, targets: &Targets, sequences: usize) -> Result<()> {
         let wrong = |problem: String| Err(Error::Config(problem));
-        match targets.count() {
-            Some(count) if count == sequences => {}
-            Some(count) => return wrong(format!("{count} targets for {sequences} sequences")),
-            None => return wrong("the targets do not divide by their width".into()),
+        if targets.count() != Some(sequences) {
+            return wrong(format!("the targets are not those of {sequences} sequences"));
         }
         match (targets, self.task) {
             (Targets::Classes(classes), Task::Class) => {
@@ -386,15 +379,17 @@ mod tests {
             config.check_batch(&batch, true).unwrap_err().to_string()
         };
         assert!(bad(|b| b.inputs = Inputs::Tokens(vec![1, 10, 3])).contains("token 10"));
-        assert!(bad(|b| b.inputs = Inputs::Numbers { width: 1, values: vec![0.0; 3] }).contains("reads tokens"));
+        assert!(bad(|b| b.inputs = Inputs::Numbers { width: 1, values: vec![0.0; 3] }).contains("reads Tokens"));
         assert!(bad(|b| b.targets = Some(Targets::Classes(vec![2, 0]))).contains("class 2"));
-        assert!(bad(|b| b.targets = Some(Targets::Labels { width: 2, values: vec![0.0; 3] })).contains("divide"));
+        assert!(
+            bad(|b| b.targets = Some(Targets::Labels { width: 2, values: vec![0.0; 3] })).contains("of 2 sequences")
+        );
         assert!(
             bad(|b| b.targets = Some(Targets::Numbers { width: 2, values: vec![0.0; 4] })).contains("the task Class")
         );
         assert!(bad(|b| b.lengths[0] = 0).contains("sequence 0"));
         assert!(bad(|b| b.lengths[0] = 3).contains("add up to 4"));
-        assert!(bad(|b| b.targets = Some(Targets::Classes(vec![1]))).contains("1 targets for 2"));
+        assert!(bad(|b| b.targets = Some(Targets::Classes(vec![1]))).contains("of 2 sequences"));
         assert!(bad(|b| b.targets = None).contains("no targets"));
         assert!(bad(|b| b.lengths.clear()).contains("no sequence"));
     }

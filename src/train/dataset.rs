@@ -12,10 +12,10 @@ use std::ops::Range;
 /// N sequences as the network reads them, of any length, with what is to be told of each where it is known.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dataset {
-    inputs: Inputs,
+    pub(super) inputs: Inputs,
     /// `[N + 1]`: the step on which each sequence begins, and the end of the last.
     starts: Vec<usize>,
-    targets: Option<Targets>,
+    pub(super) targets: Option<Targets>,
 }
 
 /// Batches whose sequences are sorted by length together: similar lengths share a batch, and the order stays random.
@@ -72,16 +72,6 @@ impl Dataset {
     /// Whether there is no sequence.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
-    }
-
-    /// The steps of all sequences.
-    pub fn inputs(&self) -> &Inputs {
-        &self.inputs
-    }
-
-    /// What is to be told of the sequences.
-    pub fn targets(&self) -> Option<&Targets> {
-        self.targets.as_ref()
     }
 
     /// Steps of a sequence.

@@ -154,7 +154,7 @@ impl Model {
 /// empty nor a model directory.
 pub fn check_folder(folder: &Path, overwrite: bool) -> Result<()> {
     if folder.exists() && !folder.is_dir() {
-        return Err(Error::model(folder, Problem::NoDirectory));
+        return Err(Error::model(folder, "this is a file, and a model is a directory"));
     }
     let used = folder.is_dir() && std::fs::read_dir(folder).map_err(Error::io(folder))?.next().is_some();
     if used && !overwrite {

@@ -116,10 +116,10 @@ impl Training {
         let files = recipe.sources.read()?;
         let (examples, task) = (&files.train, recipe.network.task);
         // The classes decide which rows are held out, and of numbers only the other rows are learnt from.
-        let rows = if task == Task::Class { vec![] } else { sources.split(examples.len(), None, 0)?.0 };
+        let rows = if task == Task::Class { vec![] } else { sources.split(examples.lines.len(), None, 0)?.0 };
         let targets = TargetEncoder::fit(task, examples, &rows)?;
         let classes = targets.names().len();
-        let (rows, _) = sources.split(examples.len(), Some(&targets.encode(examples)?), classes)?;
+        let (rows, _) = sources.split(examples.lines.len(), Some(&targets.encode(examples)?), classes)?;
         let inputs = match (&examples.inputs, recipe.tokens) {
             (RawInputs::Numbers { width, sequences }, _) => {
                 let own: Vec<&Vec<f32>> = rows.iter().map(|&row| &sequences[row]).collect();
@@ -254,7 +254,7 @@ impl Observer for Saver<'_> {
 
 /// Weights by which every class counts as much as any other: sequences / (classes · sequences of the class).
 fn balanced(data: &Dataset, classes: usize) -> Vec<f32> {
-    let Some(Targets::Classes(own)) = data.targets() else { return vec![] };
+    let Some(Targets::Classes(own)) = &data.targets else { return vec![] };
     let mut counts = vec![0usize; classes];
     own.iter().for_each(|&class| counts[class as usize] += 1);
     counts.iter().map(|&count| own.len() as f32 / (classes * count.max(1)) as f32).collect()

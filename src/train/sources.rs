@@ -103,7 +103,7 @@ impl Sources {
         let (train, valid) = match &files.valid {
             Some(examples) => (all, encode(examples)?),
             None => {
-                let (train, valid) = self.split(all.len(), all.targets(), targets.names().len())?;
+                let (train, valid) = self.split(all.len(), all.targets.as_ref(), targets.names().len())?;
                 (all.select(&train), all.select(&valid))
             }
         };
@@ -123,11 +123,11 @@ impl TrainingData {
     pub fn checksum(&self) -> u32 {
         let mut sum = flate2::Crc::new();
         for set in [&self.train, &self.valid] {
-            match set.inputs() {
+            match &set.inputs {
                 Inputs::Tokens(tokens) => sum.update(bytemuck::cast_slice(tokens)),
                 Inputs::Numbers { values, .. } => sum.update(bytemuck::cast_slice(values)),
             }
-            match set.targets() {
+            match &set.targets {
                 Some(Targets::Classes(classes)) => sum.update(bytemuck::cast_slice(classes)),
                 Some(Targets::Labels { values, .. } | Targets::Numbers { values, .. }) => {
                     sum.update(bytemuck::cast_slice(values));

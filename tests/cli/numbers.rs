@@ -3,7 +3,7 @@
 use crate::room::{Room, Run, training_on_numbers};
 use safetensors::SafeTensors;
 use serde_json::{Value, json};
-use srnn::data::{Pixels, RawInputs, npy_bytes, read_series};
+use srnn::data::{RawInputs, ReadOptions, npy_bytes};
 use std::io::Write;
 
 const ROWS: usize = 60;
@@ -80,7 +80,7 @@ fn classes_of_an_array() {
     assert!(told.iter().enumerate().filter(|(row, line)| line["label"] == ["0", "1"][row % 2]).count() > 56);
 
     room.srnn("embed out x.npy --device cpu --out states.npy").succeeds();
-    let states = read_series(&room.path("states.npy"), false, None, None, Pixels::Each).unwrap();
+    let states = ReadOptions::default().read(&room.path("states.npy").as_path().into(), false).unwrap();
     let RawInputs::Numbers { sequences, .. } = states.inputs else { unreachable!() };
     assert_eq!(sequences.iter().flatten().count(), 5 * ROWS);
     assert!(sequences.iter().flatten().all(|state| state.abs() <= 1.0));
@@ -241,7 +241,11 @@ fn data_that_does_not_fit() {
     fresh("nan.npy", &[("--labels", "y")], "nan.npy: row 3, step 4, column 1 is NaN: ");
     fresh("x.npy", &[], "x.npy: has no labels: ");
     fresh("x.npy", &[("--labels", "few")], "few: has 3 targets for the 60 sequences of ");
-    fresh("reviews.tsv", &[("--labels", "y")], "reviews.tsv: a table has its labels in a column: name it with --label");
+    fresh(
+        "reviews.tsv",
+        &[("--labels", "y")],
+        "reviews.tsv: a table has its labels in a column: leave out the file of labels",
+    );
     fresh("x.npy", &[("--labels", "y"), ("--tokens", "bytes")], "--tokens bytes is for texts, and the data is numbers");
     for (option, value) in [("--embedding", "3"), ("--vocabulary", "100"), ("--min-count", "1"), ("--vectors", "y")] {
         fresh(

@@ -127,7 +127,7 @@ fn values_that_cannot_be_read() {
         ("--slices", "abc", "slices `abc`: "),
         ("--hidden", "many", "'--hidden <H>': "),
         ("--learning-rate", "fast", "'--learning-rate <RATE>': "),
-        ("--memory", "1.5G", "`1.5G` is no size: write bytes, or a number with K, M or G, such as 500M"),
+        ("--memory", "1.5X", "`1.5X` is no size: write bytes, or a number with K, M or G, such as 500M"),
         ("--memory", "lots", "`lots` is no size: "),
         ("--memory", "0", "`0` is no size: "),
         ("--truncate", "middle", "use front or back"),
