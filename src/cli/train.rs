@@ -173,45 +173,37 @@ fn parse_schedule(text: &str) -> std::result::Result<Schedule, String> {
 }
 
 impl Beginning {
-    /// Refuses what would have no effect on what is told, or with the optimiser.
-    fn check_effects(&self) -> Result<()> {
+    /// Refuses what would have no effect on what is told, on the data, or with the optimiser.
+    fn check_effects(&self, numbers: bool) -> Result<()> {
+        let first = |options: &[(&'static str, bool)]| options.iter().find(|(_, given)| *given).map(|(name, _)| *name);
         let of_classes =
-            [("label-smoothing", self.label_smoothing > 0.0), ("class-weights", self.class_weights != "none")];
-        if let (Some((option, _)), true) = (of_classes.iter().find(|(_, given)| *given), self.task != Task::Class) {
-            return Err(Error::Config(format!("--{option} is for classes: leave it out, or say --task class")));
-        }
-        let of_words = self.of_words().into_iter().find(|(_, given)| *given);
-        if let (Some((option, _)), "bytes") = (of_words, self.tokens.as_str()) {
-            return Err(Error::Config(format!("--{option} is for words, and --tokens bytes was said")));
-        }
-        if self.momentum.is_some() && self.optimiser != "sgd" {
-            return Err(Error::Config("--momentum is of sgd: say --optimiser sgd too".into()));
-        }
-        Ok(())
-    }
-
-    /// What makes or fills a vocabulary of words.
-    fn of_words(&self) -> [(&'static str, bool); 3] {
-        [
+            first(&[("label-smoothing", self.label_smoothing > 0.0), ("class-weights", self.class_weights != "none")]);
+        let of_words = first(&[
             ("vocabulary", self.vocabulary.is_some()),
             ("min-count", self.min_count.is_some()),
             ("vectors", self.vectors.is_some()),
-        ]
-    }
-
-    /// Refuses what would have no effect on data that is numbers.
-    fn check_for_numbers(&self) -> Result<()> {
-        let of_texts = [
+        ]);
+        let of_texts = first(&[
             ("embedding", self.embedding.is_some()),
             ("tokens bytes", self.tokens != "words"),
             ("word-dropout", self.word_dropout > 0.0),
             ("freeze-embedding", self.freeze_embedding),
             ("padding unmasked", self.padding == Padding::Unmasked),
-        ];
-        match self.of_words().into_iter().chain(of_texts).find(|(_, given)| *given) {
-            Some((option, _)) => Err(Error::Config(format!("--{option} is for texts, and the data is numbers"))),
-            None => Ok(()),
-        }
+        ]);
+        let problem = match (of_classes, of_words, of_words.or(of_texts)) {
+            (Some(option), ..) if self.task != Task::Class => {
+                format!("--{option} is for classes: leave it out, or say --task class")
+            }
+            (_, Some(option), _) if self.tokens == "bytes" => {
+                format!("--{option} is for words, and --tokens bytes was said")
+            }
+            (.., Some(option)) if numbers => format!("--{option} is for texts, and the data is numbers"),
+            _ if self.momentum.is_some() && self.optimiser != "sgd" => {
+                "--momentum is of sgd: say --optimiser sgd too".into()
+            }
+            _ => return Ok(()),
+        };
+        Err(Error::Config(problem))
     }
 }
 
@@ -250,7 +242,6 @@ impl Train {
 
     fn recipe(&self) -> Result<Recipe> {
         let own = &self.beginning;
-        own.check_effects()?;
         let sources = Sources {
             train: own.data.clone().expect("required by clap"),
             valid: own.valid.clone(),
@@ -258,13 +249,12 @@ impl Train {
             valid_fraction: own.valid_fraction,
             reading: self.input.options(),
         };
-        if sources.reading.is_numbers(&sources.train) {
-            own.check_for_numbers()?;
-        }
+        own.check_effects(sources.reading.is_numbers(&sources.train))?;
         let network = Config {
             slicing: own.slices,
             length: own.length,
             embedding: own.embedding.unwrap_or(200),
+            vocabulary: own.vocabulary.unwrap_or(30_000),
             task: own.task,
             truncate: own.truncate,
             padding: own.padding,
@@ -273,7 +263,7 @@ impl Train {
         };
         let tokens = match own.tokens.as_str() {
             "bytes" => Tokens::Bytes,
-            _ => Tokens::Words { vocabulary: own.vocabulary.unwrap_or(30_000), min_count: own.min_count.unwrap_or(2) },
+            _ => Tokens::Words { min_count: own.min_count.unwrap_or(2) },
         };
         let (learning_rate, weight_decay) = (own.learning_rate, own.weight_decay);
         let rule = match own.optimiser.as_str() {

@@ -223,7 +223,7 @@ impl Batch {
 /// # Errors
 /// [`Error::Config`] if the numbers of sequence `row` are not whole steps.
 pub(crate) fn check_steps(row: usize, count: usize, width: usize) -> Result<()> {
-    if width == 0 || count % width != 0 {
+    if width == 0 || !count.is_multiple_of(width) {
         return Err(Error::Config(format!("sequence {row} has {count} numbers, which make no steps of {width}")));
     }
     Ok(())

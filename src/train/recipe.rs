@@ -15,7 +15,8 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Recipe {
     pub sources: Sources,
-    /// The network as far as the data leaves it open, which decides on `input`, `vocabulary` and `classes`.
+    /// The network as far as the data leaves it open: `classes` and, of numbers, `input` and `embedding` are the data's,
+    /// and `vocabulary` is the most words that there are to be, with two special ones.
     pub network: Config,
     pub tokens: Tokens,
     /// Word vectors for the embedding to begin with, a text file of its width.
@@ -29,9 +30,8 @@ pub struct Recipe {
 /// What the tokens of a text are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Tokens {
-    /// The most frequent words that occur `min_count` times or more; `vocabulary` counts two special ones too.
+    /// The most frequent words, of those that occur `min_count` times or more.
     Words {
-        vocabulary: usize,
         min_count: u64,
     },
     Bytes,
@@ -57,22 +57,14 @@ impl Recipe {
         if !(fraction > 0.0 && fraction < 1.0) {
             return Err(Error::setting("valid_fraction", fraction, "more than 0 and less than 1"));
         }
-        if let Tokens::Words { vocabulary: size @ 0..3, .. } = self.tokens {
-            return Err(Error::setting("vocabulary", size, "3 or more, to hold [PAD], [UNK] and a word"));
+        if self.network.vocabulary < 3 {
+            let wanted = "3 or more, to hold [PAD], [UNK] and a word";
+            return Err(Error::setting("vocabulary", self.network.vocabulary, wanted));
         }
         if self.balanced && self.network.task != Task::Class {
             return Err(Error::Config("only classes can be balanced".into()));
         }
-        self.network_of(Input::Tokens).check()
-    }
-
-    fn network_of(&self, input: Input) -> Config {
-        let vocabulary = match (input, self.tokens) {
-            (Input::Numbers, _) => 0,
-            (Input::Tokens, Tokens::Words { vocabulary, .. }) => vocabulary,
-            (Input::Tokens, Tokens::Bytes) => self.network.vocabulary,
-        };
-        Config { input, vocabulary, ..self.network.clone() }
+        self.network.check()
     }
 }
 
@@ -126,17 +118,19 @@ impl Training {
                 InputEncoder::Numbers(Normalisation::fit(&own, *width)?)
             }
             (RawInputs::Texts(_), Tokens::Bytes) => InputEncoder::Tokens(Tokenizer::bytes()?),
-            (RawInputs::Texts(texts), Tokens::Words { vocabulary, min_count }) => {
+            (RawInputs::Texts(texts), Tokens::Words { min_count }) => {
                 let own: Vec<&str> = rows.iter().map(|&row| texts[row].as_str()).collect();
-                InputEncoder::Tokens(Tokenizer::fit(&own, vocabulary, min_count)?)
+                InputEncoder::Tokens(Tokenizer::fit(&own, recipe.network.vocabulary, min_count)?)
             }
         };
         let data = sources.encode(&files, &inputs, &targets)?;
         drop(files);
-        let mut config = Config { classes, ..recipe.network_of(inputs.input()) };
+        let mut config = Config { classes, ..recipe.network.clone() };
         match &inputs {
             InputEncoder::Tokens(tokenizer) => config.vocabulary = tokenizer.vocabulary_size(),
-            InputEncoder::Numbers(normalisation) => config.embedding = normalisation.mean.len(),
+            InputEncoder::Numbers(own) => {
+                (config.input, config.vocabulary, config.embedding) = (Input::Numbers, 0, own.mean.len());
+            }
         }
         config.check()?;
         let mut options = recipe.options.clone();
@@ -302,7 +296,7 @@ mod tests {
         Recipe {
             sources: Sources { train, valid: None, test: None, valid_fraction: 0.1, reading },
             network,
-            tokens: Tokens::Words { vocabulary: 100, min_count: 1 },
+            tokens: Tokens::Words { min_count: 1 },
             vectors: None,
             balanced: true,
             options: Options { epochs: 3, batch: 6, ..Options::default() },
@@ -347,7 +341,7 @@ mod tests {
             "valid_fraction 1: it must be more than 0 and less than 1"
         );
         assert_eq!(error(|r| r.network.hidden = 0), "hidden 0: it must be at least 1");
-        assert!(error(|r| r.tokens = Tokens::Words { vocabulary: 2, min_count: 1 }).starts_with("vocabulary 2: "));
+        assert!(error(|r| r.network.vocabulary = 2).starts_with("vocabulary 2: "));
         assert!(error(|r| r.network.task = Task::Labels).contains("only classes"));
     }
 }
