@@ -1,7 +1,7 @@
 //! The library's errors: what was wrong, where, and how far off, as data. What to do about it is the host's to say, as
 //! it knows what its own settings are called.
 
-use crate::data::listing::{listed, quoted};
+use crate::listing::{listed, quoted};
 use bytesize::ByteSize;
 use std::path::{Path, PathBuf};
 
@@ -42,7 +42,7 @@ pub enum Error {
     Plan { operation: String, problem: String },
 
     /// This machine has no GPU that can be used.
-    #[error("no GPU adapter was found: {}", crate::engine::gpu::adapter::INSTALL_ADVICE)]
+    #[error("no GPU adapter was found")]
     NoAdapter,
 
     /// No such device, or none that could be opened.

@@ -53,6 +53,7 @@ pub mod engine;
 pub mod error;
 pub mod files;
 pub mod kernel;
+mod listing;
 pub mod network;
 pub mod plan;
 pub mod slicing;

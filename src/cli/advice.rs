@@ -1,6 +1,7 @@
 //! What to do about an error of the library, in the words of this command's options.
 
 use srnn::Error;
+use srnn::engine::gpu::adapter::INSTALL_ADVICE;
 use srnn::error::{LimitKind, Problem};
 
 /// Settings of the library that are options here, by their names with `-` for `_`.
@@ -38,7 +39,7 @@ pub fn tell(error: &Error) -> String {
             _ => "use --device cpu",
         }
         .into(),
-        Error::NoAdapter => return format!("{error}, or use --device cpu"),
+        Error::NoAdapter => format!("{INSTALL_ADVICE}, or use --device cpu"),
         Error::Device { .. } => "use a smaller --memory if it ran out of it, or --device cpu".into(),
         _ => String::new(),
     };

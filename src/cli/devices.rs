@@ -3,7 +3,7 @@
 use super::print;
 use clap::Args;
 use srnn::engine::device::auto_choice;
-use srnn::engine::gpu::{Adapter, adapters};
+use srnn::engine::gpu::{Adapter, adapter::INSTALL_ADVICE, adapters};
 use srnn::{Error, Result};
 use std::process::ExitCode;
 
@@ -19,7 +19,7 @@ impl Devices {
             text += &describe(at, adapter);
         }
         if found.is_empty() {
-            text += &format!("{}\n", Error::NoAdapter);
+            text += &format!("{}: {INSTALL_ADVICE}\n", Error::NoAdapter);
         }
         text += &format!("cpu: the CPU engine, {} threads\n", rayon::current_num_threads());
         let (choice, reason) = auto_choice(&found);

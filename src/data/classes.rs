@@ -5,8 +5,8 @@ use std::collections::{BTreeSet, HashMap};
 use serde::{Deserialize, Serialize};
 
 use super::examples::Examples;
-use super::listing::{listed, quoted};
 use crate::error::{Error, Result};
+use crate::listing::{listed, quoted};
 
 /// Of an example whose label has no letter.
 const EMPTY: &str = "has an empty label";

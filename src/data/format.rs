@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString};
 
 use super::lines::Lines;
-use super::listing::quoted;
 use super::source::Source;
 use super::{idx, npy_header, npz};
 use crate::error::{Error, Result};
+use crate::listing::quoted;
 
 /// How a table of texts is written down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Display, EnumString)]

@@ -3,9 +3,9 @@
 use serde_json::{Map, Value};
 
 use super::lines::Lines;
-use super::listing::quoted;
 use super::table::{Row, TableColumns, missing_column};
 use crate::error::{Problem, Result};
+use crate::listing::quoted;
 
 /// Reads one row per line. The text is a string, the label a string, a number or a boolean.
 pub(super) fn read(mut lines: Lines, columns: &TableColumns) -> Result<Vec<Row>> {

@@ -21,7 +21,6 @@ mod format;
 mod idx;
 mod json_lines;
 mod lines;
-pub(crate) mod listing;
 mod npy;
 mod npy_header;
 mod npz;

@@ -3,9 +3,9 @@
 use super::examples::{Examples, RawInputs, RawTargets};
 use super::format::TableFormat;
 use super::lines::Lines;
-use super::listing::quoted;
 use super::{csv_rows, json_lines};
 use crate::error::{Error, Problem, Result};
+use crate::listing::quoted;
 
 /// The names of the columns (in JSON: keys) to read.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use super::lines::Lines;
-use super::listing::quoted;
 use super::source::Source;
 use super::tokenizer::{PADDING, UNKNOWN};
 use crate::error::{Error, Problem, Result};
+use crate::listing::quoted;
 
 /// The vectors of a vocabulary's words.
 #[derive(Debug, Clone, PartialEq)]

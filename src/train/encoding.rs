@@ -3,9 +3,9 @@
 
 use super::dataset::Dataset;
 use crate::data::batch::Targets;
-use crate::data::listing::{listed, quoted};
 use crate::data::{Classes, Examples, Normalisation, RawInputs, RawTargets, Tokenizer};
 use crate::error::{Error, Result};
+use crate::listing::{listed, quoted};
 use crate::network::{Input, Task};
 use serde::{Deserialize, Serialize};
 
