@@ -5,7 +5,7 @@
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use srnn::data::Batch;
+use srnn::data::{Batch, Inputs, Targets};
 use srnn::network::Optimiser;
 use srnn::plan::{Dispatch, Plan};
 use srnn::{Choice, Config, Device, Network};
@@ -18,10 +18,9 @@ fn kernels(criterion: &mut Criterion) {
     let config = Config { vocabulary: 10_000, ..Config::default() };
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     let batch = Batch {
-        tokens: (0..BATCH * config.length).map(|_| rng.random_range(0..10_000)).collect(),
+        inputs: Inputs::Tokens((0..BATCH * config.length).map(|_| rng.random_range(0..10_000)).collect()),
         lengths: vec![config.length as u32; BATCH],
-        labels: (0..BATCH as u32).map(|i| i % 2).collect(),
-        ..Batch::default()
+        targets: Some(Targets::Classes((0..BATCH as u32).map(|i| i % 2).collect())),
     };
     let device = Device::open(choice, None).expect("a device");
     let name = device.name().to_string();

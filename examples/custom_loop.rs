@@ -6,7 +6,7 @@
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use srnn::data::Batch;
+use srnn::data::{Batch, Inputs, Targets};
 use srnn::network::Optimiser;
 use srnn::{Config, Device, Network, Result, Slicing};
 
@@ -42,13 +42,12 @@ fn main() -> Result<()> {
 }
 
 fn random_batch(count: usize, rng: &mut ChaCha8Rng) -> Batch {
-    let mut batch = Batch::default();
-    for _ in 0..count {
-        let mark = rng.random_range(0..MARKS);
-        batch.tokens.push(mark);
-        batch.tokens.extend((1..LENGTH).map(|_| rng.random_range(MARKS..20)));
-        batch.lengths.push(LENGTH as u32);
-        batch.labels.push(mark);
+    let marks: Vec<u32> = (0..count).map(|_| rng.random_range(0..MARKS)).collect();
+    let mut tokens = Vec::with_capacity(count * LENGTH);
+    for &mark in &marks {
+        tokens.push(mark);
+        tokens.extend((1..LENGTH).map(|_| rng.random_range(MARKS..20)));
     }
-    batch
+    let lengths = vec![LENGTH as u32; count];
+    Batch { inputs: Inputs::Tokens(tokens), lengths, targets: Some(Targets::Classes(marks)) }
 }

@@ -11,7 +11,7 @@ use safetensors::tensor::{Dtype, TensorView};
 use safetensors::{SafeTensors, serialize_to_file};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use srnn::data::{Batch, Columns, Labels, Source, Tokenizer, read_examples};
+use srnn::data::{Batch, Classes, ReadOptions, Source, Tokenizer};
 use srnn::network::{Input, Optimiser, Parameters};
 use srnn::{Choice, Config, Device, Network};
 use std::error::Error;
@@ -136,17 +136,17 @@ impl Peer {
 }
 
 fn draw(table: PathBuf, vocabulary: usize, count: usize, seed: u64) -> Result<Value> {
-    let columns = Columns { text: "text".into(), label: Some("label".into()) };
-    let mut examples = read_examples(&Source::from(table.as_path()), &columns, None)?;
-    let labels = Labels::fit(table.display(), &examples)?;
-    let texts: Vec<&str> = examples.iter().map(|example| example.text.as_str()).collect();
-    let tokenizer = Tokenizer::fit(&texts, vocabulary, 1)?;
-    examples.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
-    examples.truncate(count);
-    let texts: Vec<&str> = examples.iter().map(|example| example.text.as_str()).collect();
+    let examples = ReadOptions::default().read(&Source::from(table.as_path()), true)?;
+    let classes = Classes::fit(&examples)?.encode(&examples)?;
+    let texts = examples.texts().unwrap_or_default();
+    let tokenizer = Tokenizer::fit(texts, vocabulary, 1)?;
+    let mut rows: Vec<usize> = (0..texts.len()).collect();
+    rows.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+    rows.truncate(count);
+    let own: Vec<&str> = rows.iter().map(|&row| texts[row].as_str()).collect();
     Ok(json!({
-        "sequences": tokenizer.encode_batch(&texts),
-        "labels": labels.encode(table.display(), &examples)?,
+        "sequences": tokenizer.encode_batch(&own),
+        "labels": rows.iter().map(|&row| classes[row]).collect::<Vec<u32>>(),
     }))
 }
 
@@ -166,7 +166,7 @@ fn batches(config: &Config, file: &SafeTensors) -> Result<Vec<Batch>> {
             Input::Numbers => {
                 let values = numbers(&named("values")?);
                 let own = parts(&values, lengths.iter().map(|&steps| steps as usize * config.embedding));
-                Batch { labels, ..Batch::of_numbers(&own, config.embedding, config.length, config.truncate) }
+                Batch::of_numbers(&own, config.embedding, config.length, config.truncate)?.with_classes(&labels)
             }
         });
     }

@@ -4,7 +4,7 @@
 //!
 //! The table has a header with the columns `text` and `label`.
 
-use srnn::data::{Columns, Labels, Source, Tokenizer, hold_out, read_examples};
+use srnn::data::{Classes, ReadOptions, Source, Tokenizer, hold_out};
 use srnn::train::{Dataset, Epoch, Observer, Options, Trainer};
 use srnn::{Config, Device, Network, Result};
 use std::path::Path;
@@ -25,22 +25,21 @@ fn main() -> Result<()> {
     let path = arguments.next().unwrap_or("data/emails/train.tsv.gz".into());
     let text = arguments.next().unwrap_or("win a free prize now".into());
 
-    let columns = Columns { text: "text".into(), label: Some("label".into()) };
-    let examples = read_examples(&Source::from(Path::new(&path)), &columns, None)?;
-    let labels = Labels::fit(&path, &examples)?;
-    let classes = labels.encode(&path, &examples)?;
-    let (train_rows, valid_rows) = hold_out(&classes, labels.len(), 0.1);
+    let examples = ReadOptions::default().read(&Source::from(Path::new(&path)), true)?;
+    let classes = Classes::fit(&examples)?;
+    let labels = classes.encode(&examples)?;
+    let (train_rows, valid_rows) = hold_out(&labels, classes.len(), 0.1);
 
     // The vocabulary comes from the training rows alone.
-    let texts: Vec<&str> = examples.iter().map(|example| example.text.as_str()).collect();
-    let train_texts: Vec<&str> = train_rows.iter().map(|&row| texts[row]).collect();
+    let texts = examples.texts().unwrap_or_default();
+    let train_texts: Vec<&str> = train_rows.iter().map(|&row| texts[row].as_str()).collect();
     let tokenizer = Tokenizer::fit(&train_texts, 20_000, 2)?;
-    let all = Dataset::new(tokenizer.encode_batch(&texts), classes)?;
+    let all = Dataset::new(&tokenizer.encode_batch(texts), labels)?;
     let (train, valid) = (all.select(&train_rows), all.select(&valid_rows));
 
     let config = Config {
         vocabulary: tokenizer.vocabulary_size(),
-        classes: labels.len(),
+        classes: classes.len(),
         embedding: 100,
         ..Config::default() // SRNN(8,2), T = 512, H = 50
     };
@@ -54,7 +53,7 @@ fn main() -> Result<()> {
     let batch = trainer.network.config().batch(&[&tokens], &[]);
     let probabilities = trainer.network.probabilities(&batch)?;
     println!("{text:?}:");
-    for (name, probability) in labels.names().iter().zip(probabilities) {
+    for (name, probability) in classes.names().iter().zip(probabilities) {
         println!("  {name}: {:.1} %", 100.0 * probability);
     }
     Ok(())

@@ -47,7 +47,7 @@ fn linear(slicing: Slicing, length: usize) -> Result<Network> {
 fn main() -> Result<()> {
     let length = 512;
     let signal: Vec<f32> = (0..length).map(|t| (t as f32 * 0.1).sin()).collect();
-    let batch = Batch::of_numbers(&[&signal], 1, length, Truncate::Front);
+    let batch = Batch::of_numbers(&[&signal], 1, length, Truncate::Front)?;
     for slicing in ["rnn", "8x2", "2x8"] {
         let slicing: Slicing = slicing.parse()?;
         let state = linear(slicing, length)?.states(&batch)?[0];

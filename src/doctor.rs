@@ -1,7 +1,7 @@
 //! Checks a device: every kernel of a plan, run there and on the CPU engine from the same buffers, compared.
 
 use crate::compare::{Mismatch, compare};
-use crate::data::batch::Batch;
+use crate::data::batch::{Batch, Inputs, Targets};
 use crate::engine::{Device, Engine, cpu::Cpu, cpu::DEFAULT_MEMORY};
 use crate::error::Result;
 use crate::kernel::{Access, step_control};
@@ -75,8 +75,8 @@ pub fn examine(device: &mut dyn Engine, cpu: &mut Cpu, plan: &Plan) -> Result<Ve
 /// What the engines say.
 pub fn check_up(device: &mut dyn Engine) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
-    let batch = ragged_batch();
     for (at, config) in networks()?.into_iter().enumerate() {
+        let batch = ragged_batch(config.task);
         let parameters = Parameters::random(&config, 7);
         let network = Network::with_parameters(config.clone(), Device::cpu(), &parameters)?;
         let layout = network.layout();
@@ -95,7 +95,7 @@ pub fn check_up(device: &mut dyn Engine) -> Result<Vec<Finding>> {
         let mut limits = vec![device.limits().clone()];
         if at < PLAIN {
             // The tape of level 0 is the largest buffer: half of it leaves room for micro-batches only.
-            let tape = 4 * (5 * config.hidden * batch.tokens.len()) as u64;
+            let tape = 4 * (5 * config.hidden * batch.steps()) as u64;
             // 8 workgroups are left by 4 rows to each at level 0, and by fewer above.
             let tuning = Tuning { workgroups: 8 };
             limits.push(Limits { binding: tape / 2, dispatch_operations: 2e6, tuning, ..limits[0].clone() });
@@ -141,12 +141,16 @@ fn networks() -> Result<Vec<Config>> {
 }
 
 /// Enough tokens for weight gradients in several parts, in sequences from full length to a single token.
-fn ragged_batch() -> Batch {
+fn ragged_batch(task: Task) -> Batch {
     let lengths: Vec<u32> = vec![192, 171, 140, 90, 90, 40, 17, 9, 1];
     let tokens = lengths.iter().flat_map(|&length| (0..length).map(move |i| (i * i + 5 * length) % 211)).collect();
-    let labels = (0..lengths.len() as u32).map(|i| i % 3).collect();
-    let targets = (0..3 * lengths.len()).map(|i| (i % 2) as f32).collect();
-    Batch { tokens, lengths, labels, targets, ..Batch::default() }
+    let values = (0..3 * lengths.len()).map(|i| (i % 2) as f32).collect();
+    let targets = match task {
+        Task::Class => Targets::Classes((0..lengths.len() as u32).map(|i| i % 3).collect()),
+        Task::Labels => Targets::Labels { width: 3, values },
+        Task::Regression => Targets::Numbers { width: 3, values },
+    };
+    Batch { inputs: Inputs::Tokens(tokens), lengths, targets: Some(targets) }
 }
 
 #[cfg(test)]

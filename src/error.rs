@@ -1,5 +1,8 @@
-//! The library's errors. Each says what was wrong, where, and what to do about it.
+//! The library's errors: what was wrong, where, and how far off, as data. What to do about it is the host's to say, as
+//! it knows what its own settings are called.
 
+use crate::listing::{listed, quoted};
+use bytesize::ByteSize;
 use std::path::{Path, PathBuf};
 
 /// Everything that can go wrong in this crate.
@@ -12,27 +15,35 @@ pub enum Error {
 
     /// A data file has something wrong in it. `place` is the file, with the line where there is one (`mails.tsv:17`).
     #[error("{place}: {problem}")]
-    Data { place: String, problem: String },
+    Data { place: String, problem: Problem },
 
     /// A model directory is damaged, foreign or incomplete.
     #[error("{}: {problem}", path.display())]
-    Model { path: PathBuf, problem: String },
+    Model { path: PathBuf, problem: Problem },
 
-    /// A setting, or a combination of settings, that cannot work.
+    /// A combination of settings or shapes that cannot work.
     #[error("{0}")]
     Config(String),
 
+    /// One setting, by the name of its field, that cannot work.
+    #[error("{name} {given}: it must be {wanted}")]
+    Setting { name: &'static str, given: String, wanted: String },
+
     /// The slicing text or numbers are wrong.
     #[error("slices `{given}`: {problem}")]
-    Slicing { given: String, problem: String },
+    Slicing { given: String, problem: Problem },
 
-    /// Work that does not fit the device or the memory budget.
-    #[error("{what} needs {needed}, and the limit of {device} is {limit}: {advice}")]
-    Limit { what: String, needed: String, limit: String, device: String, advice: String },
+    /// Work that does not fit the device or the memory budget; `needed` and `limit` count bytes or pieces, by `kind`.
+    #[error("{what} needs {}, and the limit of {device} is {}", kind.show(*needed), kind.show(*limit))]
+    Limit { what: String, needed: u64, limit: u64, device: String, kind: LimitKind },
 
     /// A plan whose dispatches do not fit their kernels: an operation, the shapes, and what was expected.
     #[error("{operation}: {problem}")]
     Plan { operation: String, problem: String },
+
+    /// This machine has no GPU that can be used.
+    #[error("no GPU adapter was found")]
+    NoAdapter,
 
     /// No such device, or none that could be opened.
     #[error("{0}")]
@@ -47,6 +58,77 @@ pub enum Error {
     Device { device: String, problem: String },
 }
 
+/// What is wrong with data, a model directory or a slicing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Problem {
+    #[error("{0}")]
+    Other(String),
+
+    /// A table lacks a column; `role` is what it holds, `text` or `label`.
+    #[error("has no column {}, only {}", quoted(wanted), listed(present.iter().map(String::as_str)))]
+    Column { role: &'static str, wanted: String, present: Vec<String> },
+
+    /// Word vectors of another width than the embedding.
+    #[error("has {found} values, and the embedding has {wanted}")]
+    VectorWidth { found: usize, wanted: usize },
+
+    /// Classes were to be learnt from targets that are numbers.
+    #[error("its labels are numbers, not classes")]
+    NumbersForClasses,
+
+    #[error("has no labels")]
+    NoTargets,
+
+    #[error("there is nothing to hold out for validation, as it has too few rows (a class needs two)")]
+    NothingToHoldOut,
+
+    /// A table where the model reads numbers.
+    #[error("the model reads numbers, and this is text")]
+    NotNumbers,
+
+    #[error("there is no such model directory")]
+    NoModel,
+
+    /// A model was to go where something else is.
+    #[error("the directory is there already")]
+    Occupied,
+
+    #[error("{slices} slices of {length} steps leave slices empty")]
+    EmptySlices { slices: usize, length: usize },
+}
+
+impl<T: Into<String>> From<T> for Problem {
+    fn from(text: T) -> Problem {
+        Problem::Other(text.into())
+    }
+}
+
+/// Which limit it is that work does not fit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LimitKind {
+    /// Bytes of one buffer.
+    Buffer,
+    /// Buffers of one dispatch.
+    Buffers,
+    /// Workgroups of one dispatch.
+    Workgroups,
+    /// Bytes that a workgroup shares.
+    WorkgroupMemory,
+    /// Bytes of all buffers together.
+    Memory,
+}
+
+impl LimitKind {
+    fn show(self, count: u64) -> String {
+        match self {
+            LimitKind::Buffers | LimitKind::Workgroups => count.to_string(),
+            _ => ByteSize(count).to_string(),
+        }
+    }
+}
+
 /// The result of everything in this crate that can fail.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -58,17 +140,22 @@ impl Error {
     }
 
     /// An [`Error::Data`] for a whole file.
-    pub fn data(place: impl ToString, problem: impl Into<String>) -> Error {
+    pub fn data(place: impl ToString, problem: impl Into<Problem>) -> Error {
         Error::Data { place: place.to_string(), problem: problem.into() }
     }
 
     /// An [`Error::Data`] for one line of a file; `line` counts from 1.
-    pub fn data_line(file: impl std::fmt::Display, line: u64, problem: impl Into<String>) -> Error {
+    pub fn data_line(file: impl std::fmt::Display, line: u64, problem: impl Into<Problem>) -> Error {
         Error::Data { place: format!("{file}:{line}"), problem: problem.into() }
     }
 
+    /// An [`Error::Setting`].
+    pub fn setting(name: &'static str, given: impl ToString, wanted: impl Into<String>) -> Error {
+        Error::Setting { name, given: given.to_string(), wanted: wanted.into() }
+    }
+
     /// An [`Error::Model`] for a file or directory.
-    pub fn model(path: impl AsRef<Path>, problem: impl Into<String>) -> Error {
+    pub fn model(path: impl AsRef<Path>, problem: impl Into<Problem>) -> Error {
         Error::Model { path: path.as_ref().to_path_buf(), problem: problem.into() }
     }
 }

@@ -36,7 +36,8 @@
 //! # }
 //! ```
 //!
-//! [`Trainer`] adds epochs, shuffling, validation, early stopping and the best weights; see `examples/` for a file of
+//! [`Trainer`] adds epochs, shuffling, validation, early stopping and the best weights, and [`train::Training`] goes from
+//! files and settings to a model directory; see `examples/` for a file of
 //! texts (`sentiment.rs`), one's own training loop (`custom_loop.rs`) and timings (`timing.rs`).
 //!
 //! # The way of a batch
@@ -50,7 +51,10 @@ pub mod data;
 pub mod doctor;
 pub mod engine;
 pub mod error;
+#[cfg(all(any(feature = "files", feature = "gpu"), not(target_arch = "wasm32")))]
+pub mod files;
 pub mod kernel;
+mod listing;
 pub mod network;
 pub mod plan;
 pub mod slicing;

@@ -4,7 +4,7 @@
 //! over groups of `n` last states of the level below, until one state is left. Sequences are right-aligned: what is
 //! missing in front is padding, and a slice without a real step is itself a padded step of the level above.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Problem, Result};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -110,15 +110,13 @@ impl Slicing {
             return Err(Error::Slicing { given, problem: "a sequence needs at least one step".into() });
         }
         if length > LONGEST {
-            return Err(Error::Slicing { given, problem: format!("{length} steps: at most {LONGEST} are possible") });
+            return Err(Error::Slicing {
+                given,
+                problem: format!("{length} steps: at most {LONGEST} are possible").into(),
+            });
         }
         if self.slices() > length {
-            let problem = format!(
-                "{} slices of {length} steps leave slices empty: use fewer slices or --length {} or more",
-                self.slices(),
-                self.slices()
-            );
-            return Err(Error::Slicing { given, problem });
+            return Err(Error::Slicing { given, problem: Problem::EmptySlices { slices: self.slices(), length } });
         }
         Ok(())
     }

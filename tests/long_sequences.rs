@@ -5,7 +5,7 @@ mod network_cases;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use srnn::compare::{Tolerance, compare};
-use srnn::data::Batch;
+use srnn::data::{Batch, Inputs, Targets};
 use srnn::network::{Config, Layout, Network, Optimiser, Parameters, gradient_plan};
 use srnn::{Choice, Device, Slicing};
 
@@ -20,14 +20,15 @@ fn config() -> Config {
 /// Full sequences, in which the class decides how often token 0 stands.
 fn batch() -> Batch {
     let mut rng = ChaCha8Rng::seed_from_u64(3);
-    let mut batch = Batch { lengths: vec![LENGTH as u32; SEQUENCES], ..Batch::default() };
+    let mut tokens = Vec::new();
     for i in 0..SEQUENCES as u32 {
-        batch.labels.push(i % 3);
-        batch.tokens.extend(
+        tokens.extend(
             (0..LENGTH).map(|_| if rng.random_bool(f64::from(i % 3) * 0.3) { 0 } else { rng.random_range(1..50) }),
         );
     }
-    batch
+    let classes = (0..SEQUENCES as u32).map(|i| i % 3).collect();
+    let lengths = vec![LENGTH as u32; SEQUENCES];
+    Batch { inputs: Inputs::Tokens(tokens), lengths, targets: Some(Targets::Classes(classes)) }
 }
 
 /// The network after some steps, and the mean loss of each.

@@ -2,7 +2,7 @@
 
 mod network_cases;
 
-use network_cases::{Case, Sizes, case, embedding, model, reference};
+use network_cases::{Case, Sizes, case, classes, embedding, model, reference};
 use proptest::prelude::*;
 use srnn::Device;
 use srnn::compare::{Tolerance, compare};
@@ -24,7 +24,7 @@ fn network(case: &Case) -> Network {
 
 /// The sequences of a batch.
 fn sequences(batch: &Batch) -> Vec<&[u32]> {
-    let mut rest = &batch.tokens[..];
+    let mut rest = batch.tokens();
     batch.lengths.iter().map(|&length| rest.split_off(..length as usize).unwrap()).collect()
 }
 
@@ -45,7 +45,7 @@ fn whatever_stands_in_the_padding_changes_no_bit() {
                     padding.chain(tokens.iter().copied())
                 })
                 .collect();
-            let batch = Batch::from_padded(&ids, width, &case.batch.lengths, &case.batch.labels).unwrap();
+            let batch = Batch::from_padded(&ids, width, &case.batch.lengths, classes(&case.batch)).unwrap();
             let mut network = network(&case);
             let logits = network.logits(&batch).unwrap();
             let actual = network.gradients(&batch, &Optimiser::default()).unwrap();
@@ -85,7 +85,7 @@ fn unmasked_padding_is_the_token_0_read_in_front() {
         let config = Config { padding: Padding::Unmasked, ..config };
         let unpadded = sequences(&batch);
         let mut network = Network::with_parameters(config.clone(), Device::cpu(), &parameters).unwrap();
-        let padded = config.batch(&unpadded, &batch.labels);
+        let padded = config.batch(&unpadded, classes(&batch));
         let actual = network.logits(&padded).unwrap();
         let explicit: Vec<Vec<usize>> = unpadded
             .iter()

@@ -2,7 +2,7 @@
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use srnn::data::Batch;
+use srnn::data::{Batch, Inputs, Targets};
 use srnn::network::{self, Config, Network, Optimiser, training_plan};
 use srnn::plan::{Checked, Limits};
 use srnn::{Device, Slicing};
@@ -42,14 +42,14 @@ static ALLOCATOR: Counting = Counting;
 
 fn batch(config: &Config, sequences: usize, full: bool) -> Batch {
     let mut rng = ChaCha8Rng::seed_from_u64(5);
-    let mut batch = Batch::default();
-    for i in 0..sequences {
+    let (mut tokens, mut lengths) = (vec![], vec![]);
+    for _ in 0..sequences {
         let length = if full { config.length } else { rng.random_range(1..=config.length) };
-        batch.tokens.extend((0..length).map(|_| rng.random_range(0..config.vocabulary as u32)));
-        batch.lengths.push(length as u32);
-        batch.labels.push((i % config.classes) as u32);
+        tokens.extend((0..length).map(|_| rng.random_range(0..config.vocabulary as u32)));
+        lengths.push(length as u32);
     }
-    batch
+    let classes = (0..sequences).map(|i| (i % config.classes) as u32).collect();
+    Batch { inputs: Inputs::Tokens(tokens), lengths, targets: Some(Targets::Classes(classes)) }
 }
 
 fn plan<'b>(config: &Config, batch: &'b Batch) -> Checked<'b> {

@@ -7,7 +7,7 @@ use naga::valid::{Capabilities, ValidationFlags, Validator};
 use naga::{AddressSpace, GlobalVariable, Module, Scalar, ScalarKind, StorageAccess, TypeInner};
 use network_cases::{Sizes, case, family};
 use srnn::Device;
-use srnn::data::Batch;
+use srnn::data::{Batch, Targets};
 use srnn::engine::gpu::adapter::INVOCATIONS;
 use srnn::kernel::cell::{Cell, Reset};
 use srnn::kernel::recurrence::LANES;
@@ -40,7 +40,12 @@ fn dispatches() -> Vec<Dispatch> {
     }
     let targets = vec![0.0; plain.batch.len() * plain.config.classes];
     for task in [Task::Labels, Task::Regression] {
-        let batch = Batch { targets: targets.clone(), labels: vec![], ..plain.batch.clone() };
+        let (width, values) = (plain.config.classes, targets.clone());
+        let targets = match task {
+            Task::Labels => Targets::Labels { width, values },
+            _ => Targets::Numbers { width, values },
+        };
+        let batch = Batch { targets: Some(targets), ..plain.batch.clone() };
         let config = Config { task, ..plain.config.clone() };
         add(&training_plan(&config, &Layout::new(&config), &batch, &Optimiser::default(), &limits).unwrap());
     }

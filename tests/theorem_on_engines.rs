@@ -50,7 +50,7 @@ fn check(device: fn() -> Device) {
         let rounded: Vec<Vec<f32>> =
             sequences.iter().map(|own| own.iter().map(|&value| value as f32).collect()).collect();
         let rounded: Vec<&[f32]> = rounded.iter().map(Vec::as_slice).collect();
-        let batch = Batch::of_numbers(&rounded, inputs, length, Truncate::Front);
+        let batch = Batch::of_numbers(&rounded, inputs, length, Truncate::Front).unwrap();
         for model in [&standard, &sliced(&standard, n, k)] {
             let states = network(model, device()).states(&batch).unwrap();
             compare(&states, &expected, Tolerance::new(1e-6, 2e-5)).unwrap();

@@ -1,13 +1,13 @@
 //! `srnn bench`
 
 use super::network::{self, NetworkArgs};
-use super::plot::{self, Series};
+use super::plot::{self, Line};
 use super::{DeviceArgs, at_least_one, check_free, note, print, save, table};
 use clap::{Args, ValueEnum};
 use indicatif::{BinaryBytes, HumanCount};
 use srnn::network::{Config, Input};
 use srnn::plan::Plan;
-use srnn::timing::{Bench, Ceilings, DispatchTime, Mode, Slicings, Timing, chrome_trace};
+use srnn::timing::{Bench, Ceilings, DispatchTime, Slicings, Timing, Work, chrome_trace};
 use srnn::{Error, Result};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -128,11 +128,15 @@ impl BenchArgs {
         }
         self.check()?;
         let modes = match self.mode {
-            ModeArg::Train => vec![Mode::Train],
-            ModeArg::Infer => vec![Mode::Infer],
-            ModeArg::Both => vec![Mode::Train, Mode::Infer],
+            ModeArg::Train => vec![Work::Train],
+            ModeArg::Infer => vec![Work::Infer],
+            ModeArg::Both => vec![Work::Train, Work::Infer],
         };
-        modes.iter().try_for_each(|&mode| self.bench(mode).check())?;
+        modes.iter().try_for_each(|&mode| self.bench(mode).check()).map_err(|error| match error {
+            // What a network calls the width of its embedding is the width of any step here.
+            Error::Setting { name: "embedding", given, wanted } => Error::Setting { name: "input", given, wanted },
+            error => error,
+        })?;
         if self.first_step {
             let seconds = self.bench(modes[0]).first_step()?;
             print(&format!("{} done {seconds:.2} s after the device was asked for\n", name(modes[0])))?;
@@ -178,13 +182,13 @@ impl BenchArgs {
         Config { input, vocabulary, embedding: self.input, classes: 5, ..self.network.config() }
     }
 
-    fn bench(&self, mode: Mode) -> Bench {
+    fn bench(&self, mode: Work) -> Bench {
         Bench {
             slicings: self.slices.clone(),
             lengths: self.lengths.clone(),
             batch: self.batch,
             network: self.config(),
-            mode,
+            work: mode,
             warmup: self.warmup,
             repeats: self.repeats,
             seed: self.seed,
@@ -195,7 +199,7 @@ impl BenchArgs {
     }
 
     /// Writes the files that were asked for.
-    fn save(&self, device: &str, ceilings: &Ceilings, title: &str, results: &[(Mode, Vec<Timing>)]) -> Result<()> {
+    fn save(&self, device: &str, ceilings: &Ceilings, title: &str, results: &[(Work, Vec<Timing>)]) -> Result<()> {
         if let Some(path) = &self.json {
             let results: Vec<_> =
                 results.iter().map(|(mode, timings)| serde_json::json!({ "mode": mode, "timings": timings })).collect();
@@ -219,9 +223,9 @@ impl BenchArgs {
             print(&format!("trace: {}\n", path.display()))?;
         }
         if let Some(path) = &self.plot {
-            let series: Vec<Series> = match self.slices {
-                Slicings::Auto => results.iter().map(|(mode, timings)| Series::best(name(*mode), timings)).collect(),
-                Slicings::Given(_) => results.iter().flat_map(|(mode, t)| Series::by_slicing(name(*mode), t)).collect(),
+            let series: Vec<Line> = match self.slices {
+                Slicings::Auto => results.iter().map(|(mode, timings)| Line::best(name(*mode), timings)).collect(),
+                Slicings::Given(_) => results.iter().flat_map(|(mode, t)| Line::by_slicing(name(*mode), t)).collect(),
             };
             save(path, &plot::speedup(title, &series)?)?;
             print(&format!("plot: {}\n", path.display()))?;
@@ -230,14 +234,14 @@ impl BenchArgs {
     }
 }
 
-fn name(mode: Mode) -> &'static str {
+fn name(mode: Work) -> &'static str {
     match mode {
-        Mode::Train => "Training step",
-        Mode::Infer => "Inference",
+        Work::Train => "Training step",
+        Work::Infer => "Inference",
     }
 }
 
-fn case(mode: Mode, timing: &Timing) -> String {
+fn case(mode: Work, timing: &Timing) -> String {
     format!("{}, {}, T = {}", name(mode), timing.slicing, timing.length)
 }
 

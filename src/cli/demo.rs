@@ -1,11 +1,11 @@
 //! `srnn demo`: the main job
 
 use super::bench::timing_table;
-use super::plot::{self, Series};
+use super::plot::{self, Line};
 use super::reporter::Reporter;
 use super::{DeviceArgs, check_free, interrupt, note, print, save, table};
 use clap::Args;
-use srnn::data::{Example, Labels, Part, Tokenizer, emails};
+use srnn::data::{Classes, Examples, Part, Tokenizer, emails};
 use srnn::network::{Config, Network};
 use srnn::timing::{Bench, Slicings};
 use srnn::train::{Dataset, Ending, Evaluation, Options, Trainer};
@@ -99,7 +99,7 @@ impl Demo {
         );
         print(&format!("\n{title}\n{}\n", timing_table(&timings, None)))?;
         let path = self.plot.clone().unwrap_or_else(free_name);
-        save(&path, &plot::speedup(&title, &Series::by_slicing("Training step", &timings))?)?;
+        save(&path, &plot::speedup(&title, &Line::by_slicing("Training step", &timings))?)?;
         print(&format!("plot: {}\n", path.display()))?;
         Ok(ExitCode::SUCCESS)
     }
@@ -126,14 +126,10 @@ impl Demo {
         let network = Network::new(config, device, self.seed)?;
         let options = Options { epochs: self.epochs as usize, batch: 50, seed: self.seed, ..Options::default() };
         let mut trainer = Trainer::new(network, options.clone());
-        let mut seconds = 0.0;
-        let on_epoch = |epoch: &srnn::train::Epoch, _: &mut Trainer| {
-            seconds += epoch.seconds;
-            Ok(())
-        };
         let name = format!("{:<4}", slicing.to_string());
-        let mut reporter = Reporter::new(&name, &data.config, options.epochs, Box::new(on_epoch));
+        let mut reporter = Reporter::new(&name, &data.config, options.epochs);
         let ending = trainer.fit(&data.train, &data.valid, &mut reporter)?;
+        let seconds = reporter.seconds;
         drop(reporter);
         if ending == Ending::Stopped {
             return Ok(None);
@@ -145,14 +141,13 @@ impl Demo {
 
 fn read_emails(slicing: Slicing) -> Result<Data> {
     let parts = [emails(Part::Train)?, emails(Part::Valid)?, emails(Part::Test)?];
-    let labels = Labels::fit("e-mails", &parts[0])?;
-    let texts = |examples: &[Example]| examples.iter().map(|example| example.text.clone()).collect::<Vec<String>>();
+    let classes = Classes::fit(&parts[0])?;
+    let texts = |examples: &Examples| examples.texts().unwrap_or_default().to_vec();
     let tokenizer = Tokenizer::fit(&texts(&parts[0]), 20_000, 2)?;
-    let encode = |examples: &Vec<Example>| {
-        Dataset::new(tokenizer.encode_batch(&texts(examples)), labels.encode("the e-mails", examples)?)
-    };
+    let encode =
+        |examples: &Examples| Dataset::new(&tokenizer.encode_batch(&texts(examples)), classes.encode(examples)?);
     let [train, valid, test] = [encode(&parts[0])?, encode(&parts[1])?, encode(&parts[2])?];
-    let (vocabulary, classes) = (tokenizer.vocabulary_size(), labels.len());
+    let (vocabulary, classes) = (tokenizer.vocabulary_size(), classes.len());
     let config = Config { slicing, vocabulary, embedding: 100, classes, ..Config::default() };
     Ok(Data { train, valid, test, config })
 }

@@ -2,9 +2,9 @@
 
 use super::print;
 use clap::Args;
-use srnn::Result;
 use srnn::engine::device::auto_choice;
 use srnn::engine::gpu::{Adapter, DEFAULT_MEMORY, adapter::INSTALL_ADVICE, adapters};
+use srnn::{Error, Result};
 use std::process::ExitCode;
 
 /// List the adapters with their limits and features, and what auto takes
@@ -19,7 +19,7 @@ impl Devices {
             text += &describe(at, adapter);
         }
         if found.is_empty() {
-            text += &format!("no GPU adapter was found: {INSTALL_ADVICE}\n");
+            text += &format!("{}: {INSTALL_ADVICE}\n", Error::NoAdapter);
         }
         text += &format!("cpu: the CPU engine, {} threads\n", rayon::current_num_threads());
         let (choice, reason) = auto_choice(&found);

@@ -5,7 +5,7 @@ use super::{DeviceArgs, check_free, note};
 use clap::Args;
 use srnn::Result;
 use srnn::data::{Source, npy_bytes};
-use srnn::train::{Dataset, Model, Told};
+use srnn::train::Model;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -36,20 +36,19 @@ impl Embed {
     pub fn run(self) -> Result<ExitCode> {
         check_free(Some(&self.out), self.force)?;
         let model = Model::load(&self.model)?;
-        let raw = self.input.read_for(&model.steps, &self.data, None, false)?;
-        let sequences = model.steps.sequences(&raw)?;
-        let count = raw.examples.len();
-        let data = Dataset::of(sequences, Told::Classes(vec![0; count]))?;
+        let examples = model.read(&self.input.without_labels()?, &self.data, false)?;
+        let data = model.inputs.encode(&examples)?;
+        let count = data.len();
         let mut network = model.network(self.device.open()?)?;
         let width = model.config.width();
         let mut states = vec![0.0; count * width];
         for rows in data.by_length(self.batch as usize, model.config.length) {
-            let own = network.states(&data.unlabelled(&model.config, &rows))?;
+            let own = network.states(&data.batch(&model.config, &rows, |_| false)?)?;
             for (row, state) in rows.iter().zip(own.chunks(width)) {
                 states[row * width..][..width].copy_from_slice(state);
             }
         }
-        srnn::train::files::write_atomically(&self.out, &npy_bytes(&[count, width], &states)?)?;
+        srnn::files::write_atomically(&self.out, &npy_bytes(&[count, width], &states)?)?;
         note(format_args!("{}: {count} states of {width} numbers", self.out.display()));
         Ok(ExitCode::SUCCESS)
     }

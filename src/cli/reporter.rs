@@ -4,15 +4,12 @@ use super::{interrupt, note};
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use srnn::Result;
 use srnn::network::{Config, Input, Task};
-use srnn::train::{Epoch, Observer, Step, Trainer};
+use srnn::train::{Epoch, Observer, StepReport, Trainer};
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
-/// What to do with a finished epoch beside showing it: saving, say.
-type OnEpoch<'a> = Box<dyn FnMut(&Epoch, &mut Trainer) -> Result<()> + 'a>;
-
 /// An observer that prints to standard error.
-pub struct Reporter<'a> {
+pub struct Reporter {
     bar: Option<ProgressBar>,
     name: String,
     task: Task,
@@ -21,22 +18,23 @@ pub struct Reporter<'a> {
     epochs: usize,
     last_line: Instant,
     totals: Option<(f64, f64)>,
-    on_epoch: OnEpoch<'a>,
+    /// Seconds of all epochs so far, without validation.
+    pub seconds: f64,
 }
 
 /// Pause between plain lines within an epoch.
 const PLAIN_PAUSE: Duration = Duration::from_secs(10);
 
-impl<'a> Reporter<'a> {
+impl Reporter {
     /// `name` stands before every line; empty for none.
-    pub fn new(name: &str, config: &Config, epochs: usize, on_epoch: OnEpoch<'a>) -> Reporter<'a> {
+    pub fn new(name: &str, config: &Config, epochs: usize) -> Reporter {
         let name = if name.is_empty() { String::new() } else { format!("{name}  ") };
         let bar = std::io::stderr().is_terminal().then(|| {
             let style = ProgressStyle::with_template("{prefix} {bar:24} {pos}/{len}  {msg}  {eta} left");
             ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
         });
         let unit = if config.input == Input::Tokens { "tokens" } else { "steps" };
-        Reporter { bar, name, task: config.task, unit, epochs, last_line: Instant::now(), totals: None, on_epoch }
+        Reporter { bar, name, task: config.task, unit, epochs, last_line: Instant::now(), totals: None, seconds: 0.0 }
     }
 
     /// Loss, and the share of sequences of which all is told right; of numbers nothing is ever just right.
@@ -65,8 +63,8 @@ pub fn score(task: Task, value: f64) -> String {
     }
 }
 
-impl Observer for Reporter<'_> {
-    fn step(&mut self, step: &Step) {
+impl Observer for Reporter {
+    fn step(&mut self, step: &StepReport) {
         self.totals = step.totals.or(self.totals);
         let unit = self.unit;
         let speed = HumanCount((step.tokens as f64 / step.seconds.max(1e-9)) as u64);
@@ -83,12 +81,12 @@ impl Observer for Reporter<'_> {
         } else if self.last_line.elapsed() > PLAIN_PAUSE {
             self.last_line = Instant::now();
             let left = step.seconds / (step.step - step.before) as f64 * (step.steps - step.step) as f64;
-            let Step { step, steps, .. } = step;
+            let StepReport { step, steps, .. } = step;
             note(format_args!("{title}  step {step}/{steps}  {scores}{speed} {unit}/s  {left:.0} s left"));
         }
     }
 
-    fn epoch(&mut self, epoch: &Epoch, trainer: &mut Trainer) -> Result<()> {
+    fn epoch(&mut self, epoch: &Epoch, _: &mut Trainer) -> Result<()> {
         let Epoch { train_loss, train_accuracy, valid_loss, valid_score, seconds, tokens_per_second, .. } = epoch;
         self.line(&format!(
             "{}epoch {}/{}  train: {}  valid: loss {valid_loss:.4}, {}{}  {seconds:.1} s, {} {}/s",
@@ -110,7 +108,8 @@ impl Observer for Reporter<'_> {
         if let Some(bar) = &self.bar {
             bar.reset();
         }
-        (self.on_epoch)(epoch, trainer)
+        self.seconds += seconds;
+        Ok(())
     }
 
     fn stop(&self) -> bool {
@@ -118,7 +117,7 @@ impl Observer for Reporter<'_> {
     }
 }
 
-impl Drop for Reporter<'_> {
+impl Drop for Reporter {
     fn drop(&mut self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();

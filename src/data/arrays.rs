@@ -1,8 +1,8 @@
 //! NumPy arrays as sequences and as what is to be told of them. Places in an array count from 0, as in NumPy.
 
+use super::examples::RawTargets;
 use super::npy::Npy;
 use super::npy_header::{Kind, shown};
-use super::series::Targets;
 use crate::error::{Error, Result};
 
 /// The steps of `x [N, T, D]` or `[N, T]`: D, and for each row its first `lengths[i]` steps, or all.
@@ -58,7 +58,7 @@ fn real_steps(lengths: Npy, rows: usize, steps: usize) -> Result<Vec<usize>> {
 /// # Errors
 /// Those of reading the array; [`Error::Data`] for other shapes, another count, an empty name or a number that is not
 /// finite.
-pub(super) fn targets(y: Npy, count: usize, of: &str) -> Result<Targets> {
+pub(super) fn targets(y: Npy, count: usize, of: &str) -> Result<RawTargets> {
     let width = match (&y.shape[..], y.kind) {
         ([_], _) => 1,
         ([_, width], Kind::Float | Kind::Integer) => *width,
@@ -74,7 +74,7 @@ pub(super) fn targets(y: Npy, count: usize, of: &str) -> Result<Targets> {
         let names = y.texts()?;
         return match names.iter().position(String::is_empty) {
             Some(row) => Err(Error::data(place, format!("row {row} is an empty name: name the class"))),
-            None => Ok(Targets::Names(names)),
+            None => Ok(RawTargets::Names(names)),
         };
     }
     let values = y.numbers()?;
@@ -84,7 +84,7 @@ pub(super) fn targets(y: Npy, count: usize, of: &str) -> Result<Targets> {
             let advice = "give the target, or leave the row out";
             Err(Error::data(place, format!("row {row}, column {column} is {value}: {advice}")))
         }
-        None => Ok(Targets::Numbers { width, values }),
+        None => Ok(RawTargets::Numbers { width, values }),
     }
 }
 
@@ -121,7 +121,7 @@ mod tests {
         read.map(|(_, sequences)| sequences).map_err(|error| error.to_string())
     }
 
-    fn y(bytes: &[u8], count: usize) -> std::result::Result<Targets, String> {
+    fn y(bytes: &[u8], count: usize) -> std::result::Result<RawTargets, String> {
         targets(Npy::open("y", bytes).unwrap(), count, "x").map_err(|error| error.to_string())
     }
 

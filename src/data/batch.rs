@@ -1,4 +1,4 @@
-//! A batch of token sequences: real tokens only, with the length of each sequence.
+//! A batch: what the network reads of each sequence, real steps only, and what it is to tell of them.
 
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -20,6 +20,17 @@ pub enum Truncate {
     Back,
 }
 
+impl Truncate {
+    /// At most `length` of the sequence.
+    fn cut<T>(self, sequence: &[T], length: usize) -> &[T] {
+        let kept = sequence.len().min(length);
+        match self {
+            Truncate::Front => &sequence[sequence.len() - kept..],
+            Truncate::Back => &sequence[..kept],
+        }
+    }
+}
+
 /// What padding in front of a short sequence does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -31,42 +42,87 @@ pub enum Padding {
     Unmasked,
 }
 
-/// Sequences of tokens with their labels. Sequences are right-aligned in the network's length, so that only real
-/// tokens and their numbers need to travel.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// What the network reads: the steps of all sequences, one after the other.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Inputs {
+    /// `[P]`
+    Tokens(Vec<u32>),
+    /// `[P, width]`
+    Numbers { width: usize, values: Vec<f32> },
+}
+
+impl Inputs {
+    /// Steps of all sequences together, P.
+    pub fn steps(&self) -> usize {
+        match self {
+            Inputs::Tokens(tokens) => tokens.len(),
+            Inputs::Numbers { width, values } => values.len() / width.max(&1),
+        }
+    }
+}
+
+/// What is to be told of each of B sequences.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Targets {
+    /// `[B]`: its class.
+    Classes(Vec<u32>),
+    /// `[B, width]`: 1 for each label that it has, 0 for the others.
+    Labels { width: usize, values: Vec<f32> },
+    /// `[B, width]`: numbers.
+    Numbers { width: usize, values: Vec<f32> },
+}
+
+impl Targets {
+    /// How many sequences they are of; `None` if they do not divide by their width.
+    pub fn count(&self) -> Option<usize> {
+        match self {
+            Targets::Classes(classes) => Some(classes.len()),
+            Targets::Labels { width, values } | Targets::Numbers { width, values } => {
+                (*width > 0 && values.len() % width == 0).then(|| values.len() / width)
+            }
+        }
+    }
+
+    /// Those of the sequences at these places.
+    pub fn select(&self, rows: &[usize]) -> Targets {
+        let of = |width: usize, values: &[f32]| -> Vec<f32> {
+            rows.iter().flat_map(|&row| &values[row * width..][..width]).copied().collect()
+        };
+        match self {
+            Targets::Classes(classes) => Targets::Classes(rows.iter().map(|&row| classes[row]).collect()),
+            Targets::Labels { width, values } => Targets::Labels { width: *width, values: of(*width, values) },
+            Targets::Numbers { width, values } => Targets::Numbers { width: *width, values: of(*width, values) },
+        }
+    }
+}
+
+/// Sequences, with what is to be told of them where it is known. They are right-aligned in the network's length, so
+/// that only real steps and their numbers need to travel.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Batch {
-    /// The real tokens of all sequences, one after the other; empty if they are numbers.
-    pub tokens: Vec<u32>,
-    /// The real steps `[P, D]` of all sequences, one after the other; empty if they are tokens.
-    pub values: Vec<f32>,
+    pub inputs: Inputs,
     /// `[B]`: real steps of each sequence, at least 1.
     pub lengths: Vec<u32>,
-    /// `[B]`: the class of each sequence; empty for other tasks.
-    pub labels: Vec<u32>,
-    /// `[B, C]`: 1 for each label that a sequence has, or the numbers that are to be told of it; empty for classes.
-    pub targets: Vec<f32>,
+    pub targets: Option<Targets>,
 }
 
 impl Batch {
     /// A batch of `sequences`, each cut to `length` tokens and, when unmasked, padded in front to `length`. An empty
-    /// sequence becomes one padding token, as every sequence has at least one step.
-    pub fn new(sequences: &[&[u32]], labels: &[u32], length: usize, truncate: Truncate, padding: Padding) -> Batch {
-        let mut batch = Batch { labels: labels.to_vec(), ..Batch::default() };
+    /// sequence becomes one padding token, as every sequence has at least one step. `classes [B]` may be left empty
+    /// where nothing is to be learnt.
+    pub fn new(sequences: &[&[u32]], classes: &[u32], length: usize, truncate: Truncate, padding: Padding) -> Batch {
+        let (mut tokens, mut lengths) = (Vec::new(), Vec::with_capacity(sequences.len()));
         for sequence in sequences {
-            let kept = sequence.len().min(length);
-            let kept = match truncate {
-                Truncate::Front => &sequence[sequence.len() - kept..],
-                Truncate::Back => &sequence[..kept],
-            };
+            let kept = truncate.cut(sequence, length);
             let pads = match padding {
                 Padding::Masked => usize::from(kept.is_empty()),
                 Padding::Unmasked => length - kept.len(),
             };
-            batch.tokens.extend(std::iter::repeat_n(PAD, pads));
-            batch.tokens.extend_from_slice(kept);
-            batch.lengths.push((pads + kept.len()) as u32);
+            tokens.extend(std::iter::repeat_n(PAD, pads));
+            tokens.extend_from_slice(kept);
+            lengths.push((pads + kept.len()) as u32);
         }
-        batch
+        Batch { inputs: Inputs::Tokens(tokens), lengths, targets: None }.with_classes(classes)
     }
 
     /// A batch from right-aligned `ids [B, width]`, of which the last `lengths[b]` of each row are real; what stands in
@@ -74,13 +130,13 @@ impl Batch {
     ///
     /// # Errors
     /// [`Error::Config`] if the shapes do not agree or a length is not within 1..=width.
-    pub fn from_padded(ids: &[u32], width: usize, lengths: &[u32], labels: &[u32]) -> Result<Batch> {
-        if width == 0 || ids.len() != width.saturating_mul(lengths.len()) || labels.len() != lengths.len() {
+    pub fn from_padded(ids: &[u32], width: usize, lengths: &[u32], classes: &[u32]) -> Result<Batch> {
+        if width == 0 || ids.len() != width.saturating_mul(lengths.len()) || classes.len() != lengths.len() {
             return Err(Error::Config(format!(
-                "a batch of {} ids of width {width}, {} lengths and {} labels does not agree",
+                "a batch of {} ids of width {width}, {} lengths and {} classes does not agree",
                 ids.len(),
                 lengths.len(),
-                labels.len()
+                classes.len()
             )));
         }
         let mut tokens = Vec::new();
@@ -92,23 +148,27 @@ impl Batch {
             }
             tokens.extend_from_slice(&row[width - real as usize..]);
         }
-        Ok(Batch { tokens, lengths: lengths.to_vec(), labels: labels.to_vec(), ..Batch::default() })
+        Ok(Batch { inputs: Inputs::Tokens(tokens), lengths: lengths.to_vec(), targets: None }.with_classes(classes))
     }
 
-    /// A batch of `sequences` of numbers, each `[steps, width]`, cut to `length` steps. A width is at least 1; numbers
-    /// behind the last whole step are left out.
-    pub fn of_numbers(sequences: &[&[f32]], width: usize, length: usize, truncate: Truncate) -> Batch {
-        let mut batch = Batch::default();
-        for sequence in sequences {
-            let sequence = &sequence[..sequence.len() / width * width];
-            let kept = (sequence.len() / width).min(length) * width;
-            batch.values.extend_from_slice(match truncate {
-                Truncate::Front => &sequence[sequence.len() - kept..],
-                Truncate::Back => &sequence[..kept],
-            });
-            batch.lengths.push((kept / width) as u32);
+    /// A batch of `sequences` of numbers, each `[steps, width]`, cut to `length` steps.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for a width of 0, or a sequence that is not whole steps.
+    pub fn of_numbers(sequences: &[&[f32]], width: usize, length: usize, truncate: Truncate) -> Result<Batch> {
+        let (mut all, mut lengths) = (Vec::new(), Vec::with_capacity(sequences.len()));
+        for (row, sequence) in sequences.iter().enumerate() {
+            check_steps(row, sequence.len(), width)?;
+            let kept = truncate.cut(sequence, length.saturating_mul(width));
+            all.extend_from_slice(kept);
+            lengths.push((kept.len() / width) as u32);
         }
-        batch
+        Ok(Batch { inputs: Inputs::Numbers { width, values: all }, lengths, targets: None })
+    }
+
+    /// The same sequences, with the class of each; none are known where `classes` is empty.
+    pub fn with_classes(self, classes: &[u32]) -> Batch {
+        Batch { targets: (!classes.is_empty()).then(|| Targets::Classes(classes.to_vec())), ..self }
     }
 
     /// Real steps of all sequences together.
@@ -124,6 +184,14 @@ impl Batch {
     /// Whether there is no sequence.
     pub fn is_empty(&self) -> bool {
         self.lengths.is_empty()
+    }
+
+    /// `[P]`: the tokens; empty if the steps are numbers.
+    pub fn tokens(&self) -> &[u32] {
+        match &self.inputs {
+            Inputs::Tokens(tokens) => tokens,
+            Inputs::Numbers { .. } => &[],
+        }
     }
 
     /// Cuts the batch into about `parts` runs of neighbouring sequences with about equally many tokens, at most one per
@@ -146,11 +214,22 @@ impl Batch {
         out
     }
 
-    /// The numbers of a part's steps, `[steps, D]`.
+    /// The numbers of a part's steps, `[steps, D]`; empty if the steps are tokens.
     pub fn values_of(&self, part: &MicroBatch) -> &[f32] {
-        let width = self.values.len() / self.steps().max(1);
-        &self.values[part.tokens.start * width..part.tokens.end * width]
+        match &self.inputs {
+            Inputs::Tokens(_) => &[],
+            Inputs::Numbers { width, values } => &values[part.tokens.start * width..part.tokens.end * width],
+        }
     }
+}
+
+/// # Errors
+/// [`Error::Config`] if the numbers of sequence `row` are not whole steps.
+pub(crate) fn check_steps(row: usize, count: usize, width: usize) -> Result<()> {
+    if width == 0 || !count.is_multiple_of(width) {
+        return Err(Error::Config(format!("sequence {row} has {count} numbers, which make no steps of {width}")));
+    }
+    Ok(())
 }
 
 /// Neighbouring sequences of a batch: a micro-batch.
@@ -170,15 +249,15 @@ mod tests {
         let long: &[u32] = &[5, 6, 7, 8];
         let make = |truncate, padding| Batch::new(&[long, &[9], &[]], &[0, 1, 0], 3, truncate, padding);
         let front = make(Truncate::Front, Padding::Masked);
-        assert_eq!((front.tokens, front.lengths), (vec![6, 7, 8, 9, 0], vec![3, 1, 1]));
+        assert_eq!((front.tokens(), &front.lengths[..]), (&[6, 7, 8, 9, 0][..], &[3, 1, 1][..]));
         let back = make(Truncate::Back, Padding::Unmasked);
-        assert_eq!((back.tokens, back.lengths), (vec![5, 6, 7, 0, 0, 9, 0, 0, 0], vec![3, 3, 3]));
+        assert_eq!((back.tokens(), &back.lengths[..]), (&[5, 6, 7, 0, 0, 9, 0, 0, 0][..], &[3, 3, 3][..]));
     }
 
     #[test]
     fn padded_rows_keep_their_real_tokens() {
         let batch = Batch::from_padded(&[1, 2, 3, 77, 77, 4], 3, &[3, 1], &[0, 1]).unwrap();
-        assert_eq!((batch.tokens, batch.lengths), (vec![1, 2, 3, 4], vec![3, 1]));
+        assert_eq!((batch.tokens(), &batch.lengths[..]), (&[1, 2, 3, 4][..], &[3, 1][..]));
         assert!(Batch::from_padded(&[1, 2, 3], 3, &[0], &[0]).is_err());
         assert!(Batch::from_padded(&[1, 2, 3], 3, &[4], &[0]).is_err());
         assert!(Batch::from_padded(&[1, 2], 3, &[1], &[0]).is_err());
@@ -186,15 +265,25 @@ mod tests {
     }
 
     #[test]
+    fn numbers_are_cut_to_whole_steps() {
+        let of = |width, truncate| Batch::of_numbers(&[&[1.0, 2.0, 3.0, 4.0], &[5.0, 6.0]], width, 1, truncate);
+        let front = of(2, Truncate::Front).unwrap();
+        assert_eq!(front.inputs, Inputs::Numbers { width: 2, values: vec![3.0, 4.0, 5.0, 6.0] });
+        assert_eq!(of(2, Truncate::Back).unwrap().values_of(&front.split(1)[0]), [1.0, 2.0, 5.0, 6.0]);
+        let error = of(4, Truncate::Back).unwrap_err().to_string();
+        assert_eq!(error, "sequence 1 has 2 numbers, which make no steps of 4");
+        assert!(of(0, Truncate::Front).is_err());
+    }
+
+    #[test]
     fn parts_cover_everything_once() {
         let lengths = [5u32, 1, 9, 2, 2, 7];
-        let tokens = (0..26).collect();
-        let batch = Batch { tokens, lengths: lengths.to_vec(), labels: vec![0; 6], ..Batch::default() };
+        let batch = Batch { inputs: Inputs::Tokens((0..26).collect()), lengths: lengths.to_vec(), targets: None };
         for parts in 1..10 {
             let cut = batch.split(parts);
             assert!(cut.len() <= 6 && (parts > 1 || cut.len() == 1));
-            let joined: Vec<u32> = cut.iter().flat_map(|part| &batch.tokens[part.tokens.clone()]).copied().collect();
-            assert_eq!(joined, batch.tokens);
+            let joined: Vec<u32> = cut.iter().flat_map(|part| &batch.tokens()[part.tokens.clone()]).copied().collect();
+            assert_eq!(joined, batch.tokens());
             let joined: Vec<u32> =
                 cut.iter().flat_map(|part| &batch.lengths[part.sequences.clone()]).copied().collect();
             assert_eq!(joined, lengths);

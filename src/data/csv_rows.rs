@@ -6,11 +6,11 @@ use std::collections::VecDeque;
 use std::io::Read;
 
 use super::lines::Lines;
-use super::table::{Columns, Example, Header};
-use crate::error::{Error, Result};
+use super::table::{Header, Row, TableColumns};
+use crate::error::{Error, Problem, Result};
 
 /// Reads RFC 4180 rows below a header. Line breaks inside a text come out as `\n`.
-pub(super) fn read(lines: Lines, columns: &Columns) -> Result<Vec<Example>> {
+pub(super) fn read(lines: Lines, columns: &TableColumns) -> Result<Vec<Row>> {
     let file = lines.file().to_string();
     let feed = Feed { lines, pending: Vec::new(), taken: 0, starts: VecDeque::new(), failure: None };
     // The feed's only line end is `\n`; a stray `\r` is part of the text.
@@ -31,12 +31,12 @@ pub(super) fn read(lines: Lines, columns: &Columns) -> Result<Vec<Example>> {
             return Ok(rows);
         }
         let fields: Vec<&str> = record.iter().collect();
-        let broken = |problem| Error::data_line(&file, start, problem);
+        let broken = |problem: Problem| Error::data_line(&file, start, problem);
         match &header {
             None => header = Some(Header::find(&fields, columns).map_err(broken)?),
             Some(header) => {
                 let (text, label) = header.cells(&fields).map_err(broken)?;
-                rows.push(Example { text, label, line: start });
+                rows.push(Row { text, label, line: start });
             }
         }
     }
@@ -128,7 +128,7 @@ impl Read for Feed {
 mod tests {
     use rand::{RngExt, SeedableRng};
 
-    use crate::data::Format::Csv;
+    use crate::data::TableFormat::Csv;
     use crate::data::table::tests::{read, read_bytes, row};
 
     fn fails(text: &str, message: &str) {
@@ -175,7 +175,7 @@ mod tests {
     fn without_rows_or_columns() {
         fails("", "t: has no rows");
         fails("text,label\r\n\r\n", "t: has no rows");
-        fails("a,b\n1,2\n", "t:1: has no column `text`, only `a`, `b`: name the text column with --text");
+        fails("a,b\n1,2\n", "t:1: has no column `text`, only `a`, `b`");
     }
 
     #[test]

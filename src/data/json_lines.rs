@@ -3,44 +3,46 @@
 use serde_json::{Map, Value};
 
 use super::lines::Lines;
-use super::listing::quoted;
-use super::table::{Columns, Example, missing_column};
-use crate::error::Result;
+use super::table::{Row, TableColumns, missing_column};
+use crate::error::{Problem, Result};
+use crate::listing::quoted;
 
-/// Reads one example per line. The text is a string, the label a string, a number or a boolean.
-pub(super) fn read(mut lines: Lines, columns: &Columns) -> Result<Vec<Example>> {
+/// Reads one row per line. The text is a string, the label a string, a number or a boolean.
+pub(super) fn read(mut lines: Lines, columns: &TableColumns) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     while let Some(line) = lines.next_text()? {
         if !line.trim().is_empty() {
             let (text, label) = cells(line, columns).map_err(|problem| lines.error(problem))?;
-            rows.push(Example { text, label, line: lines.line() });
+            rows.push(Row { text, label, line: lines.line() });
         }
     }
     Ok(rows)
 }
 
-fn cells(line: &str, columns: &Columns) -> std::result::Result<(String, Option<String>), String> {
+fn cells(line: &str, columns: &TableColumns) -> std::result::Result<(String, Option<String>), Problem> {
     let mut object = match serde_json::from_str(line) {
         Ok(Value::Object(object)) => object,
-        Ok(other) => return Err(format!("is {}, not a JSON object", kind(&other))),
-        Err(fault) => return Err(syntax_problem(line, &fault)),
+        Ok(other) => return Err(format!("is {}, not a JSON object", kind(&other)).into()),
+        Err(fault) => return Err(syntax_problem(line, &fault).into()),
     };
     let label = columns.label.as_deref().map(|column| label(&object, column)).transpose()?;
     let text = match object.remove(&columns.text) {
         Some(Value::String(text)) => text,
-        Some(other) => return Err(format!("the text {} is {}, not a string", quoted(&columns.text), kind(&other))),
+        Some(other) => {
+            return Err(format!("the text {} is {}, not a string", quoted(&columns.text), kind(&other)).into());
+        }
         None => return Err(missing_column(&columns.text, "text", object.keys().map(String::as_str))),
     };
     Ok((text, label))
 }
 
-fn label(object: &Map<String, Value>, column: &str) -> std::result::Result<String, String> {
+fn label(object: &Map<String, Value>, column: &str) -> std::result::Result<String, Problem> {
     match object.get(column) {
         Some(Value::String(label)) => Ok(label.trim().to_string()),
         Some(Value::Number(number)) => Ok(number.to_string()),
         Some(Value::Bool(flag)) => Ok(flag.to_string()),
         Some(other) => {
-            Err(format!("the label {} is {}, not a string, a number or a boolean", quoted(column), kind(other)))
+            Err(format!("the label {} is {}, not a string, a number or a boolean", quoted(column), kind(other)).into())
         }
         None => Err(missing_column(column, "label", object.keys().map(String::as_str))),
     }
@@ -75,7 +77,7 @@ fn kind(value: &Value) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use crate::data::Format::JsonLines;
+    use crate::data::TableFormat::JsonLines;
     use crate::data::table::tests::{read, row};
 
     fn fails(text: &str, message: &str) {
@@ -106,13 +108,13 @@ mod tests {
              give one object per line, without a list around them",
         );
         fails("[]", "t:1: is a list, not a JSON object");
-        fails("{\"label\": 1}", "t:1: has no column `text`, only `label`: name the text column with --text");
-        fails("{\"text\": \"x\"}", "t:1: has no column `label`, only `text`: name the label column with --label");
+        fails("{\"label\": 1}", "t:1: has no column `text`, only `label`");
+        fails("{\"text\": \"x\"}", "t:1: has no column `label`, only `text`");
         fails("{\"text\": null, \"label\": 1}", "t:1: the text `text` is null, not a string");
         fails(
             "{\"text\": \"x\", \"label\": null}",
             "t:1: the label `label` is null, not a string, a number or a boolean",
         );
-        fails("{}", "t:1: has no column `label`, only nothing: name the label column with --label");
+        fails("{}", "t:1: has no column `label`, only nothing");
     }
 }

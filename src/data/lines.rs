@@ -2,9 +2,9 @@
 
 use std::io::ErrorKind;
 
-use super::series_format::SeriesFormat;
+use super::format::SeriesFormat;
 use super::source::{Opened, Source};
-use crate::error::{Error, Result};
+use crate::error::{Error, Problem, Result};
 
 /// Windows' wide text begins with one of these instead of UTF-8's mark.
 const UTF16_MARKS: [[u8; 2]; 2] = [[0xFF, 0xFE], [0xFE, 0xFF]];
@@ -39,7 +39,7 @@ impl Lines {
     }
 
     /// An error about the line read last.
-    pub fn error(&self, problem: impl Into<String>) -> Error {
+    pub fn error(&self, problem: impl Into<Problem>) -> Error {
         Error::data_line(&self.file, self.line, problem)
     }
 

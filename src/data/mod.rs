@@ -5,17 +5,15 @@
 
 pub mod batch;
 #[cfg(feature = "files")]
+pub mod classes;
+#[cfg(feature = "files")]
 pub mod emails;
 #[cfg(feature = "files")]
-pub mod labels;
+pub mod examples;
 pub mod normalisation;
-#[cfg(feature = "files")]
-pub mod series;
 #[cfg(feature = "files")]
 pub mod source;
 pub mod split;
-#[cfg(feature = "files")]
-pub mod table;
 #[cfg(feature = "texts")]
 pub mod tokenizer;
 #[cfg(feature = "files")]
@@ -37,40 +35,39 @@ mod idx;
 mod json_lines;
 #[cfg(feature = "files")]
 mod lines;
-#[cfg(any(feature = "files", feature = "texts"))]
-pub(crate) mod listing;
-#[cfg(feature = "files")]
 mod npy;
 #[cfg(feature = "files")]
 mod npy_header;
 #[cfg(feature = "files")]
 mod npz;
 #[cfg(feature = "files")]
-mod series_format;
+mod series;
+#[cfg(feature = "files")]
+mod table;
 #[cfg(feature = "files")]
 mod ucr;
 #[cfg(feature = "texts")]
 mod words;
 
-pub use batch::{Batch, Padding, Truncate};
+pub use batch::{Batch, Inputs, Padding, Targets, Truncate};
+#[cfg(feature = "files")]
+pub use classes::Classes;
 #[cfg(feature = "files")]
 pub use emails::{Part, emails};
 #[cfg(feature = "files")]
-pub use format::Format;
+pub use examples::{Examples, RawInputs, RawTargets, ReadOptions};
 #[cfg(feature = "files")]
-pub use labels::Labels;
+pub use format::{Format, SeriesFormat, TableFormat};
 #[cfg(feature = "files")]
 pub use lines::{InputLines, read_lines};
 pub use normalisation::Normalisation;
 #[cfg(feature = "files")]
 pub use npy::npy_bytes;
 #[cfg(feature = "files")]
-pub use series::{Pixels, Series, SeriesFormat, Targets, read_sequences, read_series};
+pub use series::Pixels;
 #[cfg(feature = "files")]
 pub use source::Source;
 pub use split::{hold_out, hold_out_unclassed};
-#[cfg(feature = "files")]
-pub use table::{Columns, Example, read_examples};
 #[cfg(feature = "texts")]
 pub use tokenizer::Tokenizer;
 #[cfg(feature = "files")]

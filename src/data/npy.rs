@@ -6,7 +6,7 @@ use npyz::{DType, NpyFile, Order, TypeChar, WriterBuilder};
 
 use super::binary::{expect_end, read_error};
 use super::npy_header::{Kind, kind, read_header, shown};
-use crate::error::{Error, Result};
+use crate::error::{Error, Problem, Result};
 
 /// An array whose header has been read.
 pub(super) struct Npy<'a> {
@@ -39,7 +39,7 @@ impl<'a> Npy<'a> {
     }
 
     /// An error about the array.
-    pub fn error(&self, problem: impl Into<String>) -> Error {
+    pub fn error(&self, problem: impl Into<Problem>) -> Error {
         Error::data(&self.place, problem)
     }
 

@@ -7,8 +7,8 @@ use std::io::{ErrorKind, Read};
 use npyz::{DType, NpyHeader, TypeChar};
 
 use super::binary::read_error;
-use super::listing::quoted;
 use crate::error::{Error, Result};
+use crate::listing::quoted;
 
 /// What every `.npy` file begins with.
 pub(super) const MAGIC: &[u8] = b"\x93NUMPY";

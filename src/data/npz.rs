@@ -6,9 +6,9 @@ use zip::ZipArchive;
 use zip::result::ZipError;
 
 use super::binary::read_error;
-use super::listing::listed;
 use super::npy::Npy;
 use crate::error::{Error, Result};
+use crate::listing::listed;
 
 /// What every `.npz` file begins with.
 pub(super) const MAGIC: &[u8] = b"PK";

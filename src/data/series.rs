@@ -4,37 +4,23 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
+use super::examples::{Examples, RawInputs, RawTargets};
+use super::format::SeriesFormat;
 use super::lines::Lines;
 use super::npy::Npy;
 use super::npz::Npz;
-pub use super::series_format::SeriesFormat;
 use super::source::{Opened, Source};
 use super::{arrays, binary, idx, ucr};
 use crate::error::{Error, Result};
 
-/// Sequences of numbers, with what is to be told of each.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Series {
-    /// D: numbers of one step, at least 1.
-    pub width: usize,
-    /// N sequences, at least one, each `[T_i, D]` row-major with `T_i` >= 1; all numbers are finite.
-    pub sequences: Vec<Vec<f32>>,
-    pub targets: Targets,
-}
-
-/// What is to be told of each of N sequences.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Targets {
-    /// Nothing is known.
-    None,
-    /// `[N]`: the class of each sequence, none of them empty.
-    Names(Vec<String>),
-    /// `[N, width]`, row-major and finite: numbers to be found, or 0 and 1 for several labels at once.
-    Numbers { width: usize, values: Vec<f32> },
-}
+/// D, the sequences, and what the file itself tells of them.
+type Contents = (usize, Vec<Vec<f32>>, Option<RawTargets>);
 
 /// What a step of an image is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Pixels {
     /// A pixel: T = rows x columns, D = 1.
     #[default]
@@ -46,81 +32,74 @@ pub enum Pixels {
 /// Reads a whole file of sequences, packed by gzip or not. `format` overrules the file's name and first bytes; what
 /// neither of them tells is read as [`SeriesFormat::Ucr`]. `pixels` is for images alone.
 ///
-/// Targets come from the file itself (`y` of `.npz`, UCR), or from the file `labels` (`.npy`, or IDX), or, for IDX
-/// images without `labels`, from the file beside them with `labels-idx1` in its name for `images-idx3`, if there is
-/// one. Whole numbers or texts `[N]` are class names; floats `[N]` and any numbers `[N, C]` are numbers.
+/// With `targets` they come from the file itself (`y` of `.npz`, UCR), or from the file `labels` (`.npy`, or IDX), or,
+/// for IDX images without `labels`, from the file beside them with `labels-idx1` in its name for `images-idx3`, if there
+/// is one. Whole numbers or texts `[N]` are class names; floats `[N]` and any numbers `[N, C]` are numbers. Without
+/// `targets` none of these is looked at.
 ///
 /// # Errors
 /// [`Error::Io`] when a file cannot be read. [`Error::Data`], with line or row, step and column (from 0), for damaged
 /// or empty files, arrays of other shapes or types, numbers that are not finite, and targets that do not fit the
 /// sequences. [`Error::Config`] for `labels` given to a file that has its own.
-pub fn read_series(path: &Path, labels: Option<&Path>, format: Option<SeriesFormat>, pixels: Pixels) -> Result<Series> {
+pub(super) fn read_series(
+    path: &Path,
+    targets: bool,
+    labels: Option<&Path>,
+    format: Option<SeriesFormat>,
+    pixels: Pixels,
+) -> Result<Examples> {
     let place = path.display().to_string();
-    let (width, sequences, own) = read_file(path, format, pixels, true)?;
-    let beside = if labels.is_none() { labels_beside(path) } else { None };
+    let (width, sequences, own) = read_file(path, format, pixels, targets)?;
+    let beside = if targets && labels.is_none() { labels_beside(path) } else { None };
     let targets = match labels.or(beside.as_deref()) {
-        Some(labels) if own == Targets::None => read_targets(labels, sequences.len(), &place)?,
+        Some(labels) if own.is_none() => Some(read_targets(labels, sequences.len(), &place)?),
         Some(labels) if beside.is_none() => {
             let problem = format!("{place} has its own targets: leave out {}", labels.display());
             return Err(Error::Config(problem));
         }
         _ => own,
     };
-    Ok(Series { width, sequences, targets })
+    let lines = (1..=sequences.len() as u64).collect();
+    Ok(Examples { place, lines, inputs: RawInputs::Numbers { width, sequences }, targets })
 }
 
-/// As [`read_series`], without targets: files of labels, and labels in an `.npz`, are not looked at.
-///
-/// # Errors
-/// Those of [`read_series`] about the sequences.
-pub fn read_sequences(path: &Path, format: Option<SeriesFormat>, pixels: Pixels) -> Result<Series> {
-    let (width, sequences, _) = read_file(path, format, pixels, false)?;
-    Ok(Series { width, sequences, targets: Targets::None })
-}
-
-/// D, the sequences, and what the file itself tells of them.
-fn read_file(
-    path: &Path,
-    format: Option<SeriesFormat>,
-    pixels: Pixels,
-    targets: bool,
-) -> Result<(usize, Vec<Vec<f32>>, Targets)> {
+fn read_file(path: &Path, format: Option<SeriesFormat>, pixels: Pixels, targets: bool) -> Result<Contents> {
     let place = path.display().to_string();
     let (opened, found) = open(path)?;
     Ok(match format.unwrap_or(found) {
         SeriesFormat::Npy => {
             let (width, sequences) = arrays::sequences(Npy::open(&place, opened.reader)?, None)?;
-            (width, sequences, Targets::None)
+            (width, sequences, None)
         }
         SeriesFormat::Npz if opened.gzip => return Err(Error::data(place, "is an .npz packed again: unpack the gzip")),
         SeriesFormat::Npz => read_npz(&place, path, targets)?,
         SeriesFormat::Ucr => {
             let (sequences, names) = ucr::read(Lines::new(place.clone(), opened))?;
-            (1, sequences, Targets::Names(names))
+            (1, sequences, targets.then_some(RawTargets::Names(names)))
         }
         SeriesFormat::Idx => {
             let images = idx::Images::open(&place, opened.reader)?;
             let width = if pixels == Pixels::Rows { images.columns } else { 1 };
-            (width, images.read()?, Targets::None)
+            (width, images.read()?, None)
         }
     })
 }
 
-fn read_npz(place: &str, path: &Path, targets: bool) -> Result<(usize, Vec<Vec<f32>>, Targets)> {
+fn read_npz(place: &str, path: &Path, targets: bool) -> Result<Contents> {
     let open = || Npz::open(place, BufReader::new(File::open(path).map_err(Error::io(path))?));
     // Two at a time, so that the lengths are checked against the shape of x before its numbers are read.
     let (mut archive, mut beside) = (open()?, open()?);
     let lengths = if beside.has("lengths") { Some(beside.member("lengths")?) } else { None };
     let (width, sequences) = arrays::sequences(archive.member("x")?, lengths)?;
     let targets = match targets && archive.has("y") {
-        true => arrays::targets(archive.member("y")?, sequences.len(), place)?,
-        false => Targets::None,
+        true => Some(arrays::targets(archive.member("y")?, sequences.len(), place)?),
+        false => None,
     };
     Ok((width, sequences, targets))
 }
 
 /// The targets in a file of their own, for `count` sequences of the file `of`.
-fn read_targets(path: &Path, count: usize, of: &str) -> Result<Targets> {
+fn read_targets(path: &Path, count: usize, of: &str) -> Result<RawTargets> {
     let place = path.display().to_string();
     let (opened, found) = open(path)?;
     match found {
@@ -128,7 +107,7 @@ fn read_targets(path: &Path, count: usize, of: &str) -> Result<Targets> {
         SeriesFormat::Idx => {
             let names = idx::read_labels(&place, opened.reader)?;
             arrays::check_count(&place, names.len(), count, of)?;
-            Ok(Targets::Names(names))
+            Ok(RawTargets::Names(names))
         }
         _ => Err(Error::data(place, "holds no labels that can be read: give an .npy file, or IDX for IDX images")),
     }
@@ -168,8 +147,14 @@ mod tests {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)
     }
 
-    fn read(path: &Path, labels: Option<&Path>) -> std::result::Result<Series, String> {
-        read_series(path, labels, None, Pixels::Each).map_err(|error| error.to_string())
+    fn read(path: &Path, labels: Option<&Path>) -> std::result::Result<Examples, String> {
+        read_series(path, true, labels, None, Pixels::Each).map_err(|error| error.to_string())
+    }
+
+    fn contents(examples: Examples) -> Contents {
+        let RawInputs::Numbers { width, sequences } = examples.inputs else { unreachable!() };
+        assert_eq!(examples.lines.len(), sequences.len());
+        (width, sequences, examples.targets)
     }
 
     /// The numbers of the fixtures: 100 row + 10 step + column.
@@ -180,8 +165,8 @@ mod tests {
         lengths.iter().enumerate().map(row).collect()
     }
 
-    fn names(names: &[&str]) -> Targets {
-        Targets::Names(names.iter().map(|name| name.to_string()).collect())
+    fn names(names: &[&str]) -> Option<RawTargets> {
+        Some(RawTargets::Names(names.iter().map(|name| name.to_string()).collect()))
     }
 
     #[test]
@@ -189,17 +174,17 @@ mod tests {
         for (name, width) in [("x_f4.npy", 2), ("x_f8_fortran.npy", 2), ("x_i2_big_endian.npy", 1)] {
             let found = read(&made(name), None).unwrap();
             let sequences = expected([4; 3], width);
-            assert_eq!(found, Series { width, sequences, targets: Targets::None }, "{name}");
+            assert_eq!(contents(found), (width, sequences, None), "{name}");
         }
         let ragged = read(&made("ragged.npz"), None).unwrap();
         let (sequences, targets) = (expected([4, 1, 2], 2), names(&["a", "b", "a"]));
-        assert_eq!(ragged, Series { width: 2, sequences, targets });
-        let packed = read(&made("packed.npz"), None).unwrap();
+        assert_eq!(contents(ragged), (2, sequences, targets));
+        let (_, packed, targets) = contents(read(&made("packed.npz"), None).unwrap());
         assert_eq!(
-            packed.sequences,
+            packed,
             expected([4; 3], 2).iter().map(|row| row.iter().map(|v| v % 256.0).collect()).collect::<Vec<Vec<f32>>>()
         );
-        assert_eq!(packed.targets, Targets::Numbers { width: 2, values: [0.5, 1.5].repeat(3) });
+        assert_eq!(targets, Some(RawTargets::Numbers { width: 2, values: [0.5, 1.5].repeat(3) }));
     }
 
     #[test]
@@ -208,9 +193,9 @@ mod tests {
         assert_eq!(targets("y_integers.npy"), names(&["7", "-1", "7"]));
         assert_eq!(targets("y_names.npy"), names(&["ja", "né", "ja"]));
         assert_eq!(targets("y_bytes.npy"), names(&["ja", "no", "ja"]));
-        assert_eq!(targets("y_floats.npy"), Targets::Numbers { width: 1, values: vec![0.5, -1.0, 2.0] });
+        assert_eq!(targets("y_floats.npy"), Some(RawTargets::Numbers { width: 1, values: vec![0.5, -1.0, 2.0] }));
         let several = vec![0.0, 1.0, 1.0, 1.0, 0.0, 0.0];
-        assert_eq!(targets("y_several.npy"), Targets::Numbers { width: 2, values: several });
+        assert_eq!(targets("y_several.npy"), Some(RawTargets::Numbers { width: 2, values: several }));
         let twice = read(&made("ragged.npz"), Some(&made("y_names.npy"))).unwrap_err();
         assert!(twice.contains("ragged.npz has its own targets: leave out "), "{twice}");
         let none = read(&made("x_f4.npy"), Some(&made("make_arrays.py"))).unwrap_err();
@@ -230,13 +215,13 @@ mod tests {
         let images = write("t-images-idx3-ubyte.gz", &packer.finish().unwrap());
         let sequences = vec![vec![0.0, 0.0, 1.0, 0.0, 0.0, 1.0]];
         let found = read(&images, None).unwrap();
-        assert_eq!(found, Series { width: 1, sequences: sequences.clone(), targets: Targets::None });
+        assert_eq!(contents(found), (1, sequences.clone(), None));
         let labels = write("t-labels-idx1-ubyte.gz", &idx_file(&[1], &[7]));
         let error = read(&images, None).unwrap_err();
         assert!(error.contains("labels-idx1-ubyte.gz: is named .gz but is not gzip data"), "{error}");
         std::fs::rename(&labels, write("labels", b"")).unwrap();
-        let rows = read_series(&images, Some(&folder.path().join("labels")), None, Pixels::Rows).unwrap();
-        assert_eq!(rows, Series { width: 3, sequences, targets: names(&["7"]) });
+        let rows = read_series(&images, true, Some(&folder.path().join("labels")), None, Pixels::Rows).unwrap();
+        assert_eq!(contents(rows), (3, sequences, names(&["7"])));
         let images = write("t-images-idx3-ubyte", &idx_file(&[1, 1, 1], &[0]));
         write("t-labels-idx1-ubyte", &idx_file(&[2], &[7, 8]));
         let error = read(&images, None).unwrap_err();
@@ -252,11 +237,10 @@ mod tests {
             read(&path, None)
         };
         let found = read_bytes(b"1\t0.5\n2\t3\t4\n").unwrap();
-        assert_eq!((found.width, found.sequences), (1, vec![vec![0.5], vec![3.0, 4.0]]));
-        assert_eq!(found.targets, names(&["1", "2"]));
-        assert_eq!(read_bytes(&std::fs::read(made("x_f4.npy")).unwrap()).unwrap().width, 2);
-        assert_eq!(read_bytes(&std::fs::read(made("ragged.npz")).unwrap()).unwrap().width, 2);
-        assert_eq!(read_bytes(&idx_file(&[1, 1, 1], &[0])).unwrap().sequences, [[0.0]]);
+        assert_eq!(contents(found), (1, vec![vec![0.5], vec![3.0, 4.0]], names(&["1", "2"])));
+        assert_eq!(read_bytes(&std::fs::read(made("x_f4.npy")).unwrap()).map(contents).unwrap().0, 2);
+        assert_eq!(read_bytes(&std::fs::read(made("ragged.npz")).unwrap()).map(contents).unwrap().0, 2);
+        assert_eq!(read_bytes(&idx_file(&[1, 1, 1], &[0])).map(contents).unwrap().1, [[0.0]]);
         assert!(read_bytes(b"").unwrap_err().ends_with("data: is empty"));
         let error = read(&folder.path().join("none"), None).unwrap_err();
         assert!(error.contains("none: "), "{error}");

@@ -11,9 +11,9 @@ use tokenizers::{
 };
 
 use super::bytes;
-use super::listing::quoted;
 use super::words::WordRules;
 use crate::error::{Error, Result};
+use crate::listing::quoted;
 
 /// The token of padded steps.
 pub const PADDING: &str = "[PAD]";

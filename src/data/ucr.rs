@@ -2,8 +2,8 @@
 //! straight line; what is missing at its end was never there, which is how the archive writes shorter series.
 
 use super::lines::Lines;
-use super::listing::quoted;
 use crate::error::{Error, Result};
+use crate::listing::quoted;
 
 /// Largest whole number below which every whole number is a double.
 const EXACT: f64 = 9_007_199_254_740_992.0;

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use super::lines::Lines;
-use super::listing::quoted;
 use super::source::Source;
 use super::tokenizer::{PADDING, UNKNOWN};
-use crate::error::{Error, Result};
+use crate::error::{Error, Problem, Result};
+use crate::listing::quoted;
 
 /// The vectors of a vocabulary's words.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,7 +54,7 @@ fn parse(mut lines: Lines, words: &[String], width: usize) -> Result<Vectors> {
         let (word, values) = cut_word(line);
         let row = rows.get(word).copied().filter(|&row| !vectors.found[row]);
         let outcome = if first && let Some(told) = header_width(word, values) {
-            if told == width { Ok(()) } else { Err(width_advice(told, width)) }
+            if told == width { Ok(()) } else { Err(Problem::VectorWidth { found: told, wanted: width }) }
         } else if let Some(row) = row {
             let into = &mut vectors.values[row * width..][..width];
             parse_values(values, into, first).map(|parsed| vectors.found[row] = parsed)
@@ -88,7 +88,7 @@ fn header_width(word: &[u8], values: &[u8]) -> Option<usize> {
 
 /// Parses a line's values; false when the line is of another word, one with blanks in it (GloVe 840B has `. . .`).
 /// `first`: on the first line another number of values is the file's width, later on it is damage.
-fn parse_values(values: &[u8], into: &mut [f32], first: bool) -> std::result::Result<bool, String> {
+fn parse_values(values: &[u8], into: &mut [f32], first: bool) -> std::result::Result<bool, Problem> {
     let values = std::str::from_utf8(values).map_err(|_| "has values that are not numbers")?;
     let count = values.split_ascii_whitespace().count();
     if count > into.len() && values.split_ascii_whitespace().next().is_some_and(|part| part.parse::<f32>().is_err()) {
@@ -96,8 +96,8 @@ fn parse_values(values: &[u8], into: &mut [f32], first: bool) -> std::result::Re
     }
     if count != into.len() {
         return Err(match first {
-            true => width_advice(count, into.len()),
-            false => format!("has {count} values, not {}: the file is damaged or cut short", into.len()),
+            true => Problem::VectorWidth { found: count, wanted: into.len() },
+            false => format!("has {count} values, not {}: the file is damaged or cut short", into.len()).into(),
         });
     }
     for ((number, slot), part) in (1..).zip(into).zip(values.split_ascii_whitespace()) {
@@ -105,12 +105,6 @@ fn parse_values(values: &[u8], into: &mut [f32], first: bool) -> std::result::Re
         *slot = value.ok_or_else(|| format!("value {number} is {}, not a finite number", quoted(part)))?;
     }
     Ok(true)
-}
-
-fn width_advice(there: usize, asked: usize) -> String {
-    let advice =
-        if there == 0 { "give another file".into() } else { format!("give --embedding {there} or another file") };
-    format!("has {there} values, --embedding asks for {asked}: {advice}")
 }
 
 #[cfg(test)]
@@ -151,10 +145,10 @@ mod tests {
 
     #[test]
     fn another_width_is_refused_on_the_first_line() {
-        fails("the 1 2 3\n", "g.txt:1: has 3 values, --embedding asks for 2: give --embedding 3 or another file");
-        fails("the 1\na 1\n", "g.txt:1: has 1 values, --embedding asks for 2: give --embedding 1 or another file");
-        fails("900 3\na 1 2 3\n", "g.txt:1: has 3 values, --embedding asks for 2: give --embedding 3 or another file");
-        fails("PK\n", "g.txt:1: has 0 values, --embedding asks for 2: give another file");
+        fails("the 1 2 3\n", "g.txt:1: has 3 values, and the embedding has 2");
+        fails("the 1\na 1\n", "g.txt:1: has 1 values, and the embedding has 2");
+        fails("900 3\na 1 2 3\n", "g.txt:1: has 3 values, and the embedding has 2");
+        fails("PK\n", "g.txt:1: has 0 values, and the embedding has 2");
     }
 
     #[test]

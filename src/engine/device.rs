@@ -28,11 +28,11 @@ impl FromStr for Choice {
             "auto" => Ok(Choice::Auto),
             "cpu" => Ok(Choice::Cpu),
             "gpu" => Ok(Choice::Gpu(0)),
-            _ => text.strip_prefix("gpu:").and_then(|n| n.parse().ok()).map(Choice::Gpu).ok_or_else(|| {
-                Error::NoDevice(format!(
-                    "unknown device `{text}`: use auto, cpu, gpu or gpu:N (`srnn devices` lists them)"
-                ))
-            }),
+            _ => text
+                .strip_prefix("gpu:")
+                .and_then(|n| n.parse().ok())
+                .map(Choice::Gpu)
+                .ok_or_else(|| Error::NoDevice(format!("unknown device `{text}`: use auto, cpu, gpu or gpu:N"))),
         }
     }
 }

@@ -21,7 +21,7 @@ impl<'b> Planner<'_, 'b> {
     /// tokens of the batch, whose embeddings have gradients.
     pub fn gradients_of(&mut self, batch: &'b Batch, parts: &[MicroBatch], loss: &Loss) -> Option<Distinct> {
         let tokens = (self.config.input == Input::Tokens).then(|| {
-            let distinct = Distinct::new(&batch.tokens, self.config.vocabulary);
+            let distinct = Distinct::new(batch.tokens(), self.config.vocabulary);
             let steps = self.project_tokens(&distinct);
             let gradient = self.gates_gradient(steps.count);
             (distinct, steps, gradient)

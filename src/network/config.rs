@@ -1,7 +1,7 @@
 //! What a network is: its sizes and its slicing.
 
 use super::parameters::{Affine, Layout};
-use crate::data::batch::{Batch, Padding, Truncate};
+use crate::data::batch::{Batch, Inputs, Padding, Targets, Truncate};
 use crate::error::{Error, Result};
 use crate::kernel::activation::Activation;
 use crate::kernel::cell::{Cell, Reset};
@@ -59,7 +59,7 @@ pub enum Input {
     Numbers,
 }
 
-/// What is told of a sequence.
+/// What a network tells of a sequence.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Task {
@@ -72,7 +72,7 @@ pub enum Task {
     Regression,
 }
 
-/// A sliced recurrent network that classifies sequences.
+/// A sliced recurrent network that tells the class, the labels or numbers of a sequence.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
@@ -109,10 +109,13 @@ pub struct Config {
     pub freeze_embedding: bool,
 }
 
-/// Classes of the largest classifier: its loss is one workgroup's work, and its confusion matrix a square of them.
 /// More layers than anyone trains; planning time grows with their square.
 const MOST_LAYERS: usize = 1024;
 
+/// Largest size of any other kind.
+const MOST: usize = 1 << 24;
+
+/// Classes of the largest classifier, whose confusion matrix is a square of them.
 const MOST_CLASSES: usize = 4096;
 
 impl Default for Config {
@@ -146,33 +149,27 @@ impl Config {
     /// Checks that the sizes make a network.
     ///
     /// # Errors
-    /// [`Error::Config`] or [`Error::Slicing`], naming the setting.
+    /// [`Error::Setting`], [`Error::Config`] or [`Error::Slicing`], naming the setting.
     pub fn check(&self) -> Result<()> {
         let wrong = |problem: String| Err(Error::Config(problem));
-        let mut sizes = vec![
-            ("width of a step", self.embedding, 1 << 24),
-            ("hidden size", self.hidden, 1 << 24),
-            ("number of layers", self.layers, MOST_LAYERS),
-        ];
-        match self.input {
-            Input::Tokens => sizes.push(("vocabulary", self.vocabulary, 1 << 24)),
-            Input::Numbers if self.vocabulary > 0 => return wrong("numbers have no vocabulary: it must be 0".into()),
-            Input::Numbers => {}
+        if self.input == Input::Numbers && self.vocabulary > 0 {
+            return wrong("numbers have no vocabulary: it must be 0".into());
         }
-        for (name, size, most) in sizes {
-            if size == 0 {
-                return wrong(format!("the {name} is 0: it must be at least 1"));
+        let vocabulary = if self.input == Input::Tokens { self.vocabulary } else { 1 };
+        for (name, size, [least, most]) in [
+            ("embedding", self.embedding, [1, MOST]),
+            ("hidden", self.hidden, [1, MOST]),
+            ("layers", self.layers, [1, MOST_LAYERS]),
+            ("length", self.length, [1, usize::MAX]),
+            ("vocabulary", vocabulary, [1, MOST]),
+            ("classes", self.classes, [if self.task == Task::Class { 2 } else { 1 }, MOST_CLASSES]),
+        ] {
+            if size < least {
+                return Err(Error::setting(name, size, format!("at least {least}")));
             }
             if size > most {
-                return wrong(format!("the {name} is {size}: at most {most} is possible"));
+                return Err(Error::setting(name, size, format!("at most {most}")));
             }
-        }
-        let fewest = if self.task == Task::Class { 2 } else { 1 };
-        if self.classes < fewest {
-            return wrong(format!("{} classes: at least {fewest} are needed", self.classes));
-        }
-        if self.classes > MOST_CLASSES {
-            return wrong(format!("{} classes: at most {MOST_CLASSES} are possible; is this the label?", self.classes));
         }
         let Some(recurrence) = self.cell.recurrence(self.reset) else {
             return wrong("only a GRU has a reset gate: leave the reset at `after`".into());
@@ -231,16 +228,17 @@ impl Config {
         flat + if with_embedding { self.vocabulary * self.embedding } else { 0 }
     }
 
-    /// A batch for this network: truncated and padded as it is set to.
-    pub fn batch(&self, sequences: &[&[u32]], labels: &[u32]) -> Batch {
-        Batch::new(sequences, labels, self.length, self.truncate, self.padding)
+    /// A batch for this network: truncated and padded as it is set to. `classes [B]` may be left empty where nothing is
+    /// to be learnt; see [`Batch::targets`] for what is no class.
+    pub fn batch(&self, sequences: &[&[u32]], classes: &[u32]) -> Batch {
+        Batch::new(sequences, classes, self.length, self.truncate, self.padding)
     }
 
-    /// Checks that a batch fits this network. Labels may be missing for inference.
+    /// Checks that a batch fits this network. Targets may be missing for inference.
     ///
     /// # Errors
     /// [`Error::Config`], naming the sequence.
-    pub fn check_batch(&self, batch: &Batch, with_labels: bool) -> Result<()> {
+    pub fn check_batch(&self, batch: &Batch, with_targets: bool) -> Result<()> {
         let wrong = |problem: String| Err(Error::Config(problem));
         if batch.is_empty() {
             return wrong("the batch has no sequence".into());
@@ -249,52 +247,62 @@ impl Config {
             let length = batch.lengths[at];
             return wrong(format!("sequence {at} has {length} tokens: the network takes 1 to {}", self.length));
         }
-        let steps: usize = batch.lengths.iter().map(|&l| l as usize).sum();
-        match self.input {
-            Input::Tokens => {
-                if !batch.values.is_empty() {
-                    return wrong("the batch holds numbers, and the network reads tokens".into());
-                }
-                if steps != batch.tokens.len() {
-                    let count = batch.tokens.len();
+        let steps = batch.steps();
+        match (&batch.inputs, self.input) {
+            (Inputs::Tokens(tokens), Input::Tokens) => {
+                if steps != tokens.len() {
+                    let count = tokens.len();
                     return wrong(format!("the lengths add up to {steps}, and the batch has {count} tokens"));
                 }
-                if let Some(token) = batch.tokens.iter().find(|&&token| token as usize >= self.vocabulary) {
+                if let Some(token) = tokens.iter().find(|&&token| token as usize >= self.vocabulary) {
                     return wrong(format!("token {token} is beyond the vocabulary of {}", self.vocabulary));
                 }
             }
-            Input::Numbers => {
-                if !batch.tokens.is_empty() {
-                    return wrong("the batch holds tokens, and the network reads numbers".into());
+            (Inputs::Numbers { width, values }, Input::Numbers) => {
+                if *width != self.embedding {
+                    return wrong(format!("steps of {width} numbers, and the network reads {}", self.embedding));
                 }
-                if steps * self.embedding != batch.values.len() {
-                    let (count, width) = (batch.values.len(), self.embedding);
-                    return wrong(format!("{count} numbers are not {steps} steps of {width} numbers"));
+                if steps * width != values.len() {
+                    return wrong(format!("{} numbers are not {steps} steps of {width} numbers", values.len()));
                 }
-                if let Some(at) = batch.values.iter().position(|value| !value.is_finite()) {
-                    let (step, value) = (at / self.embedding, batch.values[at]);
+                if let Some(at) = values.iter().position(|value| !value.is_finite()) {
+                    let (step, value) = (at / width, values[at]);
                     return wrong(format!("step {step} of the batch holds {value}: only finite numbers are possible"));
                 }
             }
+            (_, input) => return wrong(format!("the network reads {input:?}, and the batch holds something else")),
         }
-        if self.task != Task::Class {
-            let expected = batch.len() * self.classes;
-            if with_labels && batch.targets.len() != expected {
-                let count = batch.targets.len();
-                return wrong(format!("{count} targets for {} sequences of {} each", batch.len(), self.classes));
+        match &batch.targets {
+            None if with_targets => wrong("the batch has no targets".into()),
+            None => Ok(()),
+            Some(targets) => self.check_targets(targets, batch.len()),
+        }
+    }
+
+    fn check_targets(&self, targets: &Targets, sequences: usize) -> Result<()> {
+        let wrong = |problem: String| Err(Error::Config(problem));
+        if targets.count() != Some(sequences) {
+            return wrong(format!("the targets are not those of {sequences} sequences"));
+        }
+        match (targets, self.task) {
+            (Targets::Classes(classes), Task::Class) => {
+                match classes.iter().find(|&&class| class as usize >= self.classes) {
+                    Some(class) => wrong(format!("class {class} is beyond the {} classes", self.classes)),
+                    None => Ok(()),
+                }
             }
-            if batch.targets.iter().any(|target| !target.is_finite()) {
-                return wrong("a target is not finite".into());
+            (Targets::Labels { width, values }, Task::Labels)
+            | (Targets::Numbers { width, values }, Task::Regression) => {
+                if *width != self.classes {
+                    return wrong(format!("{width} targets a sequence, and the network tells {}", self.classes));
+                }
+                if values.iter().any(|value| !value.is_finite()) {
+                    return wrong("a target is not finite".into());
+                }
+                Ok(())
             }
-            return Ok(());
+            _ => wrong(format!("the targets are not those of the task {:?}", self.task)),
         }
-        if with_labels && batch.labels.len() != batch.len() {
-            return wrong(format!("{} labels for {} sequences", batch.labels.len(), batch.len()));
-        }
-        if let Some(label) = batch.labels.iter().find(|&&label| label as usize >= self.classes) {
-            return wrong(format!("label {label} is beyond the {} classes", self.classes));
-        }
-        Ok(())
     }
 }
 
@@ -343,11 +351,19 @@ mod tests {
             change(&mut batch);
             config.check_batch(&batch, true).unwrap_err().to_string()
         };
-        assert!(bad(|b| b.tokens[0] = 10).contains("token 10"));
-        assert!(bad(|b| b.labels[0] = 2).contains("label 2"));
+        assert!(bad(|b| b.inputs = Inputs::Tokens(vec![1, 10, 3])).contains("token 10"));
+        assert!(bad(|b| b.inputs = Inputs::Numbers { width: 1, values: vec![0.0; 3] }).contains("reads Tokens"));
+        assert!(bad(|b| b.targets = Some(Targets::Classes(vec![2, 0]))).contains("class 2"));
+        assert!(
+            bad(|b| b.targets = Some(Targets::Labels { width: 2, values: vec![0.0; 3] })).contains("of 2 sequences")
+        );
+        assert!(
+            bad(|b| b.targets = Some(Targets::Numbers { width: 2, values: vec![0.0; 4] })).contains("the task Class")
+        );
         assert!(bad(|b| b.lengths[0] = 0).contains("sequence 0"));
         assert!(bad(|b| b.lengths[0] = 3).contains("add up to 4"));
-        assert!(bad(|b| _ = b.labels.pop()).contains("1 labels"));
-        assert!(bad(|b| *b = Batch::default()).contains("no sequence"));
+        assert!(bad(|b| b.targets = Some(Targets::Classes(vec![1]))).contains("of 2 sequences"));
+        assert!(bad(|b| b.targets = None).contains("no targets"));
+        assert!(bad(|b| b.lengths.clear()).contains("no sequence"));
     }
 }

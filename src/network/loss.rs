@@ -1,18 +1,17 @@
-//! The loss of a training plan, by task.
+//! The loss of a training plan, by what its targets are.
 
-use super::config::{Config, Task};
+use super::config::Config;
 use super::optimiser::Optimiser;
 use super::planner::{Planner, buffer};
-use crate::data::batch::{Batch, MicroBatch};
+use crate::data::batch::{Batch, MicroBatch, Targets};
 use crate::kernel::element_loss::{self, Form};
 use crate::kernel::loss::{TOTALS, groups};
 use crate::kernel::{softmax_cross_entropy, sum_partials};
 use crate::plan::View;
 
-/// What is told of a batch, and how it counts.
+/// The targets of a batch, and how they count.
 pub(super) struct Loss<'a> {
     batch: &'a Batch,
-    task: Task,
     classes: usize,
     /// What a sequence's loss is multiplied by, so that gradients of micro-batches add up to the mean's.
     scale: f32,
@@ -23,13 +22,13 @@ pub(super) struct Loss<'a> {
 impl<'a> Loss<'a> {
     pub fn new(batch: &'a Batch, config: &Config, optimiser: &'a Optimiser) -> Loss<'a> {
         let Optimiser { class_weights, label_smoothing: smoothing, .. } = optimiser;
-        let whole: f32 = match (config.task, &class_weights[..]) {
-            (Task::Class, weights @ [_, ..]) => batch.labels.iter().map(|&label| weights[label as usize]).sum(),
-            (Task::Class, _) => batch.len() as f32,
+        let whole: f32 = match (&batch.targets, &class_weights[..]) {
+            (Some(Targets::Classes(classes)), weights @ [_, ..]) => classes.iter().map(|&c| weights[c as usize]).sum(),
+            (Some(Targets::Classes(_)), _) => batch.len() as f32,
             _ => (batch.len() * config.classes) as f32,
         };
         let scale = 1.0 / whole.max(f32::MIN_POSITIVE);
-        Loss { batch, task: config.task, classes: config.classes, scale, class_weights, smoothing: *smoothing }
+        Loss { batch, classes: config.classes, scale, class_weights, smoothing: *smoothing }
     }
 
     /// The loss of a part and its gradient into the logits; adds to the totals.
@@ -40,20 +39,26 @@ impl<'a> Loss<'a> {
         // Several workgroups have totals of their own, which are added up.
         let own = if groups == 1 { totals } else { planner.plan.scratch("totals of groups", &[groups, TOTALS]) };
         let words = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<u32>>();
-        let dispatch = if self.task == Task::Class {
-            let labels = self.batch.labels[part.sequences.clone()].to_vec();
-            let labels = planner.plan.upload("labels", &[count], labels);
-            let weights = match self.class_weights {
-                [] => View::NONE,
-                weights => planner.plan.upload("class weights", &[classes], words(weights)),
-            };
-            let bindings = [logits, labels, weights, gradient, own];
-            softmax_cross_entropy::dispatch(place, sizes, (self.scale, self.smoothing), groups == 1, bindings)
-        } else {
-            let own_targets = part.sequences.start * classes..part.sequences.end * classes;
-            let targets = planner.plan.upload("targets", &[count, classes], words(&self.batch.targets[own_targets]));
-            let form = if self.task == Task::Labels { Form::BinaryCrossEntropy } else { Form::SquaredError };
-            element_loss::dispatch(place, sizes, self.scale, form, groups == 1, [logits, targets, gradient, own])
+        let mut elements = |form: Form, values: &[f32]| {
+            let rows = part.sequences.start * classes..part.sequences.end * classes;
+            let targets = planner.plan.upload("targets", &[count, classes], words(&values[rows]));
+            let bindings = [logits, targets, gradient, own];
+            element_loss::dispatch(place.clone(), sizes, self.scale, form, groups == 1, bindings)
+        };
+        let dispatch = match &self.batch.targets {
+            Some(Targets::Labels { values, .. }) => elements(Form::BinaryCrossEntropy, values),
+            Some(Targets::Numbers { values, .. }) => elements(Form::SquaredError, values),
+            Some(Targets::Classes(labels)) => {
+                let labels = labels[part.sequences.clone()].to_vec();
+                let labels = planner.plan.upload("labels", &[count], labels);
+                let weights = match self.class_weights {
+                    [] => View::NONE,
+                    weights => planner.plan.upload("class weights", &[classes], words(weights)),
+                };
+                let bindings = [logits, labels, weights, gradient, own];
+                softmax_cross_entropy::dispatch(place, sizes, (self.scale, self.smoothing), groups == 1, bindings)
+            }
+            None => unreachable!("a batch without targets is refused before it is planned"),
         };
         planner.push(dispatch);
         if groups > 1 {

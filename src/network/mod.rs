@@ -196,7 +196,7 @@ impl Network {
         let limits = self.device.engine.limits();
         let plan = gradient_plan(&self.config, &self.layout, batch, optimiser, limits)?;
         self.device.engine.run(&plan)?;
-        self.gradients_of = Some(tokens::Distinct::new(&batch.tokens, self.config.vocabulary).tokens);
+        self.gradients_of = Some(tokens::Distinct::new(batch.tokens(), self.config.vocabulary).tokens);
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use super::optimiser::Optimiser;
 use super::parameters::Layout;
 use super::planner::{Dropout, Planner};
 use super::tokens::Distinct;
-use crate::data::batch::{Batch, MicroBatch};
+use crate::data::batch::{Batch, Inputs, MicroBatch};
 use crate::engine::Device;
 use crate::error::{Error, Result};
 use crate::plan::{Checked, Limits};
@@ -35,7 +35,7 @@ fn forward_plan<'b>(
     let mut planner = Planner::new(config, layout, limits, Dropout::default());
     let steps = match config.input {
         Input::Tokens => {
-            let tokens = &batch.tokens[part.tokens.clone()];
+            let tokens = &batch.tokens()[part.tokens.clone()];
             planner.project_tokens(&Distinct::new(tokens, config.vocabulary))
         }
         Input::Numbers => planner.project_numbers(batch.values_of(part)),
@@ -123,10 +123,11 @@ fn plan_gradients<'b>(
 /// # Errors
 /// [`Error::Config`] for impossible sizes, [`Error::Limit`] for a network that the device cannot run.
 pub(super) fn check_device(config: &Config, layout: &Layout, device: &Device) -> Result<()> {
-    let smallest = match config.input {
-        Input::Tokens => Batch { tokens: vec![0], lengths: vec![1], ..Batch::default() },
-        Input::Numbers => Batch { values: vec![0.0; config.embedding], lengths: vec![1], ..Batch::default() },
+    let inputs = match config.input {
+        Input::Tokens => Inputs::Tokens(vec![0]),
+        Input::Numbers => Inputs::Numbers { width: config.embedding, values: vec![0.0; config.embedding] },
     };
+    let smallest = Batch { inputs, lengths: vec![1], targets: None };
     let whole = MicroBatch { sequences: 0..1, tokens: 0..1 };
     forward_plan(config, layout, (&smallest, &whole), device.engine.limits()).map(drop)
 }

@@ -9,7 +9,7 @@ mod kernel;
 pub(crate) use kernel::parameters;
 pub use kernel::{Access, Binding, BindingSpec, Element, Field, Kernel, lane_types};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, LimitKind, Result};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -332,8 +332,8 @@ impl<'b> Plan<'b> {
     /// [`Error::Plan`] for a dispatch that does not fit its kernel or its buffers, [`Error::Limit`] for work that
     /// does not fit the device.
     pub fn check(&self, limits: &Limits) -> Result<()> {
-        let over = |what: String, [needed, limit]: [String; 2], advice: &str| {
-            Err(Error::Limit { what, needed, limit, device: limits.device.clone(), advice: advice.into() })
+        let over = |what: String, [needed, limit]: [u64; 2], kind| {
+            Err(Error::Limit { what, needed, limit, device: limits.device.clone(), kind })
         };
         if let Some((name, [one, other])) = self.fault {
             let problem = format!("is asked for as {one:?} and as {other:?}");
@@ -354,34 +354,29 @@ impl<'b> Plan<'b> {
                 if needed > limits.binding {
                     let name = &self.buffers[view.buffer.0].name;
                     let what = format!("{operation}: buffer `{name}` {}", binding.shape);
-                    let advice = "use shorter sequences, a smaller hidden size, or --device cpu";
-                    return over(what, [needed, limits.binding].map(bytes), advice);
+                    return over(what, [needed, limits.binding], LimitKind::Buffer);
                 }
             }
             let counts = [dispatch.bindings.len() as u32, limits.storage_buffers];
             if counts[0] > counts[1] {
                 let what = format!("{operation}: the number of storage buffers");
-                return over(what, counts.map(|count| count.to_string()), "use --device cpu");
+                return over(what, counts.map(u64::from), LimitKind::Buffers);
             }
             let counts = [dispatch.workgroups.into_iter().max().unwrap_or(0), limits.workgroups];
             if counts[0] > counts[1] {
                 let what = format!("{operation}: the number of workgroups");
-                let advice = "use a smaller --memory, so that the batch is split";
-                return over(what, counts.map(|count| count.to_string()), advice);
+                return over(what, counts.map(u64::from), LimitKind::Workgroups);
             }
             let memory = [(dispatch.kernel.workgroup_memory)(dispatch), limits.workgroup_memory];
             if memory[0] > memory[1] {
                 let what = format!("{operation}: workgroup memory");
-                let advice = "use a smaller hidden size or --device cpu";
-                return over(what, memory.map(|size| bytes(size.into())), advice);
+                return over(what, memory.map(u64::from), LimitKind::WorkgroupMemory);
             }
         }
         let memory = self.memory();
         if memory > limits.memory {
             let what = "the smallest micro-batch".to_string();
-            let advice =
-                "raise --memory, or use a smaller --batch, shorter sequences, a smaller hidden size or vocabulary";
-            return over(what, [memory, limits.memory].map(bytes), advice);
+            return over(what, [memory, limits.memory], LimitKind::Memory);
         }
         Ok(())
     }
@@ -420,17 +415,6 @@ impl<'b> Plan<'b> {
     }
 }
 
-/// A number of bytes for reading: `1.5 GiB`.
-fn bytes(count: u64) -> String {
-    let units = ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
-    let unit = (0..units.len() - 1).take_while(|unit| count >= 1 << (10 * (unit + 1))).count();
-    if unit == 0 {
-        format!("{count} bytes")
-    } else {
-        format!("{:.1} {}", count as f64 / f64::exp2(10.0 * unit as f64), units[unit])
-    }
-}
-
 impl fmt::Display for Plan<'_> {
     /// A table of buffers and dispatches, for reading.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -458,18 +442,5 @@ impl fmt::Display for Plan<'_> {
             cost.bytes / 1e6,
             self.memory() as f64 / 1e6
         )
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_for_reading() {
-        for (count, text) in [(0, "0 bytes"), (1023, "1023 bytes"), (1024, "1.0 KiB"), (1536 << 20, "1.5 GiB")] {
-            assert_eq!(bytes(count), text);
-        }
-        assert_eq!(bytes(u64::MAX), "16.0 EiB");
     }
 }

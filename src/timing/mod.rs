@@ -8,7 +8,7 @@ pub use ceilings::Ceilings;
 pub use profile::chrome_trace;
 pub use profile::{DispatchTime, profile};
 
-use crate::data::batch::Batch;
+use crate::data::batch::{Batch, Inputs, Targets};
 use crate::engine::{Choice, Device};
 use crate::error::{Error, Result};
 use crate::network::{Config, Input, Network, Optimiser};
@@ -23,7 +23,7 @@ use web_time::Instant;
 /// What one repeat does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Mode {
+pub enum Work {
     /// A training step: forward, backward, clipping, Adam.
     Train,
     /// The logits of a batch, read back.
@@ -79,7 +79,7 @@ pub struct Bench {
     /// The network; every slicing and length of the benchmark takes the place of its own, and the plain network, which
     /// has no cuts, has no context. Token ids are drawn uniformly; numbers too, from -1 to 1.
     pub network: Config,
-    pub mode: Mode,
+    pub work: Work,
     pub warmup: usize,
     pub repeats: usize,
     pub seed: u64,
@@ -96,7 +96,7 @@ impl Default for Bench {
             lengths: vec![512],
             batch: 1,
             network: Config { embedding: 50, classes: 5, ..Config::default() },
-            mode: Mode::Train,
+            work: Work::Train,
             warmup: 1,
             repeats: 5,
             seed: 1,
@@ -257,31 +257,29 @@ impl Bench {
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
         let Config { input, vocabulary, embedding, classes, .. } = self.network;
         let steps = self.batch * length;
-        let (tokens, values) = match input {
-            Input::Tokens => ((0..steps).map(|_| rng.random_range(0..vocabulary as u32)).collect(), vec![]),
-            Input::Numbers => (vec![], (0..steps * embedding).map(|_| rng.random_range(-1.0..1.0)).collect()),
+        let inputs = match input {
+            Input::Tokens => Inputs::Tokens((0..steps).map(|_| rng.random_range(0..vocabulary as u32)).collect()),
+            Input::Numbers => {
+                let values = (0..steps * embedding).map(|_| rng.random_range(-1.0..1.0)).collect();
+                Inputs::Numbers { width: embedding, values }
+            }
         };
-        Batch {
-            tokens,
-            values,
-            lengths: vec![length as u32; self.batch],
-            labels: (0..self.batch as u32).map(|i| i % classes as u32).collect(),
-            ..Batch::default()
-        }
+        let classes = (0..self.batch as u32).map(|i| i % classes as u32).collect();
+        Batch { inputs, lengths: vec![length as u32; self.batch], targets: Some(Targets::Classes(classes)) }
     }
 
     fn repeat(&self, network: &mut Network, batch: &Batch) -> Result<()> {
-        match self.mode {
-            Mode::Train => network.train_step(batch, &Optimiser::default())?,
-            Mode::Infer => drop(network.logits(batch)?),
+        match self.work {
+            Work::Train => network.train_step(batch, &Optimiser::default())?,
+            Work::Infer => drop(network.logits(batch)?),
         }
         network.engine().wait()
     }
 
     fn timing(&self, network: &mut Network, batch: &Batch, mut seconds: Vec<f64>) -> Result<Timing> {
-        let plans: Vec<Checked> = match self.mode {
-            Mode::Train => vec![network.plan_training(batch, &Optimiser::default())?],
-            Mode::Infer => network.plan_inference(batch)?.into_iter().map(|(_, plan)| plan).collect(),
+        let plans: Vec<Checked> = match self.work {
+            Work::Train => vec![network.plan_training(batch, &Optimiser::default())?],
+            Work::Infer => network.plan_inference(batch)?.into_iter().map(|(_, plan)| plan).collect(),
         };
         let mut profiled = Vec::new();
         for plan in plans.iter().filter(|_| self.profile > 0) {
@@ -344,11 +342,11 @@ mod tests {
         };
         let numbers =
             Config { input: Input::Numbers, vocabulary: 0, context: 2, cell: Cell::Lstm, ..bench.network.clone() };
-        let cases = [(Mode::Train, &bench.network), (Mode::Infer, &bench.network), (Mode::Train, &numbers)];
-        for (mode, network) in cases {
+        let cases = [(Work::Train, &bench.network), (Work::Infer, &bench.network), (Work::Train, &numbers)];
+        for (work, network) in cases {
             let mut reported = 0;
             let timings =
-                Bench { mode, network: network.clone(), ..bench.clone() }.run(|own| reported += own.len()).unwrap();
+                Bench { work, network: network.clone(), ..bench.clone() }.run(|own| reported += own.len()).unwrap();
             assert_eq!((timings.len(), reported), (4, 4));
             assert!(timings.iter().all(|t| t.speedup.is_some() && t.min <= t.median && t.median <= t.max));
             assert_eq!(timings[1].speedup, Some(1.0));

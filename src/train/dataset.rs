@@ -1,37 +1,20 @@
-//! Encoded sequences with their classes, and the order in which an epoch reads them.
+//! Encoded sequences with their targets, and the order in which an epoch reads them.
 
-use crate::data::batch::{Batch, PAD, UNKNOWN_ID};
+use crate::data::batch::{Batch, Inputs, PAD, Targets, UNKNOWN_ID, check_steps};
 use crate::error::{Error, Result};
 use crate::network::Config;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
+use std::ops::Range;
 
-/// The sequences of a data set.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Sequences {
-    Tokens(Vec<Vec<u32>>),
-    /// Each `[T, width]`, row-major.
-    Numbers {
-        width: usize,
-        values: Vec<Vec<f32>>,
-    },
-}
-
-/// What is told of the sequences.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Told {
-    /// `[N]`: the class of each.
-    Classes(Vec<u32>),
-    /// `[N, width]`: 1 for each label that it has, or numbers.
-    Numbers { width: usize, values: Vec<f32> },
-}
-
-/// Sequences with what is told of each.
+/// N sequences as the network reads them, of any length, with what is to be told of each where it is known.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dataset {
-    pub sequences: Sequences,
-    pub told: Told,
+    pub(super) inputs: Inputs,
+    /// `[N + 1]`: the step on which each sequence begins, and the end of the last.
+    starts: Vec<usize>,
+    pub(super) targets: Option<Targets>,
 }
 
 /// Batches whose sequences are sorted by length together: similar lengths share a batch, and the order stays random.
@@ -41,37 +24,48 @@ impl Dataset {
     /// Sequences of tokens with the class of each.
     ///
     /// # Errors
-    /// As [`Dataset::of`].
-    pub fn new(sequences: Vec<Vec<u32>>, labels: Vec<u32>) -> Result<Dataset> {
-        Dataset::of(Sequences::Tokens(sequences), Told::Classes(labels))
+    /// As [`Dataset::with_targets`].
+    pub fn new(sequences: &[impl AsRef<[u32]>], classes: Vec<u32>) -> Result<Dataset> {
+        Dataset::of_tokens(sequences).with_targets(Targets::Classes(classes))
     }
 
+    /// Sequences of tokens, of which nothing is told.
+    pub fn of_tokens(sequences: &[impl AsRef<[u32]>]) -> Dataset {
+        let lengths = sequences.iter().map(|own| own.as_ref().len());
+        let tokens = sequences.iter().flat_map(|own| own.as_ref()).copied().collect();
+        Dataset { inputs: Inputs::Tokens(tokens), starts: starts(lengths), targets: None }
+    }
+
+    /// Sequences of numbers, each `[T, width]` row-major, of which nothing is told.
+    ///
     /// # Errors
-    /// [`Error::Config`] if what is told is not of as many sequences, there is no sequence, or one is not whole steps.
-    pub fn of(sequences: Sequences, told: Told) -> Result<Dataset> {
-        let data = Dataset { sequences, told };
-        let told = match &data.told {
-            Told::Classes(labels) => labels.len(),
-            Told::Numbers { width, values } => values.len() / width.max(&1),
-        };
-        if let Sequences::Numbers { width, values } = &data.sequences
-            && let Some(row) = values.iter().position(|own| *width == 0 || own.len() % width != 0)
-        {
-            let count = values[row].len();
-            return Err(Error::Config(format!("sequence {row} has {count} numbers, which make no steps of {width}")));
+    /// [`Error::Config`] if a sequence is not whole steps.
+    pub fn of_numbers(sequences: &[impl AsRef<[f32]>], width: usize) -> Result<Dataset> {
+        for (row, own) in sequences.iter().enumerate() {
+            check_steps(row, own.as_ref().len(), width)?;
         }
-        if data.is_empty() || data.len() != told {
-            return Err(Error::Config(format!("{} sequences and {told} labels make no data set", data.len())));
+        let lengths = sequences.iter().map(|own| own.as_ref().len() / width);
+        let values = sequences.iter().flat_map(|own| own.as_ref()).copied().collect();
+        Ok(Dataset { inputs: Inputs::Numbers { width, values }, starts: starts(lengths), targets: None })
+    }
+
+    /// The same sequences with what is to be told of each.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if there is no sequence, or not one target for each.
+    pub fn with_targets(self, targets: Targets) -> Result<Dataset> {
+        match targets.count() {
+            None => Err(Error::Config("the targets do not divide by their width".into())),
+            Some(count) if count != self.len() || self.is_empty() => {
+                Err(Error::Config(format!("{} sequences and {count} targets make no data set", self.len())))
+            }
+            Some(_) => Ok(Dataset { targets: Some(targets), ..self }),
         }
-        Ok(data)
     }
 
     /// Number of sequences.
     pub fn len(&self) -> usize {
-        match &self.sequences {
-            Sequences::Tokens(tokens) => tokens.len(),
-            Sequences::Numbers { values, .. } => values.len(),
-        }
+        self.starts.len() - 1
     }
 
     /// Whether there is no sequence.
@@ -81,59 +75,47 @@ impl Dataset {
 
     /// Steps of a sequence.
     pub fn steps(&self, row: usize) -> usize {
-        match &self.sequences {
-            Sequences::Tokens(tokens) => tokens[row].len(),
-            Sequences::Numbers { width, values } => values[row].len() / width,
-        }
+        self.range(row).len()
     }
 
-    /// The rows at these places, as a data set of its own.
+    fn range(&self, row: usize) -> Range<usize> {
+        self.starts[row]..self.starts[row + 1]
+    }
+
+    /// The rows at these places, as a data set of its own; it may be empty.
     pub fn select(&self, rows: &[usize]) -> Dataset {
-        let sequences = match &self.sequences {
-            Sequences::Tokens(tokens) => Sequences::Tokens(rows.iter().map(|&row| tokens[row].clone()).collect()),
-            Sequences::Numbers { width, values } => {
-                let values = rows.iter().map(|&row| values[row].clone()).collect();
-                Sequences::Numbers { width: *width, values }
+        let ranges = rows.iter().map(|&row| self.range(row));
+        let inputs = match &self.inputs {
+            Inputs::Tokens(tokens) => Inputs::Tokens(ranges.flat_map(|own| &tokens[own]).copied().collect()),
+            Inputs::Numbers { width, values } => {
+                let steps = ranges.flat_map(|own| &values[own.start * width..own.end * width]);
+                Inputs::Numbers { width: *width, values: steps.copied().collect() }
             }
         };
-        Dataset { sequences, told: self.select_told(rows) }
+        let starts = starts(rows.iter().map(|&row| self.steps(row)));
+        Dataset { inputs, starts, targets: self.targets.as_ref().map(|targets| targets.select(rows)) }
     }
 
     /// The rows at these places as a batch for a network. `unknown` decides about every token, by its place in the
     /// batch, whether it becomes unknown.
-    pub fn batch(&self, config: &Config, rows: &[usize], unknown: impl Fn(usize) -> bool) -> Batch {
-        let mut batch = match &self.sequences {
-            Sequences::Tokens(tokens) => {
-                let sequences: Vec<&[u32]> = rows.iter().map(|&row| tokens[row].as_slice()).collect();
-                config.batch(&sequences, &[])
-            }
-            Sequences::Numbers { width, values } => {
-                let sequences: Vec<&[f32]> = rows.iter().map(|&row| values[row].as_slice()).collect();
-                Batch::of_numbers(&sequences, *width, config.length, config.truncate)
+    ///
+    /// # Errors
+    /// As [`Batch::of_numbers`].
+    pub fn batch(&self, config: &Config, rows: &[usize], unknown: impl Fn(usize) -> bool) -> Result<Batch> {
+        let ranges = rows.iter().map(|&row| self.range(row));
+        let mut batch = match &self.inputs {
+            Inputs::Tokens(tokens) => config.batch(&ranges.map(|own| &tokens[own]).collect::<Vec<&[u32]>>(), &[]),
+            Inputs::Numbers { width, values } => {
+                let sequences: Vec<&[f32]> = ranges.map(|own| &values[own.start * width..own.end * width]).collect();
+                Batch::of_numbers(&sequences, *width, config.length, config.truncate)?
             }
         };
-        let tokens = batch.tokens.iter_mut().enumerate();
-        tokens.filter(|(at, token)| **token != PAD && unknown(*at)).for_each(|(_, token)| *token = UNKNOWN_ID);
-        match self.select_told(rows) {
-            Told::Classes(labels) => batch.labels = labels,
-            Told::Numbers { values, .. } => batch.targets = values,
+        if let Inputs::Tokens(tokens) = &mut batch.inputs {
+            let tokens = tokens.iter_mut().enumerate();
+            tokens.filter(|(at, token)| **token != PAD && unknown(*at)).for_each(|(_, token)| *token = UNKNOWN_ID);
         }
-        batch
-    }
-
-    /// The rows at these places as a batch of which nothing is told.
-    pub fn unlabelled(&self, config: &Config, rows: &[usize]) -> Batch {
-        Batch { labels: vec![], targets: vec![], ..self.batch(config, rows, |_| false) }
-    }
-
-    fn select_told(&self, rows: &[usize]) -> Told {
-        match &self.told {
-            Told::Classes(labels) => Told::Classes(rows.iter().map(|&row| labels[row]).collect()),
-            Told::Numbers { width, values } => {
-                let values = rows.iter().flat_map(|&row| &values[row * width..][..*width]).copied().collect();
-                Told::Numbers { width: *width, values }
-            }
-        }
+        batch.targets = self.targets.as_ref().map(|targets| targets.select(rows));
+        Ok(batch)
     }
 
     /// The batches of an epoch, as rows: shuffled by seed and epoch, then sorted by length within buckets of batches,
@@ -143,7 +125,7 @@ impl Dataset {
         rng.set_stream(epoch as u64 + 1);
         let mut rows: Vec<usize> = (0..self.len()).collect();
         rows.shuffle(&mut rng);
-        let batch = batch.clamp(1, self.len());
+        let batch = batch.min(self.len()).max(1);
         for bucket in rows.chunks_mut(BUCKET * batch) {
             self.sort_by_length(bucket, length);
         }
@@ -156,7 +138,7 @@ impl Dataset {
     pub fn by_length(&self, batch: usize, length: usize) -> Vec<Vec<usize>> {
         let mut rows: Vec<usize> = (0..self.len()).collect();
         self.sort_by_length(&mut rows, length);
-        rows.chunks(batch.clamp(1, self.len())).map(<[usize]>::to_vec).collect()
+        rows.chunks(batch.max(1)).map(<[usize]>::to_vec).collect()
     }
 
     fn sort_by_length(&self, rows: &mut [usize], length: usize) {
@@ -164,20 +146,49 @@ impl Dataset {
     }
 }
 
+/// Where sequences of these lengths begin, and where the last ends.
+fn starts(lengths: impl Iterator<Item = usize>) -> Vec<usize> {
+    let ends = lengths.scan(0, |end, length| {
+        *end += length;
+        Some(*end)
+    });
+    std::iter::once(0).chain(ends).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn dataset(count: usize) -> Dataset {
-        Dataset::new((0..count).map(|i| vec![0; i * 7 % 31 + 1]).collect(), vec![0; count]).unwrap()
+        let sequences: Vec<Vec<u32>> = (0..count).map(|i| vec![0; i * 7 % 31 + 1]).collect();
+        Dataset::new(&sequences, vec![0; count]).unwrap()
     }
 
     #[test]
-    fn numbers_that_make_no_steps_are_refused() {
-        let of = |width, values| Dataset::of(Sequences::Numbers { width, values }, Told::Classes(vec![0, 1]));
-        let error = of(2, vec![vec![1.0; 4], vec![1.0; 5]]).err().unwrap().to_string();
+    fn what_does_not_fit_together_is_refused() {
+        let of = |width, sequences: [Vec<f32>; 2]| Dataset::of_numbers(&sequences, width);
+        let error = of(2, [vec![1.0; 4], vec![1.0; 5]]).err().unwrap().to_string();
         assert_eq!(error, "sequence 1 has 5 numbers, which make no steps of 2");
-        assert!(of(0, vec![vec![1.0]; 2]).is_err() && of(2, vec![vec![1.0; 4]; 2]).is_ok());
+        assert!(of(0, [vec![1.0], vec![1.0]]).is_err() && of(2, [vec![1.0; 4], vec![1.0; 4]]).is_ok());
+        let with = |targets| Dataset::of_tokens(&[[1], [2]]).with_targets(targets).map_err(|error| error.to_string());
+        let error = "2 sequences and 3 targets make no data set";
+        assert_eq!(with(Targets::Classes(vec![0; 3])), Err(error.into()));
+        let error = "the targets do not divide by their width";
+        assert_eq!(with(Targets::Labels { width: 2, values: vec![0.0; 5] }), Err(error.into()));
+        assert_eq!(with(Targets::Numbers { width: 0, values: vec![0.0; 2] }), Err(error.into()));
+        assert!(with(Targets::Numbers { width: 2, values: vec![0.0; 4] }).is_ok());
+    }
+
+    #[test]
+    fn rows_are_selected_with_their_steps_and_targets() {
+        let targets = Targets::Labels { width: 2, values: vec![0.0, 1.0, 2.0, 3.0, 4.0, 5.0] };
+        let data = Dataset::of_numbers(&[vec![1.0, 2.0], vec![3.0], vec![]], 1).unwrap();
+        let data = data.with_targets(targets).unwrap();
+        let found = data.select(&[2, 0]);
+        assert_eq!(found.targets, Some(Targets::Labels { width: 2, values: vec![4.0, 5.0, 0.0, 1.0] }));
+        assert_eq!((found.inputs, found.starts), (Inputs::Numbers { width: 1, values: vec![1.0, 2.0] }, vec![0, 0, 2]));
+        let none = data.select(&[]);
+        assert!(none.is_empty() && none.by_length(5, 9).is_empty() && none.epoch(5, 9, 1, 0).is_empty());
     }
 
     #[test]

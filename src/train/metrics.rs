@@ -1,7 +1,8 @@
-//! How good a classifier is on a data set.
+//! How well a network tells what is to be told of a data set.
 
 use super::dataset::Dataset;
-use crate::error::Result;
+use crate::data::batch::Targets;
+use crate::error::{Error, Result};
 use crate::kernel::element_loss::binary_cross_entropy;
 use crate::kernel::softmax_cross_entropy::first_largest;
 use crate::network::{Network, Task};
@@ -20,7 +21,7 @@ pub struct ClassMetrics {
     pub support: usize,
 }
 
-/// Loss, accuracy and confusion on a data set.
+/// Loss, accuracy and what the targets allow to be measured, on a data set.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Evaluation {
     /// Mean cross-entropy in nats, or squared error.
@@ -28,14 +29,22 @@ pub struct Evaluation {
     /// Share of the sequences whose class, or all of whose labels, were told; 0 of numbers.
     pub accuracy: f64,
     pub sequences: usize,
-    /// `[C, C]`: rows are true classes, columns predicted ones; empty for other tasks.
-    pub confusion: Vec<Vec<usize>>,
-    /// Of each label, `[C]`; empty for other tasks.
-    #[serde(rename = "label_counts", skip_serializing_if = "Vec::is_empty")]
-    pub labels: Vec<LabelCounts>,
-    /// Of each number, `[C]`; empty for other tasks.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub numbers: Vec<NumberErrors>,
+    #[serde(flatten)]
+    pub details: Details,
+}
+
+/// What is counted of each class, label or number.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub enum Details {
+    /// `[C, C]`: rows are true classes, columns predicted ones.
+    #[serde(rename = "confusion")]
+    Classes(Vec<Vec<usize>>),
+    /// `[C]`
+    #[serde(rename = "label_counts")]
+    Labels(Vec<LabelCounts>),
+    /// `[C]`
+    #[serde(rename = "numbers")]
+    Numbers(Vec<NumberErrors>),
 }
 
 /// How often a label was told rightly and wrongly.
@@ -47,6 +56,12 @@ pub struct LabelCounts {
 }
 
 impl LabelCounts {
+    fn add(&mut self, told: bool, truth: bool) {
+        self.hits += usize::from(told && truth);
+        self.false_alarms += usize::from(told && !truth);
+        self.misses += usize::from(!told && truth);
+    }
+
     /// 2 hits / (2 hits + false alarms + misses); 0 if there is none.
     pub fn f1(&self) -> f64 {
         2.0 * self.hits as f64 / (2 * self.hits + self.false_alarms + self.misses).max(1) as f64
@@ -67,80 +82,92 @@ impl Evaluation {
     /// Evaluates a network in batches of `batch` sequences.
     ///
     /// # Errors
-    /// As [`Network::logits`].
+    /// As [`Network::logits`]; [`Error::Config`] for a data set without sequences or targets.
     pub fn of(network: &mut Network, data: &Dataset, batch: usize) -> Result<Evaluation> {
+        if data.is_empty() {
+            return Err(Error::Config("there is no sequence to evaluate with".into()));
+        }
         let config = network.config().clone();
         let width = config.classes;
         let (mut loss, mut correct) = (0.0, 0);
         let mut confusion = vec![vec![0; width]; if config.task == Task::Class { width } else { 0 }];
-        let mut counts = vec![LabelCounts::default(); if config.task == Task::Labels { width } else { 0 }];
-        let mut errors = vec![Errors::default(); if config.task == Task::Regression { width } else { 0 }];
+        let mut counts = vec![LabelCounts::default(); width];
+        let mut errors = vec![Errors::default(); width];
         for rows in data.by_length(batch, config.length) {
-            let batch = data.batch(&config, &rows, |_| false);
+            let batch = data.batch(&config, &rows, |_| false)?;
             config.check_batch(&batch, true)?;
             let logits = network.logits(&batch)?;
-            for (row, logits) in logits.chunks(width).enumerate() {
-                if config.task == Task::Class {
-                    let label = batch.labels[row] as usize;
-                    let guess = first_largest(logits);
-                    loss += cross_entropy(logits, label);
-                    confusion[label][guess] += 1;
-                    correct += usize::from(label == guess);
-                    continue;
-                }
-                let targets = &batch.targets[row * width..][..width];
-                let mut all = config.task == Task::Labels;
-                for (c, (&x, &y)) in logits.iter().zip(targets).enumerate() {
-                    if config.task == Task::Labels {
-                        loss += f64::from(binary_cross_entropy(x, y)) / width as f64;
-                        let (told, truth) = (x > 0.0, y > 0.5);
-                        counts[c].hits += usize::from(told && truth);
-                        counts[c].false_alarms += usize::from(told && !truth);
-                        counts[c].misses += usize::from(!told && truth);
-                        all &= told == truth;
-                    } else {
-                        loss += f64::from(x - y).powi(2) / width as f64;
-                        errors[c].add(x.into(), y.into());
+            let rows = logits.chunks(width);
+            match batch.targets.as_ref() {
+                Some(Targets::Classes(classes)) => {
+                    for (logits, &class) in rows.zip(classes) {
+                        let (class, guess) = (class as usize, first_largest(logits));
+                        loss += cross_entropy(logits, class);
+                        confusion[class][guess] += 1;
+                        correct += usize::from(class == guess);
                     }
                 }
-                correct += usize::from(all);
+                Some(Targets::Labels { values, .. }) => {
+                    for (logits, labels) in rows.zip(values.chunks(width)) {
+                        for ((count, &x), &y) in counts.iter_mut().zip(logits).zip(labels) {
+                            loss += f64::from(binary_cross_entropy(x, y)) / width as f64;
+                            count.add(x > 0.0, y > 0.5);
+                        }
+                        let all = logits.iter().zip(labels).all(|(x, y)| (*x > 0.0) == (*y > 0.5));
+                        correct += usize::from(all);
+                    }
+                }
+                Some(Targets::Numbers { values, .. }) => {
+                    for (logits, numbers) in rows.zip(values.chunks(width)) {
+                        for ((error, &x), &y) in errors.iter_mut().zip(logits).zip(numbers) {
+                            loss += f64::from(x - y).powi(2) / width as f64;
+                            error.add(x.into(), y.into());
+                        }
+                    }
+                }
+                None => {}
             }
         }
         let sequences = data.len();
         let (loss, accuracy) = (loss / sequences as f64, correct as f64 / sequences as f64);
-        let numbers = errors.iter().map(Errors::of).collect();
-        Ok(Evaluation { loss, accuracy, sequences, confusion, labels: counts, numbers })
+        let details = match config.task {
+            Task::Class => Details::Classes(confusion),
+            Task::Labels => Details::Labels(counts),
+            Task::Regression => Details::Numbers(errors.iter().map(Errors::of).collect()),
+        };
+        Ok(Evaluation { loss, accuracy, sequences, details })
     }
 
     /// The number that a validation is judged by: accuracy of classes, micro F1 of labels, mean R² of numbers.
     pub fn score(&self) -> f64 {
-        if !self.numbers.is_empty() {
-            return self.numbers.iter().map(|number| number.r2).sum::<f64>() / self.numbers.len() as f64;
+        match &self.details {
+            Details::Classes(_) => self.accuracy,
+            Details::Labels(counts) => micro_f1(counts),
+            Details::Numbers(errors) => errors.iter().map(|number| number.r2).sum::<f64>() / errors.len() as f64,
         }
-        if self.labels.is_empty() { self.accuracy } else { self.micro_f1() }
     }
+}
 
-    /// F1 over all labels together.
-    pub fn micro_f1(&self) -> f64 {
-        let sum = |of: fn(&LabelCounts) -> usize| self.labels.iter().map(of).sum();
-        LabelCounts { hits: sum(|c| c.hits), false_alarms: sum(|c| c.false_alarms), misses: sum(|c| c.misses) }.f1()
-    }
+/// F1 over all labels together.
+pub fn micro_f1(counts: &[LabelCounts]) -> f64 {
+    let sum = |of: fn(&LabelCounts) -> usize| counts.iter().map(of).sum();
+    LabelCounts { hits: sum(|c| c.hits), false_alarms: sum(|c| c.false_alarms), misses: sum(|c| c.misses) }.f1()
+}
 
-    /// Precision, recall and F1 of every class.
-    pub fn classes(&self) -> Vec<ClassMetrics> {
-        let share = |part: usize, whole: usize| if whole == 0 { 0.0 } else { part as f64 / whole as f64 };
-        (0..self.confusion.len())
-            .map(|class| {
-                let hits = self.confusion[class][class];
-                let support = self.confusion[class].iter().sum();
-                let called = self.confusion.iter().map(|row| row[class]).sum();
-                let (precision, recall) = (share(hits, called), share(hits, support));
-                let both = precision + recall;
-                let f1 = if both == 0.0 { 0.0 } else { 2.0 * precision * recall / both };
-                ClassMetrics { precision, recall, f1, support }
-            })
-            .collect()
-    }
+/// Precision, recall and F1 of every class of a confusion matrix `[C, C]`.
+pub fn class_metrics(confusion: &[Vec<usize>]) -> Vec<ClassMetrics> {
+    let share = |part: usize, whole: usize| if whole == 0 { 0.0 } else { part as f64 / whole as f64 };
+    (0..confusion.len())
+        .map(|class| {
+            let hits = confusion[class][class];
+            let support = confusion[class].iter().sum();
+            let called = confusion.iter().map(|row| row[class]).sum();
+            let (precision, recall) = (share(hits, called), share(hits, support));
+            let both = precision + recall;
+            let f1 = if both == 0.0 { 0.0 } else { 2.0 * precision * recall / both };
+            ClassMetrics { precision, recall, f1, support }
+        })
+        .collect()
 }
 
 /// Sums over the sequences of one number.
@@ -184,9 +211,7 @@ mod tests {
     #[test]
     fn precision_recall_f1() {
         let confusion = vec![vec![8, 2, 0], vec![1, 3, 0], vec![1, 0, 0]];
-        let (labels, numbers) = (vec![], vec![]);
-        let evaluation = Evaluation { loss: 0.0, accuracy: 11.0 / 15.0, sequences: 15, confusion, labels, numbers };
-        let classes = evaluation.classes();
+        let classes = class_metrics(&confusion);
         assert_eq!((classes[0].precision, classes[0].recall, classes[0].support), (0.8, 0.8, 10));
         assert!((classes[0].f1 - 0.8).abs() < 1e-12);
         assert_eq!((classes[1].precision, classes[1].recall), (0.6, 0.75));

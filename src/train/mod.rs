@@ -2,27 +2,33 @@
 
 pub mod dataset;
 #[cfg(feature = "files")]
-pub mod files;
+pub mod encoding;
 pub mod metrics;
 #[cfg(feature = "files")]
 pub mod model;
 pub mod progress;
 #[cfg(feature = "files")]
-pub mod reading;
+pub mod recipe;
 pub mod schedule;
+#[cfg(feature = "files")]
+pub mod sources;
 
-pub use dataset::{Dataset, Sequences, Told};
+pub use dataset::Dataset;
+#[cfg(feature = "files")]
+pub use encoding::{InputEncoder, TargetEncoder};
 pub use metrics::Evaluation;
 #[cfg(feature = "files")]
 pub use model::Model;
 pub use progress::Progress;
 #[cfg(feature = "files")]
-pub use reading::{Raw, Steps, Telling};
+pub use recipe::{Recipe, Training};
 pub use schedule::Schedule;
+#[cfg(feature = "files")]
+pub use sources::{Sources, TrainingData};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::kernel::dropout::hash;
-use crate::network::{Network, Optimiser, Parameters};
+use crate::network::{Network, Optimiser, Parameters, PendingTotals};
 use serde::{Deserialize, Serialize};
 use web_time::Instant;
 
@@ -59,6 +65,31 @@ impl Default for Options {
     }
 }
 
+impl Options {
+    /// Checks what does not depend on a network; the optimiser is checked with it, at every step.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for a size of 0, a share beyond its range or a learning rate that is not positive.
+    pub fn check(&self) -> Result<()> {
+        let sizes = [("epochs", self.epochs), ("batch", self.batch), ("patience", self.patience.unwrap_or(1))];
+        if let Some((name, size)) = sizes.into_iter().find(|(_, size)| *size == 0) {
+            return Err(Error::setting(name, size, "at least 1"));
+        }
+        if !(0.0..1.0).contains(&self.word_dropout) {
+            return Err(Error::setting("word_dropout", self.word_dropout, "at least 0 and less than 1"));
+        }
+        let rate = self.optimiser.rule.learning_rate();
+        let clip = self.optimiser.clip.unwrap_or(f32::INFINITY);
+        for (name, value, most) in [("learning_rate", rate, f32::MAX), ("clip", clip, f32::INFINITY)] {
+            if !(value > 0.0 && value <= most) {
+                return Err(Error::setting(name, value, "a positive number"));
+            }
+        }
+        Optimiser { class_weights: vec![], ..self.optimiser.clone() }.check(2)?;
+        self.schedule.check()
+    }
+}
+
 /// One finished epoch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Epoch {
@@ -83,7 +114,7 @@ pub struct Epoch {
 
 /// Where training stands within an epoch.
 #[derive(Clone, Copy, Debug)]
-pub struct Step {
+pub struct StepReport {
     /// Counts from 1.
     pub epoch: usize,
     /// Steps done of this epoch, of which some before this stretch began, and all its steps.
@@ -100,7 +131,7 @@ pub struct Step {
 /// Watches training, and may stop it.
 pub trait Observer {
     /// After every step.
-    fn step(&mut self, _step: &Step) {}
+    fn step(&mut self, _step: &StepReport) {}
 
     /// After every epoch, with the trainer, so that weights and progress can be saved.
     ///
@@ -169,8 +200,15 @@ impl Trainer {
     /// network holds the best weights, unless it was stopped.
     ///
     /// # Errors
-    /// As [`Network::train_step`], and what the observer says.
+    /// As [`Options::check`] and [`Network::train_step`], and what the observer says; [`Error::Config`] if there is
+    /// nothing to train or to validate with.
     pub fn fit(&mut self, train: &Dataset, valid: &Dataset, observer: &mut dyn Observer) -> Result<Ending> {
+        self.options.check()?;
+        for (data, verb) in [(train, "train"), (valid, "validate")] {
+            if data.is_empty() {
+                return Err(Error::Config(format!("there is no sequence to {verb} with")));
+            }
+        }
         while self.progress.epoch < self.options.epochs {
             let Some(seconds_and_tokens) = self.run_epoch(train, observer)? else {
                 return Ok(Ending::Stopped);
@@ -209,40 +247,42 @@ impl Trainer {
         let length = config.length;
         let batches = train.epoch(batch, length, seed, self.progress.epoch);
         let (start, mut tokens) = (Instant::now(), 0);
-        let (before, mut pending) = (self.progress.step, None);
+        let (before, mut reading) = (self.progress.step, None);
         for (at, rows) in batches.iter().enumerate().skip(before) {
             // Every step draws numbers of its own, the same ones again when training goes on.
-            optimiser.seed = hash(hash(seed as u32) ^ (self.progress.epoch * batches.len() + at) as u32);
+            optimiser.seed = hash(seed_of(seed) ^ (self.progress.epoch * batches.len() + at) as u32);
             let factor = schedule.factor((self.progress.epoch, epochs), (at, batches.len()));
             optimiser.rule = rule.with_learning_rate(rate * factor);
             let (key, threshold) = (hash(!optimiser.seed), (f64::from(word_dropout) * 2f64.powi(32)) as u32);
-            let batch = train.batch(&config, rows, |place| hash(place as u32 ^ key) < threshold);
+            let batch = train.batch(&config, rows, |place| hash(place as u32 ^ key) < threshold)?;
             self.network.train_step(&batch, &optimiser)?;
             tokens += batch.steps();
             self.progress.step = at + 1;
+            // What was asked for after the step before arrives while this one is under way.
+            let mut totals = self.add_totals(reading.take())?;
             let last = at + 1 == batches.len();
             let stop = observer.stop() && !last;
-            // What was asked for after the step before is fetched now, with this step under way.
-            let mut arrived = Vec::from_iter(pending.take());
-            if (at + 1) % READ_EVERY == 0 || last || stop {
-                pending = Some(self.network.begin_totals()?);
-            }
             if last || stop {
-                arrived.extend(pending.take());
-            }
-            let mut totals = None;
-            for steps in arrived {
-                self.progress.add(&steps.finish()?);
-                totals = Some((self.progress.loss(), self.progress.accuracy()));
+                let rest = self.network.begin_totals()?;
+                totals = self.add_totals(Some(rest))?;
+            } else if (at + 1) % READ_EVERY == 0 {
+                reading = Some(self.network.begin_totals()?);
             }
             let seconds = start.elapsed().as_secs_f64();
             let (epoch, steps) = (self.progress.epoch + 1, batches.len());
-            observer.step(&Step { epoch, step: at + 1, before, steps, tokens, seconds, totals });
+            observer.step(&StepReport { epoch, step: at + 1, before, steps, tokens, seconds, totals });
             if stop {
                 return Ok(None);
             }
         }
         Ok(Some((start.elapsed().as_secs_f64(), tokens)))
+    }
+
+    /// Adds what a reading brings to the progress; mean loss and accuracy so far, if there was one.
+    fn add_totals(&mut self, reading: Option<PendingTotals>) -> Result<Option<(f64, f64)>> {
+        let Some(reading) = reading else { return Ok(None) };
+        self.progress.add(&reading.finish()?);
+        Ok(Some((self.progress.loss(), self.progress.accuracy())))
     }
 
     fn finish_epoch(&mut self, valid: &Dataset, (seconds, tokens): (f64, usize)) -> Result<Epoch> {
@@ -265,5 +305,56 @@ impl Trainer {
         };
         self.progress.next_epoch(&epoch);
         Ok(epoch)
+    }
+}
+
+/// All bits of a training's seed in one word.
+fn seed_of(seed: u64) -> u32 {
+    hash(hash((seed >> 32) as u32) ^ seed as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Config, Device};
+
+    fn trainer(options: Options) -> Trainer {
+        let config = Config { vocabulary: 9, embedding: 2, hidden: 2, length: 64, ..Config::default() };
+        Trainer::new(Network::new(config, Device::cpu(), 1).unwrap(), options)
+    }
+
+    #[test]
+    fn nothing_to_train_or_to_validate_with_is_refused() {
+        let data = Dataset::new(&[[3, 4], [5, 6]], vec![0, 1]).unwrap();
+        let (none, mut trainer) = (data.select(&[]), trainer(Options::default()));
+        let mut error = |train, valid| trainer.fit(train, valid, &mut Silent).unwrap_err().to_string();
+        assert_eq!(error(&data, &none), "there is no sequence to validate with");
+        assert_eq!(error(&none, &data), "there is no sequence to train with");
+        assert!(Evaluation::of(&mut trainer.network, &none, 5).is_err());
+    }
+
+    #[test]
+    fn options_are_checked_by_the_trainer() {
+        let data = Dataset::new(&[[3, 4], [5, 6]], vec![0, 1]).unwrap();
+        let good = Options::default();
+        for (bad, words) in [
+            (Options { epochs: 0, ..good.clone() }, "epochs 0: it must be at least 1"),
+            (Options { batch: 0, ..good.clone() }, "batch 0: it must be at least 1"),
+            (Options { patience: Some(0), ..good.clone() }, "patience 0: it must be at least 1"),
+            (Options { word_dropout: 1.0, ..good.clone() }, "word_dropout 1: it must be at least 0 and less than 1"),
+            (Options { optimiser: Optimiser::adam(0.0), ..good.clone() }, "learning_rate 0: it must be a positive"),
+            (Options { optimiser: Optimiser { dropout: 1.0, ..Optimiser::default() }, ..good.clone() }, "dropout 1: "),
+            (Options { schedule: Schedule::Step { epochs: 0, factor: 0.1 }, ..good.clone() }, "schedule "),
+            (Options { schedule: Schedule::Cosine { warmup: 1.0 }, ..good }, "schedule "),
+        ] {
+            let error = trainer(bad).fit(&data, &data, &mut Silent).unwrap_err().to_string();
+            assert!(error.starts_with(words), "{error}");
+        }
+    }
+
+    #[test]
+    fn every_bit_of_a_seed_counts() {
+        let seeds: std::collections::BTreeSet<u32> = (0..64).map(|bit| seed_of(1 << bit)).chain([seed_of(0)]).collect();
+        assert_eq!(seeds.len(), 65);
     }
 }

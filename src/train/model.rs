@@ -1,10 +1,11 @@
 //! The model directory: `config.json`, `model.safetensors`, `tokenizer.json`, and what training adds to it.
 
-use super::files::write_atomically;
-use super::{Dataset, Epoch, Options, Progress, Raw, Steps, Telling};
-use crate::data::{Normalisation, Tokenizer};
+use super::recipe::Origin;
+use super::{Dataset, Epoch, InputEncoder, Options, Progress, TargetEncoder, Trainer};
+use crate::data::{Examples, Normalisation, ReadOptions, Source, Tokenizer};
 use crate::engine::Device;
-use crate::error::{Error, Result};
+use crate::error::{Error, Problem, Result};
+use crate::files::write_atomically;
 use crate::network::{Config, Input, Network, OptimiserState, Parameters, buffer};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
@@ -14,8 +15,8 @@ use std::path::Path;
 /// A trained network as it is stored, with what it reads and what it tells.
 pub struct Model {
     pub config: Config,
-    pub steps: Steps,
-    pub telling: Telling,
+    pub inputs: InputEncoder,
+    pub targets: TargetEncoder,
     pub parameters: Parameters,
 }
 
@@ -25,7 +26,7 @@ pub struct Model {
 struct ConfigFile {
     format: String,
     network: Config,
-    tells: Telling,
+    tells: TargetEncoder,
     /// Of input that is numbers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     normalisation: Option<Normalisation>,
@@ -46,7 +47,7 @@ impl Model {
     /// [`Error::Io`] or [`Error::Model`], naming the file that is missing, damaged or foreign.
     pub fn load(folder: &Path) -> Result<Model> {
         if !folder.is_dir() {
-            return Err(Error::model(folder, "there is no such model directory (`srnn train --out DIR` makes one)"));
+            return Err(Error::model(folder, Problem::NoModel));
         }
         let path = folder.join(CONFIG);
         let text = read_text(&path)?;
@@ -61,13 +62,13 @@ impl Model {
         if told != classes {
             return Err(Error::model(&path, format!("{told} labels for {classes} classes")));
         }
-        if let Telling::Regression(normalisation) = &file.tells {
+        if let TargetEncoder::Numbers(normalisation) = &file.tells {
             normalisation.check(classes).map_err(|error| Error::model(&path, error.to_string()))?;
         }
         if file.tells.task() != file.network.task {
             return Err(Error::model(&path, "what it tells is not the task of its network"));
         }
-        let steps = match (file.network.input, file.normalisation) {
+        let inputs = match (file.network.input, file.normalisation) {
             (Input::Tokens, _) => {
                 let path = folder.join(TOKENIZER);
                 let tokenizer = Tokenizer::from_json(&path, &read_text(&path)?)?;
@@ -76,25 +77,36 @@ impl Model {
                     let problem = format!("{words} words, and the network has {ids}: not of this model");
                     return Err(Error::model(&path, problem));
                 }
-                Steps::Tokens(tokenizer)
+                InputEncoder::Tokens(tokenizer)
             }
             (Input::Numbers, Some(normalisation)) => {
                 let width = file.network.embedding;
                 normalisation.check(width).map_err(|error| Error::model(&path, error.to_string()))?;
-                Steps::Numbers(normalisation)
+                InputEncoder::Numbers(normalisation)
             }
             (Input::Numbers, None) => return Err(Error::model(&path, "the normalisation is missing")),
         };
         let parameters = read_weights(&folder.join(WEIGHTS), &file.network)?;
-        Ok(Model { config: file.network, steps, telling: file.tells, parameters })
+        Ok(Model { config: file.network, inputs, targets: file.tells, parameters })
     }
 
-    /// A file's data set for this model.
+    /// Reads a file for this model, with its targets or without.
     ///
     /// # Errors
-    /// As [`super::reading::dataset`].
-    pub fn dataset(&self, raw: &Raw) -> Result<Dataset> {
-        super::reading::dataset(&self.steps, &self.telling, raw)
+    /// What the readers say; [`Error::Data`] for a file of texts where the model reads numbers.
+    pub fn read(&self, options: &ReadOptions, source: &Source, targets: bool) -> Result<Examples> {
+        if self.config.input == Input::Numbers && !options.is_numbers(source) {
+            return Err(Error::data(source, Problem::NotNumbers));
+        }
+        options.read(source, targets)
+    }
+
+    /// A file's data set for this model, with its targets.
+    ///
+    /// # Errors
+    /// As [`super::encoding::dataset`].
+    pub fn dataset(&self, examples: &Examples) -> Result<Dataset> {
+        super::encoding::dataset(&self.inputs, &self.targets, examples)
     }
 
     /// The network on a device.
@@ -113,13 +125,13 @@ impl Model {
         for stale in [CHECKPOINT, METRICS, TOKENIZER] {
             remove_if_there(&folder.join(stale))?;
         }
-        let (network, tells) = (self.config.clone(), self.telling.clone());
-        let normalisation = match &self.steps {
-            Steps::Tokens(tokenizer) => {
+        let (network, tells) = (self.config.clone(), self.targets.clone());
+        let normalisation = match &self.inputs {
+            InputEncoder::Tokens(tokenizer) => {
                 write_atomically(&folder.join(TOKENIZER), tokenizer.to_json()?.as_bytes())?;
                 None
             }
-            Steps::Numbers(normalisation) => Some(normalisation.clone()),
+            InputEncoder::Numbers(normalisation) => Some(normalisation.clone()),
         };
         let file = ConfigFile { format: FORMAT.into(), network, tells, normalisation };
         write_atomically(&folder.join(CONFIG), to_json(&file).as_bytes())?;
@@ -138,18 +150,15 @@ impl Model {
 /// Checks that a new model may go into the folder.
 ///
 /// # Errors
-/// [`Error::Model`] if there is something already and `force` is not set; with `force`, if what is there is neither
+/// [`Error::Model`] if there is something already and `overwrite` is not set; with it, if what is there is neither
 /// empty nor a model directory.
-pub fn check_folder(folder: &Path, force: bool) -> Result<()> {
+pub fn check_folder(folder: &Path, overwrite: bool) -> Result<()> {
     if folder.exists() && !folder.is_dir() {
-        return Err(Error::model(folder, "this is a file: --out names a directory"));
+        return Err(Error::model(folder, "this is a file, and a model is a directory"));
     }
     let used = folder.is_dir() && std::fs::read_dir(folder).map_err(Error::io(folder))?.next().is_some();
-    if used && !force {
-        return Err(Error::model(
-            folder,
-            "the directory is there already: give another --out, or --force to overwrite",
-        ));
+    if used && !overwrite {
+        return Err(Error::model(folder, Problem::Occupied));
     }
     if used && !is_model(folder) {
         return Err(Error::model(folder, "the directory holds other things than a model: it is not overwritten"));
@@ -191,26 +200,27 @@ pub fn append_metrics(folder: &Path, epoch: &Epoch) -> Result<()> {
 }
 
 /// Everything that training needs to go on, beside the model itself.
-#[derive(Serialize, Deserialize)]
-pub struct Checkpoint<T> {
+#[derive(Deserialize)]
+pub(super) struct Checkpoint {
     pub options: Options,
     pub progress: Progress,
-    /// What the caller wants back: where the data is, say.
-    pub caller: T,
+    pub origin: Origin,
 }
 
 /// Writes a checkpoint: the weights and the optimiser's state of this moment, then how training stands.
 ///
 /// # Errors
 /// [`Error::Io`], naming the file.
-pub fn save_checkpoint<T: Serialize>(folder: &Path, checkpoint: &Checkpoint<T>, network: &mut Network) -> Result<()> {
+pub(super) fn save_checkpoint(folder: &Path, trainer: &mut Trainer, origin: &Origin) -> Result<()> {
+    let checkpoint =
+        serde_json::json!({ "options": trainer.options, "progress": trainer.progress(), "origin": origin });
+    let network = &mut trainer.network;
     let state = network.optimiser_state()?;
     let parameters = network.parameters()?;
     let weights = [("weights", &parameters.flat), ("embedding", &parameters.embedding)];
     let tensors = weights.into_iter().chain(buffer::OPTIMISER.map(|name| name.holds).into_iter().zip(&state.0));
     // One file holds the state and the place it belongs to, so that a crash in between cannot part them.
-    let text = serde_json::to_string(checkpoint).expect("a checkpoint is plain data");
-    let info = std::collections::HashMap::from([("checkpoint".to_string(), text)]);
+    let info = std::collections::HashMap::from([("checkpoint".to_string(), checkpoint.to_string())]);
     let views = tensors.map(|(name, values)| (name.to_string(), view(&[values.len()], values)));
     write_safetensors(&folder.join(CHECKPOINT), views.into_iter().collect(), Some(info))
 }
@@ -219,7 +229,7 @@ pub fn save_checkpoint<T: Serialize>(folder: &Path, checkpoint: &Checkpoint<T>, 
 ///
 /// # Errors
 /// [`Error::Io`] or [`Error::Model`], naming the file.
-pub fn load_checkpoint<T: for<'a> Deserialize<'a>>(folder: &Path) -> Result<(Checkpoint<T>, CheckpointState)> {
+pub(super) fn load_checkpoint(folder: &Path) -> Result<(Checkpoint, CheckpointState)> {
     let path = folder.join(CHECKPOINT);
     if folder.is_dir() && !path.exists() {
         return Err(Error::model(
@@ -232,7 +242,8 @@ pub fn load_checkpoint<T: for<'a> Deserialize<'a>>(folder: &Path) -> Result<(Che
     let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| damaged(e.to_string()))?;
     let text = header.metadata().as_ref().and_then(|info| info.get("checkpoint"));
     let text = text.ok_or_else(|| damaged("it says not where training stands".into()))?;
-    let checkpoint = serde_json::from_str(text).map_err(|e| damaged(e.to_string()))?;
+    let other = |e| damaged(format!("it is damaged, or of another version ({e})"));
+    let checkpoint = serde_json::from_str(text).map_err(other)?;
     let file = SafeTensors::deserialize(&bytes).map_err(|e| damaged(e.to_string()))?;
     let take =
         |name: &str| floats(&file, name).map(|(_, values)| values).ok_or_else(|| damaged(format!("no `{name}`")));
@@ -246,7 +257,7 @@ pub fn load_checkpoint<T: for<'a> Deserialize<'a>>(folder: &Path) -> Result<(Che
 }
 
 /// Weights and optimiser of a checkpoint.
-pub struct CheckpointState {
+pub(super) struct CheckpointState {
     pub parameters: Parameters,
     pub optimiser: OptimiserState,
 }
@@ -255,7 +266,7 @@ pub struct CheckpointState {
 ///
 /// # Errors
 /// [`Error::Io`], naming the file.
-pub fn remove_checkpoint(folder: &Path) -> Result<()> {
+pub(super) fn remove_checkpoint(folder: &Path) -> Result<()> {
     remove_if_there(&folder.join(CHECKPOINT))
 }
 

@@ -47,7 +47,7 @@ impl Progress {
         self.correct / self.sequences.max(1) as f64
     }
 
-    /// Whether a validation beats the best so far: by accuracy, then by loss.
+    /// Whether a validation beats the best so far: by its score, then by its loss.
     pub(super) fn is_best(&self, evaluation: &Evaluation) -> bool {
         self.best.as_ref().is_none_or(|best| {
             // Anything beats the score of a network that has diverged.

@@ -1,5 +1,6 @@
 //! How the learning rate changes over a training.
 
+use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// What the learning rate is multiplied by, step by step.
@@ -17,6 +18,18 @@ pub enum Schedule {
 }
 
 impl Schedule {
+    /// # Errors
+    /// [`Error::Setting`] for a warm-up or a factor that leaves no rate to learn with.
+    pub fn check(&self) -> Result<()> {
+        let good = match *self {
+            Schedule::Constant => true,
+            Schedule::Cosine { warmup } => (0.0..1.0).contains(&warmup),
+            Schedule::Step { epochs, factor } => epochs > 0 && factor.is_finite() && factor > 0.0,
+        };
+        let wanted = "a warm-up of 0 or more and less than 1, or steps of 1 epoch or more by a positive factor";
+        if good { Ok(()) } else { Err(Error::setting("schedule", format!("{self:?}"), wanted)) }
+    }
+
     /// The factor of step `step` (from 0) of epoch `epoch` (from 0).
     pub fn factor(&self, (epoch, epochs): (usize, usize), (step, steps): (usize, usize)) -> f32 {
         match *self {

@@ -112,7 +112,7 @@ fn bad_settings_are_refused_before_any_work() {
     refused("--slices 8x4 --lengths 512", "4096 slices of 512 steps leave slices empty");
     refused("--slices 8x2 --plot a.svg", "--plot draws speed-ups over the plain network: give rnn and a slicing");
     refused("--json no/a.json", "no/a.json cannot be written: there is no directory no");
-    refused("--vocabulary 4294967296", "the vocabulary is 4294967296");
+    refused("--vocabulary 4294967296", "--vocabulary 4294967296: it must be at most");
     refused("--lengths 2 --slices auto --plot a.svg", "or longer --lengths");
     refused("--first-step --batch 100000000 --lengths 1000000", "at most 268435456 tokens are timed");
     // What a step needs is known on the device alone.

@@ -69,7 +69,7 @@ fn a_tuning_is_measured_and_remembered() {
     assert!(tuned.out.contains(&chosen), "{}", tuned.out);
     let bench = "bench --device gpu --slices rnn --lengths 4 --repeats 1 --vocabulary 9";
     let read = run(bench, "srnn=info").err;
-    assert!(read.contains("as srnn tune measured"), "{read}");
+    assert!(read.contains("as was measured"), "{read}");
     room.write("cache/tuning.json", "{");
     assert!(run(bench, "srnn=info").err.contains("no tunings could be read"));
     room.srnn("tune --device cpu").refused("the CPU engine has nothing to tune");

@@ -49,8 +49,9 @@ fn a_stopped_training_goes_on_to_the_same_bits() {
     assert!(room.has("out/checkpoint.safetensors"));
     room.srnn("eval out reviews.tsv --device cpu").succeeds();
 
-    room.srnn("train --resume out --device cpu --epochs 1").refused("--epochs 1: epoch ");
-    room.srnn("train --resume out --device cpu --epochs 9").refused("the cosine schedule was laid out for 6 epochs");
+    room.srnn("train --resume out --device cpu --epochs 1").refused("--epochs 1: it must be more than the ");
+    room.srnn("train --resume out --device cpu --epochs 9")
+        .refused("--epochs 9: it must be 6, for which the cosine schedule was laid out");
     let table = room.read("reviews.tsv");
     room.write("reviews.tsv", reviews(902));
     room.srnn("train --resume out --device cpu").refused("this is not the data that the training began with");

@@ -70,7 +70,7 @@ fn settings_that_make_no_network() {
     for (from, to, words) in [
         ("srnn-2", "srnn-9", "model/config.json: format `srnn-9` is unknown: this version reads `srnn-2`"),
         ("\"classes\": 2", "\"classes\": 3", "model/config.json: 2 labels for 3 classes"),
-        ("\"hidden\": 5", "\"hidden\": 0", "model/config.json: the hidden size is 0"),
+        ("\"hidden\": 5", "\"hidden\": 0", "model/config.json: hidden 0: it must be at least 1"),
         ("\"hidden\": 5", "\"hidden\": -5", "model/config.json: this is no configuration of srnn: "),
         ("\"hidden\": 5", "\"hidden\": 6", "model/model.safetensors: tensor `levels.0.weight_ih_l0` has shape"),
         ("2x2", "2x1000", "model/config.json: this is no configuration of srnn: "),

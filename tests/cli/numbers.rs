@@ -3,7 +3,7 @@
 use crate::room::{Room, Run, training_on_numbers};
 use safetensors::SafeTensors;
 use serde_json::{Value, json};
-use srnn::data::{Pixels, SeriesFormat, npy_bytes, read_series};
+use srnn::data::{RawInputs, ReadOptions, npy_bytes};
 use std::io::Write;
 
 const ROWS: usize = 60;
@@ -80,9 +80,10 @@ fn classes_of_an_array() {
     assert!(told.iter().enumerate().filter(|(row, line)| line["label"] == ["0", "1"][row % 2]).count() > 56);
 
     room.srnn("embed out x.npy --device cpu --out states.npy").succeeds();
-    let states = read_series(&room.path("states.npy"), None, Some(SeriesFormat::Npy), Pixels::Each).unwrap();
-    assert_eq!(states.sequences.iter().flatten().count(), 5 * ROWS);
-    assert!(states.sequences.iter().flatten().all(|state| state.abs() <= 1.0));
+    let states = ReadOptions::default().read(&room.path("states.npy").as_path().into(), false).unwrap();
+    let RawInputs::Numbers { sequences, .. } = states.inputs else { unreachable!() };
+    assert_eq!(sequences.iter().flatten().count(), 5 * ROWS);
+    assert!(sequences.iter().flatten().all(|state| state.abs() <= 1.0));
     room.srnn("embed out x.npy --device cpu --out states.npy").refused("states.npy is there already");
 }
 
@@ -149,8 +150,10 @@ fn several_labels_at_once() {
     room.write("unknown.tsv", "text\tlabel\nfilm\tlong, short\n");
     room.srnn("eval tags unknown.tsv --device cpu")
         .refused("unknown.tsv:2: has the label `short`, and the labels are `fun`, `long`");
-    room.srnn("eval out tags.tsv --device cpu").refused("tags.tsv: the model reads numbers: give .npy, .npz or IDX");
-    room.srnn("predict out tags.tsv --device cpu").refused("tags.tsv: the model reads numbers: give .npy, .npz or IDX");
+    room.srnn("eval out tags.tsv --device cpu")
+        .refused("tags.tsv: the model reads numbers, and this is text: give .npy, .npz or IDX");
+    room.srnn("predict out tags.tsv --device cpu")
+        .refused("tags.tsv: the model reads numbers, and this is text: give .npy, .npz or IDX");
 }
 
 #[test]
@@ -238,7 +241,11 @@ fn data_that_does_not_fit() {
     fresh("nan.npy", &[("--labels", "y")], "nan.npy: row 3, step 4, column 1 is NaN: ");
     fresh("x.npy", &[], "x.npy: has no labels: ");
     fresh("x.npy", &[("--labels", "few")], "few: has 3 targets for the 60 sequences of ");
-    fresh("reviews.tsv", &[("--labels", "y")], "reviews.tsv: a table has its labels in a column, see --label");
+    fresh(
+        "reviews.tsv",
+        &[("--labels", "y")],
+        "reviews.tsv: a table has its labels in a column: leave out the file of labels",
+    );
     fresh("x.npy", &[("--labels", "y"), ("--tokens", "bytes")], "--tokens bytes is for texts, and the data is numbers");
     for (option, value) in [("--embedding", "3"), ("--vocabulary", "100"), ("--min-count", "1"), ("--vectors", "y")] {
         fresh(
@@ -259,7 +266,7 @@ fn data_that_does_not_fit() {
         ("eval out wide.npy --labels few", "few: has 3 targets for the 2 sequences of "),
         ("predict out wide.npy", "wide.npy: its steps have 3 numbers, and the model reads steps of 2"),
         ("eval out x.npy --labels other", "has the label `7`, and the classes are `0`, `1`"),
-        ("eval out reviews.tsv", "reviews.tsv: the model reads numbers: give .npy, .npz or IDX"),
+        ("eval out reviews.tsv", "reviews.tsv: the model reads numbers, and this is text: give .npy, .npz or IDX"),
         ("eval texts x.npy --labels y", "x.npy: it holds numbers, and the model reads text"),
         ("embed texts x.npy --out e.npy", "x.npy: it holds numbers, and the model reads text"),
     ] {

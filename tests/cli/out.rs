@@ -34,7 +34,7 @@ fn files_are_no_directories() {
     room.write("file", "mine");
     for force in [&[][..], &[("--force", "")]] {
         let at = |out| room.train(&[&[("--out", out)], force].concat());
-        at("file").refused("file: this is a file: --out names a directory");
+        at("file").refused("file: this is a file, and a model is a directory");
         at("file/out").refused("file/out: the directory could not be made: Not a directory");
     }
     assert_eq!(room.text("file"), "mine");

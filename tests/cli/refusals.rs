@@ -91,7 +91,7 @@ fn sizes_and_rates_that_cannot_work() {
     for name in ["--hidden", "--batch", "--epochs", "--embedding", "--length", "--patience"] {
         options(&room, &[(name, "0")], &format!("{name} 0: it must be at least 1"));
     }
-    options(&room, &[("--vocabulary", "2")], "--vocabulary 2: it must hold [PAD], [UNK] and a word");
+    options(&room, &[("--vocabulary", "2")], "--vocabulary 2: it must be 3 or more, to hold [PAD], [UNK] and a word");
     for rate in ["0", "-1", "nan", "inf"] {
         options(&room, &[("--learning-rate", rate)], "--learning-rate");
         options(&room, &[("--learning-rate", rate)], "it must be a positive number");
@@ -108,13 +108,13 @@ fn sizes_and_rates_that_cannot_work() {
         &[("--slices", "8x4"), ("--length", "512")],
         "slices `8x4`: 4096 slices of 512 steps leave slices empty",
     );
-    options(&room, &[("--layers", "100000")], "the number of layers is 100000: at most 1024 is possible");
+    options(&room, &[("--layers", "100000")], "--layers 100000: it must be at most 1024");
     options(&room, &[("--momentum", "0.5")], "--momentum is of sgd: say --optimiser sgd too");
     for option in [("--label-smoothing", "0.1"), ("--class-weights", "balanced")] {
         let words = format!("{} is for classes: leave it out, or say --task class", option.0);
         options(&room, &[option, ("--task", "labels")], &words);
     }
-    options(&room, &[("--hidden", "1000000000")], "the hidden size is 1000000000: at most ");
+    options(&room, &[("--hidden", "1000000000")], "--hidden 1000000000: it must be at most ");
     options(&room, &[("--hidden", "100000")], "a smaller hidden size");
 }
 
@@ -127,7 +127,7 @@ fn values_that_cannot_be_read() {
         ("--slices", "abc", "slices `abc`: "),
         ("--hidden", "many", "'--hidden <H>': "),
         ("--learning-rate", "fast", "'--learning-rate <RATE>': "),
-        ("--memory", "1.5G", "`1.5G` is no size: write bytes, or a number with K, M or G, such as 500M"),
+        ("--memory", "1.5X", "`1.5X` is no size: write bytes, or a number with K, M or G, such as 500M"),
         ("--memory", "lots", "`lots` is no size: "),
         ("--memory", "0", "`0` is no size: "),
         ("--truncate", "middle", "use front or back"),
@@ -144,7 +144,7 @@ fn values_that_cannot_be_read() {
 #[test]
 fn memory_that_is_too_small_names_the_limit() {
     let room = Room::with_reviews();
-    options(&room, &[("--memory", "1000")], "is 1000 bytes: raise --memory");
+    options(&room, &[("--memory", "1000")], "is 1000 B: raise --memory");
     // Enough for a sequence of one word, not for the longest of these.
     room.write("reviews.tsv", reviews(40) + &"film ".repeat(3000) + "\tgood\n");
     let enough = room.train(&[("--length", "4000"), ("--memory", "100K")]);
@@ -166,7 +166,7 @@ fn other_files_of_a_training() {
     options(
         &room,
         &[("--vectors", "wide.txt")],
-        "wide.txt:1: has 3 values, --embedding asks for 6: give --embedding 3",
+        "wide.txt:1: has 3 values, and the embedding has 6: give --embedding 3",
     );
     room.write("foreign.txt", "kino 1 2 3 4 5 6\n");
     options(&room, &[("--vectors", "foreign.txt")], "foreign.txt: has a vector for none of the ");

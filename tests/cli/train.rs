@@ -80,7 +80,7 @@ fn the_table_may_come_from_standard_input() {
     let empty = room.command().args(training("-", &[("--out", "none")])).write_stdin("").output().unwrap();
     crate::room::Run::from(empty).refused("standard input: has no rows");
     room.train_on("-", &[("--valid", "-"), ("--out", "none")])
-        .refused("one of DATA, --valid and --test can be standard input, not several");
+        .refused("one of training, validation and test data can be standard input, not several");
     assert!(!room.has("none"));
 }
 

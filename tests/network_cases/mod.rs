@@ -8,7 +8,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use reference::{Model, Pool, Spec};
 use srnn::compare::{Tolerance, compare};
-use srnn::data::Batch;
+use srnn::data::{Batch, Inputs, Targets};
 use srnn::engine::Engine;
 use srnn::engine::gpu::{self, Abilities, Gpu};
 use srnn::network::{
@@ -75,18 +75,18 @@ pub fn case_of(config: Config, batch: usize, seed: u64) -> Case {
 /// A batch with at least one full and one single-step sequence, where there is room.
 pub fn ragged(config: &Config, count: usize, seed: u64) -> Batch {
     let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 0x5eed);
-    let mut batch = Batch::default();
+    let (mut tokens, mut lengths, mut classes) = (vec![], vec![], vec![]);
     for i in 0..count {
         let length = match i {
             0 => config.length,
             1 => 1,
             _ => rng.random_range(1..=config.length),
         };
-        batch.tokens.extend((0..length).map(|_| rng.random_range(0..config.vocabulary as u32)));
-        batch.lengths.push(length as u32);
-        batch.labels.push(rng.random_range(0..config.classes as u32));
+        tokens.extend((0..length).map(|_| rng.random_range(0..config.vocabulary as u32)));
+        lengths.push(length as u32);
+        classes.push(rng.random_range(0..config.classes as u32));
     }
-    batch
+    Batch { inputs: Inputs::Tokens(tokens), lengths, targets: Some(Targets::Classes(classes)) }
 }
 
 /// The reference's network of the same kind, of zeros.
@@ -140,12 +140,18 @@ pub fn embedding(parameters: &Parameters) -> Vec<f64> {
 
 /// The sequences of a batch.
 pub fn sequences(batch: &Batch) -> Vec<Vec<usize>> {
-    let mut tokens = batch.tokens.iter().map(|&t| t as usize);
+    let mut tokens = batch.tokens().iter().map(|&t| t as usize);
     batch.lengths.iter().map(|&l| tokens.by_ref().take(l as usize).collect()).collect()
 }
 
 pub fn labels(batch: &Batch) -> Vec<usize> {
-    batch.labels.iter().map(|&l| l as usize).collect()
+    classes(batch).iter().map(|&l| l as usize).collect()
+}
+
+/// The class of each sequence.
+pub fn classes(batch: &Batch) -> &[u32] {
+    let Some(Targets::Classes(classes)) = &batch.targets else { unreachable!("a batch with classes") };
+    classes
 }
 
 /// Networks of the whole family: every cell, direction, depth, pooling and context at least once, and mixed.
@@ -199,9 +205,9 @@ pub fn numbers_agree_with_the_reference(case: &Case, device: Device) {
     parameters.embedding.clear();
     let mut rng = ChaCha8Rng::seed_from_u64(11);
     let width = config.embedding;
-    let mut batch = Batch { tokens: vec![], ..case.batch.clone() };
-    batch.values = (0..batch.steps() * width).map(|_| rng.random_range(-1.0..1.0)).collect();
-    let mut values = batch.values.iter().map(|&value| f64::from(value));
+    let values: Vec<f32> = (0..case.batch.steps() * width).map(|_| rng.random_range(-1.0..1.0)).collect();
+    let batch = Batch { inputs: Inputs::Numbers { width, values: values.clone() }, ..case.batch.clone() };
+    let mut values = values.iter().map(|&value| f64::from(value));
     let sequences: Vec<Vec<f64>> =
         batch.lengths.iter().map(|&length| values.by_ref().take(length as usize * width).collect()).collect();
     let expected = model(&config, &parameters).run(&sequences, &labels(&batch));

@@ -111,11 +111,11 @@ pub fn adapter(at: usize) -> Result<Adapter> {
 /// The adapter at place `at` of [`adapters`].
 ///
 /// # Errors
-/// [`Error::NoDevice`] if there is none, or not so many.
+/// [`Error::NoAdapter`] if there is none, [`Error::NoDevice`] if there are not so many.
 pub async fn adapter_async(at: usize) -> Result<Adapter> {
     let mut found = adapters_async().await;
     if found.is_empty() {
-        return Err(Error::NoDevice(format!("no GPU adapter was found: {INSTALL_ADVICE}, or use --device cpu")));
+        return Err(Error::NoAdapter);
     }
     if at >= found.len() {
         let names: Vec<String> = found.iter().enumerate().map(|(i, a)| format!("gpu:{i} is {}", a.title())).collect();

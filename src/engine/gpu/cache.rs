@@ -1,6 +1,7 @@
 //! The folder where what was learnt about a device is kept from run to run: compiled pipelines and tunings. It can be
 //! emptied at any time, and nothing fails for want of it.
 
+use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
 
 /// This environment variable names another folder, one that nobody else can write to, as drivers trust what they kept
@@ -44,22 +45,18 @@ pub(super) fn read(path: &Path) -> Option<Vec<u8>> {
 pub(super) fn write(path: &Path, contents: &[u8]) -> bool {
     let written = replace(path, contents);
     if let Err(error) = &written {
-        log::warn!("{}: the cache could not be written: {error} (set {CACHE} to move it)", path.display());
+        log::warn!("the cache could not be written: {error} (set {CACHE} to move it)");
     }
     written.is_ok()
 }
 
 #[cfg(not(target_arch = "wasm32"))]
-fn replace(path: &Path, contents: &[u8]) -> std::io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    std::io::Write::write_all(&mut file, contents)?;
-    file.persist(path)?;
-    Ok(())
+fn replace(path: &Path, contents: &[u8]) -> Result<()> {
+    std::fs::create_dir_all(path.parent().unwrap_or(Path::new("."))).map_err(Error::io(path))?;
+    crate::files::write_atomically(path, contents)
 }
 
 #[cfg(target_arch = "wasm32")]
-fn replace(_: &Path, _: &[u8]) -> std::io::Result<()> {
-    Err(std::io::ErrorKind::Unsupported.into())
+fn replace(path: &Path, _: &[u8]) -> Result<()> {
+    Err(Error::io(path)(std::io::ErrorKind::Unsupported.into()))
 }

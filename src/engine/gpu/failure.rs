@@ -17,17 +17,13 @@ impl Failure {
         let failure = Failure { device: name, first: Arc::default() };
         let of_callback = failure.clone();
         device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
-            let advice = match error {
-                wgpu::Error::OutOfMemory { .. } => ": use a smaller --memory, so that batches are split",
-                _ => "",
-            };
-            of_callback.report(format!("{error}{advice}"));
+            of_callback.report(error.to_string());
         }));
         let of_callback = failure.clone();
         device.set_device_lost_callback(move |reason, message| {
             // Dropping the engine also counts as losing the device.
             if reason != wgpu::DeviceLostReason::Destroyed {
-                of_callback.report(format!("the device was lost ({message}); open it again, or use --device cpu"));
+                of_callback.report(format!("the device was lost ({message}); open it again"));
             }
         });
         failure

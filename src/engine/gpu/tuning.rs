@@ -27,7 +27,7 @@ fn by_kind(adapter: &AdapterInfo) -> Tuning {
 pub(super) fn of(adapter: &AdapterInfo) -> Tuning {
     match cache::path(FILE).and_then(|path| remembered(&path).remove(&key(adapter))) {
         Some(tuning) => {
-            log::info!("{}: {} workgroups fill it, as srnn tune measured", adapter::title(adapter), tuning.workgroups);
+            log::info!("{}: {} workgroups fill it, as was measured", adapter::title(adapter), tuning.workgroups);
             tuning
         }
         None => by_kind(adapter),

@@ -1,0 +1,98 @@
+//! What to do about an error of the library, in the words of this command's options.
+
+use srnn::Error;
+use srnn::engine::gpu::adapter::INSTALL_ADVICE;
+use srnn::error::{LimitKind, Problem};
+
+/// Settings of the library that are options here, by their names with `-` for `_`.
+const OPTIONS: [&str; 13] = [
+    "epochs",
+    "batch",
+    "patience",
+    "word_dropout",
+    "learning_rate",
+    "clip",
+    "valid_fraction",
+    "length",
+    "hidden",
+    "layers",
+    "embedding",
+    "input",
+    "vocabulary",
+];
+
+/// The error, and what to do about it where there is something to say.
+pub fn tell(error: &Error) -> String {
+    let advice = match error {
+        Error::Setting { name, .. } if OPTIONS.contains(name) => {
+            return format!("--{}{}", name.replace('_', "-"), error.to_string().trim_start_matches(name));
+        }
+        Error::Setting { name: "classes", .. } => "is this the label?".to_string(),
+        Error::Data { problem, .. } | Error::Model { problem, .. } | Error::Slicing { problem, .. } => of(problem),
+        Error::Limit { kind, .. } => match kind {
+            LimitKind::Buffer => "use shorter sequences, a smaller hidden size, or --device cpu",
+            LimitKind::Workgroups => "use a smaller --memory, so that the batch is split",
+            LimitKind::WorkgroupMemory => "use a smaller hidden size or --device cpu",
+            LimitKind::Memory => {
+                "raise --memory, or use a smaller --batch, shorter sequences, a smaller hidden size or vocabulary"
+            }
+            _ => "use --device cpu",
+        }
+        .into(),
+        Error::NoAdapter => format!("{INSTALL_ADVICE}, or use --device cpu"),
+        Error::Device { .. } => "use a smaller --memory if it ran out of it, or --device cpu".into(),
+        _ => String::new(),
+    };
+    if advice.is_empty() { error.to_string() } else { format!("{error}: {advice}") }
+}
+
+fn of(problem: &Problem) -> String {
+    match problem {
+        Problem::Column { role, .. } => return format!("name the {role} column with --{role}"),
+        Problem::VectorWidth { found, .. } if *found > 0 => return format!("give --embedding {found} or another file"),
+        Problem::VectorWidth { .. } => "give another file",
+        Problem::EmptySlices { slices, .. } => return format!("use fewer slices, or a length of {slices} or more"),
+        Problem::NumbersForClasses => "say --task regression or --task labels",
+        Problem::NoTargets => {
+            "give their file with --labels (not for --valid and --test), an .npz with them as `y`, or IDX labels beside \
+             IDX images"
+        }
+        Problem::NothingToHoldOut => "give more data, or --valid FILE",
+        Problem::NotNumbers => "give .npy, .npz or IDX, or --format ucr for such text",
+        Problem::NoModel => "`srnn train --out DIR` makes one",
+        Problem::Occupied => "give another --out, or --force to overwrite",
+        _ => "",
+    }
+    .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_name_the_options_that_mend_them() {
+        let columns = Problem::Column { role: "text", wanted: "body".into(), present: vec!["a".into()] };
+        let (device, what) = ("CPU".to_string(), "the step".to_string());
+        for (error, words) in [
+            (Error::setting("word_dropout", 2, "less than 1"), "--word-dropout 2: it must be less than 1"),
+            (
+                Error::setting("classes", 9999, "at most 4096"),
+                "classes 9999: it must be at most 4096: is this the label?",
+            ),
+            (Error::data("t:1", columns), "t:1: has no column `body`, only `a`: name the text column with --text"),
+            (
+                Error::data("g.txt:1", Problem::VectorWidth { found: 3, wanted: 2 }),
+                "g.txt:1: has 3 values, and the embedding has 2: give --embedding 3 or another file",
+            ),
+            (
+                Error::Limit { what, needed: 1 << 31, limit: 1536 << 20, device, kind: LimitKind::Buffer },
+                "the step needs 2.0 GiB, and the limit of CPU is 1.5 GiB: use shorter sequences, a smaller hidden size, \
+                 or --device cpu",
+            ),
+            (Error::Config("as it is".into()), "as it is"),
+        ] {
+            assert_eq!(tell(&error), words);
+        }
+    }
+}

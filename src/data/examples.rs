@@ -1,0 +1,127 @@
+//! What a file of data holds, as it stands there: texts or numbers, with what is to be told of them.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::format::Format;
+use super::lines::Lines;
+use super::series::{Pixels, read_series};
+use super::source::Source;
+use super::table::{TableColumns, parse};
+use crate::error::{Error, Problem, Result};
+
+/// N examples of a file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Examples {
+    /// Where they come from, for messages.
+    pub place: String,
+    /// `[N]`: the line, or the row of an array, on which each begins, from 1.
+    pub lines: Vec<u64>,
+    pub inputs: RawInputs,
+    /// `None` where they were not asked for, or there are none.
+    pub targets: Option<RawTargets>,
+}
+
+/// What is read of each of N examples.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RawInputs {
+    /// `[N]`, as they stand in the file; they may be empty.
+    Texts(Vec<String>),
+    /// N sequences, each `[T_i, width]` row-major with `T_i` >= 1; all numbers are finite.
+    Numbers { width: usize, sequences: Vec<Vec<f32>> },
+}
+
+/// What is to be told of each of N examples.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RawTargets {
+    /// `[N]`: a class, labels with commas between them, or a number as text; without blanks around it.
+    Names(Vec<String>),
+    /// `[N, width]`, row-major and finite: numbers to be found, or 0 and 1 for several labels at once.
+    Numbers { width: usize, values: Vec<f32> },
+}
+
+impl Examples {
+    /// The texts, if they are texts.
+    pub fn texts(&self) -> Option<&[String]> {
+        match &self.inputs {
+            RawInputs::Texts(texts) => Some(texts),
+            RawInputs::Numbers { .. } => None,
+        }
+    }
+
+    /// The name of each target.
+    ///
+    /// # Errors
+    /// [`Error::Data`] if there are no targets, or they are numbers.
+    pub(crate) fn names(&self) -> Result<&[String]> {
+        match &self.targets {
+            Some(RawTargets::Names(names)) => Ok(names),
+            Some(RawTargets::Numbers { .. }) => Err(Error::data(&self.place, Problem::NumbersForClasses)),
+            None => Err(Error::data(&self.place, Problem::NoTargets)),
+        }
+    }
+
+    /// An error about one of them.
+    pub(crate) fn error(&self, row: usize, problem: impl Into<Problem>) -> Error {
+        Error::data_line(&self.place, self.lines[row], problem)
+    }
+}
+
+/// Which parts of a file are read, and how.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ReadOptions {
+    /// Columns of a table that hold the text and its target.
+    pub text: String,
+    pub label: String,
+    /// `None`: as the file's name says; of texts, else as their first line looks.
+    pub format: Option<Format>,
+    /// A file of targets beside `.npy` and IDX images.
+    pub labels: Option<PathBuf>,
+    pub pixels: Pixels,
+}
+
+impl Default for ReadOptions {
+    /// Columns `text` and `label`, pixel by pixel.
+    fn default() -> ReadOptions {
+        let [text, label] = ["text", "label"].map(String::from);
+        ReadOptions { text, label, format: None, labels: None, pixels: Pixels::Each }
+    }
+}
+
+impl ReadOptions {
+    /// Whether the format or the name of the file says that it holds numbers.
+    pub fn is_numbers(&self, source: &Source) -> bool {
+        matches!(self.format.or_else(|| Format::of_name(source)), Some(Format::Series(_)))
+    }
+
+    /// Reads a whole file, packed by gzip or not, once; with `targets` there must be some, without none are looked at.
+    /// A byte order mark, blank lines and Windows line ends of a text are no trouble.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when a file cannot be read. [`Error::Data`], with line or row, step and column where there are
+    /// some, for files that are empty, damaged or not what their format says, without a wanted column, with numbers that
+    /// are not finite, and for targets that are missing, do not fit, or stand in a file of their own beside a table.
+    pub fn read(&self, source: &Source, targets: bool) -> Result<Examples> {
+        let table = match self.format.or_else(|| Format::of_name(source)) {
+            Some(Format::Series(format)) => {
+                let Source::File(path) = source else {
+                    return Err(Error::Config("numbers are read from files, not from standard input".into()));
+                };
+                let labels = self.labels.as_deref().filter(|_| targets);
+                let examples = read_series(path, targets, labels, Some(format), self.pixels)?;
+                return match &examples.targets {
+                    None if targets => Err(Error::data(source, Problem::NoTargets)),
+                    _ => Ok(examples),
+                };
+            }
+            Some(Format::Table(format)) => Some(format),
+            None => None,
+        };
+        if targets && self.labels.is_some() {
+            return Err(Error::data(source, "a table has its labels in a column: leave out the file of labels"));
+        }
+        let columns = TableColumns { text: self.text.clone(), label: targets.then(|| self.label.clone()) };
+        parse(Lines::open(source)?, &columns, table)
+    }
+}

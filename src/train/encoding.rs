@@ -1,0 +1,201 @@
+//! From what files hold to data sets: how a model reads inputs and targets, learnt from training data and stored with
+//! the model.
+
+use super::dataset::Dataset;
+use crate::data::batch::Targets;
+use crate::data::{Classes, Examples, Normalisation, RawInputs, RawTargets, Tokenizer};
+use crate::error::{Error, Result};
+use crate::listing::{listed, quoted};
+use crate::network::{Input, Task};
+use serde::{Deserialize, Serialize};
+
+/// How the inputs of files become the network's.
+#[derive(Clone)]
+pub enum InputEncoder {
+    Tokens(Tokenizer),
+    Numbers(Normalisation),
+}
+
+/// How the targets of files become the network's, and what it tells becomes theirs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum TargetEncoder {
+    /// One of these classes.
+    #[serde(rename = "class")]
+    Classes(Classes),
+    /// Any of these labels; in a table's label column they stand with commas between them.
+    #[serde(rename = "labels")]
+    Labels(Vec<String>),
+    /// Numbers, which the network tells normalised.
+    #[serde(rename = "regression")]
+    Numbers(Normalisation),
+}
+
+impl TargetEncoder {
+    /// Learns from training data; of numbers, from the rows that are trained on alone.
+    ///
+    /// # Errors
+    /// [`Error::Config`] or [`Error::Data`] for targets that do not fit the task.
+    pub fn fit(task: Task, examples: &Examples, rows: &[usize]) -> Result<TargetEncoder> {
+        match (task, &examples.targets) {
+            (Task::Class, _) => Classes::fit(examples).map(TargetEncoder::Classes),
+            (Task::Labels, Some(RawTargets::Numbers { width, .. })) => {
+                Ok(TargetEncoder::Labels((0..*width).map(|i| i.to_string()).collect()))
+            }
+            (Task::Labels, _) => {
+                let names: std::collections::BTreeSet<&str> =
+                    examples.names()?.iter().flat_map(|own| items(own)).collect();
+                if names.is_empty() {
+                    let problem = "there is no label: each row lists its labels with commas between them";
+                    return Err(Error::data(&examples.place, problem));
+                }
+                Ok(TargetEncoder::Labels(names.into_iter().map(str::to_owned).collect()))
+            }
+            (Task::Regression, _) => {
+                let (width, values) = numbers_of(examples)?;
+                let own: Vec<f32> = rows.iter().flat_map(|&row| &values[row * width..][..width]).copied().collect();
+                Normalisation::fit(&[own], width).map(TargetEncoder::Numbers)
+            }
+        }
+    }
+
+    /// What a network must tell.
+    pub fn task(&self) -> Task {
+        match self {
+            TargetEncoder::Classes(_) => Task::Class,
+            TargetEncoder::Labels(_) => Task::Labels,
+            TargetEncoder::Numbers(_) => Task::Regression,
+        }
+    }
+
+    /// `[C]`: a name for each class, label or number.
+    pub fn names(&self) -> Vec<String> {
+        match self {
+            TargetEncoder::Classes(classes) => classes.names().to_vec(),
+            TargetEncoder::Labels(names) => names.clone(),
+            TargetEncoder::Numbers(normalisation) => (0..normalisation.mean.len()).map(|i| i.to_string()).collect(),
+        }
+    }
+
+    /// The targets of a file.
+    ///
+    /// # Errors
+    /// [`Error::Data`] for what the model does not know, or cannot tell.
+    pub fn encode(&self, examples: &Examples) -> Result<Targets> {
+        let wrong = |problem: String| Err(Error::data(&examples.place, problem));
+        match (self, &examples.targets) {
+            (TargetEncoder::Classes(_), Some(RawTargets::Numbers { .. })) => {
+                wrong("its labels are numbers, and the model tells classes".into())
+            }
+            (TargetEncoder::Classes(classes), _) => classes.encode(examples).map(Targets::Classes),
+            (TargetEncoder::Labels(names), targets) => {
+                let width = names.len();
+                let values = match targets {
+                    Some(RawTargets::Numbers { width: own, .. }) if *own != width => {
+                        return wrong(format!("it has {own} labels a row, and the model {width}"));
+                    }
+                    Some(RawTargets::Numbers { values, .. }) => values.clone(),
+                    _ => marks(examples, names)?,
+                };
+                if let Some(at) = values.iter().position(|value| *value != 0.0 && *value != 1.0) {
+                    let (row, value) = (at / width, values[at]);
+                    return wrong(format!("row {row}: the label is {value}: each is 0 or 1"));
+                }
+                Ok(Targets::Labels { width, values })
+            }
+            (TargetEncoder::Numbers(normalisation), _) => {
+                let (width, mut values) = numbers_of(examples)?;
+                if width != normalisation.mean.len() {
+                    let known = normalisation.mean.len();
+                    return wrong(format!("it has {width} numbers to tell a row, and the model tells {known}"));
+                }
+                normalisation.apply(&mut values);
+                if let Some(at) = values.iter().position(|value| !value.is_finite()) {
+                    let row = at / width;
+                    return wrong(format!("row {row}: what is told is too far from what was trained on"));
+                }
+                Ok(Targets::Numbers { width, values })
+            }
+        }
+    }
+}
+
+/// The labels of a list.
+fn items(list: &str) -> impl Iterator<Item = &str> {
+    list.split(',').map(str::trim).filter(|name| !name.is_empty())
+}
+
+/// 1 for each label that a row lists, `[N, C]`.
+fn marks(examples: &Examples, names: &[String]) -> Result<Vec<f32>> {
+    let lists = examples.names()?;
+    let mut values = vec![0.0; lists.len() * names.len()];
+    for (row, (list, marks)) in lists.iter().zip(values.chunks_mut(names.len())).enumerate() {
+        for name in items(list) {
+            let known = names.iter().position(|own| own == name);
+            let unknown = || {
+                let known = listed(names.iter().map(String::as_str));
+                examples.error(row, format!("has the label {}, and the labels are {known}", quoted(name)))
+            };
+            marks[known.ok_or_else(unknown)?] = 1.0;
+        }
+    }
+    Ok(values)
+}
+
+/// The numbers that are to be told, and how many of each row: as the file has them, or out of its names.
+fn numbers_of(examples: &Examples) -> Result<(usize, Vec<f32>)> {
+    if let Some(RawTargets::Numbers { width, values }) = &examples.targets {
+        return Ok((*width, values.clone()));
+    }
+    let number = |(row, name): (usize, &String)| {
+        let number = name.parse::<f32>().ok().filter(|number| number.is_finite());
+        number.ok_or_else(|| examples.error(row, format!("has the label {}, which is no number", quoted(name))))
+    };
+    Ok((1, examples.names()?.iter().enumerate().map(number).collect::<Result<_>>()?))
+}
+
+impl InputEncoder {
+    /// What a network must read.
+    pub fn input(&self) -> Input {
+        match self {
+            InputEncoder::Tokens(_) => Input::Tokens,
+            InputEncoder::Numbers(_) => Input::Numbers,
+        }
+    }
+
+    /// The inputs of a file as the network reads them.
+    ///
+    /// # Errors
+    /// [`Error::Data`] for numbers where the model reads text, for text where it reads numbers, or for another width.
+    pub fn encode(&self, examples: &Examples) -> Result<Dataset> {
+        let wrong = |problem: String| Err(Error::data(&examples.place, problem));
+        match (self, &examples.inputs) {
+            (InputEncoder::Tokens(tokenizer), RawInputs::Texts(texts)) => {
+                Ok(Dataset::of_tokens(&tokenizer.encode_batch(texts)))
+            }
+            (InputEncoder::Numbers(normalisation), RawInputs::Numbers { width, sequences }) => {
+                let own = normalisation.mean.len();
+                if own != *width {
+                    return wrong(format!("its steps have {width} numbers, and the model reads steps of {own}"));
+                }
+                let mut sequences = sequences.clone();
+                for (row, sequence) in sequences.iter_mut().enumerate() {
+                    normalisation.apply(sequence);
+                    if sequence.iter().any(|number| !number.is_finite()) {
+                        return wrong(format!("row {row}: its numbers are too far from those that were trained on"));
+                    }
+                }
+                Dataset::of_numbers(&sequences, *width)
+            }
+            (InputEncoder::Tokens(_), _) => wrong("it holds numbers, and the model reads text".into()),
+            (InputEncoder::Numbers(_), _) => wrong("it holds text, and the model reads numbers".into()),
+        }
+    }
+}
+
+/// The data set of a file, with its targets.
+///
+/// # Errors
+/// As [`InputEncoder::encode`] and [`TargetEncoder::encode`].
+pub fn dataset(inputs: &InputEncoder, targets: &TargetEncoder, examples: &Examples) -> Result<Dataset> {
+    inputs.encode(examples)?.with_targets(targets.encode(examples)?)
+}

@@ -1,0 +1,347 @@
+//! A whole training: from settings and files to a model directory, stopped and taken up again at any step.
+
+use super::model::{self, Checkpoint};
+use super::{Dataset, Ending, Epoch, Evaluation, InputEncoder, Model, Observer, Options, Schedule, Sources};
+use super::{StepReport, TargetEncoder, Trainer, TrainingData};
+use crate::data::batch::Padding;
+use crate::data::{Normalisation, RawInputs, Targets, Tokenizer, read_vectors};
+use crate::engine::Device;
+use crate::error::{Error, Result};
+use crate::network::{Activation, Config, Input, Network, Parameters, Reset, Task};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// The settings of a training.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Recipe {
+    pub sources: Sources,
+    /// The network as far as the data leaves it open: `classes` and, of numbers, `input` and `embedding` are the data's,
+    /// and `vocabulary` is the most words that there are to be, with two special ones.
+    pub network: Config,
+    pub tokens: Tokens,
+    /// Word vectors for the embedding to begin with, a text file of its width.
+    pub vectors: Option<PathBuf>,
+    /// Whether every class counts as much as any other, and not every sequence.
+    pub balanced: bool,
+    /// How to train. The seed decides the first weights too.
+    pub options: Options,
+}
+
+/// What the tokens of a text are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Tokens {
+    /// The most frequent words, of those that occur `min_count` times or more.
+    Words {
+        min_count: u64,
+    },
+    Bytes,
+}
+
+impl Recipe {
+    /// The same with the cell, the padding and the gradients, which are not clipped, of the paper's own code.
+    pub fn of_the_paper(mut self) -> Recipe {
+        self.network.reset = Reset::Before;
+        self.network.activation = Activation::Identity;
+        self.network.padding = Padding::Unmasked;
+        self.options.optimiser.clip = None;
+        self
+    }
+
+    /// Checks all that can be told before the data is read.
+    ///
+    /// # Errors
+    /// [`Error::Setting`], [`Error::Config`] or [`Error::Slicing`].
+    pub fn check(&self) -> Result<()> {
+        self.options.check()?;
+        let fraction = self.sources.valid_fraction;
+        if !(fraction > 0.0 && fraction < 1.0) {
+            return Err(Error::setting("valid_fraction", fraction, "more than 0 and less than 1"));
+        }
+        if self.network.vocabulary < 3 {
+            let wanted = "3 or more, to hold [PAD], [UNK] and a word";
+            return Err(Error::setting("vocabulary", self.network.vocabulary, wanted));
+        }
+        if self.balanced && self.network.task != Task::Class {
+            return Err(Error::Config("only classes can be balanced".into()));
+        }
+        self.network.check()
+    }
+}
+
+/// A training that is under way, into a model directory.
+pub struct Training {
+    pub trainer: Trainer,
+    pub model: Model,
+    pub data: TrainingData,
+    /// Words of the vocabulary that begin with a vector of a file, if one was given.
+    pub vectors: Option<usize>,
+    origin: Origin,
+    folder: PathBuf,
+}
+
+/// Where the data is, with the checksum of what it was: a training cannot go on with other data.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Origin {
+    sources: Sources,
+    checksum: u32,
+}
+
+/// What a training came to.
+pub struct Outcome {
+    pub ending: Ending,
+    /// The epoch whose weights the model has; `None` if it was stopped in the first.
+    pub best: Option<Epoch>,
+    /// Of the test data, if there is some and training was not stopped.
+    pub test: Option<Evaluation>,
+}
+
+impl Training {
+    /// Reads the data, learns from it how to encode it, and makes the network and its folder. Nothing is written before
+    /// all is known to work, and no model before an epoch is done.
+    ///
+    /// # Errors
+    /// As [`Recipe::check`] and [`model::check_folder`]; what the data and the device say.
+    pub fn begin(recipe: &Recipe, folder: &Path, overwrite: bool, device: Device) -> Result<Training> {
+        recipe.check()?;
+        model::check_folder(folder, overwrite)?;
+        let sources = recipe.sources.clone().absolute()?;
+        let files = recipe.sources.read()?;
+        let (examples, task) = (&files.train, recipe.network.task);
+        // The classes decide which rows are held out, and of numbers only the other rows are learnt from.
+        let rows = if task == Task::Class { vec![] } else { sources.split(examples.lines.len(), None, 0)?.0 };
+        let targets = TargetEncoder::fit(task, examples, &rows)?;
+        let classes = targets.names().len();
+        let (rows, _) = sources.split(examples.lines.len(), Some(&targets.encode(examples)?), classes)?;
+        let inputs = match (&examples.inputs, recipe.tokens) {
+            (RawInputs::Numbers { width, sequences }, _) => {
+                let own: Vec<&Vec<f32>> = rows.iter().map(|&row| &sequences[row]).collect();
+                InputEncoder::Numbers(Normalisation::fit(&own, *width)?)
+            }
+            (RawInputs::Texts(_), Tokens::Bytes) => InputEncoder::Tokens(Tokenizer::bytes()?),
+            (RawInputs::Texts(texts), Tokens::Words { min_count }) => {
+                let own: Vec<&str> = rows.iter().map(|&row| texts[row].as_str()).collect();
+                InputEncoder::Tokens(Tokenizer::fit(&own, recipe.network.vocabulary, min_count)?)
+            }
+        };
+        let data = sources.encode(&files, &inputs, &targets)?;
+        drop(files);
+        let mut config = Config { classes, ..recipe.network.clone() };
+        match &inputs {
+            InputEncoder::Tokens(tokenizer) => config.vocabulary = tokenizer.vocabulary_size(),
+            InputEncoder::Numbers(own) => {
+                (config.input, config.vocabulary, config.embedding) = (Input::Numbers, 0, own.mean.len());
+            }
+        }
+        config.check()?;
+        let mut options = recipe.options.clone();
+        if recipe.balanced {
+            options.optimiser.class_weights = balanced(&data.train, classes);
+        }
+        data.check_fits(&config, &options, &device)?;
+        let mut parameters = Parameters::random(&config, options.seed);
+        let vectors = match (&recipe.vectors, &inputs) {
+            (Some(path), InputEncoder::Tokens(tokenizer)) => {
+                Some(use_vectors(&mut parameters, path, tokenizer, config.embedding)?)
+            }
+            _ => None,
+        };
+        let network = Network::with_parameters(config.clone(), device, &parameters)?;
+        model::prepare_folder(folder)?;
+        let origin = Origin { sources, checksum: data.checksum() };
+        let model = Model { config, inputs, targets, parameters };
+        Ok(Training { trainer: Trainer::new(network, options), model, data, vectors, origin, folder: folder.into() })
+    }
+
+    /// Takes up a training that was stopped, for `epochs` in all, or as many as it was to have.
+    ///
+    /// # Errors
+    /// [`Error::Model`] for a folder without a checkpoint or with a damaged one, [`Error::Setting`] for `epochs` that it
+    /// cannot have, [`Error::Data`] if the data has changed; what the data and the device say.
+    pub fn resume(folder: &Path, epochs: Option<usize>, device: Device) -> Result<Training> {
+        let model = Model::load(folder)?;
+        let (Checkpoint { mut options, progress, origin }, state) = model::load_checkpoint(folder)?;
+        let laid_out = options.epochs;
+        options.epochs = epochs.unwrap_or(laid_out);
+        if options.epochs <= progress.epoch {
+            let wanted = format!("more than the {} that are done", progress.epoch);
+            return Err(Error::setting("epochs", options.epochs, wanted));
+        }
+        if matches!(options.schedule, Schedule::Cosine { .. }) && options.epochs != laid_out {
+            let wanted = format!("{laid_out}, for which the cosine schedule was laid out");
+            return Err(Error::setting("epochs", options.epochs, wanted));
+        }
+        let sources = &origin.sources;
+        let data = sources.encode(&sources.read()?, &model.inputs, &model.targets)?;
+        if data.checksum() != origin.checksum {
+            let problem = "this is not the data that the training began with: it cannot go on, begin anew";
+            return Err(Error::data(&sources.train, problem));
+        }
+        let foreign = |error: Error| Error::model(folder, format!("the checkpoint is not of this model: {error}"));
+        let mut network = Network::with_parameters(model.config.clone(), device, &state.parameters).map_err(foreign)?;
+        network.set_optimiser_state(&state.optimiser).map_err(foreign)?;
+        let best = progress.best.is_some().then(|| model.parameters.clone());
+        let trainer = Trainer::resume(network, options, progress, best);
+        Ok(Training { trainer, model, data, vectors: None, origin, folder: folder.into() })
+    }
+
+    /// Trains to the end or until the observer stops it, saving the best weights and a checkpoint after every epoch.
+    ///
+    /// # Errors
+    /// As [`Trainer::fit`]; [`Error::Io`] for a file that cannot be written.
+    pub fn run(&mut self, observer: &mut dyn Observer) -> Result<Outcome> {
+        let Training { trainer, model, data, origin, folder, .. } = self;
+        let mut saver = Saver { observer, model, origin, folder };
+        let ending = trainer.fit(&data.train, &data.valid, &mut saver)?;
+        let best = trainer.progress().best.clone();
+        if ending == Ending::Stopped {
+            if trainer.best().is_none() {
+                // There is no best epoch yet: the model is what was learnt so far.
+                model.parameters = trainer.network.parameters()?;
+                model.save(folder)?;
+            }
+            model::save_checkpoint(folder, trainer, origin)?;
+            return Ok(Outcome { ending, best, test: None });
+        }
+        model::remove_checkpoint(folder)?;
+        let batch = trainer.options.batch;
+        let test = data.test.as_ref().map(|test| Evaluation::of(&mut trainer.network, test, batch)).transpose()?;
+        Ok(Outcome { ending, best, test })
+    }
+
+    /// Whether part of the data came from standard input, and is asked for again when the training is taken up.
+    pub fn read_stdin(&self) -> bool {
+        self.origin.sources.on_stdin() > 0
+    }
+}
+
+/// Saves what every epoch brings, then tells the observer.
+struct Saver<'a> {
+    observer: &'a mut dyn Observer,
+    model: &'a mut Model,
+    origin: &'a Origin,
+    folder: &'a Path,
+}
+
+impl Observer for Saver<'_> {
+    fn step(&mut self, step: &StepReport) {
+        self.observer.step(step);
+    }
+
+    fn epoch(&mut self, epoch: &Epoch, trainer: &mut Trainer) -> Result<()> {
+        self.observer.epoch(epoch, trainer)?;
+        if let (true, Some(best)) = (epoch.best, trainer.best()) {
+            self.model.parameters = best.clone();
+            // Until something is learnt, the folder keeps what it had: nothing, or the model that is given up for this.
+            if epoch.epoch == 1 { self.model.save(self.folder)? } else { self.model.save_weights(self.folder)? }
+        }
+        model::append_metrics(self.folder, epoch)?;
+        if trainer.progress().epoch < trainer.options.epochs {
+            model::save_checkpoint(self.folder, trainer, self.origin)?;
+        }
+        Ok(())
+    }
+
+    fn stop(&self) -> bool {
+        self.observer.stop()
+    }
+}
+
+/// Weights by which every class counts as much as any other: sequences / (classes · sequences of the class).
+fn balanced(data: &Dataset, classes: usize) -> Vec<f32> {
+    let Some(Targets::Classes(own)) = &data.targets else { return vec![] };
+    let mut counts = vec![0usize; classes];
+    own.iter().for_each(|&class| counts[class as usize] += 1);
+    counts.iter().map(|&count| own.len() as f32 / (classes * count.max(1)) as f32).collect()
+}
+
+/// Puts word vectors into the embedding, and tells of how many words; those without one keep their random numbers.
+fn use_vectors(parameters: &mut Parameters, path: &Path, tokenizer: &Tokenizer, width: usize) -> Result<usize> {
+    let vectors = read_vectors(path, &tokenizer.words(), width)?;
+    for (word, row) in parameters.embedding.chunks_mut(width).enumerate() {
+        if let Some(vector) = vectors.get(word) {
+            row.copy_from_slice(vector);
+        }
+    }
+    Ok(vectors.count())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{ReadOptions, Source};
+    use crate::error::Problem;
+    use crate::slicing::Slicing;
+
+    /// Stops after so many steps.
+    struct After(usize);
+
+    impl Observer for After {
+        fn step(&mut self, _: &StepReport) {
+            self.0 -= 1;
+        }
+
+        fn stop(&self) -> bool {
+            self.0 == 1
+        }
+    }
+
+    fn recipe(folder: &Path) -> Recipe {
+        let table = folder.join("reviews.tsv");
+        let rows = (0..40).map(|row| ["a great film\tgood\n", "an awful film\tbad\n"][row % 2]).collect::<String>();
+        std::fs::write(&table, format!("text\tlabel\n{rows}")).unwrap();
+        let reading = ReadOptions::default();
+        let train = Source::File(table);
+        let network =
+            Config { slicing: Slicing::new(2, 2).unwrap(), length: 8, embedding: 4, hidden: 4, ..Config::default() };
+        Recipe {
+            sources: Sources { train, valid: None, test: None, valid_fraction: 0.1, reading },
+            network,
+            tokens: Tokens::Words { min_count: 1 },
+            vectors: None,
+            balanced: true,
+            options: Options { epochs: 3, batch: 6, ..Options::default() },
+        }
+    }
+
+    #[test]
+    fn a_training_is_stopped_and_taken_up_to_the_same_weights() {
+        let room = tempfile::tempdir().unwrap();
+        let recipe = recipe(room.path());
+        let train = |name: &str, stop| {
+            let mut training = Training::begin(&recipe, &room.path().join(name), false, Device::cpu()).unwrap();
+            training.run(&mut After(stop)).unwrap().ending
+        };
+        assert_eq!(train("whole", 1000), Ending::Finished);
+        assert_eq!(train("cut", 9), Ending::Stopped);
+        let cut = room.path().join("cut");
+        let refused = |epochs| Training::resume(&cut, Some(epochs), Device::cpu()).err().unwrap().to_string();
+        assert_eq!(refused(1), "epochs 1: it must be more than the 1 that are done");
+        let mut training = Training::resume(&cut, None, Device::cpu()).unwrap();
+        let outcome = training.run(&mut After(1000)).unwrap();
+        assert!(outcome.ending == Ending::Finished && outcome.best.is_some() && outcome.test.is_none());
+        let weights = ["whole", "cut"].map(|name| Model::load(&room.path().join(name)).unwrap().parameters);
+        assert_eq!(weights[0].flat, weights[1].flat);
+        let again = Training::begin(&recipe, &cut, false, Device::cpu()).err().unwrap();
+        assert!(matches!(again, Error::Model { problem: Problem::Occupied, .. }), "{again}");
+        assert!(Training::resume(&cut, None, Device::cpu()).is_err());
+    }
+
+    #[test]
+    fn settings_that_cannot_work_are_named() {
+        let room = tempfile::tempdir().unwrap();
+        let good = recipe(room.path());
+        assert!(good.check().is_ok() && good.clone().of_the_paper().check().is_ok());
+        let error = |change: fn(&mut Recipe)| {
+            let mut recipe = good.clone();
+            change(&mut recipe);
+            recipe.check().unwrap_err().to_string()
+        };
+        assert_eq!(
+            error(|r| r.sources.valid_fraction = 1.0),
+            "valid_fraction 1: it must be more than 0 and less than 1"
+        );
+        assert_eq!(error(|r| r.network.hidden = 0), "hidden 0: it must be at least 1");
+        assert!(error(|r| r.network.vocabulary = 2).starts_with("vocabulary 2: "));
+        assert!(error(|r| r.network.task = Task::Labels).contains("only classes"));
+    }
+}

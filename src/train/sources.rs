@@ -1,0 +1,154 @@
+//! The data of a training: read, split, encoded, and checked to be the same when a training goes on.
+
+use super::{Dataset, InputEncoder, Options, TargetEncoder, encoding};
+use crate::data::{Examples, Inputs, ReadOptions, Source, Targets, hold_out, hold_out_unclassed};
+use crate::engine::Device;
+use crate::error::{Error, Problem, Result};
+use crate::network::{Config, Layout, training_plan};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// Where the data of a training comes from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Sources {
+    pub train: Source,
+    /// `None`: part of the training data is held out.
+    pub valid: Option<Source>,
+    pub test: Option<Source>,
+    /// The share that is held out, more than 0 and less than 1.
+    pub valid_fraction: f64,
+    /// Of all of them, but for the file of labels, which is of the training data.
+    pub reading: ReadOptions,
+}
+
+/// What the files hold.
+pub struct Files {
+    pub train: Examples,
+    pub valid: Option<Examples>,
+    pub test: Option<Examples>,
+}
+
+/// Encoded data.
+pub struct TrainingData {
+    pub train: Dataset,
+    pub valid: Dataset,
+    pub test: Option<Dataset>,
+}
+
+impl Sources {
+    /// The same files, found from any folder: training may go on from another one.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for a path that is not Unicode, as a checkpoint keeps it as text; [`Error::Io`].
+    pub fn absolute(mut self) -> Result<Sources> {
+        for source in [Some(&mut self.train), self.valid.as_mut(), self.test.as_mut()].into_iter().flatten() {
+            *source = source.absolute()?;
+            if let Source::File(path) = source {
+                check_unicode(path)?;
+            }
+        }
+        if let Some(labels) = &mut self.reading.labels {
+            *labels = std::path::absolute(&*labels).map_err(Error::io(&*labels))?;
+            check_unicode(labels)?;
+        }
+        Ok(self)
+    }
+
+    /// Reads all files.
+    ///
+    /// # Errors
+    /// As [`ReadOptions::read`]; [`Error::Config`] if several are standard input.
+    pub fn read(&self) -> Result<Files> {
+        if self.on_stdin() > 1 {
+            let problem = "one of training, validation and test data can be standard input, not several";
+            return Err(Error::Config(problem.into()));
+        }
+        let others = ReadOptions { labels: None, ..self.reading.clone() };
+        let read = |source: &Option<Source>| source.as_ref().map(|source| others.read(source, true)).transpose();
+        Ok(Files { train: self.reading.read(&self.train, true)?, valid: read(&self.valid)?, test: read(&self.test)? })
+    }
+
+    /// How many of the files are standard input.
+    pub fn on_stdin(&self) -> usize {
+        let sources = [Some(&self.train), self.valid.as_ref(), self.test.as_ref()];
+        sources.into_iter().flatten().filter(|&source| *source == Source::Stdin).count()
+    }
+
+    /// Rows of the training data that are trained on, and rows that are held out: of each class, where the targets are
+    /// some of `classes` classes.
+    ///
+    /// # Errors
+    /// [`Error::Data`] if there are too few.
+    pub fn split(&self, count: usize, targets: Option<&Targets>, classes: usize) -> Result<(Vec<usize>, Vec<usize>)> {
+        if self.valid.is_some() {
+            return Ok(((0..count).collect(), vec![]));
+        }
+        let (train, valid) = match targets {
+            Some(Targets::Classes(own)) => hold_out(own, classes, self.valid_fraction),
+            _ => hold_out_unclassed(count, self.valid_fraction),
+        };
+        if valid.is_empty() || train.is_empty() {
+            return Err(Error::data(&self.train, Problem::NothingToHoldOut));
+        }
+        Ok((train, valid))
+    }
+
+    /// The data sets of the files.
+    ///
+    /// # Errors
+    /// As [`encoding::dataset`] and [`Sources::split`].
+    pub fn encode(&self, files: &Files, inputs: &InputEncoder, targets: &TargetEncoder) -> Result<TrainingData> {
+        let encode = |examples: &Examples| encoding::dataset(inputs, targets, examples);
+        let all = encode(&files.train)?;
+        let (train, valid) = match &files.valid {
+            Some(examples) => (all, encode(examples)?),
+            None => {
+                let (train, valid) = self.split(all.len(), all.targets.as_ref(), targets.names().len())?;
+                (all.select(&train), all.select(&valid))
+            }
+        };
+        Ok(TrainingData { train, valid, test: files.test.as_ref().map(encode).transpose()? })
+    }
+}
+
+fn check_unicode(path: &Path) -> Result<()> {
+    match path.to_str() {
+        Some(_) => Ok(()),
+        None => Err(Error::Config(format!("{}: the path is not Unicode: rename the file or folder", path.display()))),
+    }
+}
+
+impl TrainingData {
+    /// Of the sequences and targets that are trained on and validated with, in their order.
+    pub fn checksum(&self) -> u32 {
+        let mut sum = flate2::Crc::new();
+        for set in [&self.train, &self.valid] {
+            match &set.inputs {
+                Inputs::Tokens(tokens) => sum.update(bytemuck::cast_slice(tokens)),
+                Inputs::Numbers { values, .. } => sum.update(bytemuck::cast_slice(values)),
+            }
+            match &set.targets {
+                Some(Targets::Classes(classes)) => sum.update(bytemuck::cast_slice(classes)),
+                Some(Targets::Labels { values, .. } | Targets::Numbers { values, .. }) => {
+                    sum.update(bytemuck::cast_slice(values));
+                }
+                None => {}
+            }
+            (0..set.len()).for_each(|row| sum.update(&(set.steps(row) as u64).to_le_bytes()));
+        }
+        sum.sum()
+    }
+
+    /// Refuses a network whose largest batch the device cannot train on.
+    ///
+    /// # Errors
+    /// As [`training_plan`].
+    pub fn check_fits(&self, config: &Config, options: &Options, device: &Device) -> Result<()> {
+        for set in [&self.train, &self.valid].into_iter().chain(&self.test) {
+            let rows = set.by_length(options.batch, config.length).swap_remove(0);
+            let batch = set.batch(config, &rows, |_| false)?;
+            training_plan(config, &Layout::new(config), &batch, &options.optimiser, device.limits())?;
+        }
+        Ok(())
+    }
+}
