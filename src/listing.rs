@@ -1,7 +1,6 @@
 //! Names from a user's file inside a message: quoted, and cut where they are long or many.
 
 /// Most names that one message lists.
-#[cfg(feature = "files")]
 const LONGEST_LIST: usize = 10;
 
 /// Most characters of a name that a message shows.
@@ -16,7 +15,6 @@ pub(crate) fn quoted(name: &str) -> String {
 }
 
 /// The names quoted, with commas, at most ten of them: ``"`a`, `b` and 3 more"``, or `nothing`.
-#[cfg(feature = "files")]
 pub(crate) fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     let mut names = names.into_iter();
     let shown: Vec<String> = names.by_ref().take(LONGEST_LIST).map(quoted).collect();
@@ -27,7 +25,7 @@ pub(crate) fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     }
 }
 
-#[cfg(all(test, feature = "files"))]
+#[cfg(test)]
 mod tests {
     use super::*;
 

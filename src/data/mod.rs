@@ -35,6 +35,7 @@ mod idx;
 mod json_lines;
 #[cfg(feature = "files")]
 mod lines;
+#[cfg(feature = "files")]
 mod npy;
 #[cfg(feature = "files")]
 mod npy_header;
