@@ -1,6 +1,6 @@
 //! The model directory: `config.json`, `model.safetensors`, `tokenizer.json`, and what training adds to it.
 
-use super::recipe::Origin;
+use super::sources::Origin;
 use super::{Dataset, Epoch, InputEncoder, Options, Progress, TargetEncoder, Trainer};
 use crate::data::{Examples, Normalisation, ReadOptions, Source, Tokenizer};
 use crate::engine::Device;

@@ -1,6 +1,7 @@
 //! A whole training: from settings and files to a model directory, stopped and taken up again at any step.
 
 use super::model::{self, Checkpoint};
+use super::sources::Origin;
 use super::{Dataset, Ending, Epoch, Evaluation, InputEncoder, Model, Observer, Options, Schedule, Sources};
 use super::{StepReport, TargetEncoder, Trainer, TrainingData};
 use crate::data::batch::Padding;
@@ -77,13 +78,6 @@ pub struct Training {
     pub vectors: Option<usize>,
     origin: Origin,
     folder: PathBuf,
-}
-
-/// Where the data is, with the checksum of what it was: a training cannot go on with other data.
-#[derive(Clone, Serialize, Deserialize)]
-pub(super) struct Origin {
-    sources: Sources,
-    checksum: u32,
 }
 
 /// What a training came to.

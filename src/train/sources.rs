@@ -21,6 +21,13 @@ pub struct Sources {
     pub reading: ReadOptions,
 }
 
+/// Where the data is, with the checksum of what it was: a training cannot go on with other data.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Origin {
+    pub sources: Sources,
+    pub checksum: u32,
+}
+
 /// What the files hold.
 pub struct Files {
     pub train: Examples,
