@@ -38,7 +38,7 @@ fn kernels(criterion: &mut Criterion) {
             bencher.iter_custom(|count| {
                 let run = |_| network.engine().run_timed(&plan).expect("a run").pop().expect("a dispatch");
                 (0..count).map(run).map(|span| Duration::from_secs_f64(span.end - span.begin)).sum()
-            })
+            });
         });
     }
 }

@@ -362,7 +362,7 @@ fn a_warm_training_step_makes_nothing() {
     let mut step = |batch: &Batch| {
         // With the same lanes for few rows and for many: others are other pipelines.
         let limits = Limits { tuning: Tuning { workgroups: 1 }, ..gpu.limits().clone() };
-        let plan = crate::step(&case.config, batch, &Optimiser::default(), &limits).unwrap();
+        let plan = step(&case.config, batch, &Optimiser::default(), &limits).unwrap();
         gpu.run(&plan).unwrap();
         let outlives_its_batch: Plan = plan.with(plan.dispatches.clone());
         (gpu.made(), gpu.allocated(), outlives_its_batch)

@@ -106,7 +106,7 @@ fn check(source: &str, dispatch: &Dispatch) -> Result<(), String> {
             }
             (AddressSpace::Uniform, Some((1, 0))) => uniforms.push(variable),
             (AddressSpace::WorkGroup, None) => {
-                workgroup_memory += module.types[variable.ty].inner.size(module.to_ctx())
+                workgroup_memory += module.types[variable.ty].inner.size(module.to_ctx());
             }
             (space, place) => return Err(format!("{:?} in {space:?} at {place:?}", variable.name)),
         }

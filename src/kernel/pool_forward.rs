@@ -121,7 +121,7 @@ fn pool(outputs: &[f32], mode: Pooled, pooled: &mut [f32]) {
         match mode {
             // Written so that NaN stays NaN.
             Pooled::Max => {
-                each.for_each(|(value, own)| *value = if *own > *value || own.is_nan() { *own } else { *value })
+                each.for_each(|(value, own)| *value = if *own > *value || own.is_nan() { *own } else { *value });
             }
             _ => each.for_each(|(value, own)| *value += own),
         }

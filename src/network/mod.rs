@@ -226,10 +226,8 @@ impl Network {
     /// Sees to moments of the optimiser's own rule.
     fn prepare_optimiser(&mut self, optimiser: &Optimiser) -> Result<()> {
         let rule = discriminant(&optimiser.rule);
-        if !self.has_optimiser {
-            self.reset_optimiser()?;
-        } else if self.rule.is_some_and(|before| before != rule) {
-            // What one rule keeps as its velocity is the other's first moment.
+        // What one rule keeps as its velocity is the other's first moment.
+        if !self.has_optimiser || self.rule.is_some_and(|before| before != rule) {
             self.reset_moments()?;
         }
         self.rule = Some(rule);

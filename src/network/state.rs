@@ -193,7 +193,7 @@ impl Network {
     /// As there.
     pub async fn optimiser_state_async(&mut self) -> Result<OptimiserState> {
         if !self.has_optimiser {
-            self.reset_optimiser()?;
+            self.reset_moments()?;
         }
         let mut state = OptimiserState(Default::default());
         for (own, (name, len)) in state.0.iter_mut().zip(self.optimiser_buffers()) {

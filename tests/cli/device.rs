@@ -128,11 +128,10 @@ fn without_an_adapter_the_advice_is_what_to_install() {
     for arguments in ["doctor --device gpu", "bench --device gpu", "demo --device gpu:0"] {
         Run::from(without_drivers(&room).args(arguments.split(' '))).refused(advice);
     }
-    Run::from(without_drivers(&room).args(crate::room::training("reviews.tsv", &[("--device", "gpu")])))
-        .refused(advice);
+    Run::from(without_drivers(&room).args(training("reviews.tsv", &[("--device", "gpu")]))).refused(advice);
     assert!(!room.has("out"));
     let listed = Run::from(without_drivers(&room).arg("devices")).succeeds().out;
     assert!(listed.starts_with(advice) && listed.contains("auto takes the CPU engine: no GPU was found"), "{listed}");
-    let auto = Run::from(without_drivers(&room).args(crate::room::training("reviews.tsv", &[("--device", "auto")])));
+    let auto = Run::from(without_drivers(&room).args(training("reviews.tsv", &[("--device", "auto")])));
     assert!(auto.succeeds().err.contains("device: CPU engine, "));
 }

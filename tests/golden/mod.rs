@@ -1,5 +1,5 @@
 //! Reads the files of golden values that `make_golden.py` makes; its comment says what they hold.
-#![allow(dead_code)]
+#![allow(dead_code, reason = "each test uses its own part")]
 
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;

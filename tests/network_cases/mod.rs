@@ -1,5 +1,5 @@
 //! Random networks and batches, and the same weights for the float64 reference.
-#![allow(dead_code)]
+#![allow(dead_code, reason = "each test uses its own part")]
 
 #[path = "../reference/mod.rs"]
 pub mod reference;
@@ -295,7 +295,7 @@ pub fn on_gpu<R>(work: impl FnOnce(&mut dyn Engine) -> R) -> R {
     static GPU: Mutex<Option<Device>> = Mutex::new(None);
     // A test that failed leaves the device as good as it was.
     let mut device = GPU.lock().unwrap_or_else(PoisonError::into_inner);
-    work(device.get_or_insert_with(self::gpu).engine())
+    work(device.get_or_insert_with(gpu).engine())
 }
 
 fn test_device() -> Choice {

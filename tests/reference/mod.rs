@@ -5,7 +5,7 @@
 //! state, G gates, C classes, V tokens, T = padded length, S = slices at a level, L = steps per slice. All matrices
 //! are row-major, `[inputs, outputs]`; gates stand in PyTorch's order.
 
-#![allow(dead_code)]
+#![allow(dead_code, reason = "each test uses its own part")]
 
 mod cell;
 mod linear;
@@ -14,13 +14,13 @@ mod pooling;
 mod random;
 mod theorem;
 
-#[allow(unused_imports)]
+#[allow(unused_imports, reason = "each test uses its own part")]
 pub use cell::{Recurrence, State, Step};
-#[allow(unused_imports)]
+#[allow(unused_imports, reason = "each test uses its own part")]
 pub use losses::{binary_cross_entropy_with_logits, mean_squared_error, smoothed_cross_entropy, softmax_cross_entropy};
-#[allow(unused_imports)]
+#[allow(unused_imports, reason = "each test uses its own part")]
 pub use random::Random;
-#[allow(unused_imports)]
+#[allow(unused_imports, reason = "each test uses its own part")]
 pub use theorem::{merged_recurrence, power, sliced};
 
 use linear::{add, affine, affine_back, row, transposed};
