@@ -4,11 +4,14 @@
 /// largest expected magnitude. Rounding errors of sums follow the largest terms, not each result.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Tolerance {
+    /// Allowed whatever the scale is, in the units of the numbers.
     pub absolute: f64,
+    /// Allowed as a share of the scale.
     pub relative: f64,
 }
 
 impl Tolerance {
+    /// A tolerance of `absolute + relative · scale`.
     pub const fn new(absolute: f64, relative: f64) -> Tolerance {
         Tolerance { absolute, relative }
     }
@@ -17,14 +20,41 @@ impl Tolerance {
 /// Why two arrays do not agree.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Mismatch {
+    /// The arrays have different lengths.
     #[error("{actual} numbers where {expected} are expected")]
-    Length { actual: usize, expected: usize },
+    Length {
+        /// Length of the array under test.
+        actual: usize,
+        /// Length that it should have.
+        expected: usize,
+    },
+    /// Both arrays are empty, so that an agreement would prove nothing.
     #[error("nothing to compare")]
     Empty,
+    /// A number of either array is NaN or infinite.
     #[error("element {index} is {actual}, expected {expected}: neither may be NaN or infinite")]
-    NotFinite { index: usize, actual: f64, expected: f64 },
+    NotFinite {
+        /// Place of the first such number, from 0.
+        index: usize,
+        /// The number under test.
+        actual: f64,
+        /// The number that it should be.
+        expected: f64,
+    },
+    /// A number is further off than the tolerance allows.
     #[error("element {index} is {actual}, expected {expected}: off by {error:.3e}, allowed {allowed:.3e}")]
-    Off { index: usize, actual: f64, expected: f64, error: f64, allowed: f64 },
+    Off {
+        /// Place of the number, from 0.
+        index: usize,
+        /// The number under test.
+        actual: f64,
+        /// The number that it should be.
+        expected: f64,
+        /// Distance between the two.
+        error: f64,
+        /// The largest distance that the tolerance allows here.
+        allowed: f64,
+    },
 }
 
 /// The worst difference of two arrays that agree.

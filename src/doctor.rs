@@ -15,8 +15,11 @@ use crate::slicing::Slicing;
 /// What came of one buffer that one dispatch wrote.
 #[derive(Clone, Debug)]
 pub struct Finding {
+    /// Name of the kernel that wrote it.
     pub kernel: &'static str,
+    /// Where in the network the dispatch stands: `level 0 forward`.
     pub place: String,
+    /// Name of the buffer among the kernel's bindings.
     pub binding: &'static str,
     /// Numbers compared.
     pub count: usize,

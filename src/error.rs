@@ -11,15 +11,30 @@ use std::path::{Path, PathBuf};
 pub enum Error {
     /// A file could not be read or written.
     #[error("{}: {source}", path.display())]
-    Io { path: PathBuf, source: std::io::Error },
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
 
     /// A data file has something wrong in it. `place` is the file, with the line where there is one (`mails.tsv:17`).
     #[error("{place}: {problem}")]
-    Data { place: String, problem: Problem },
+    Data {
+        /// The file, with the line where there is one.
+        place: String,
+        /// What is wrong there.
+        problem: Problem,
+    },
 
     /// A model directory is damaged, foreign or incomplete.
     #[error("{}: {problem}", path.display())]
-    Model { path: PathBuf, problem: Problem },
+    Model {
+        /// The model directory, or a file in it.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: Problem,
+    },
 
     /// A combination of settings or shapes that cannot work.
     #[error("{0}")]
@@ -27,19 +42,47 @@ pub enum Error {
 
     /// One setting, by the name of its field, that cannot work.
     #[error("{name} {given}: it must be {wanted}")]
-    Setting { name: &'static str, given: String, wanted: String },
+    Setting {
+        /// The setting's field, as in `Config` or `Options`.
+        name: &'static str,
+        /// The value that it has.
+        given: String,
+        /// What it must be, to follow "it must be".
+        wanted: String,
+    },
 
     /// The slicing text or numbers are wrong.
     #[error("slices `{given}`: {problem}")]
-    Slicing { given: String, problem: Problem },
+    Slicing {
+        /// The slicing as it was given: `8x2`.
+        given: String,
+        /// Why it cannot be.
+        problem: Problem,
+    },
 
     /// Work that does not fit the device or the memory budget; `needed` and `limit` count bytes or pieces, by `kind`.
     #[error("{what} needs {}, and the limit of {device} is {}", kind.show(*needed), kind.show(*limit))]
-    Limit { what: String, needed: u64, limit: u64, device: String, kind: LimitKind },
+    Limit {
+        /// The work or the buffer that does not fit.
+        what: String,
+        /// How much of it is needed.
+        needed: u64,
+        /// How much of it there is.
+        limit: u64,
+        /// The device, or the engine, by its name.
+        device: String,
+        /// What is counted.
+        kind: LimitKind,
+    },
 
     /// A plan whose dispatches do not fit their kernels: an operation, the shapes, and what was expected.
     #[error("{operation}: {problem}")]
-    Plan { operation: String, problem: String },
+    Plan {
+        /// The dispatch or the buffer at fault.
+        operation: String,
+        /// The shapes found and those expected.
+        problem: String,
+    },
 
     /// This machine has no GPU that can be used.
     #[error("no GPU adapter was found")]
@@ -51,35 +94,60 @@ pub enum Error {
 
     /// The device lacks an ability, which something asked for needs.
     #[error("{device} has no {ability}")]
-    Missing { device: String, ability: &'static str },
+    Missing {
+        /// The device by its name.
+        device: String,
+        /// What it lacks, to follow "has no".
+        ability: &'static str,
+    },
 
     /// The device failed or was lost while it worked.
     #[error("{device}: {problem}")]
-    Device { device: String, problem: String },
+    Device {
+        /// The device by its name.
+        device: String,
+        /// What it or its driver said.
+        problem: String,
+    },
 }
 
 /// What is wrong with data, a model directory or a slicing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Problem {
+    /// Any other, in words.
     #[error("{0}")]
     Other(String),
 
     /// A table lacks a column; `role` is what it holds, `text` or `label`.
     #[error("has no column {}, only {}", quoted(wanted), listed(present.iter().map(String::as_str)))]
-    Column { role: &'static str, wanted: String, present: Vec<String> },
+    Column {
+        /// What the column holds: `text` or `label`.
+        role: &'static str,
+        /// The name that was looked for.
+        wanted: String,
+        /// The names that the table has, in its order.
+        present: Vec<String>,
+    },
 
     /// Word vectors of another width than the embedding.
     #[error("has {found} values, and the embedding has {wanted}")]
-    VectorWidth { found: usize, wanted: usize },
+    VectorWidth {
+        /// Values of a vector in the file.
+        found: usize,
+        /// Width of the embedding, D.
+        wanted: usize,
+    },
 
     /// Classes were to be learnt from targets that are numbers.
     #[error("its labels are numbers, not classes")]
     NumbersForClasses,
 
+    /// Targets are needed, and the data has none.
     #[error("has no labels")]
     NoTargets,
 
+    /// No part of the training data can be held out and leave something to learn from.
     #[error("there is nothing to hold out for validation, as it has too few rows (a class needs two)")]
     NothingToHoldOut,
 
@@ -87,6 +155,7 @@ pub enum Problem {
     #[error("the model reads numbers, and this is text")]
     NotNumbers,
 
+    /// The model directory does not exist.
     #[error("there is no such model directory")]
     NoModel,
 
@@ -94,8 +163,14 @@ pub enum Problem {
     #[error("the directory is there already")]
     Occupied,
 
+    /// A sequence has fewer steps than there are slices.
     #[error("{slices} slices of {length} steps leave slices empty")]
-    EmptySlices { slices: usize, length: usize },
+    EmptySlices {
+        /// Slices of level 0.
+        slices: usize,
+        /// Steps of the longest sequence, T.
+        length: usize,
+    },
 }
 
 impl<T: Into<String>> From<T> for Problem {

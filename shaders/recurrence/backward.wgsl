@@ -67,8 +67,8 @@ fn main(
             var g = carry[j];
             if (STEPWISE == 1u) {
                 for (var l = 0u; l < LANES; l++) {
-                    let own = outputs_gradient[index(s.position, l) * params.stride + params.column + j];
-                    g = put_lane(g, l, lane(g, l) + own);
+                    let of_output = outputs_gradient[index(s.position, l) * params.stride + params.column + j];
+                    g = put_lane(g, l, lane(g, l) + of_output);
                 }
             }
             carry[j] = select(carry[j], unit(s, j, g), s.live);

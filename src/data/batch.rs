@@ -48,7 +48,12 @@ pub enum Inputs {
     /// `[P]`
     Tokens(Vec<u32>),
     /// `[P, width]`
-    Numbers { width: usize, values: Vec<f32> },
+    Numbers {
+        /// Numbers of one step, D.
+        width: usize,
+        /// Row-major, P times `width` of them.
+        values: Vec<f32>,
+    },
 }
 
 impl Inputs {
@@ -67,9 +72,19 @@ pub enum Targets {
     /// `[B]`: its class.
     Classes(Vec<u32>),
     /// `[B, width]`: 1 for each label that it has, 0 for the others.
-    Labels { width: usize, values: Vec<f32> },
+    Labels {
+        /// Number of labels, C.
+        width: usize,
+        /// Row-major, each 0 or 1.
+        values: Vec<f32>,
+    },
     /// `[B, width]`: numbers.
-    Numbers { width: usize, values: Vec<f32> },
+    Numbers {
+        /// Numbers to be told of a sequence, C.
+        width: usize,
+        /// Row-major, on the scale that the network is trained on.
+        values: Vec<f32>,
+    },
 }
 
 impl Targets {
@@ -100,9 +115,11 @@ impl Targets {
 /// that only real steps and their numbers need to travel.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Batch {
+    /// The steps of all B sequences, P in all.
     pub inputs: Inputs,
     /// `[B]`: real steps of each sequence, at least 1.
     pub lengths: Vec<u32>,
+    /// `None` where nothing is to be learnt or measured.
     pub targets: Option<Targets>,
 }
 
@@ -235,6 +252,7 @@ pub(crate) fn check_steps(row: usize, count: usize, width: usize) -> Result<()> 
 /// Neighbouring sequences of a batch: a micro-batch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MicroBatch {
+    /// Their places among the B sequences.
     pub sequences: std::ops::Range<usize>,
     /// Of its steps.
     pub tokens: std::ops::Range<usize>,

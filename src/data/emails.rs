@@ -11,8 +11,11 @@ use crate::error::Result;
 /// A part of the corpus; no text is in two of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
+    /// What a network learns from.
     Train,
+    /// What the best epoch is chosen by.
     Valid,
+    /// What a finished network is measured on.
     Test,
 }
 

@@ -18,6 +18,7 @@ pub struct Examples {
     pub place: String,
     /// `[N]`: the line, or the row of an array, on which each begins, from 1.
     pub lines: Vec<u64>,
+    /// Of the same N examples.
     pub inputs: RawInputs,
     /// `None` where they were not asked for, or there are none.
     pub targets: Option<RawTargets>,
@@ -29,7 +30,12 @@ pub enum RawInputs {
     /// `[N]`, as they stand in the file; they may be empty.
     Texts(Vec<String>),
     /// N sequences, each `[T_i, width]` row-major with `T_i` >= 1; all numbers are finite.
-    Numbers { width: usize, sequences: Vec<Vec<f32>> },
+    Numbers {
+        /// Numbers of one step, D.
+        width: usize,
+        /// One vector for each example, of `T_i · width` numbers.
+        sequences: Vec<Vec<f32>>,
+    },
 }
 
 /// What is to be told of each of N examples.
@@ -38,7 +44,12 @@ pub enum RawTargets {
     /// `[N]`: a class, labels with commas between them, or a number as text; without blanks around it.
     Names(Vec<String>),
     /// `[N, width]`, row-major and finite: numbers to be found, or 0 and 1 for several labels at once.
-    Numbers { width: usize, values: Vec<f32> },
+    Numbers {
+        /// Numbers of one example, C.
+        width: usize,
+        /// N times `width` of them.
+        values: Vec<f32>,
+    },
 }
 
 impl Examples {
@@ -71,13 +82,15 @@ impl Examples {
 /// Which parts of a file are read, and how.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ReadOptions {
-    /// Columns of a table that hold the text and its target.
+    /// The column of a table that holds the text; `text` by default.
     pub text: String,
+    /// The column of the target; `label` by default.
     pub label: String,
     /// `None`: as the file's name says; of texts, else as their first line looks.
     pub format: Option<Format>,
     /// A file of targets beside `.npy` and IDX images.
     pub labels: Option<PathBuf>,
+    /// What a step of an image is; other formats do not look at it.
     pub pixels: Pixels,
 }
 

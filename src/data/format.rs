@@ -43,7 +43,9 @@ pub enum SeriesFormat {
 /// Any of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Format {
+    /// Texts, with or without targets.
     Table(TableFormat),
+    /// Sequences of numbers.
     Series(SeriesFormat),
 }
 

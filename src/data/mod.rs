@@ -1,7 +1,7 @@
 //! From files to numbers: tables of labelled texts, class names, words, bytes, word vectors, sequences of numbers.
 //!
 //! Everything a user hands in comes through this room, so each reader names the file and the line of what it
-//! refuses and says what to do about it. Nothing here knows of networks or devices.
+//! refuses. Nothing here knows of networks or devices.
 
 pub mod batch;
 #[cfg(feature = "files")]

@@ -24,7 +24,9 @@ const READ_AHEAD: usize = 1 << 16;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub enum Source {
+    /// A file by its path, which may be gzipped.
     File(PathBuf),
+    /// What is piped into the process; it can be read once.
     Stdin,
 }
 

@@ -14,6 +14,7 @@ pub enum Choice {
     /// A hardware GPU, otherwise the CPU engine; never a software adapter, which is slower than the CPU engine.
     #[default]
     Auto,
+    /// The CPU engine, which every machine has.
     Cpu,
     /// The adapter at this place of the list, 0 being the best; a software adapter too.
     Gpu(usize),

@@ -17,7 +17,9 @@ use web_time::Instant;
 /// When one dispatch of a plan ran, in seconds from the start of the plan.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Timespan {
+    /// When its work began.
     pub begin: f64,
+    /// When its work was done.
     pub end: f64,
 }
 

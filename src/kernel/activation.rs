@@ -59,10 +59,12 @@ pub fn tanh<const FUSED: bool>(x: f32) -> f32 {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Activation {
+    /// The hyperbolic tangent, from -1 to 1.
     #[default]
     Tanh = 0,
     /// None at all, as in the paper's code.
     Identity = 1,
+    /// max(x, 0).
     Relu = 2,
 }
 
@@ -77,8 +79,11 @@ impl Activation {
     }
 }
 
+/// [`Activation::Tanh`] as the shader's constant.
 pub const TANH: u32 = Activation::Tanh as u32;
+/// [`Activation::Identity`] alike.
 pub const IDENTITY: u32 = Activation::Identity as u32;
+/// [`Activation::Relu`] alike.
 pub const RELU: u32 = Activation::Relu as u32;
 
 /// The activation `KIND` of x.

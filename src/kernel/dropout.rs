@@ -17,6 +17,7 @@ parameters! {
     }
 }
 
+/// The kernel: numbers set to 0 by seed and place, the others scaled up.
 pub static KERNEL: Kernel = Kernel {
     name: "dropout",
     shader: &[include_str!("../../shaders/dropout.wgsl")],

@@ -14,6 +14,7 @@ parameters! {
     }
 }
 
+/// The kernel: the losses of labels or numbers, their gradient and the totals.
 pub static KERNEL: Kernel = Kernel {
     name: "element_loss",
     shader: &[include_str!("../../shaders/element_loss.wgsl"), ADD_UP],
@@ -34,6 +35,7 @@ pub static KERNEL: Kernel = Kernel {
 pub enum Form {
     /// Of σ(logit) against 0 or 1.
     BinaryCrossEntropy = 0,
+    /// The square of what the output is off by.
     SquaredError = 1,
 }
 

@@ -19,6 +19,7 @@ parameters! {
     }
 }
 
+/// The kernel: rows of a table by index, or zeros.
 pub static KERNEL: Kernel = Kernel {
     name: "gather_rows",
     shader: &[include_str!("../../shaders/gather_rows.wgsl")],

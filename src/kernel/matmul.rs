@@ -32,6 +32,7 @@ impl Params {
     }
 }
 
+/// The kernel: matrix products in three forms, tiled.
 pub static KERNEL: Kernel = Kernel {
     name: "matmul",
     shader: &[include_str!("../../shaders/matmul.wgsl")],
@@ -58,8 +59,11 @@ const WEIGHT_GRADIENT: u32 = 2;
 /// A matrix whose rows are `stride` numbers apart, beginning with column `column`.
 #[derive(Clone, Copy, Debug)]
 pub struct Columns {
+    /// The numbers of the matrix, from its row 0 and its own column 0 on.
     pub view: View,
+    /// Numbers from one row to the next, at least the columns that are used.
     pub stride: usize,
+    /// The first column that is used, from 0.
     pub column: usize,
 }
 

@@ -9,6 +9,7 @@ use crate::plan::{Dispatch, View};
 use multiversion::multiversion;
 use rayon::prelude::*;
 
+/// The kernel: the gradient of what slices pass up, spread over their steps.
 pub static KERNEL: Kernel = Kernel {
     name: "pool_backward",
     shader: &[include_str!("../../shaders/pool_backward.wgsl")],
@@ -31,13 +32,21 @@ pub static KERNEL: Kernel = Kernel {
 /// What the backward pass reads and writes; the first six as in `pool_forward`.
 #[derive(Clone, Copy, Debug)]
 pub struct Views {
+    /// `[R, 2]`: first step and number of steps of each slice.
     pub rows: View,
+    /// `[P, W]`: the output of every step.
     pub outputs: View,
+    /// `[W]`: the vector v of attention; [`View::NONE`] for other poolings.
     pub attention: View,
+    /// `[P]`: the share of every step, as attention left them; [`View::NONE`] for other poolings.
     pub shares: View,
+    /// `[R, W]`: what the slices passed up.
     pub pooled: View,
+    /// `[R, W]`: the gradient of `pooled`.
     pub gradient: View,
+    /// `[P, W]`: written, the gradient of `outputs`.
     pub outputs_gradient: View,
+    /// `[R, W]`: written, the part of the gradient of `attention` that each slice gives, to be summed over R.
     pub attention_gradient: View,
 }
 

@@ -17,6 +17,7 @@ parameters! {
     }
 }
 
+/// The kernel: the maximum, the mean or an attention-weighted sum over the outputs of each slice.
 pub static KERNEL: Kernel = Kernel {
     name: "pool_forward",
     shader: &[include_str!("../../shaders/pool_forward.wgsl")],
@@ -36,8 +37,11 @@ pub static KERNEL: Kernel = Kernel {
 /// What is pooled out of the outputs of a slice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pooled {
+    /// The largest output of every unit.
     Max = 0,
+    /// The mean output of every unit.
     Mean = 1,
+    /// The sum of the outputs by the shares of attention.
     Attention = 2,
 }
 
@@ -54,9 +58,11 @@ impl Pooled {
 /// Which numbers are pooled.
 #[derive(Clone, Copy, Debug)]
 pub struct Pool {
+    /// How they are pooled.
     pub pooled: Pooled,
-    /// Slices, and their steps together.
+    /// R: slices.
     pub rows: usize,
+    /// P: steps of all slices together.
     pub steps: usize,
     /// W: numbers of an output.
     pub width: usize,

@@ -10,7 +10,9 @@ use crate::plan::{ALIGNMENT, Cost, Dispatch, Limits, View, parameters};
 
 /// A cell: its kernels, and where its numbers stand. Columns of the tape and blocks of weights are H numbers wide.
 pub struct Recurrence {
+    /// Runs a level from its first step to its last, or the other way when reversed.
     pub forward: Kernel,
+    /// Runs it back, and turns the tape into gradients in place.
     pub backward: Kernel,
     /// The gates that read the input, by their places in PyTorch's order; their gradients are the first columns of the tape.
     pub gates: &'static [usize],
@@ -24,7 +26,7 @@ pub struct Recurrence {
     pub memory: bool,
     /// The activation that is usual where the cell leaves one open.
     pub activation: Option<Activation>,
-    /// The gate whose bias begins at 1.
+    /// The gate, by its place among [`Recurrence::gates`], whose bias begins at 1.
     pub opened: Option<usize>,
     /// Columns of scratch that the twins need beside the products.
     pub extra: usize,
@@ -58,20 +60,30 @@ pub fn matrix_offset(cell: &Recurrence, matrix: usize, hidden: usize) -> usize {
 parameters! {
     /// Of both kernels of every cell.
     pub struct Params {
+        /// R: rows of the level.
         rows: u32,
+        /// Steps `begin..end` of every row are run.
         begin: u32,
+        /// The step behind the last one.
         end: u32,
+        /// W: numbers from row to row of states and outputs, which directions share side by side.
         stride: u32,
+        /// The first of these numbers that is this direction's.
         column: u32,
+        /// Backward: 1 if a gradient comes from the last states, else 0.
         state_given: u32,
+        /// Backward: 1 if a gradient comes from the last memories, else 0.
         memory_given: u32,
     }
 }
 
 /// What stands in front of a cell's part of the shaders and behind it.
 pub const ROWS: &str = include_str!("../../shaders/recurrence/rows.wgsl");
+/// Stands in front of a cell of one phase, which has nothing to prepare or to settle.
 pub const ONE_PHASE: &str = include_str!("../../shaders/recurrence/one_phase.wgsl");
+/// The forward recurrence around the cell: bindings, `main` and the loop over steps.
 pub const FORWARD: &str = include_str!("../../shaders/recurrence/forward.wgsl");
+/// The backward recurrence around the cell, alike.
 pub const BACKWARD: &str = include_str!("../../shaders/recurrence/backward.wgsl");
 
 const FORWARD_BINDINGS: &[BindingSpec] = &[
@@ -157,7 +169,9 @@ pub struct Span {
     pub steps: usize,
     /// Steps `begin..end` of every row are run.
     pub begin: usize,
+    /// The step behind the last one that is run.
     pub end: usize,
+    /// Hidden units, H.
     pub hidden: usize,
     /// Rows to a workgroup: see [`Recurrence::lanes`].
     pub lanes: usize,
@@ -171,8 +185,9 @@ pub struct Span {
     pub stepwise: bool,
     /// Of the candidate of a GRU, or of a plain RNN.
     pub activation: Activation,
-    /// W: numbers from row to row of states and outputs, and the first one of this direction.
+    /// W: numbers from row to row of states and outputs.
     pub stride: usize,
+    /// The first of these numbers that is this direction's, from 0.
     pub column: usize,
 }
 
@@ -251,12 +266,19 @@ impl Span {
 /// What a forward recurrence reads and writes; see `shaders/recurrence/forward.wgsl` for the shapes.
 #[derive(Clone, Copy, Debug)]
 pub struct ForwardViews {
+    /// `[R, 2]`: first step and number of steps of each row.
     pub rows: View,
+    /// `[P]`: the row of `gates` that each step reads; not read unless [`Span::slotted`].
     pub slots: View,
+    /// `[N, gates·H]`: x·W + b.
     pub gates: View,
+    /// `[H+1, products·H]`: U and its bias, then further matrices of the cell.
     pub weights: View,
+    /// `[P, tape·H]`: written for the backward pass; [`View::NONE`] in inference.
     pub tape: View,
+    /// `[R, W]`: the first states, read where [`Span::first`] says so; then the last ones, written.
     pub states: View,
+    /// `[P, W]`: written where [`Span::stepwise`] says so, the state after every step.
     pub outputs: View,
     /// Of cells with a memory; others leave it alone.
     pub memories: View,
@@ -289,11 +311,17 @@ pub fn forward_dispatch(
 /// What a backward recurrence reads and writes.
 #[derive(Clone, Copy, Debug)]
 pub struct BackwardViews {
+    /// `[R, 2]`: first step and number of steps of each row.
     pub rows: View,
+    /// `[products·H, H]`: Uᵀ, then further matrices alike.
     pub weights_transposed: View,
+    /// `[P, W]`: read where [`Span::stepwise`] says so, the gradient of every step's output.
     pub outputs_gradient: View,
+    /// `[P, tape·H]`: what the forward pass kept; its first columns become the gradients.
     pub tape: View,
+    /// `[R, W]`: the gradient of the last states; then that of the first ones, where [`Span::first`] says so.
     pub states_gradient: View,
+    /// `[R, H]`: the same of the memories; cells without one leave it alone.
     pub memories_gradient: View,
 }
 

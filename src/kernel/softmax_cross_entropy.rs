@@ -15,6 +15,7 @@ parameters! {
     }
 }
 
+/// The kernel: the losses of classes, their gradient into the logits and the totals.
 pub static KERNEL: Kernel = Kernel {
     name: "softmax_cross_entropy",
     shader: &[include_str!("../../shaders/softmax_cross_entropy.wgsl"), ADD_UP],

@@ -14,6 +14,7 @@ parameters! {
     }
 }
 
+/// The kernel: the sum of squares of a gradient, in parts.
 pub static KERNEL: Kernel = Kernel {
     name: "squared_norm",
     shader: &[include_str!("../../shaders/squared_norm.wgsl")],

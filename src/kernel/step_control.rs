@@ -13,6 +13,7 @@ parameters! {
     }
 }
 
+/// The kernel: one thread decides whether a step is taken, and how far its gradient is scaled down.
 pub static KERNEL: Kernel = Kernel {
     name: "step_control",
     shader: &[include_str!("../../shaders/step_control.wgsl")],
@@ -28,8 +29,9 @@ pub static KERNEL: Kernel = Kernel {
 pub const CONTROL: usize = 8;
 /// Steps taken.
 pub const STEPS: usize = 0;
-/// β₁ and β₂ to the power of the steps taken.
+/// β₁ to the power of the steps taken.
 pub const BETA1_POWER: usize = 1;
+/// β₂ to the power of the steps taken.
 pub const BETA2_POWER: usize = 2;
 /// What the gradient is multiplied by.
 pub const SCALE: usize = 3;

@@ -17,6 +17,7 @@ parameters! {
     }
 }
 
+/// The kernel: sums of rows by group, in the order that the host listed.
 pub static KERNEL: Kernel = Kernel {
     name: "sum_by_token",
     shader: &[include_str!("../../shaders/sum_by_token.wgsl")],

@@ -15,6 +15,7 @@ parameters! {
     }
 }
 
+/// The kernel: the sum of parts, in their order.
 pub static KERNEL: Kernel = Kernel {
     name: "sum_partials",
     shader: &[include_str!("../../shaders/sum_partials.wgsl")],

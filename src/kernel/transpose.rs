@@ -11,6 +11,7 @@ parameters! {
     }
 }
 
+/// The kernel: the transpose of a small matrix.
 pub static KERNEL: Kernel = Kernel {
     name: "transpose",
     shader: &[include_str!("../../shaders/transpose.wgsl")],

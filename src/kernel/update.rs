@@ -22,6 +22,7 @@ parameters! {
     }
 }
 
+/// The kernel: one step of the optimiser's rule over a buffer of weights and its moments.
 pub static KERNEL: Kernel = Kernel {
     name: "update",
     shader: &[include_str!("../../shaders/update.wgsl")],
@@ -47,16 +48,22 @@ pub const NO_SLOT: u32 = u32::MAX;
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Rule {
+    /// Adam, with decoupled weight decay.
     Adam(Adam),
+    /// Gradient descent, with momentum.
     Sgd(Sgd),
 }
 
 /// Step size and decays.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Adam {
+    /// Step size, more than 0; 0.001 by default.
     pub learning_rate: f32,
+    /// Decay of the mean of gradients, β₁; 0.9 by default.
     pub beta1: f32,
+    /// Decay of the mean of their squares, β₂; 0.999 by default.
     pub beta2: f32,
+    /// Added to the root of that mean, so that it never divides by 0; 1e-8 by default.
     pub epsilon: f32,
     /// Share of every weight that a step of rate 1 would take away.
     #[serde(default)]
@@ -72,7 +79,9 @@ impl Default for Adam {
 /// v = momentum · v + gradient; w −= rate · (v + decay · w).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sgd {
+    /// Step size, more than 0.
     pub learning_rate: f32,
+    /// Share of the last step's v that is kept; 0 for plain gradient descent.
     pub momentum: f32,
     /// Share of every weight that a step of rate 1 would take away.
     pub weight_decay: f32,
@@ -85,7 +94,10 @@ pub enum Gradient {
     Dense,
     /// Row `slots[v]` to row v of weights of this width; rows with [`NO_SLOT`] have gradient 0, and the moments still move
     /// their weights.
-    BySlot { width: usize },
+    BySlot {
+        /// Numbers of a row.
+        width: usize,
+    },
 }
 
 /// One step over `count` weights, as `control` decided. Gradient descent has no second moments.
@@ -110,7 +122,7 @@ pub fn dispatch(place: String, count: usize, gradient: Gradient, rule: Rule, mut
         parameters: Params { count: count as u32, width: width as u32, learning_rate, beta1, beta2, epsilon, decay }
             .words(),
         workgroups: grid(count.div_ceil(256)),
-        cost: Cost { operations: 12.0 * count as f64, bytes: (24 - 4 * rule) as f64 * count as f64 },
+        cost: Cost { operations: 12.0 * count as f64, bytes: (28 - 8 * rule) as f64 * count as f64 },
     }
 }
 

@@ -14,8 +14,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Direction {
+    /// From the first step to the last, as in the paper.
     #[default]
     Forward,
+    /// From the last step to the first.
     Backward,
     /// Both, each with weights of its own, and their states side by side.
     Both,
@@ -76,12 +78,15 @@ pub enum Task {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
+    /// The recurrent cell of every level; a GRU by default.
     pub cell: Cell,
     /// Of a GRU; other cells have no reset gate.
     pub reset: Reset,
     /// Of a GRU's candidate or of a plain unit; an LSTM has tanh.
     pub activation: Activation,
+    /// How a sequence is cut into slices; 8x2 by default.
     pub slicing: Slicing,
+    /// Forward by default.
     pub direction: Direction,
     /// Recurrent layers of every level; each reads what the one below gives at every step.
     pub layers: usize,
@@ -93,6 +98,7 @@ pub struct Config {
     pub context: usize,
     /// Longest sequence in steps, T; longer ones are truncated.
     pub length: usize,
+    /// What a step is: tokens by default.
     pub input: Input,
     /// Number of token ids, V; 0 if the input is numbers.
     pub vocabulary: usize,
@@ -100,10 +106,13 @@ pub struct Config {
     pub embedding: usize,
     /// Hidden units of every level, H.
     pub hidden: usize,
+    /// What is told of a sequence: its class by default.
     pub task: Task,
     /// Classes, labels or numbers, C.
     pub classes: usize,
+    /// The end of a sequence that is dropped where it is too long; the front by default.
     pub truncate: Truncate,
+    /// Whether padding is read; masked by default.
     pub padding: Padding,
     /// Whether the embedding keeps the values that it was given.
     pub freeze_embedding: bool,

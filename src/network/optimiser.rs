@@ -58,6 +58,7 @@ impl Rule {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Optimiser {
+    /// Adam with its usual numbers by default.
     pub rule: Rule,
     /// Gradients are scaled down to this global norm; `None` leaves them alone.
     pub clip: Option<f32>,

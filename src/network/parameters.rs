@@ -15,13 +15,17 @@ use rand_distr::{Distribution, StandardNormal, Uniform};
 pub struct Affine {
     /// Name of the weights in PyTorch, `[rows, inputs]`; with no inputs there is no such tensor.
     pub name: String,
+    /// Rows of PyTorch's tensor; more than `outputs` where this is a part of it.
     pub rows: usize,
     /// Which block of PyTorch's rows each block of outputs is.
     pub gates: &'static [usize],
     /// Name of the bias, if there is one.
     pub bias: Option<String>,
+    /// Where it begins in the flat buffer, in numbers: a multiple of [`ALIGNMENT`].
     pub offset: usize,
+    /// Numbers that are read: rows of the matrix here.
     pub inputs: usize,
+    /// Numbers that are written: its columns, `gates.len()` blocks of equal width.
     pub outputs: usize,
 }
 
@@ -74,6 +78,7 @@ pub struct LevelWeights {
 /// Where the weights of a network stand in its flat buffer. The embedding is a buffer of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
+    /// From level 0, which reads the tokens, to the top: k + 1 of them.
     pub levels: Vec<LevelWeights>,
     /// The classifier, `[W+1, C]`.
     pub head: Affine,
@@ -87,8 +92,11 @@ pub const EMBEDDING: &str = "embedding.weight";
 /// A tensor by its name in PyTorch.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tensor {
+    /// As in PyTorch's `state_dict`.
     pub name: String,
+    /// Sizes of its dimensions, the outermost first.
     pub shape: Vec<usize>,
+    /// Row-major, as many as the product of the shape.
     pub values: Vec<f32>,
 }
 

@@ -11,20 +11,25 @@ use std::collections::BTreeMap;
 pub mod buffer {
     use crate::plan::BufferName;
 
-    /// The flat buffer of weights, its gradient and the optimiser's moments.
+    /// The flat buffer of weights.
     pub const WEIGHTS: BufferName = BufferName::of("weights");
+    /// The gradient of [`WEIGHTS`], number by number.
     pub const GRADIENTS: BufferName = BufferName::of("weights gradient");
+    /// The optimiser's moments of [`WEIGHTS`].
     pub const MOMENTS: [BufferName; 2] = [BufferName::of("first moments"), BufferName::of("second moments")];
-    /// The embedding `[V, D]`, its gradient by distinct token, and the optimiser's moments.
+    /// The embedding `[V, D]`.
     pub const EMBEDDING: BufferName = BufferName::of("embedding");
+    /// The gradient of [`EMBEDDING`]: one row for each distinct token of the batch.
     pub const EMBEDDING_GRADIENT: BufferName = BufferName::of("embedding gradient");
+    /// The optimiser's moments of [`EMBEDDING`], `[V, D]` each.
     pub const EMBEDDING_MOMENTS: [BufferName; 2] =
         [BufferName::of("embedding's first moments"), BufferName::of("embedding's second moments")];
-    /// The optimiser's control numbers, and the running totals of loss and hits.
+    /// The optimiser's control numbers.
     pub const CONTROL: BufferName = BufferName::of("control");
     /// All that an optimiser keeps from step to step.
     pub const OPTIMISER: [BufferName; 5] =
         [MOMENTS[0], MOMENTS[1], EMBEDDING_MOMENTS[0], EMBEDDING_MOMENTS[1], CONTROL];
+    /// The running totals of loss and hits.
     pub const TOTALS: BufferName = BufferName::of("totals");
     /// `[B, C]` after a forward plan.
     pub const LOGITS: BufferName = BufferName::of("logits");

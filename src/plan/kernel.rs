@@ -6,14 +6,18 @@ use crate::compare::Tolerance;
 /// How a kernel uses a binding. What is only read is bound read-only: every writable buffer costs a barrier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
+    /// Read only.
     Read,
+    /// Written, and perhaps read before.
     Write,
 }
 
 /// Element type of a binding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Element {
+    /// A 32-bit floating-point number.
     F32,
+    /// A 32-bit unsigned index or count.
     U32,
 }
 
@@ -27,8 +31,11 @@ impl Element {
 /// One storage buffer of a kernel, as its shader declares it.
 #[derive(Clone, Copy, Debug)]
 pub struct BindingSpec {
+    /// The name of its variable in the shader.
     pub name: &'static str,
+    /// What the shader may do with it.
     pub access: Access,
+    /// What it is an array of.
     pub element: Element,
     /// The shape in the words of the design: `[R, 2]`.
     pub shape: &'static str,
@@ -75,9 +82,11 @@ pub type Field = (&'static str, Element);
 
 /// A kernel: shader, bindings and CPU twin.
 pub struct Kernel {
+    /// Unique among the kernels: that of its shader's file, or of its cell.
     pub name: &'static str,
     /// The parts of the WGSL, some of which several kernels share, without shape constants; see [`Kernel::source`].
     pub shader: &'static [&'static str],
+    /// Its storage buffers, in the order of `@binding`.
     pub bindings: &'static [BindingSpec],
     /// The fields of its uniform.
     pub parameters: &'static [Field],
@@ -126,7 +135,9 @@ pub fn lane_types(lanes: u32) -> &'static str {
 
 /// What a twin gets for one binding: 4-byte words, shared or its own.
 pub enum Binding<'a> {
+    /// Declared as [`Access::Read`].
     Read(&'a [u32]),
+    /// Declared as [`Access::Write`].
     Write(&'a mut [u32]),
 }
 

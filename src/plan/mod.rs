@@ -1,6 +1,6 @@
 //! A plan: what an engine is to run, as pure data without any type of wgpu in it.
 //!
-//! A plan lists buffers (name, element, shape, role), what is uploaded into them, and dispatches (kernel, bindings,
+//! A plan lists buffers (name, shape, role), what is uploaded into them, and dispatches (kernel, bindings,
 //! constants, parameters, workgroups) in order. It can be printed, tested, checked against a device's limits and
 //! costed without a GPU.
 
@@ -33,7 +33,9 @@ pub enum Role {
 /// it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BufferName {
+    /// What it holds, in words: `weights`.
     pub holds: &'static str,
+    /// Which one of those that hold this, from 0.
     pub at: usize,
 }
 
@@ -56,8 +58,11 @@ impl fmt::Display for BufferName {
 /// One buffer of 4-byte elements (`f32` or `u32`, as its kernels declare).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BufferSpec {
+    /// Its name on the engine.
     pub name: BufferName,
+    /// Sizes in elements, the outermost first.
     pub shape: Vec<usize>,
+    /// How long its contents live.
     pub role: Role,
 }
 
@@ -80,8 +85,11 @@ pub struct BufferId(pub usize);
 /// Part of a buffer: `len` elements from element `offset` on. Offsets are multiples of [`ALIGNMENT`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct View {
+    /// The buffer of the plan that it lies in.
     pub buffer: BufferId,
+    /// The first element, from 0.
     pub offset: usize,
+    /// Number of elements.
     pub len: usize,
 }
 
@@ -104,6 +112,7 @@ pub const MOST_BYTES: u64 = 4 * u32::MAX as u64;
 /// One run of one kernel.
 #[derive(Clone)]
 pub struct Dispatch {
+    /// What runs.
     pub kernel: &'static Kernel,
     /// Where in the network it stands, for messages: `level 0 forward`.
     pub place: String,
@@ -113,6 +122,7 @@ pub struct Dispatch {
     pub constants: Vec<(&'static str, u32)>,
     /// Run-time numbers (the bits of `f32` or `u32`), in the order of the shader's uniform.
     pub parameters: Vec<u32>,
+    /// Workgroups along x, y and z.
     pub workgroups: [u32; 3],
     /// Floating-point operations, and bytes that must cross the memory bus at least once.
     pub cost: Cost,
@@ -136,7 +146,9 @@ impl Dispatch {
 /// What work costs on any machine.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Cost {
+    /// Floating-point operations, a multiplication and an addition counted as two.
     pub operations: f64,
+    /// Bytes that must cross the memory bus at least once.
     pub bytes: f64,
 }
 
@@ -165,6 +177,7 @@ pub struct Limits {
     /// Floating-point operations of one recurrence dispatch; longer ones are split along time, as desktop watchdogs
     /// kill work that runs for seconds.
     pub dispatch_operations: f64,
+    /// How work is best cut, measured or by the kind of adapter.
     pub tuning: Tuning,
 }
 
@@ -194,9 +207,11 @@ impl Limits {
 /// Buffers, uploads and dispatches, in the order in which an engine takes them.
 #[derive(Clone, Default)]
 pub struct Plan<'b> {
+    /// Every buffer that the dispatches bind; a [`BufferId`] is a place here.
     pub buffers: Vec<BufferSpec>,
     /// The plan's own words, or those of the batch `'b` that it was made for.
     pub uploads: Vec<(BufferId, Cow<'b, [u32]>)>,
+    /// The work, each after the one before it.
     pub dispatches: Vec<Dispatch>,
     places: HashMap<BufferName, BufferId>,
     /// How many buffers that hold this are in use.

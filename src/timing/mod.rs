@@ -72,18 +72,26 @@ impl FromStr for Slicings {
 /// What is timed, for every length and slicing.
 #[derive(Clone, Debug)]
 pub struct Bench {
+    /// Which slicings; the plain network and 8x2 by default.
     pub slicings: Slicings,
+    /// Steps of the sequences, T; 512 alone by default.
     pub lengths: Vec<usize>,
     /// Sequences of a batch, all of full length.
     pub batch: usize,
     /// The network; every slicing and length of the benchmark takes the place of its own, and the plain network, which
     /// has no cuts, has no context. Token ids are drawn uniformly; numbers too, from -1 to 1.
     pub network: Config,
+    /// What a repeat does; a training step by default.
     pub work: Work,
+    /// Runs before the timed ones, whose times do not count; 1 by default.
     pub warmup: usize,
+    /// Timed runs, of which the median is reported; 5 by default.
     pub repeats: usize,
+    /// Decides the weights and the inputs; 1 by default.
     pub seed: u64,
+    /// Where it runs; by default a hardware GPU, otherwise the CPU engine.
     pub device: Choice,
+    /// Most bytes that the buffers may take; `None` for what the device allows.
     pub memory: Option<u64>,
     /// Timed runs of every dispatch, after the repeats; 0 for none.
     pub profile: usize,
@@ -110,23 +118,31 @@ impl Default for Bench {
 /// One network at one length.
 #[derive(Clone, Debug, Serialize)]
 pub struct Timing {
+    /// The slicing that was timed; plain for none.
     pub slicing: Slicing,
+    /// Steps of every sequence, T.
     pub length: usize,
-    /// Seconds.
+    /// Seconds of the median repeat.
     pub median: f64,
+    /// Seconds of the fastest repeat.
     pub min: f64,
+    /// Seconds of the slowest repeat.
     pub max: f64,
     /// Repeats that were timed; fewer than asked for where they took too long.
     pub repeats: usize,
+    /// Steps of a batch over the median.
     pub tokens_per_second: f64,
+    /// Sequences of a batch over the median.
     pub sequences_per_second: f64,
     /// 10⁹ operations of a repeat over its seconds.
     pub gflops: f64,
     /// 10⁹ bytes that a repeat must move at least, over its seconds.
     pub gbs: f64,
+    /// Dispatches of the plans of one repeat.
     pub dispatches: usize,
-    /// Bytes of all buffers, as planned, and as the engine holds them in the end.
+    /// Bytes of all buffers, as planned.
     pub memory: u64,
+    /// Bytes of all buffers as the engine holds them in the end.
     pub allocated: u64,
     /// The plain RNN's median over this one, at the same length; absent if it was not timed.
     pub speedup: Option<f64>,

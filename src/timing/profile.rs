@@ -9,11 +9,15 @@ use serde::Serialize;
 /// One dispatch of a plan, over several timed runs.
 #[derive(Clone, Debug, Serialize)]
 pub struct DispatchTime {
+    /// The kernel's name.
     pub kernel: &'static str,
+    /// Where in the network it stands: `level 0 forward`.
     pub place: String,
     /// The median of its seconds.
     pub seconds: f64,
+    /// Floating-point operations of one run.
     pub operations: f64,
+    /// Bytes that one run must move at least.
     pub bytes: f64,
 }
 

@@ -12,7 +12,9 @@ use serde::{Deserialize, Serialize};
 /// How the inputs of files become the network's.
 #[derive(Clone)]
 pub enum InputEncoder {
+    /// Texts become token ids.
     Tokens(Tokenizer),
+    /// Numbers are shifted and scaled, column by column.
     Numbers(Normalisation),
 }
 

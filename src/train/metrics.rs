@@ -28,7 +28,9 @@ pub struct Evaluation {
     pub loss: f64,
     /// Share of the sequences whose class, or all of whose labels, were told; 0 of numbers.
     pub accuracy: f64,
+    /// Sequences of the data set, N.
     pub sequences: usize,
+    /// By class, by label or by number, as the targets are.
     #[serde(flatten)]
     pub details: Details,
 }
@@ -50,8 +52,11 @@ pub enum Details {
 /// How often a label was told rightly and wrongly.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct LabelCounts {
+    /// Sequences that have the label, and of which it was told.
     pub hits: usize,
+    /// Sequences without the label, of which it was told.
     pub false_alarms: usize,
+    /// Sequences that have the label, of which it was not told.
     pub misses: usize,
 }
 
@@ -71,8 +76,9 @@ impl LabelCounts {
 /// How far a number was off.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct NumberErrors {
-    /// Mean absolute error, and the root of the mean squared one.
+    /// Mean absolute error.
     pub mae: f64,
+    /// Root of the mean squared error.
     pub rmse: f64,
     /// The share of its variance that is explained; 0 if it does not vary.
     pub r2: f64,

@@ -35,11 +35,13 @@ use web_time::Instant;
 /// How to train.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Options {
+    /// Most passes over the training data, at least 1; 10 by default.
     pub epochs: usize,
     /// Sequences of a batch.
     pub batch: usize,
-    /// Decides the order of the sequences.
+    /// Decides the order of the sequences, and what dropout and word dropout drop.
     pub seed: u64,
+    /// How a step moves the weights.
     pub optimiser: Optimiser,
     /// What the optimiser's learning rate is multiplied by.
     #[serde(default)]
@@ -95,9 +97,12 @@ impl Options {
 pub struct Epoch {
     /// Counts from 1.
     pub epoch: usize,
+    /// Mean loss of the training batches, each with the weights of its moment.
     #[serde(deserialize_with = "progress::number")]
     pub train_loss: f64,
+    /// Share of the training sequences told rightly, alike; 0 of numbers.
     pub train_accuracy: f64,
+    /// Mean loss on the validation data, after the epoch.
     #[serde(deserialize_with = "progress::number")]
     pub valid_loss: f64,
     /// Accuracy of classes, micro F1 of labels, R² of numbers.
@@ -107,6 +112,7 @@ pub struct Epoch {
     pub best: bool,
     /// Seconds of training, without validation; of the last stretch if training was stopped in between.
     pub seconds: f64,
+    /// Real steps trained on per second.
     pub tokens_per_second: f64,
     /// Steps skipped so far because their gradient was not finite.
     pub skipped_steps: usize,
@@ -117,12 +123,15 @@ pub struct Epoch {
 pub struct StepReport {
     /// Counts from 1.
     pub epoch: usize,
-    /// Steps done of this epoch, of which some before this stretch began, and all its steps.
+    /// Steps done of this epoch.
     pub step: usize,
+    /// Steps of this epoch that were done before this stretch began.
     pub before: usize,
+    /// All steps of this epoch.
     pub steps: usize,
-    /// Tokens read in this epoch and stretch, and the seconds that it took.
+    /// Tokens read in this stretch of the epoch.
     pub tokens: usize,
+    /// Seconds that this stretch of the epoch took.
     pub seconds: f64,
     /// Mean loss and accuracy of the epoch so far, when they have just been read.
     pub totals: Option<(f64, f64)>,
@@ -165,7 +174,9 @@ pub enum Ending {
 
 /// Trains a network.
 pub struct Trainer {
+    /// The network that is trained, with the weights of the last step.
     pub network: Network,
+    /// How it is trained.
     pub options: Options,
     progress: Progress,
     best: Option<Parameters>,

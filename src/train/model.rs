@@ -14,9 +14,13 @@ use std::path::Path;
 
 /// A trained network as it is stored, with what it reads and what it tells.
 pub struct Model {
+    /// The shape of the network.
     pub config: Config,
+    /// From what a file holds to what the network reads.
     pub inputs: InputEncoder,
+    /// From what a file holds to what the network tells, and back.
     pub targets: TargetEncoder,
+    /// The weights, in the shape of `config`.
     pub parameters: Parameters,
 }
 

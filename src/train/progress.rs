@@ -20,8 +20,11 @@ pub struct Progress {
     /// Sums over the sequences of the current epoch so far; the loss by class weights.
     #[serde(deserialize_with = "number")]
     pub loss_sum: f64,
+    /// Sum of the sequences' class weights; their number where all count alike.
     pub weight: f64,
+    /// Sequences told rightly.
     pub correct: f64,
+    /// Sequences trained on.
     pub sequences: usize,
     /// The epoch with the best validation.
     pub best: Option<Epoch>,

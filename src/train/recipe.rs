@@ -15,10 +15,12 @@ use std::path::{Path, PathBuf};
 /// The settings of a training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Recipe {
+    /// Where the data comes from.
     pub sources: Sources,
     /// The network as far as the data leaves it open: `classes` and, of numbers, `input` and `embedding` are the data's,
     /// and `vocabulary` is the most words that there are to be, with two special ones.
     pub network: Config,
+    /// What a token is, where the inputs are texts.
     pub tokens: Tokens,
     /// Word vectors for the embedding to begin with, a text file of its width.
     pub vectors: Option<PathBuf>,
@@ -33,8 +35,10 @@ pub struct Recipe {
 pub enum Tokens {
     /// The most frequent words, of those that occur `min_count` times or more.
     Words {
+        /// Occurrences in the training data that a word needs to be known.
         min_count: u64,
     },
+    /// The bytes of the text in UTF-8.
     Bytes,
 }
 
@@ -71,8 +75,11 @@ impl Recipe {
 
 /// A training that is under way, into a model directory.
 pub struct Training {
+    /// Runs the epochs.
     pub trainer: Trainer,
+    /// What is written into the directory; its weights are those of the best epoch, when there is one.
     pub model: Model,
+    /// The data, ready for the network.
     pub data: TrainingData,
     /// Words of the vocabulary that begin with a vector of a file, if one was given.
     pub vectors: Option<usize>,
@@ -82,6 +89,7 @@ pub struct Training {
 
 /// What a training came to.
 pub struct Outcome {
+    /// Why it ended.
     pub ending: Ending,
     /// The epoch whose weights the model has; `None` if it was stopped in the first.
     pub best: Option<Epoch>,

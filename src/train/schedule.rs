@@ -12,9 +12,17 @@ pub enum Schedule {
     Constant,
     /// From near 0 up to 1 over a share of all steps, then down to near 0 along half a cosine (with a warm-up of 0.3, the
     /// one-cycle rate of Smith & Topin, 2019).
-    Cosine { warmup: f32 },
+    Cosine {
+        /// Share of all steps on the way up, at least 0 and less than 1.
+        warmup: f32,
+    },
     /// Multiplied by `factor` after every `epochs` epochs.
-    Step { epochs: usize, factor: f32 },
+    Step {
+        /// Epochs between two changes, at least 1.
+        epochs: usize,
+        /// What the rate is multiplied by, more than 0.
+        factor: f32,
+    },
 }
 
 impl Schedule {

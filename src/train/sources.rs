@@ -11,9 +11,11 @@ use std::path::Path;
 /// Where the data of a training comes from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sources {
+    /// What is learnt from.
     pub train: Source,
     /// `None`: part of the training data is held out.
     pub valid: Option<Source>,
+    /// What the finished model is measured on, if there is some.
     pub test: Option<Source>,
     /// The share that is held out, more than 0 and less than 1.
     pub valid_fraction: f64,
@@ -30,15 +32,21 @@ pub(super) struct Origin {
 
 /// What the files hold.
 pub struct Files {
+    /// Training data, whole: nothing is held out yet.
     pub train: Examples,
+    /// Validation data, if it has a file of its own.
     pub valid: Option<Examples>,
+    /// Test data, if there is some.
     pub test: Option<Examples>,
 }
 
 /// Encoded data.
 pub struct TrainingData {
+    /// What is trained on, without what is held out.
     pub train: Dataset,
+    /// From a file of its own, or held out.
     pub valid: Dataset,
+    /// What the finished model is measured on, if there is some.
     pub test: Option<Dataset>,
 }
 

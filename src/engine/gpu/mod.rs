@@ -45,8 +45,11 @@ const OF_USE: wgpu::Features = wgpu::Features::TIMESTAMP_QUERY.union(wgpu::Featu
 /// How many objects a device was asked for since it was opened; a step that makes none is as cheap as can be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Made {
+    /// Buffers: those of plans, and those of their parameters.
     pub buffers: usize,
+    /// Bind groups: of the storage buffers of a kernel, or of its parameters.
     pub bind_groups: usize,
+    /// Compiled pipelines, one for each kernel with each set of constants.
     pub pipelines: usize,
 }
 

@@ -62,7 +62,9 @@ fn remembered(path: &std::path::Path) -> BTreeMap<String, Tuning> {
 /// A level of `rows` rows, with as many rows to a workgroup as [`LANES`] says in turn.
 #[derive(Clone, Debug)]
 pub struct Measured {
+    /// Hidden units, H.
     pub hidden: usize,
+    /// Rows of the level, R.
     pub rows: usize,
     /// Seconds, forward and backward together.
     pub seconds: [f64; LANES.len()],
