@@ -194,9 +194,9 @@ impl Network {
     /// As [`Network::logits`].
     pub fn compute_gradients(&mut self, batch: &Batch, optimiser: &Optimiser) -> Result<()> {
         let limits = self.device.engine.limits();
-        let plan = gradient_plan(&self.config, &self.layout, batch, optimiser, limits)?;
+        let (plan, tokens) = plans::plan_gradients(&self.config, &self.layout, batch, optimiser, limits, |_, _| {})?;
         self.device.engine.run(&plan)?;
-        self.gradients_of = Some(tokens::Distinct::new(batch.tokens(), self.config.vocabulary).tokens);
+        self.gradients_of = Some(tokens);
         Ok(())
     }
 

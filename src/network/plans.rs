@@ -59,7 +59,7 @@ pub fn training_plan<'b>(
     limits: &Limits,
 ) -> Result<Checked<'b>> {
     let update = |planner: &mut Planner<'_, 'b>, distinct: Option<&[u32]>| planner.update(distinct, optimiser);
-    plan_gradients(config, layout, batch, optimiser, limits, update)
+    plan_gradients(config, layout, batch, optimiser, limits, update).map(|(plan, _)| plan)
 }
 
 /// The first half of a training step: forward and backward. It leaves the gradients, and adds to the totals.
@@ -73,7 +73,7 @@ pub fn gradient_plan<'b>(
     optimiser: &Optimiser,
     limits: &Limits,
 ) -> Result<Checked<'b>> {
-    plan_gradients(config, layout, batch, optimiser, limits, |_, _| {})
+    plan_gradients(config, layout, batch, optimiser, limits, |_, _| {}).map(|(plan, _)| plan)
 }
 
 /// The second half of a training step: norm, clipping and update, from the gradients that are there. `distinct` are the
@@ -94,15 +94,15 @@ pub fn apply_plan(
     planner.plan.checked(limits)
 }
 
-/// The first half, and what is planned behind it.
-fn plan_gradients<'b>(
+/// The first half, and what is planned behind it. Gives also the distinct tokens, none of numbers.
+pub(super) fn plan_gradients<'b>(
     config: &Config,
     layout: &Layout,
     batch: &'b Batch,
     optimiser: &Optimiser,
     limits: &Limits,
     then: impl Fn(&mut Planner<'_, 'b>, Option<&[u32]>),
-) -> Result<Checked<'b>> {
+) -> Result<(Checked<'b>, Vec<u32>)> {
     config.check_batch(batch, true)?;
     optimiser.check(config.classes)?;
     let Optimiser { dropout: states, embedding_dropout: embedding, seed, .. } = *optimiser;
@@ -114,7 +114,8 @@ fn plan_gradients<'b>(
         let mut planner = Planner::new(config, layout, limits, dropout);
         let distinct = planner.gradients_of(batch, parts, &loss);
         then(&mut planner, distinct.as_ref().map(|distinct| &distinct.tokens[..]));
-        planner.plan.checked(limits)
+        let tokens = distinct.map_or_else(Vec::new, |distinct| distinct.tokens);
+        planner.plan.checked(limits).map(|plan| (plan, tokens))
     })
 }
 

@@ -22,9 +22,6 @@ macro_rules! cells {
         pub enum Cell { $($(#[$doc])* $cell,)* }
 
         impl Cell {
-            /// Every cell.
-            pub const ALL: &[Cell] = &[$(Cell::$cell),*];
-
             /// Its name in text.
             pub fn title(self) -> &'static str {
                 match self { $(Cell::$cell => $title,)* }
