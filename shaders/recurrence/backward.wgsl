@@ -44,41 +44,44 @@ fn main(
     let own = own_rows(group, groups);
     for (var j0 = 0u; j0 < H; j0 += THREADS) {
         let j = j0 + thread;
-        if (j >= H) { continue; }
-        var g = Lanes(0.0);
-        var c = Lanes(0.0);
-        for (var l = 0u; l < LANES; l++) {
-            if (index(own.row, l) < params.rows) {
-                if (params.state_given == 1u) { g = put_lane(g, l, states_gradient[state_at(own, l, j)]); }
-                if (MEMORY == 1u && params.memory_given == 1u) {
-                    c = put_lane(c, l, memories_gradient[index(own.row, l) * H + j]);
+        if (j < H) {
+            var g = Lanes(0.0);
+            var c = Lanes(0.0);
+            for (var l = 0u; l < LANES; l++) {
+                if (index(own.row, l) < params.rows) {
+                    if (params.state_given == 1u) { g = put_lane(g, l, states_gradient[state_at(own, l, j)]); }
+                    if (MEMORY == 1u && params.memory_given == 1u) {
+                        c = put_lane(c, l, memories_gradient[index(own.row, l) * H + j]);
+                    }
                 }
             }
+            carry[j] = g;
+            if (MEMORY == 1u) { carry[H + j] = c; }
         }
-        carry[j] = g;
-        if (MEMORY == 1u) { carry[H + j] = c; }
     }
 
     for (var t = min(params.end, own.longest); t > params.begin; t--) {
         let s = step_of(own, t - 1u, 0u);
         for (var j0 = 0u; j0 < H; j0 += THREADS) {
             let j = j0 + thread;
-            if (j >= H) { continue; }
-            var g = carry[j];
-            if (STEPWISE == 1u) {
-                for (var l = 0u; l < LANES; l++) {
-                    let of_output = outputs_gradient[index(s.position, l) * params.stride + params.column + j];
-                    g = put_lane(g, l, lane(g, l) + of_output);
+            if (j < H) {
+                var g = carry[j];
+                if (STEPWISE == 1u) {
+                    for (var l = 0u; l < LANES; l++) {
+                        let of_output = outputs_gradient[index(s.position, l) * params.stride + params.column + j];
+                        g = put_lane(g, l, lane(g, l) + of_output);
+                    }
                 }
+                carry[j] = select(carry[j], unit(s, j, g), s.live);
             }
-            carry[j] = select(carry[j], unit(s, j, g), s.live);
         }
         workgroupBarrier();
         if (PHASES == 2u) {
             for (var j0 = 0u; j0 < H; j0 += THREADS) {
                 let j = j0 + thread;
-                if (j >= H) { continue; }
-                settle(s, j);
+                if (j < H) {
+                    settle(s, j);
+                }
             }
             workgroupBarrier();
         }
@@ -86,21 +89,23 @@ fn main(
         if (PRODUCTS > 0u && (t > 1u || FIRST == 1u)) {
             for (var j0 = 0u; j0 < H; j0 += THREADS) {
                 let j = j0 + thread;
-                if (j >= H) { continue; }
-                var sum = carry[j];
-                for (var i = 0u; i < PRODUCTS * H; i++) { sum += delta[i] * weights_transposed[i * H + j]; }
-                carry[j] = sum;
+                if (j < H) {
+                    var sum = carry[j];
+                    for (var i = 0u; i < PRODUCTS * H; i++) { sum += delta[i] * weights_transposed[i * H + j]; }
+                    carry[j] = sum;
+                }
             }
         }
         workgroupBarrier();
     }
     for (var j0 = 0u; j0 < H; j0 += THREADS) {
         let j = j0 + thread;
-        if (j >= H) { continue; }
-        for (var l = 0u; l < LANES; l++) {
-            if (index(own.row, l) < params.rows) {
-                states_gradient[state_at(own, l, j)] = lane(carry[j], l);
-                if (MEMORY == 1u) { memories_gradient[index(own.row, l) * H + j] = lane(carry[H + j], l); }
+        if (j < H) {
+            for (var l = 0u; l < LANES; l++) {
+                if (index(own.row, l) < params.rows) {
+                    states_gradient[state_at(own, l, j)] = lane(carry[j], l);
+                    if (MEMORY == 1u) { memories_gradient[index(own.row, l) * H + j] = lane(carry[H + j], l); }
+                }
             }
         }
     }

@@ -67,17 +67,18 @@ fn main(
     let end = min(params.end, own.longest);
     for (var j0 = 0u; j0 < H; j0 += THREADS) {
         let j = j0 + thread;
-        if (j >= H) { continue; }
-        var h = Lanes(0.0);
-        var c = Lanes(0.0);
-        for (var l = 0u; l < LANES; l++) {
-            if (FIRST == 1u && index(own.row, l) < params.rows) {
-                h = put_lane(h, l, states[state_at(own, l, j)]);
-                if (MEMORY == 1u) { c = put_lane(c, l, memories[index(own.row, l) * H + j]); }
+        if (j < H) {
+            var h = Lanes(0.0);
+            var c = Lanes(0.0);
+            for (var l = 0u; l < LANES; l++) {
+                if (FIRST == 1u && index(own.row, l) < params.rows) {
+                    h = put_lane(h, l, states[state_at(own, l, j)]);
+                    if (MEMORY == 1u) { c = put_lane(c, l, memories[index(own.row, l) * H + j]); }
+                }
             }
+            state[j] = h;
+            if (MEMORY == 1u) { state[MEMORY_AT + j] = c; }
         }
-        state[j] = h;
-        if (MEMORY == 1u) { state[MEMORY_AT + j] = c; }
     }
     workgroupBarrier();
 
@@ -90,22 +91,24 @@ fn main(
         if (PHASES == 2u) {
             for (var j0 = 0u; j0 < H; j0 += THREADS) {
                 let j = j0 + thread;
-                if (j >= H) { continue; }
-                prepare(s, j);
+                if (j < H) {
+                    prepare(s, j);
+                }
             }
             workgroupBarrier();
         }
         for (var j0 = 0u; j0 < H; j0 += THREADS) {
             let j = j0 + thread;
-            if (j >= H) { continue; }
-            let h = state[s.before + j];
-            let next = select(h, unit(s, j), s.live);
-            state[s.after + j] = next;
-            keep(s, TAPE - 1u, j, h);
-            if (STEPWISE == 1u) {
-                for (var l = 0u; l < LANES; l++) {
-                    if (flag(s.live, l)) {
-                        outputs[index(s.position, l) * params.stride + params.column + j] = lane(next, l);
+            if (j < H) {
+                let h = state[s.before + j];
+                let next = select(h, unit(s, j), s.live);
+                state[s.after + j] = next;
+                keep(s, TAPE - 1u, j, h);
+                if (STEPWISE == 1u) {
+                    for (var l = 0u; l < LANES; l++) {
+                        if (flag(s.live, l)) {
+                            outputs[index(s.position, l) * params.stride + params.column + j] = lane(next, l);
+                        }
                     }
                 }
             }
@@ -115,12 +118,13 @@ fn main(
     }
     for (var j0 = 0u; j0 < H; j0 += THREADS) {
         let j = j0 + thread;
-        if (j >= H) { continue; }
-        for (var l = 0u; l < LANES; l++) {
-            // Rows that ended in an earlier span keep the state that they ended with.
-            if (index(own.steps, l) > params.begin) {
-                states[state_at(own, l, j)] = lane(state[before + j], l);
-                if (MEMORY == 1u) { memories[index(own.row, l) * H + j] = lane(state[MEMORY_AT + j], l); }
+        if (j < H) {
+            for (var l = 0u; l < LANES; l++) {
+                // Rows that ended in an earlier span keep the state that they ended with.
+                if (index(own.steps, l) > params.begin) {
+                    states[state_at(own, l, j)] = lane(state[before + j], l);
+                    if (MEMORY == 1u) { memories[index(own.row, l) * H + j] = lane(state[MEMORY_AT + j], l); }
+                }
             }
         }
     }

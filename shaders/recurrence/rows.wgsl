@@ -1,8 +1,9 @@
 // What the recurrences of all cells share, forward and backward. A workgroup owns LANES neighbouring rows (slices), one per
 // lane of a Lanes (see lanes/), and loops over their steps with the states on chip; a thread owns hidden units thread,
 // thread + THREADS, ...
-// Loops over units begin at a number that is the same for all threads: Microsoft's FXC, which DX12 compiles with where no
-// DXC is installed, takes the barriers behind a loop that begins at `thread` for barriers in varying flow (X3663).
+// Loops over units begin at a number that is the same for all threads, and none of their turns is cut short by `continue`:
+// Microsoft's FXC, which DX12 compiles with where no DXC is installed, takes the barriers behind any other loop for barriers
+// in varying flow (X3663, X4026).
 //
 // Constants of a dispatch: H hidden units, THREADS per workgroup, LANES 1, 2 or 4, REVERSE (rows are read from their last
 // step to their first), STEPWISE (every step's output, or its gradient, counts), FIRST (the first states are given, and
