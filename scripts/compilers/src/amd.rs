@@ -1,0 +1,115 @@
+//! AMD's compiler as Mesa's Vulkan driver has it (RADV with ACO), on its null device, which needs no GPU: what it makes of
+//! a compute shader.
+
+use crate::translate::Shader;
+use crate::variants::Variant;
+use anyhow::{Context, Result, ensure};
+use ash::vk;
+use std::collections::BTreeMap;
+use std::ffi::CStr;
+
+/// What the compiler says of a pipeline, by its own words for each figure.
+pub type Statistics = BTreeMap<String, u64>;
+
+/// The driver's null device of one family of GPUs.
+pub struct NullDevice {
+    device: ash::Device,
+    statistics: ash::khr::pipeline_executable_properties::Device,
+    /// The driver and its version.
+    pub driver: String,
+    // Kept loaded for as long as the device.
+    _instance: ash::Instance,
+    _entry: ash::Entry,
+}
+
+impl NullDevice {
+    /// Opens the device that the environment names (`RADV_FORCE_FAMILY`, `VK_DRIVER_FILES`).
+    ///
+    /// # Errors
+    /// If there is no Vulkan, or another device than the null one answers.
+    pub fn open() -> Result<NullDevice> {
+        // SAFETY: the loader of this machine is a Vulkan library; all handles below are used as Vulkan asks, and live for
+        // as long as the instance, which is never destroyed: the program ends first.
+        unsafe {
+            let entry = ash::Entry::load().context("no Vulkan loader (libvulkan.so.1)")?;
+            let application = vk::ApplicationInfo::default().api_version(vk::API_VERSION_1_3);
+            let info = vk::InstanceCreateInfo::default().application_info(&application);
+            let instance = entry.create_instance(&info, None)?;
+            let physical = *instance.enumerate_physical_devices()?.first().context("no Vulkan device")?;
+            let mut driver = vk::PhysicalDeviceDriverProperties::default();
+            let mut properties = vk::PhysicalDeviceProperties2::default().push_next(&mut driver);
+            instance.get_physical_device_properties2(physical, &mut properties);
+            let name = text(&properties.properties.device_name);
+            ensure!(name.contains("NULL") || name.contains("Null"), "`{name}` answers in place of RADV's null device");
+            let driver = format!("{} {}", text(&driver.driver_name), text(&driver.driver_info));
+
+            let queue = vk::DeviceQueueCreateInfo::default().queue_priorities(&[1.0]);
+            let extensions = [ash::khr::pipeline_executable_properties::NAME, ash::ext::robustness2::NAME];
+            let extensions = extensions.map(CStr::as_ptr);
+            let mut statistics = vk::PhysicalDevicePipelineExecutablePropertiesFeaturesKHR::default();
+            statistics = statistics.pipeline_executable_info(true);
+            let mut robust = vk::PhysicalDeviceRobustness2FeaturesEXT::default().robust_buffer_access2(true);
+            let features = vk::PhysicalDeviceFeatures::default().robust_buffer_access(true);
+            let queues = [queue];
+            let info = vk::DeviceCreateInfo::default()
+                .queue_create_infos(&queues)
+                .enabled_extension_names(&extensions)
+                .enabled_features(&features)
+                .push_next(&mut statistics)
+                .push_next(&mut robust);
+            let device = instance.create_device(physical, &info, None)?;
+            let statistics = ash::khr::pipeline_executable_properties::Device::new(&instance, &device);
+            Ok(NullDevice { device, statistics, driver, _instance: instance, _entry: entry })
+        }
+    }
+
+    /// Compiles a variant.
+    ///
+    /// # Errors
+    /// What naga or the driver says.
+    pub fn compile(&self, variant: &Variant) -> Result<Statistics> {
+        let code = Shader::parse(&variant.source())?.spirv((1, 6), false)?;
+        let device = &self.device;
+        let storage = (0..variant.kernel.bindings.len() as u32).map(|at| (at, vk::DescriptorType::STORAGE_BUFFER));
+        let groups = [storage.collect(), vec![(0, vk::DescriptorType::UNIFORM_BUFFER_DYNAMIC)]];
+        // SAFETY: as in `open`; the code is valid SPIR-V, and the layout has what its bindings need.
+        unsafe {
+            let mut layouts = Vec::new();
+            for group in groups {
+                let binding = |(at, kind)| {
+                    let own = vk::DescriptorSetLayoutBinding::default().binding(at).descriptor_type(kind);
+                    own.descriptor_count(1).stage_flags(vk::ShaderStageFlags::COMPUTE)
+                };
+                let bindings: Vec<_> = group.into_iter().map(binding).collect();
+                let info = vk::DescriptorSetLayoutCreateInfo::default().bindings(&bindings);
+                layouts.push(device.create_descriptor_set_layout(&info, None)?);
+            }
+            let info = vk::PipelineLayoutCreateInfo::default().set_layouts(&layouts);
+            let layout = device.create_pipeline_layout(&info, None)?;
+            let module = device.create_shader_module(&vk::ShaderModuleCreateInfo::default().code(&code), None)?;
+            let stage = vk::PipelineShaderStageCreateInfo::default();
+            let stage = stage.stage(vk::ShaderStageFlags::COMPUTE).module(module).name(c"main");
+            let info = vk::ComputePipelineCreateInfo::default().stage(stage).layout(layout);
+            let info = info.flags(vk::PipelineCreateFlags::CAPTURE_STATISTICS_KHR);
+            let made = device.create_compute_pipelines(vk::PipelineCache::null(), &[info], None);
+            let pipeline = made.map_err(|(_, error)| error)?[0];
+            let info = vk::PipelineExecutableInfoKHR::default().pipeline(pipeline);
+            let figures = self.statistics.get_pipeline_executable_statistics(&info)?;
+            device.destroy_pipeline(pipeline, None);
+            device.destroy_shader_module(module, None);
+            device.destroy_pipeline_layout(layout, None);
+            layouts.into_iter().for_each(|layout| device.destroy_descriptor_set_layout(layout, None));
+            Ok(figures
+                .iter()
+                .filter(|own| own.format == vk::PipelineExecutableStatisticFormatKHR::UINT64)
+                .map(|own| (text(&own.name), own.value.u64))
+                .collect())
+        }
+    }
+}
+
+/// A C string of fixed room.
+fn text(chars: &[std::ffi::c_char]) -> String {
+    let bytes: Vec<u8> = chars.iter().map(|&own| own as u8).take_while(|&own| own != 0).collect();
+    String::from_utf8_lossy(&bytes).into_owned()
+}

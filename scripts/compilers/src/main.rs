@@ -1,0 +1,85 @@
+//! Translates srnn's shaders as wgpu does for the compilers of all backends, and asks AMD's compiler about them. Used by
+//! `scripts/check-compilers`.
+
+mod amd;
+mod amd_table;
+mod translate;
+mod variants;
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+use naga::back::hlsl::ShaderModel;
+use std::path::{Path, PathBuf};
+use translate::Shader;
+
+#[derive(Parser)]
+#[command(about)]
+enum Arguments {
+    /// Write every shader with every set of constants in the languages of all backends
+    Translate {
+        /// A folder for each language is made in it
+        folder: PathBuf,
+        /// Only the shaders of usual networks
+        #[arg(long)]
+        usual: bool,
+    },
+    #[command(flatten)]
+    Amd(Amd),
+}
+
+#[derive(Subcommand)]
+enum Amd {
+    /// Compile every shader for AMD's families, and hold the figures against the table
+    Amd {
+        /// The table
+        table: PathBuf,
+        /// The manifest of Mesa's driver for AMD
+        #[arg(long, default_value = "/usr/share/vulkan/icd.d/radeon_icd.json", value_name = "FILE")]
+        driver: PathBuf,
+        /// Write the table instead
+        #[arg(long)]
+        renew: bool,
+    },
+    /// One family, in the environment that names it
+    #[command(hide = true)]
+    AmdFamily { family: String },
+}
+
+fn main() -> Result<()> {
+    match Arguments::parse() {
+        Arguments::Translate { folder, usual } => translate_all(&folder, usual),
+        Arguments::Amd(Amd::Amd { table, driver, renew }) => amd_table::check(&table, &driver, renew),
+        Arguments::Amd(Amd::AmdFamily { family }) => amd_table::print_family(&family),
+    }
+}
+
+fn translate_all(folder: &Path, usual: bool) -> Result<()> {
+    let (variants, refused) = variants::variants()?;
+    for what in refused {
+        println!("translate: left out: {what}");
+    }
+    for language in ["wgsl", "vulkan1.0", "vulkan1.3", "glsl", "fxc", "dxc", "metal"] {
+        std::fs::create_dir_all(folder.join(language))?;
+    }
+    let variants = variants.iter().filter(|variant| variant.usual || !usual);
+    let mut count = 0;
+    for variant in variants {
+        let (name, source) = (variant.file(), variant.source());
+        let write = |language: &str, ending: &str, contents: &[u8]| {
+            let path = folder.join(language).join(format!("{name}.{ending}"));
+            std::fs::write(&path, contents).with_context(|| path.display().to_string())
+        };
+        let shader = Shader::parse(&source).with_context(|| name.clone())?;
+        let bytes = |words: Vec<u32>| words.into_iter().flat_map(u32::to_le_bytes).collect::<Vec<u8>>();
+        write("wgsl", "wgsl", source.as_bytes())?;
+        write("vulkan1.0", "spv", &bytes(shader.spirv((1, 0), true).with_context(|| name.clone())?))?;
+        write("vulkan1.3", "spv", &bytes(shader.spirv((1, 6), false).with_context(|| name.clone())?))?;
+        write("glsl", "comp", shader.glsl().with_context(|| name.clone())?.as_bytes())?;
+        write("fxc", "hlsl", shader.hlsl(ShaderModel::V5_1).with_context(|| name.clone())?.as_bytes())?;
+        write("dxc", "hlsl", shader.hlsl(ShaderModel::V6_0).with_context(|| name.clone())?.as_bytes())?;
+        write("metal", "metal", shader.metal().with_context(|| name.clone())?.as_bytes())?;
+        count += 1;
+    }
+    println!("translate: {count} shaders in {}", folder.display());
+    Ok(())
+}
