@@ -5,10 +5,10 @@ fn unit(s: Step, j: u32, g: Lanes) -> Lanes {
     let r = load(s, 1u, j);
     let z = load(s, 2u, j);
     let q = load(s, 3u, j);
+    let h = load(s, 4u, j);
     let d_n = g * (1.0 - z) * slope(n);
-    give(s, 0u, j, d_n);
-    give(s, 1u, j, d_n * q * r * (1.0 - r));
-    give(s, 2u, j, g * (load(s, 4u, j) - n) * z * (1.0 - z));
-    give(s, 3u, j, d_n * r);
+    let d_r = d_n * q * r * (1.0 - r);
+    let d_z = g * (h - n) * z * (1.0 - z);
+    give(s, j, 0u, 4u, array<Lanes, 6>(d_n, d_r, d_z, d_n * r, h, h));
     return g * z;
 }

@@ -1,23 +1,28 @@
 // GRU with the reset gate before the product, backward: the tape n, r, z, r h, h becomes dn, dr, dz, r h, h.
 const PHASES: u32 = 2u;
 
-var<workgroup> delta_n: array<Lanes, H>;
+var<workgroup> delta_n: Column;
 
 fn unit(s: Step, j: u32, g: Lanes) -> Lanes {
     let n = load(s, 0u, j);
     let z = load(s, 2u, j);
+    let h = load(s, 4u, j);
     let d_n = g * (1.0 - z) * slope(n);
-    give(s, 0u, j, d_n);
-    give(s, 2u, j, g * (load(s, 4u, j) - n) * z * (1.0 - z));
-    delta_n[j] = select(Lanes(0.0), d_n, s.live);
+    let d_z = g * (h - n) * z * (1.0 - z);
+    give(s, j, 0u, 1u, array<Lanes, 6>(d_n, d_n, d_n, d_n, d_n, d_n));
+    give(s, j, 2u, 1u, array<Lanes, 6>(d_z, d_z, d_z, d_z, d_z, d_z));
+    delta_n[j / 8u][j % 8u] = select(Lanes(0.0), d_n, s.live);
     return g * z;
 }
 
 fn settle(s: Step, j: u32) {
+    let r = load(s, 1u, j);
+    let h = load(s, 4u, j);
     // The gradient of r h.
     var g = Lanes(0.0);
-    for (var i = 0u; i < H; i++) { g += delta_n[i] * weights_transposed[CANDIDATE + i * H + j]; }
-    let r = load(s, 1u, j);
-    give(s, 1u, j, g * load(s, 4u, j) * r * (1.0 - r));
-    carry[j] += select(Lanes(0.0), g * r, s.live);
+    for (var c = 0u; c < WHOLE; c++) { g = add_eight(g, delta_n[c], eight(CANDIDATE + 8u * c * H + j)); }
+    for (var i = 8u * WHOLE; i < H; i++) { g += delta_n[i / 8u][i % 8u] * weights_transposed[CANDIDATE + i * H + j]; }
+    let d_r = g * h * r * (1.0 - r);
+    give(s, j, 1u, 1u, array<Lanes, 6>(d_r, d_r, d_r, d_r, d_r, d_r));
+    carry[0][j / 8u][j % 8u] += select(Lanes(0.0), g * r, s.live);
 }

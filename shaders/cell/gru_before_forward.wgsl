@@ -2,25 +2,28 @@
 // r and z, and n by a matrix of its own, which begins at CANDIDATE.
 const PHASES: u32 = 2u;
 
-var<workgroup> reset: array<Lanes, H>;     // r h
-var<workgroup> update: array<Lanes, H>;    // z
+var<workgroup> reset: Column;     // r h
+var<workgroup> update: Column;    // z
 
 fn prepare(s: Step, j: u32) {
+    let x_r = gate(s, 1u, j);
+    let x_z = gate(s, 2u, j);
     let q = product(s, j);
-    let r = sigmoid(gate(s, 1u, j) + q[0]);
-    reset[j] = r * state[s.before + j];
-    update[j] = sigmoid(gate(s, 2u, j) + q[1]);
-    keep(s, 1u, j, r);
-    keep(s, 2u, j, update[j]);
-    keep(s, 3u, j, reset[j]);
+    let h = before(s, j);
+    let r = sigmoid(x_r + q[0]);
+    let z = sigmoid(x_z + q[1]);
+    reset[j / 8u][j % 8u] = r * h;
+    update[j / 8u][j % 8u] = z;
+    keep(s, j, 1u, 4u, array<Lanes, 6>(r, z, r * h, h, h, h));
 }
 
 fn unit(s: Step, j: u32) -> Lanes {
     var a = gate(s, 0u, j);
     if (s.t > 0u || FIRST == 1u) {
-        for (var i = 0u; i < H; i++) { a += reset[i] * weights[CANDIDATE + i * H + j]; }
+        for (var c = 0u; c < WHOLE; c++) { a = add_eight(a, reset[c], eight(CANDIDATE + 8u * c * H + j, H)); }
+        for (var i = 8u * WHOLE; i < H; i++) { a += reset[i / 8u][i % 8u] * weights[CANDIDATE + i * H + j]; }
     }
     let n = activate(a);
-    keep(s, 0u, j, n);
-    return n + update[j] * (state[s.before + j] - n);
+    keep(s, j, 0u, 1u, array<Lanes, 6>(n, n, n, n, n, n));
+    return n + update[j / 8u][j % 8u] * (before(s, j) - n);
 }

@@ -1,18 +1,18 @@
 // LSTM, forward: c' = f c + i g, h' = o tanh(c'). Gates i, f, g, o of input and state.
 
 fn unit(s: Step, j: u32) -> Lanes {
+    let x_i = gate(s, 0u, j);
+    let x_f = gate(s, 1u, j);
+    let x_g = gate(s, 2u, j);
+    let x_o = gate(s, 3u, j);
     let q = product(s, j);
-    let i = sigmoid(gate(s, 0u, j) + q[0]);
-    let f = sigmoid(gate(s, 1u, j) + q[1]);
-    let g = tanh_exact(gate(s, 2u, j) + q[2]);
-    let o = sigmoid(gate(s, 3u, j) + q[3]);
-    let c = state[MEMORY_AT + j];
+    let i = sigmoid(x_i + q[0]);
+    let f = sigmoid(x_f + q[1]);
+    let g = tanh_exact(x_g + q[2]);
+    let o = sigmoid(x_o + q[3]);
+    let c = second(j);
     let next = f * c + i * g;
-    state[MEMORY_AT + j] = select(c, next, s.live);
-    keep(s, 0u, j, i);
-    keep(s, 1u, j, f);
-    keep(s, 2u, j, g);
-    keep(s, 3u, j, o);
-    keep(s, 4u, j, c);
+    state[1u + MEMORY][j / 8u][j % 8u] = select(c, next, s.live);
+    keep(s, j, 0u, 6u, array<Lanes, 6>(i, f, g, o, c, before(s, j)));
     return o * tanh_exact(next);
 }

@@ -3,8 +3,7 @@
 fn unit(s: Step, j: u32) -> Lanes {
     let z = sigmoid(gate(s, 0u, j));
     let c = activate(gate(s, 1u, j));
-    keep(s, 0u, j, z);
-    keep(s, 1u, j, c);
-    let h = state[s.before + j];
+    let h = before(s, j);
+    keep(s, j, 0u, 3u, array<Lanes, 6>(z, c, h, h, h, h));
     return h + z * (c - h);
 }

@@ -14,9 +14,9 @@
 @group(1) @binding(0) var<uniform> params: Params;
 
 // The gradient of the state; then of the second state.
-var<workgroup> carry: array<Lanes, (1u + MEMORY) * H>;
+var<workgroup> carry: array<Column, 1u + MEMORY>;
 // Those gradients of the step that go through the first matrix.
-var<workgroup> delta: array<Lanes, max(PRODUCTS, 1u) * H>;
+var<workgroup> delta: array<Column, max(PRODUCTS, 1u)>;
 
 // Unit j of a column of the tape; of lanes that do not live, another row's, as all that they give is dropped.
 fn load(s: Step, column: u32, j: u32) -> Lanes {
@@ -27,12 +27,23 @@ fn load(s: Step, column: u32, j: u32) -> Lanes {
     return values;
 }
 
-// The gradient of a column of the tape.
-fn give(s: Step, column: u32, j: u32, values: Lanes) {
-    save(s, column, j, values);
-    if (column >= DELTA && column < DELTA + PRODUCTS) {
-        delta[(column - DELTA) * H + j] = select(Lanes(0.0), values, s.live);
+// The gradients of `count` columns of the tape from `first` on.
+fn give(s: Step, j: u32, first: u32, count: u32, values: array<Lanes, 6>) {
+    save(s, j, first, count, values);
+    for (var c = 0u; c < count; c++) {
+        if (first + c >= DELTA && first + c < DELTA + PRODUCTS) {
+            delta[first + c - DELTA][j / 8u][j % 8u] = select(Lanes(0.0), values[c], s.live);
+        }
     }
+}
+
+// Numbers of a column of weights, H apart.
+fn eight(at: u32) -> Eight {
+    return Eight(
+        vec4(weights_transposed[at], weights_transposed[at + H], weights_transposed[at + 2u * H], weights_transposed[at + 3u * H]),
+        vec4(
+            weights_transposed[at + 4u * H], weights_transposed[at + 5u * H], weights_transposed[at + 6u * H],
+            weights_transposed[at + 7u * H]));
 }
 
 @compute @workgroup_size(THREADS)
@@ -55,8 +66,8 @@ fn main(
                     }
                 }
             }
-            carry[j] = g;
-            if (MEMORY == 1u) { carry[H + j] = c; }
+            carry[0][j / 8u][j % 8u] = g;
+            if (MEMORY == 1u) { carry[MEMORY][j / 8u][j % 8u] = c; }
         }
     }
 
@@ -65,14 +76,15 @@ fn main(
         for (var j0 = 0u; j0 < H; j0 += THREADS) {
             let j = j0 + thread;
             if (j < H) {
-                var g = carry[j];
+                let given = carry[0][j / 8u][j % 8u];
+                var g = given;
                 if (STEPWISE == 1u) {
                     for (var l = 0u; l < LANES; l++) {
                         let of_output = outputs_gradient[index(s.position, l) * params.stride + params.column + j];
                         g = put_lane(g, l, lane(g, l) + of_output);
                     }
                 }
-                carry[j] = select(carry[j], unit(s, j, g), s.live);
+                carry[0][j / 8u][j % 8u] = select(given, unit(s, j, g), s.live);
             }
         }
         workgroupBarrier();
@@ -90,9 +102,16 @@ fn main(
             for (var j0 = 0u; j0 < H; j0 += THREADS) {
                 let j = j0 + thread;
                 if (j < H) {
-                    var sum = carry[j];
-                    for (var i = 0u; i < PRODUCTS * H; i++) { sum += delta[i] * weights_transposed[i * H + j]; }
-                    carry[j] = sum;
+                    var sum = carry[0][j / 8u][j % 8u];
+                    for (var g = 0u; g < PRODUCTS; g++) {
+                        for (var c = 0u; c < WHOLE; c++) {
+                            sum = add_eight(sum, delta[g][c], eight((g * H + 8u * c) * H + j));
+                        }
+                        for (var i = 8u * WHOLE; i < H; i++) {
+                            sum += delta[g][i / 8u][i % 8u] * weights_transposed[(g * H + i) * H + j];
+                        }
+                    }
+                    carry[0][j / 8u][j % 8u] = sum;
                 }
             }
         }
@@ -103,8 +122,8 @@ fn main(
         if (j < H) {
             for (var l = 0u; l < LANES; l++) {
                 if (index(own.row, l) < params.rows) {
-                    states_gradient[state_at(own, l, j)] = lane(carry[j], l);
-                    if (MEMORY == 1u) { memories_gradient[index(own.row, l) * H + j] = lane(carry[H + j], l); }
+                    states_gradient[state_at(own, l, j)] = lane(carry[0][j / 8u][j % 8u], l);
+                    if (MEMORY == 1u) { memories_gradient[index(own.row, l) * H + j] = lane(carry[MEMORY][j / 8u][j % 8u], l); }
                 }
             }
         }

@@ -1,6 +1,7 @@
 // The recurrence over one level, forward: all that is not the cell's own. Constants: those of rows.wgsl, SLOTTED (gates are
 // read through slots), SAVE (write the tape). The cell, in cell/, has PHASES and
-//   unit(s, j)     the state of unit j after a step; it keeps what the backward pass needs on the tape
+//   unit(s, j)     the state of unit j after a step; it keeps on the tape what the backward pass needs, the state before the
+//                  step behind it
 //   prepare(s, j)  where PHASES is 2: what all units do before the first of them can be computed
 // A workgroup owns LANES rows; see rows.wgsl.
 
@@ -15,11 +16,13 @@
 @group(1) @binding(0) var<uniform> params: Params;
 
 const WIDE: u32 = PRODUCTS * H;
-// Where the second state stands on chip.
-const MEMORY_AT: u32 = 2u * H;
 
 // The states of the rows before and after a step, in turn; then the second state.
-var<workgroup> state: array<Lanes, (2u + MEMORY) * H>;
+var<workgroup> state: array<Column, 2u + MEMORY>;
+
+// Unit j of the states before the step, and of the second one.
+fn before(s: Step, j: u32) -> Lanes { return state[s.before][j / 8u][j % 8u]; }
+fn second(j: u32) -> Lanes { return state[1u + MEMORY][j / 8u][j % 8u]; }
 
 // What unit j reads of the input, for a gate.
 fn gate(s: Step, which: u32, j: u32) -> Lanes {
@@ -28,6 +31,13 @@ fn gate(s: Step, which: u32, j: u32) -> Lanes {
         values = put_lane(values, l, gates[(index(s.slot, l) * GATES + which) * H + j]);
     }
     return values;
+}
+
+// Numbers of a column of weights, `wide` apart.
+fn eight(at: u32, wide: u32) -> Eight {
+    return Eight(
+        vec4(weights[at], weights[at + wide], weights[at + 2u * wide], weights[at + 3u * wide]),
+        vec4(weights[at + 4u * wide], weights[at + 5u * wide], weights[at + 6u * wide], weights[at + 7u * wide]));
 }
 
 // h U + c of unit j, for each gate of the first matrix. The first step begins from h = 0, unless states are given.
@@ -39,9 +49,22 @@ fn product(s: Step, j: u32) -> array<Lanes, 4> {
         if (PRODUCTS > 2u) { q[2] = Lanes(weights[H * WIDE + 2u * H + j]); }
         if (PRODUCTS > 3u) { q[3] = Lanes(weights[H * WIDE + 3u * H + j]); }
     }
-    if (s.t > 0u || FIRST == 1u) {
-        for (var i = 0u; i < H; i++) {
-            let h = state[s.before + i];
+    if (PRODUCTS > 0u && (s.t > 0u || FIRST == 1u)) {
+        for (var c = 0u; c < WHOLE; c++) {
+            let at = 8u * c * WIDE + j;
+            var w: array<Eight, 4>;
+            w[0] = eight(at, WIDE);
+            if (PRODUCTS > 1u) { w[1] = eight(at + H, WIDE); }
+            if (PRODUCTS > 2u) { w[2] = eight(at + 2u * H, WIDE); }
+            if (PRODUCTS > 3u) { w[3] = eight(at + 3u * H, WIDE); }
+            let h = state[s.before][c];
+            q[0] = add_eight(q[0], h, w[0]);
+            if (PRODUCTS > 1u) { q[1] = add_eight(q[1], h, w[1]); }
+            if (PRODUCTS > 2u) { q[2] = add_eight(q[2], h, w[2]); }
+            if (PRODUCTS > 3u) { q[3] = add_eight(q[3], h, w[3]); }
+        }
+        for (var i = 8u * WHOLE; i < H; i++) {
+            let h = state[s.before][i / 8u][i % 8u];
             let at = i * WIDE + j;
             q[0] += h * weights[at];
             if (PRODUCTS > 1u) { q[1] += h * weights[at + H]; }
@@ -52,9 +75,9 @@ fn product(s: Step, j: u32) -> array<Lanes, 4> {
     return q;
 }
 
-// Keeps unit j of a column for the backward pass.
-fn keep(s: Step, column: u32, j: u32, values: Lanes) {
-    if (SAVE == 1u) { save(s, column, j, values); }
+// Keeps unit j of columns for the backward pass.
+fn keep(s: Step, j: u32, first: u32, count: u32, values: array<Lanes, 6>) {
+    if (SAVE == 1u) { save(s, j, first, count, values); }
 }
 
 @compute @workgroup_size(THREADS)
@@ -76,15 +99,15 @@ fn main(
                     if (MEMORY == 1u) { c = put_lane(c, l, memories[index(own.row, l) * H + j]); }
                 }
             }
-            state[j] = h;
-            if (MEMORY == 1u) { state[MEMORY_AT + j] = c; }
+            state[0][j / 8u][j % 8u] = h;
+            if (MEMORY == 1u) { state[1u + MEMORY][j / 8u][j % 8u] = c; }
         }
     }
     workgroupBarrier();
 
-    var before = 0u;
+    var current = 0u;
     for (var t = params.begin; t < end; t++) {
-        var s = step_of(own, t, before);
+        var s = step_of(own, t, current);
         if (SLOTTED == 1u) {
             for (var l = 0u; l < LANES; l++) { s.slot = put_index(s.slot, l, slots[index(s.position, l)]); }
         }
@@ -100,10 +123,8 @@ fn main(
         for (var j0 = 0u; j0 < H; j0 += THREADS) {
             let j = j0 + thread;
             if (j < H) {
-                let h = state[s.before + j];
-                let next = select(h, unit(s, j), s.live);
-                state[s.after + j] = next;
-                keep(s, TAPE - 1u, j, h);
+                let next = select(before(s, j), unit(s, j), s.live);
+                state[s.after][j / 8u][j % 8u] = next;
                 if (STEPWISE == 1u) {
                     for (var l = 0u; l < LANES; l++) {
                         if (flag(s.live, l)) {
@@ -113,7 +134,7 @@ fn main(
                 }
             }
         }
-        before = s.after;
+        current = s.after;
         workgroupBarrier();
     }
     for (var j0 = 0u; j0 < H; j0 += THREADS) {
@@ -122,8 +143,8 @@ fn main(
             for (var l = 0u; l < LANES; l++) {
                 // Rows that ended in an earlier span keep the state that they ended with.
                 if (index(own.steps, l) > params.begin) {
-                    states[state_at(own, l, j)] = lane(state[before + j], l);
-                    if (MEMORY == 1u) { memories[index(own.row, l) * H + j] = lane(state[MEMORY_AT + j], l); }
+                    states[state_at(own, l, j)] = lane(state[current][j / 8u][j % 8u], l);
+                    if (MEMORY == 1u) { memories[index(own.row, l) * H + j] = lane(second(j), l); }
                 }
             }
         }

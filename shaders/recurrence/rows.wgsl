@@ -5,12 +5,27 @@
 // Microsoft's FXC, which DX12 compiles with where no DXC is installed, takes the barriers behind any other loop for barriers
 // in varying flow (X3663, X4026).
 //
+// Inner products along H are taken in chunks of eight: all sixteen numbers are asked for before the first is used, as a GPU
+// waits for each load that is used at once, and compilers leave long loops as they are. Columns on chip lie in such chunks, so
+// that the number within one is a constant, which needs no check of bounds; the few units behind the last whole chunk are a
+// short loop. Loads that a step can begin with come before its product, and the stores of a row stand together.
+//
 // Constants of a dispatch: H hidden units, THREADS per workgroup, LANES 1, 2 or 4, REVERSE (rows are read from their last
 // step to their first), STEPWISE (every step's output, or its gradient, counts), FIRST (the first states are given, and
 // their gradients asked for; otherwise they are 0), ACTIVATION (the one that the cell leaves open).
 // Constants of a cell: GATES that read the input, PRODUCTS gates that read the state by the first matrix of U, BIAS (it has
 // one), TAPE (H times so many numbers of a step on the tape, the last H of them the state before it), DELTA (the first of
 // the tape's columns that belong to that matrix), MEMORY (there is a second state).
+
+const WHOLE: u32 = H / 8u;      // chunks with eight units
+alias Chunk = array<Lanes, 8>;
+alias Column = array<Chunk, (H + 7u) / 8u>;
+
+// Eight numbers of a column of weights.
+struct Eight {
+    a: vec4<f32>,
+    b: vec4<f32>,
+}
 
 struct Params {
     rows: u32,          // R
@@ -36,7 +51,7 @@ struct Step {
     live: Flags,        // lanes whose rows have this step
     position: Indices,  // where it stands among all steps; anywhere in lanes that do not live
     slot: Indices,      // its row of gates (forward)
-    before: u32,        // where the states before and after it stand on chip (forward)
+    before: u32,        // which of the columns on chip has the states before it, and which those after it (forward)
     after: u32,
 }
 
@@ -60,7 +75,7 @@ fn step_of(own: Own, t: u32, before: u32) -> Step {
     var at = Indices(t);
     if (REVERSE == 1u) { at = own.steps - Indices(1u) - at; }
     let position = select(Indices(0u), own.first + at, live);
-    return Step(t, live, position, position, before, H - before);
+    return Step(t, live, position, position, before, 1u - before);
 }
 
 // Where unit j of a row stands among the states of all directions.
@@ -68,11 +83,32 @@ fn state_at(own: Own, l: u32, j: u32) -> u32 {
     return index(own.row, l) * params.stride + params.column + j;
 }
 
-// Writes unit j of a column of the tape, in the lanes that live.
-fn save(s: Step, column: u32, j: u32, values: Lanes) {
+// Writes unit j of `count` columns of the tape from `first` on, in the lanes that live.
+fn save(s: Step, j: u32, first: u32, count: u32, values: array<Lanes, 6>) {
     for (var l = 0u; l < LANES; l++) {
-        if (flag(s.live, l)) { tape[(index(s.position, l) * TAPE + column) * H + j] = lane(values, l); }
+        if (flag(s.live, l)) {
+            let at = (index(s.position, l) * TAPE + first) * H + j;
+            tape[at] = lane(values[0], l);
+            if (count > 1u) { tape[at + H] = lane(values[1], l); }
+            if (count > 2u) { tape[at + 2u * H] = lane(values[2], l); }
+            if (count > 3u) { tape[at + 3u * H] = lane(values[3], l); }
+            if (count > 4u) { tape[at + 4u * H] = lane(values[4], l); }
+            if (count > 5u) { tape[at + 5u * H] = lane(values[5], l); }
+        }
     }
+}
+
+// The sum and eight more products.
+fn add_eight(sum: Lanes, h: Chunk, w: Eight) -> Lanes {
+    var own = sum + h[0] * w.a.x;
+    own += h[1] * w.a.y;
+    own += h[2] * w.a.z;
+    own += h[3] * w.a.w;
+    own += h[4] * w.b.x;
+    own += h[5] * w.b.y;
+    own += h[6] * w.b.z;
+    own += h[7] * w.b.w;
+    return own;
 }
 
 // Exact at the ends: no overflow, and NaN stays NaN.

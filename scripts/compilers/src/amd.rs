@@ -63,16 +63,59 @@ impl NullDevice {
         }
     }
 
-    /// Compiles a variant.
+    /// Compiles a variant, and gives its figures.
     ///
     /// # Errors
     /// What naga or the driver says.
-    pub fn compile(&self, variant: &Variant) -> Result<Statistics> {
+    pub fn statistics(&self, variant: &Variant) -> Result<Statistics> {
+        self.with_pipeline(variant, vk::PipelineCreateFlags::CAPTURE_STATISTICS_KHR, |pipeline| {
+            let info = vk::PipelineExecutableInfoKHR::default().pipeline(pipeline);
+            // SAFETY: the pipeline was made with the flag for statistics, and is alive.
+            let figures = unsafe { self.statistics.get_pipeline_executable_statistics(&info)? };
+            let numbers = figures.iter().filter(|own| own.format == vk::PipelineExecutableStatisticFormatKHR::UINT64);
+            // SAFETY: the format says that it is this member of the union.
+            Ok(numbers.map(|own| (text(&own.name), unsafe { own.value.u64 })).collect())
+        })
+    }
+
+    /// Compiles a variant, and gives its machine code as text.
+    ///
+    /// # Errors
+    /// What naga or the driver says.
+    pub fn assembly(&self, variant: &Variant) -> Result<String> {
+        self.with_pipeline(variant, vk::PipelineCreateFlags::CAPTURE_INTERNAL_REPRESENTATIONS_KHR, |pipeline| {
+            let info = vk::PipelineExecutableInfoKHR::default().pipeline(pipeline);
+            let get = self.statistics.fp().get_pipeline_executable_internal_representations_khr;
+            let mut count = 0;
+            // SAFETY: the pipeline was made with the flag for these, and is alive. Asked without room for the texts, the
+            // driver says how much they need; asked again, it writes so much.
+            let mut bytes = unsafe {
+                get(self.device.handle(), &info, &mut count, std::ptr::null_mut()).result()?;
+                let mut all = vec![vk::PipelineExecutableInternalRepresentationKHR::default(); count as usize];
+                get(self.device.handle(), &info, &mut count, all.as_mut_ptr()).result()?;
+                let own = all.iter_mut().find(|own| text(&own.name) == "Assembly").context("no assembly")?;
+                let mut bytes = vec![0u8; own.data_size];
+                own.p_data = bytes.as_mut_ptr().cast();
+                get(self.device.handle(), &info, &mut count, all.as_mut_ptr()).result()?;
+                bytes
+            };
+            bytes.retain(|&byte| byte != 0);
+            Ok(String::from_utf8_lossy(&bytes).into_owned())
+        })
+    }
+
+    fn with_pipeline<T>(
+        &self,
+        variant: &Variant,
+        flags: vk::PipelineCreateFlags,
+        ask: impl FnOnce(vk::Pipeline) -> Result<T>,
+    ) -> Result<T> {
         let code = Shader::parse(&variant.source())?.spirv((1, 6), false)?;
         let device = &self.device;
         let storage = (0..variant.kernel.bindings.len() as u32).map(|at| (at, vk::DescriptorType::STORAGE_BUFFER));
         let groups = [storage.collect(), vec![(0, vk::DescriptorType::UNIFORM_BUFFER_DYNAMIC)]];
-        // SAFETY: as in `open`; the code is valid SPIR-V, and the layout has what its bindings need.
+        // SAFETY: as in `open`; the code is valid SPIR-V, and the layout has what its bindings need. What is made here is
+        // used by nobody else and destroyed once.
         unsafe {
             let mut layouts = Vec::new();
             for group in groups {
@@ -89,21 +132,15 @@ impl NullDevice {
             let module = device.create_shader_module(&vk::ShaderModuleCreateInfo::default().code(&code), None)?;
             let stage = vk::PipelineShaderStageCreateInfo::default();
             let stage = stage.stage(vk::ShaderStageFlags::COMPUTE).module(module).name(c"main");
-            let info = vk::ComputePipelineCreateInfo::default().stage(stage).layout(layout);
-            let info = info.flags(vk::PipelineCreateFlags::CAPTURE_STATISTICS_KHR);
+            let info = vk::ComputePipelineCreateInfo::default().stage(stage).layout(layout).flags(flags);
             let made = device.create_compute_pipelines(vk::PipelineCache::null(), &[info], None);
             let pipeline = made.map_err(|(_, error)| error)?[0];
-            let info = vk::PipelineExecutableInfoKHR::default().pipeline(pipeline);
-            let figures = self.statistics.get_pipeline_executable_statistics(&info)?;
+            let answer = ask(pipeline);
             device.destroy_pipeline(pipeline, None);
             device.destroy_shader_module(module, None);
             device.destroy_pipeline_layout(layout, None);
             layouts.into_iter().for_each(|layout| device.destroy_descriptor_set_layout(layout, None));
-            Ok(figures
-                .iter()
-                .filter(|own| own.format == vk::PipelineExecutableStatisticFormatKHR::UINT64)
-                .map(|own| (text(&own.name), own.value.u64))
-                .collect())
+            answer
         }
     }
 }

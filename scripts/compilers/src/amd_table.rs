@@ -68,7 +68,7 @@ pub fn print_family(family: &str) -> Result<()> {
     println!("compiled\t{}", variants.len());
     let mut writer = csv::WriterBuilder::new().delimiter(b'\t').has_headers(false).from_writer(std::io::stdout());
     for variant in &variants {
-        let figures = device.compile(variant).with_context(|| format!("{} on {family}", variant.file()))?;
+        let figures = device.statistics(variant).with_context(|| format!("{} on {family}", variant.file()))?;
         let figure =
             |name: &str| figures.get(name).copied().with_context(|| format!("the driver has no figure `{name}`"));
         for name in ["Spilled VGPRs", "Spilled SGPRs", "Scratch size"] {

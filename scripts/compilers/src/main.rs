@@ -3,6 +3,7 @@
 
 mod amd;
 mod amd_table;
+mod cycles;
 mod translate;
 mod variants;
 
@@ -40,6 +41,16 @@ enum Amd {
         #[arg(long)]
         renew: bool,
     },
+    /// Print the machine code of shaders for the family that RADV_FORCE_FAMILY names
+    Assembly {
+        /// Their files' names without endings, or the beginnings of these
+        shaders: Vec<String>,
+    },
+    /// Print the cycles that a step of a recurrence takes by a model of a wave, for the family that RADV_FORCE_FAMILY names
+    Cycles {
+        /// Their files' names without endings, or the beginnings of these
+        shaders: Vec<String>,
+    },
     /// One family, in the environment that names it
     #[command(hide = true)]
     AmdFamily { family: String },
@@ -49,6 +60,25 @@ fn main() -> Result<()> {
     match Arguments::parse() {
         Arguments::Translate { folder, usual } => translate_all(&folder, usual),
         Arguments::Amd(Amd::Amd { table, driver, renew }) => amd_table::check(&table, &driver, renew),
+        Arguments::Amd(Amd::Assembly { shaders }) => {
+            let device = amd::NullDevice::open()?;
+            for variant in variants::variants()?.0 {
+                if shaders.iter().any(|own| variant.file().starts_with(own)) {
+                    println!("; {}\n{}", variant.file(), device.assembly(&variant)?);
+                }
+            }
+            Ok(())
+        }
+        Arguments::Amd(Amd::Cycles { shaders }) => {
+            let device = amd::NullDevice::open()?;
+            for variant in variants::variants()?.0 {
+                if variant.tabled() && shaders.iter().any(|own| variant.file().starts_with(own)) {
+                    let cycles = cycles::cycles(&variant, &device.assembly(&variant)?)?;
+                    println!("{cycles:8} {} {}", variant.kernel.name, variant.constants());
+                }
+            }
+            Ok(())
+        }
         Arguments::Amd(Amd::AmdFamily { family }) => amd_table::print_family(&family),
     }
 }
