@@ -230,7 +230,7 @@ fn wrong_shaders_are_found_out() {
     assert!(number.contains("storage bindings"), "{number}");
     let access = refused(forward, &|source| source.replace("read> gates", "read_write> gates"));
     assert!(access.contains("gates"), "{access}");
-    let memory = refused(forward, &|source| source.replace("2u + MEMORY", "4u + MEMORY"));
+    let memory = refused(forward, &|source| source.replace("Column, 2u + MEMORY", "Column, 4u + MEMORY"));
     assert!(memory.contains("workgroup memory"), "{memory}");
     let element = refused(transpose, &|source| source.replace("array<f32>", "array<u32>"));
     assert!(element.contains("the elements of"), "{element}");

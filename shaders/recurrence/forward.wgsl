@@ -21,8 +21,8 @@ const WIDE: u32 = PRODUCTS * H;
 var<workgroup> state: array<Column, 2u + MEMORY>;
 
 // Unit j of the states before the step, and of the second one.
-fn before(s: Step, j: u32) -> Lanes { return state[s.before][j / 8u][j % 8u]; }
-fn second(j: u32) -> Lanes { return state[1u + MEMORY][j / 8u][j % 8u]; }
+fn before(s: Step, j: u32) -> Lanes { return state[s.before][j / 16u][j % 16u]; }
+fn second(j: u32) -> Lanes { return state[1u + MEMORY][j / 16u][j % 16u]; }
 
 // What unit j reads of the input, for a gate.
 fn gate(s: Step, which: u32, j: u32) -> Lanes {
@@ -36,8 +36,10 @@ fn gate(s: Step, which: u32, j: u32) -> Lanes {
 // Numbers of a column of weights, `wide` apart.
 fn eight(at: u32, wide: u32) -> Eight {
     return Eight(
-        vec4(weights[at], weights[at + wide], weights[at + 2u * wide], weights[at + 3u * wide]),
-        vec4(weights[at + 4u * wide], weights[at + 5u * wide], weights[at + 6u * wide], weights[at + 7u * wide]));
+        vec4(weights[at + 0u * wide], weights[at + 1u * wide], weights[at + 2u * wide], weights[at + 3u * wide]),
+        vec4(weights[at + 4u * wide], weights[at + 5u * wide], weights[at + 6u * wide], weights[at + 7u * wide]),
+        vec4(weights[at + 8u * wide], weights[at + 9u * wide], weights[at + 10u * wide], weights[at + 11u * wide]),
+        vec4(weights[at + 12u * wide], weights[at + 13u * wide], weights[at + 14u * wide], weights[at + 15u * wide]));
 }
 
 // h U + c of unit j, for each gate of the first matrix. The first step begins from h = 0, unless states are given.
@@ -51,7 +53,7 @@ fn product(s: Step, j: u32) -> array<Lanes, 4> {
     }
     if (PRODUCTS > 0u && (s.t > 0u || FIRST == 1u)) {
         for (var c = 0u; c < WHOLE; c++) {
-            let at = 8u * c * WIDE + j;
+            let at = 16u * c * WIDE + j;
             var w: array<Eight, 4>;
             w[0] = eight(at, WIDE);
             if (PRODUCTS > 1u) { w[1] = eight(at + H, WIDE); }
@@ -63,8 +65,8 @@ fn product(s: Step, j: u32) -> array<Lanes, 4> {
             if (PRODUCTS > 2u) { q[2] = add_eight(q[2], h, w[2]); }
             if (PRODUCTS > 3u) { q[3] = add_eight(q[3], h, w[3]); }
         }
-        for (var i = 8u * WHOLE; i < H; i++) {
-            let h = state[s.before][i / 8u][i % 8u];
+        for (var i = 16u * WHOLE; i < H; i++) {
+            let h = state[s.before][i / 16u][i % 16u];
             let at = i * WIDE + j;
             q[0] += h * weights[at];
             if (PRODUCTS > 1u) { q[1] += h * weights[at + H]; }
@@ -99,8 +101,8 @@ fn main(
                     if (MEMORY == 1u) { c = put_lane(c, l, memories[index(own.row, l) * H + j]); }
                 }
             }
-            state[0][j / 8u][j % 8u] = h;
-            if (MEMORY == 1u) { state[1u + MEMORY][j / 8u][j % 8u] = c; }
+            state[0][j / 16u][j % 16u] = h;
+            if (MEMORY == 1u) { state[1u + MEMORY][j / 16u][j % 16u] = c; }
         }
     }
     workgroupBarrier();
@@ -124,7 +126,7 @@ fn main(
             let j = j0 + thread;
             if (j < H) {
                 let next = select(before(s, j), unit(s, j), s.live);
-                state[s.after][j / 8u][j % 8u] = next;
+                state[s.after][j / 16u][j % 16u] = next;
                 if (STEPWISE == 1u) {
                     for (var l = 0u; l < LANES; l++) {
                         if (flag(s.live, l)) {
@@ -143,7 +145,7 @@ fn main(
             for (var l = 0u; l < LANES; l++) {
                 // Rows that ended in an earlier span keep the state that they ended with.
                 if (index(own.steps, l) > params.begin) {
-                    states[state_at(own, l, j)] = lane(state[current][j / 8u][j % 8u], l);
+                    states[state_at(own, l, j)] = lane(state[current][j / 16u][j % 16u], l);
                     if (MEMORY == 1u) { memories[index(own.row, l) * H + j] = lane(second(j), l); }
                 }
             }

@@ -17,14 +17,16 @@
 // one), TAPE (H times so many numbers of a step on the tape, the last H of them the state before it), DELTA (the first of
 // the tape's columns that belong to that matrix), MEMORY (there is a second state).
 
-const WHOLE: u32 = H / 8u;      // chunks with eight units
-alias Chunk = array<Lanes, 8>;
-alias Column = array<Chunk, (H + 7u) / 8u>;
+const WHOLE: u32 = H / 16u;      // chunks with sixteen units
+alias Chunk = array<Lanes, 16>;
+alias Column = array<Chunk, (H + 15u) / 16u>;
 
 // Eight numbers of a column of weights.
 struct Eight {
     a: vec4<f32>,
     b: vec4<f32>,
+    c: vec4<f32>,
+    d: vec4<f32>,
 }
 
 struct Params {
@@ -108,6 +110,14 @@ fn add_eight(sum: Lanes, h: Chunk, w: Eight) -> Lanes {
     own += h[5] * w.b.y;
     own += h[6] * w.b.z;
     own += h[7] * w.b.w;
+    own += h[8] * w.c.x;
+    own += h[9] * w.c.y;
+    own += h[10] * w.c.z;
+    own += h[11] * w.c.w;
+    own += h[12] * w.d.x;
+    own += h[13] * w.d.y;
+    own += h[14] * w.d.z;
+    own += h[15] * w.d.w;
     return own;
 }
 

@@ -116,7 +116,7 @@ pub const fn forward(name: &'static str, shader: &'static [&'static str], twin: 
         bindings: FORWARD_BINDINGS,
         parameters: Params::FIELDS,
         twin,
-        workgroup_memory: |d| on_chip(d, 2 + d.constant("MEMORY")),
+        workgroup_memory: |d| workgroup_memory(d)[0],
         // WGSL lets exp(x) be off by 3 + 2|x| units in the last place.
         tolerance: Tolerance::new(2e-6, 2e-5),
     }
@@ -130,7 +130,7 @@ pub const fn backward(name: &'static str, shader: &'static [&'static str], twin:
         bindings: BACKWARD_BINDINGS,
         parameters: Params::FIELDS,
         twin,
-        workgroup_memory: |d| on_chip(d, 1 + d.constant("MEMORY") + d.constant("PRODUCTS").max(1)),
+        workgroup_memory: |d| workgroup_memory(d)[1],
         tolerance,
     }
 }
@@ -138,9 +138,22 @@ pub const fn backward(name: &'static str, shader: &'static [&'static str], twin:
 /// Rows that one workgroup of the shaders can own, in the lanes of a number, a `vec2` or a `vec4`.
 pub const LANES: [usize; 3] = [1, 2, 4];
 
-/// Bytes of workgroup memory of a shader with so many columns for every row, and the cell's own.
-fn on_chip(d: &Dispatch, columns: usize) -> u32 {
-    (4 * (columns + d.constant("ON_CHIP")) * d.constant("LANES") * d.constant("H")) as u32
+/// Numbers of a chunk of a column on chip; see `shaders/recurrence/rows.wgsl`.
+const CHUNK: usize = 16;
+
+/// Numbers that the shaders have on chip for each row, forward and backward: the states before and after a step, or their
+/// gradients and those of all `products`, the memory, and the cell's `own` columns.
+fn on_chip(hidden: usize, memory: usize, products: usize, own: [usize; 2]) -> [usize; 2] {
+    let column = hidden.next_multiple_of(CHUNK);
+    let delta = (products.max(1) * hidden).next_multiple_of(CHUNK);
+    [(2 + memory + own[0]) * column, (1 + memory + own[1]) * column + delta]
+}
+
+/// Bytes of workgroup memory of a dispatch, if it is a forward or a backward one.
+fn workgroup_memory(d: &Dispatch) -> [u32; 2] {
+    let own = [d.constant("ON_CHIP"); 2];
+    let numbers = on_chip(d.constant("H"), d.constant("MEMORY"), d.constant("PRODUCTS"), own);
+    numbers.map(|numbers| (4 * numbers * d.constant("LANES")) as u32)
 }
 
 impl Recurrence {
@@ -152,9 +165,8 @@ impl Recurrence {
     /// Rows to a workgroup: with more rows every weight that is read serves more of them, with fewer there are more
     /// workgroups. So as many as leave enough workgroups to fill the device, and as both passes have workgroup memory for.
     pub fn lanes(&self, rows: usize, hidden: usize, limits: &Limits) -> usize {
-        let memory = usize::from(self.memory);
-        let columns = (2 + memory + self.on_chip[0]).max(1 + memory + self.products().max(1) + self.on_chip[1]);
-        let fits = |lanes: usize| 4 * columns * lanes * hidden <= limits.workgroup_memory as usize;
+        let [forward, backward] = on_chip(hidden, usize::from(self.memory), self.products(), self.on_chip);
+        let fits = |lanes: usize| 4 * lanes * forward.max(backward) <= limits.workgroup_memory as usize;
         let fills = |lanes: usize| rows.div_ceil(lanes) >= limits.tuning.workgroups;
         LANES.into_iter().rev().find(|&lanes| fits(lanes) && fills(lanes)).unwrap_or(1)
     }
