@@ -2,8 +2,10 @@
 
 use super::prelude::*;
 
-/// Gates of the input n, r, z; of the state r, z, n. The tape: n, r, z, q = h·U_n + c_n, h.
-pub static GRU: Recurrence = Recurrence {
+recurrence! {
+    /// Gates of the input n, r, z; of the state r, z, n. The tape: n, r, z, q = h·U_n + c_n, h.
+    GRU = "gru" + ONE_PHASE,
+    tolerance_back: [1e-9, 1e-5],
     gates: &[2, 0, 1],
     matrices: &[Matrix { gates: &[0, 1, 2], delta: 1, state: 4 }],
     bias: true,
@@ -13,18 +15,7 @@ pub static GRU: Recurrence = Recurrence {
     opened: None,
     extra: 0,
     on_chip: [0, 0],
-    forward: forward(
-        "gru_forward",
-        &[ROWS, include_str!("../../../shaders/cell/gru_forward.wgsl"), ONE_PHASE, FORWARD],
-        |d, bindings| run_forward(&GRU, forward_step, d, bindings),
-    ),
-    backward: backward(
-        "gru_backward",
-        &[ROWS, include_str!("../../../shaders/cell/gru_backward.wgsl"), ONE_PHASE, BACKWARD],
-        |d, bindings| run_backward(&GRU, backward_step, d, bindings),
-        Tolerance::new(1e-9, 1e-5),
-    ),
-};
+}
 
 fn forward_step(step: &mut TileStep) {
     step.product();

@@ -2,10 +2,11 @@
 
 use super::prelude::*;
 use crate::kernel::product::dense_product;
-use crate::kernel::recurrence::matrix_offset;
 
-/// Gates of the input n, r, z; of the state r and z by one matrix, n by another. The tape: n, r, z, r∘h, h.
-pub static GRU_BEFORE: Recurrence = Recurrence {
+recurrence! {
+    /// Gates of the input n, r, z; of the state r and z by one matrix, n by another. The tape: n, r, z, r∘h, h.
+    GRU_BEFORE = "gru_before",
+    tolerance_back: [1e-9, 1e-5],
     gates: &[2, 0, 1],
     matrices: &[Matrix { gates: &[0, 1], delta: 1, state: 4 }, Matrix { gates: &[2], delta: 0, state: 3 }],
     bias: false,
@@ -15,18 +16,7 @@ pub static GRU_BEFORE: Recurrence = Recurrence {
     opened: None,
     extra: 2,
     on_chip: [2, 1],
-    forward: forward(
-        "gru_before_forward",
-        &[ROWS, include_str!("../../../shaders/cell/gru_before_forward.wgsl"), FORWARD],
-        |d, bindings| run_forward(&GRU_BEFORE, forward_step, d, bindings),
-    ),
-    backward: backward(
-        "gru_before_backward",
-        &[ROWS, include_str!("../../../shaders/cell/gru_before_backward.wgsl"), BACKWARD],
-        |d, bindings| run_backward(&GRU_BEFORE, backward_step, d, bindings),
-        Tolerance::new(1e-9, 1e-5),
-    ),
-};
+}
 
 fn forward_step(step: &mut TileStep) {
     let hidden = step.hidden();
@@ -37,9 +27,9 @@ fn forward_step(step: &mut TileStep) {
         gates(row.units, [x_r, x_z, row.state], [r, z, row.extra[0]], kept);
     });
     // (r∘h)·U_n, which is 0 in the first step.
+    let weights = step.matrix(1);
     let [reset, candidate] = &mut step.extra;
     if step.moved {
-        let weights = &step.weights[matrix_offset(&GRU_BEFORE, 1, hidden)..];
         dense_product((step.count, hidden, hidden), candidate, false, reset, weights);
     } else {
         candidate.fill(0.0);
@@ -72,8 +62,8 @@ fn backward_step(step: &mut TileStep) {
         let [n, _, z, _, h] = row.tape;
         update_and_candidate(row.units, [h], [n, z, row.state, row.extra[0]], None);
     });
+    let weights = step.matrix(1);
     let [delta_n, of_reset] = &mut step.extra;
-    let weights = &step.weights[matrix_offset(&GRU_BEFORE, 1, hidden)..];
     dense_product((step.count, hidden, hidden), of_reset, false, delta_n, weights);
     step.each_back(|row| {
         let [_, r, _, _, h] = row.tape;

@@ -2,8 +2,11 @@
 
 use super::prelude::*;
 
-/// Gates i, f, g, o of input and state. The tape: i, f, g, o, c, h.
-pub static LSTM: Recurrence = Recurrence {
+recurrence! {
+    /// Gates i, f, g, o of input and state. The tape: i, f, g, o, c, h.
+    LSTM = "lstm" + ONE_PHASE,
+    // tanh(c') is computed anew.
+    tolerance_back: [1e-7, 2e-5],
     gates: &[0, 1, 2, 3],
     matrices: &[Matrix { gates: &[0, 1, 2, 3], delta: 0, state: 5 }],
     bias: true,
@@ -14,19 +17,7 @@ pub static LSTM: Recurrence = Recurrence {
     opened: Some(1),
     extra: 0,
     on_chip: [0, 0],
-    forward: forward(
-        "lstm_forward",
-        &[ROWS, include_str!("../../../shaders/cell/lstm_forward.wgsl"), ONE_PHASE, FORWARD],
-        |d, bindings| run_forward(&LSTM, forward_step, d, bindings),
-    ),
-    backward: backward(
-        "lstm_backward",
-        &[ROWS, include_str!("../../../shaders/cell/lstm_backward.wgsl"), ONE_PHASE, BACKWARD],
-        |d, bindings| run_backward(&LSTM, backward_step, d, bindings),
-        // tanh(c') is computed anew.
-        Tolerance::new(1e-7, 2e-5),
-    ),
-};
+}
 
 fn forward_step(step: &mut TileStep) {
     step.product();

@@ -1,5 +1,6 @@
 //! The cells: each stands in one file, with its declaration and both twins, and in two parts of shaders of the same name.
 
+mod declare;
 mod gru;
 mod gru_before;
 mod lstm;
