@@ -67,17 +67,13 @@ macro_rules! bindings {
     (
         $specs:ident, $slices:ident,
         { $($(#[$_read:meta])* $read:ident: $element:ident $shape:literal),* $(,)? }
-        { $($(#[$_written:meta])* $written:ident: $result:ident $written_shape:literal),* $(,)? }
+        { $($(#[$_written:meta])* $written:ident: $result:ident $of:literal),* $(,)? }
     ) => {
         const $specs: &[$crate::plan::BindingSpec] = {
             use $crate::{kernel::declare::Number, plan::{Access::*, BindingSpec}};
             &[
-                $(BindingSpec {
-                    name: stringify!($read), access: Read, element: $element::ELEMENT, shape: $shape
-                },)*
-                $(BindingSpec {
-                    name: stringify!($written), access: Write, element: $result::ELEMENT, shape: $written_shape
-                },)*
+                $(BindingSpec { name: stringify!($read), access: Read, element: $element::ELEMENT, shape: $shape },)*
+                $(BindingSpec { name: stringify!($written), access: Write, element: $result::ELEMENT, shape: $of },)*
             ]
         };
 
@@ -85,12 +81,9 @@ macro_rules! bindings {
 
         impl<'a> $slices<'a> {
             pub fn of(bindings: &'a mut [$crate::plan::Binding]) -> $slices<'a> {
-                use $crate::plan::Binding::*;
+                use {$crate::plan::Binding::*, bytemuck::{cast_slice, cast_slice_mut}};
                 let [$(Read($read),)* $(Write($written)),*] = bindings else { unreachable!("checked by the plan") };
-                $slices {
-                    $($read: bytemuck::cast_slice($read),)*
-                    $($written: bytemuck::cast_slice_mut($written),)*
-                }
+                $slices { $($read: cast_slice($read),)* $($written: cast_slice_mut($written),)* }
             }
         }
     };

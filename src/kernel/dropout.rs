@@ -1,9 +1,7 @@
 //! Dropout (Srivastava et al., 2014) by counter: whether a number is dropped depends on the seed and on its place alone,
 //! so that every engine drops the same ones, and the backward pass needs no mask in memory.
 
-use super::{grid, kernel, threads};
-use crate::plan::{Cost, Dispatch, View};
-use rayon::prelude::*;
+use super::prelude::*;
 
 kernel! {
     /// The kernel: numbers set to 0 by seed and place, the others scaled up.

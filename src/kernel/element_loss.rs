@@ -1,8 +1,7 @@
 //! The loss of labels and of numbers: each by itself, their gradient, and the totals.
 
 use super::loss::{ADD_UP, GROUP_MEMORY, each_row, groups};
-use super::{grid, kernel};
-use crate::plan::{Cost, Dispatch, View};
+use super::prelude::*;
 
 kernel! {
     /// The kernel: the losses of labels or numbers, their gradient and the totals.

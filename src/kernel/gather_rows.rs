@@ -2,9 +2,7 @@
 //! another.
 
 use super::matmul::Columns;
-use super::{grid, kernel, threads};
-use crate::plan::{Cost, Dispatch, View};
-use rayon::prelude::*;
+use super::prelude::*;
 
 kernel! {
     /// The kernel: rows of a table by index, or zeros.
@@ -12,12 +10,9 @@ kernel! {
     reads: { ids: u32 "[N]", table: f32 "[V, from_stride]" },
     writes: { out: f32 "[N, to_stride]" },
     parameters: {
-        count: usize,
-        width: usize,
-        from_stride: usize,
-        from_column: usize,
-        to_stride: usize,
-        to_column: usize,
+        count: usize, width: usize,
+        from_stride: usize, from_column: usize,
+        to_stride: usize, to_column: usize,
     },
     tolerance: [0.0, 0.0],
 }

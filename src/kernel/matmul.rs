@@ -1,9 +1,7 @@
 //! Tiled matrix products, in the three forms that a layer needs: outputs, input gradients, weight gradients.
 
+use super::prelude::*;
 use super::product::{Strides, add, product};
-use super::{grid, kernel, threads};
-use crate::plan::{Cost, Dispatch, View};
-use rayon::prelude::*;
 
 kernel! {
     /// The kernel: matrix products in three forms, tiled.
@@ -14,16 +12,10 @@ kernel! {
     },
     writes: { out: f32 "[M, N], or [splits, M+1, N] for a weight gradient" },
     parameters: {
-        m: usize,
-        n: usize,
-        k: usize,
-        a_stride: usize,
-        a_column: usize,
-        b_stride: usize,
-        b_column: usize,
-        per_split: usize,
-        accumulate: bool,
-        bias: bool,
+        m: usize, n: usize, k: usize,
+        a_stride: usize, a_column: usize,
+        b_stride: usize, b_column: usize,
+        per_split: usize, accumulate: bool, bias: bool,
     },
     workgroup_memory: (2 * SLAB * TILE * 4) as u32,
     tolerance: [1e-7, 5e-6],
@@ -56,6 +48,9 @@ impl Columns {
     }
 }
 
+/// m, n and k of a product `[m, k] · [k, n]`.
+type Sizes = (usize, usize, usize);
+
 /// A product over columns of both matrices, in `splits` parts.
 fn dispatch(place: String, form: u32, params: Params, [a, b]: [Columns; 2], out: View, splits: usize) -> Dispatch {
     let Params { m, n, k, bias, .. } = params;
@@ -70,7 +65,7 @@ fn dispatch(place: String, form: u32, params: Params, [a, b]: [Columns; 2], out:
 }
 
 /// `out [m, n] = a [m, k] · w [k, n] + bias`, where the bias is row `k` of `w [k+1, n]`.
-pub fn project(place: String, (m, n, k): (usize, usize, usize), a: View, w: View, out: View) -> Dispatch {
+pub fn project(place: String, (m, n, k): Sizes, a: View, w: View, out: View) -> Dispatch {
     let params = Params { m, n, k, per_split: k, ..Params::default() };
     dispatch(place, PROJECT, params, [Columns::all(a, k), Columns::all(w, n)], out, 1)
 }
@@ -79,7 +74,7 @@ pub fn project(place: String, (m, n, k): (usize, usize, usize), a: View, w: View
 /// `accumulate`.
 pub fn input_gradient(
     place: String,
-    (m, n, k): (usize, usize, usize),
+    (m, n, k): Sizes,
     delta: Columns,
     w: View,
     accumulate: bool,
@@ -101,7 +96,7 @@ pub fn splits(rows: usize) -> usize {
 /// bias gradient unless there is none (`m` rows then). With `accumulate` the parts are added to what stands in `out`.
 pub fn weight_gradient(
     place: String,
-    (m, n, rows): (usize, usize, usize),
+    (m, n, rows): Sizes,
     bias: bool,
     operands: [Columns; 2],
     accumulate: bool,

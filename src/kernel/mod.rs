@@ -26,12 +26,11 @@ pub mod update;
 pub mod activation;
 mod declare;
 mod prefetch;
+mod prelude;
 pub(crate) mod product;
 pub(crate) mod threads;
 mod tiles;
 mod unroll;
-
-use declare::kernel;
 
 /// Every kernel of the crate.
 pub fn kernels() -> impl Iterator<Item = &'static Kernel> {

@@ -2,10 +2,7 @@
 
 use super::activation::{has_fused, tanh};
 use super::pool_forward::{Pool, Pooled, cut, sum_of};
-use super::{grid, kernel, threads};
-use crate::plan::Dispatch;
-use multiversion::multiversion;
-use rayon::prelude::*;
+use super::prelude::*;
 
 kernel! {
     /// The kernel: the gradient of what slices pass up, spread over their steps.
@@ -17,9 +14,9 @@ kernel! {
         rows: u32 "[R, 2]",
         /// `[P, W]`: the output of every step.
         outputs: f32 "[P, W]",
-        /// `[W]`: the vector v of attention; [`View::NONE`](crate::plan::View::NONE) for other poolings.
+        /// `[W]`: the vector v of attention; [`View::NONE`] for other poolings.
         attention: f32 "[W]",
-        /// `[P]`: the share of every step, as attention left them; [`View::NONE`](crate::plan::View::NONE) for other poolings.
+        /// `[P]`: the share of every step, as attention left them; [`View::NONE`] for other poolings.
         shares: f32 "[P]",
         /// `[R, W]`: what the slices passed up.
         pooled: f32 "[R, W]",
@@ -39,8 +36,7 @@ kernel! {
 
 /// `outputs_gradient [P, W]`, and each row's part of the attention's gradient.
 pub fn dispatch(place: String, pool: Pool, views: Views) -> Dispatch {
-    let params = Params { rows: pool.rows, width: pool.width };
-    KERNEL.dispatch(place, views, pool.constants(), params, grid(pool.rows), pool.cost(2.0))
+    pool.dispatch(&KERNEL, place, views.into(), 2.0)
 }
 
 fn twin(d: &Dispatch, Params { rows: count, width }: Params, slices: Slices) {

@@ -2,10 +2,8 @@
 //! softmax over the slice's steps of v · tanh(output)).
 
 use super::activation::{has_fused, tanh};
-use super::{grid, kernel, threads};
-use crate::plan::{Cost, Dispatch, View};
-use multiversion::multiversion;
-use rayon::prelude::*;
+use super::prelude::*;
+use crate::plan::Kernel;
 
 kernel! {
     /// The kernel: the maximum, the mean or an attention-weighted sum over the outputs of each slice.
@@ -48,20 +46,18 @@ pub struct Pool {
 }
 
 impl Pool {
-    pub(super) fn constants(&self) -> Vec<(&'static str, u32)> {
-        vec![("MODE", self.pooled as u32)]
-    }
-
-    pub(super) fn cost(&self, passes: f64) -> Cost {
-        let numbers = (self.steps * self.width) as f64;
-        Cost { operations: passes * numbers, bytes: 4.0 * passes * numbers }
+    /// A dispatch of either kernel, whose work is that of so many passes over the outputs.
+    pub(super) fn dispatch(&self, kernel: &'static Kernel, place: String, views: Vec<View>, passes: f64) -> Dispatch {
+        let Pool { pooled, rows, steps, width } = *self;
+        let numbers = passes * (steps * width) as f64;
+        let cost = Cost { operations: numbers, bytes: 4.0 * numbers };
+        kernel.dispatch(place, views, vec![("MODE", pooled as u32)], Params { rows, width }, grid(rows), cost)
     }
 }
 
 /// `pooled [R, W]` of `outputs [P, W]`, slice by slice; `shares [P]` are kept for the backward pass.
 pub fn dispatch(place: String, pool: Pool, bindings: [View; 5]) -> Dispatch {
-    let params = Params { rows: pool.rows, width: pool.width };
-    KERNEL.dispatch(place, bindings, pool.constants(), params, grid(pool.rows), pool.cost(1.0))
+    pool.dispatch(&KERNEL, place, bindings.into(), 1.0)
 }
 
 fn twin(d: &Dispatch, Params { rows: count, width }: Params, slices: Slices) {

@@ -29,9 +29,8 @@ pub struct Recurrence {
     pub activation: Option<Activation>,
     /// The gate, by its place among [`Recurrence::gates`], whose bias begins at 1.
     pub opened: Option<usize>,
-    /// Columns of scratch that the twins need beside the products.
-    pub extra: usize,
-    /// Columns of workgroup memory that the cell's own parts of the shaders declare, forward and backward.
+    /// Columns of workgroup memory that the cell's own parts of the shaders declare, forward and backward. Where there are
+    /// such, the twins have two columns of scratch.
     pub on_chip: [usize; 2],
 }
 

@@ -1,8 +1,7 @@
 //! The loss of classes, its gradient into the logits, and the totals.
 
 use super::loss::{ADD_UP, GROUP_MEMORY, each_row, groups};
-use super::{grid, kernel};
-use crate::plan::{Cost, Dispatch, View};
+use super::prelude::*;
 
 kernel! {
     /// The kernel: the losses of classes, their gradient into the logits and the totals.

@@ -1,9 +1,6 @@
 //! The sum of squares of a gradient, in parts; `step_control` adds the parts up.
 
-use super::{kernel, threads};
-use crate::plan::{Cost, Dispatch, View};
-use multiversion::multiversion;
-use rayon::prelude::*;
+use super::prelude::*;
 
 kernel! {
     /// The kernel: the sum of squares of a gradient, in parts.

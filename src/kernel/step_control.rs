@@ -1,7 +1,6 @@
 //! Decides about an optimiser step on the device: clipping by the global norm, or skipping a step that is not finite.
 
-use super::kernel;
-use crate::plan::{Cost, Dispatch, View};
+use super::prelude::*;
 
 kernel! {
     /// The kernel: one thread decides whether a step is taken, and how far its gradient is scaled down.

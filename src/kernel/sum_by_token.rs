@@ -1,10 +1,8 @@
 //! Sums rows by groups: the gate gradients of all steps that read the same token, in a fixed order.
 
 use super::prefetch::prefetch;
+use super::prelude::*;
 use super::product::add;
-use super::{grid, kernel, threads};
-use crate::plan::{Cost, Dispatch, View};
-use rayon::prelude::*;
 
 kernel! {
     /// The kernel: sums of rows by group, in the order that the host listed.

@@ -1,9 +1,7 @@
 //! The second pass of a weight gradient: sums its parts in a fixed order.
 
+use super::prelude::*;
 use super::product::add;
-use super::{grid, kernel, threads};
-use crate::plan::{Cost, Dispatch, View};
-use rayon::prelude::*;
 
 kernel! {
     /// The kernel: the sum of parts, in their order.

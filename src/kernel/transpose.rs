@@ -1,7 +1,6 @@
 //! Transposes the recurrent weights once a step, so that the backward recurrence reads them along its threads.
 
-use super::{grid, kernel};
-use crate::plan::{Cost, Dispatch, View};
+use super::prelude::*;
 
 kernel! {
     /// The kernel: the transpose of a small matrix.

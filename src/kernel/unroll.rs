@@ -9,6 +9,7 @@ use super::tiles::{Tile, tiles, with_scratch};
 use crate::plan::{Binding, Dispatch};
 use multiversion::multiversion;
 use rayon::prelude::*;
+use std::ops::Range;
 
 /// What all tiles of a dispatch share.
 struct Run<'a> {
@@ -46,13 +47,10 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// A row's own numbers among those of all directions.
-    fn own<'b>(&self, rows: &'b [f32], row: usize) -> &'b [f32] {
-        &rows[row * self.params.stride + self.params.column..][..self.hidden]
-    }
-
-    fn own_mut<'b>(&self, rows: &'b mut [f32], row: usize) -> &'b mut [f32] {
-        &mut rows[row * self.params.stride + self.params.column..][..self.hidden]
+    /// Where a row's own numbers stand among those of all directions.
+    fn own(&self, row: usize) -> Range<usize> {
+        let begin = row * self.params.stride + self.params.column;
+        begin..begin + self.hidden
     }
 }
 
@@ -75,29 +73,18 @@ pub struct TileStep<'s, 'a> {
     memory: &'s mut [f32],
     /// `[m, products·H]`
     product: &'s mut [f32],
-    /// What the cell asks for, `[m, H]` each.
+    /// Two columns that are the cell's own, `[m, H]` each, if it has such.
     pub extra: [&'s mut [f32]; 2],
 }
 
-/// One step of one row, forward: columns of G gates, P products with B biases, and T columns of the tape.
-pub struct Row<'r, const G: usize, const P: usize, const B: usize, const T: usize> {
+/// One step of one row: columns of G gates and P products with B biases, none of which there are backward, where state and
+/// memory are their gradients.
+pub struct Row<'r, const G: usize, const P: usize, const B: usize> {
     /// For a function that `units` makes.
     pub units: (Activation, usize),
     pub gates: [&'r [f32]; G],
     pub product: [&'r mut [f32]; P],
     pub bias: [&'r [f32]; B],
-    pub state: &'r mut [f32],
-    pub memory: &'r mut [f32],
-    pub extra: [&'r mut [f32]; 2],
-    /// If the step is saved.
-    pub tape: Option<[&'r mut [f32]; T]>,
-}
-
-/// One step of one row, backward; state and memory are their gradients.
-pub struct RowBack<'r, const T: usize> {
-    /// For a function that `units` makes.
-    pub units: (Activation, usize),
-    pub tape: [&'r mut [f32]; T],
     pub state: &'r mut [f32],
     pub memory: &'r mut [f32],
     pub extra: [&'r mut [f32]; 2],
@@ -157,20 +144,24 @@ impl<'a> TileStep<'_, 'a> {
         dense_product((self.count, hidden, wide), self.state, true, self.product, self.run.weights);
     }
 
-    /// Hands every row to `of_row`.
+    /// Hands every row to `of_row`, with its T columns of the tape if the step is saved. Where no gates are read, which is
+    /// backward, asks for the tape of the row after it.
     #[inline(always)]
     pub fn each<const G: usize, const P: usize, const B: usize, const T: usize>(
         &mut self,
-        of_row: impl Fn(Row<G, P, B, T>),
+        of_row: impl Fn(Row<G, P, B>, Option<[&mut [f32]; T]>),
     ) {
         let hidden = self.run.hidden;
         let bias = if B > 0 { &self.run.weights[hidden * P * hidden..] } else { &[] };
         for i in 0..self.count {
-            let gates = self.gates(i, G * hidden);
+            let gates = if G > 0 { self.gates(i, G * hidden) } else { &[] };
+            if G == 0 && i + 1 < self.count {
+                prefetch(&self.tape[self.on_tape(i + 1)..][..T * hidden]);
+            }
             let at = self.on_tape(i);
             let tape = if self.tape.is_empty() { None } else { Some(&mut self.tape[at..][..T * hidden]) };
             let [a, b] = &mut self.extra;
-            of_row(Row {
+            let row = Row {
                 units: (self.run.activation, hidden),
                 gates: cut(gates, hidden),
                 product: cut_mut(row_of(self.product, i, P * hidden), hidden),
@@ -178,29 +169,15 @@ impl<'a> TileStep<'_, 'a> {
                 state: row_of(self.state, i, hidden),
                 memory: row_of(self.memory, i, hidden),
                 extra: [row_of(a, i, hidden), row_of(b, i, hidden)],
-                tape: tape.map(|tape| cut_mut(tape, hidden)),
-            });
+            };
+            of_row(row, tape.map(|tape| cut_mut(tape, hidden)));
         }
     }
 
-    /// Hands every row to `of_row`; asks for the tape of the row after it.
+    /// The same backward, where every step was saved.
     #[inline(always)]
-    pub fn each_back<const T: usize>(&mut self, of_row: impl Fn(RowBack<T>)) {
-        let hidden = self.run.hidden;
-        for i in 0..self.count {
-            if i + 1 < self.count {
-                prefetch(&self.tape[self.on_tape(i + 1)..][..T * hidden]);
-            }
-            let at = self.on_tape(i);
-            let [a, b] = &mut self.extra;
-            of_row(RowBack {
-                units: (self.run.activation, hidden),
-                tape: cut_mut(&mut self.tape[at..][..T * hidden], hidden),
-                state: row_of(self.state, i, hidden),
-                memory: row_of(self.memory, i, hidden),
-                extra: [row_of(a, i, hidden), row_of(b, i, hidden)],
-            });
-        }
+    pub fn each_back<const T: usize>(&mut self, of_row: impl Fn(Row<0, 0, 0>, [&mut [f32]; T])) {
+        self.each(|row, tape| of_row(row, tape.expect("every step was saved")));
     }
 
     /// Where the t-th step to be read of row `i` stands.
@@ -240,7 +217,7 @@ impl<'a> TileStep<'_, 'a> {
         let hidden = self.run.hidden;
         for (i, &row) in self.order.iter().enumerate() {
             if let Some(states) = states {
-                self.state[i * hidden..][..hidden].copy_from_slice(self.run.own(states, row));
+                self.state[i * hidden..][..hidden].copy_from_slice(&states[self.run.own(row)]);
             }
             if let Some(memories) = memories.filter(|_| self.run.cell.memory) {
                 self.memory[i * hidden..][..hidden].copy_from_slice(&memories[row * hidden..][..hidden]);
@@ -252,7 +229,7 @@ impl<'a> TileStep<'_, 'a> {
     fn end(&self, steps: usize, states: &mut [f32], memories: &mut [f32]) {
         let hidden = self.run.hidden;
         for (i, &row) in self.order.iter().enumerate().filter(|&(i, _)| self.steps(i) > steps) {
-            self.run.own_mut(states, row).copy_from_slice(&self.state[i * hidden..][..hidden]);
+            states[self.run.own(row)].copy_from_slice(&self.state[i * hidden..][..hidden]);
             if self.run.cell.memory {
                 memories[row * hidden..][..hidden].copy_from_slice(&self.memory[i * hidden..][..hidden]);
             }
@@ -283,7 +260,8 @@ fn each_tile(
     let tiles = tiles(&rows[..2 * count], by_step, [(states, stride), (memories, hidden)]);
     tiles.into_par_iter().with_min_len(threads::at_least(1)).for_each(|tile| {
         let numbers = tile.count() * hidden;
-        let columns = [1, usize::from(run.cell.memory), run.cell.products(), run.cell.extra / 2, run.cell.extra / 2];
+        let extra = usize::from(run.cell.on_chip != [0, 0]);
+        let columns = [1, usize::from(run.cell.memory), run.cell.products(), extra, extra];
         with_scratch(numbers * columns.iter().sum::<usize>(), |mut scratch| {
             let [state, memory, product, a, b] =
                 columns.map(|count| scratch.split_off_mut(..count * numbers).expect("all columns are counted"));
@@ -308,7 +286,7 @@ fn tile_forward(mut step: TileStep, [outputs, states, memories]: [&mut [f32]; 3]
         if run.stepwise {
             for i in 0..step.count {
                 let position = step.position(i, t) - step.rows[0] as usize;
-                run.own_mut(outputs, position).copy_from_slice(&step.state[i * run.hidden..][..run.hidden]);
+                outputs[run.own(position)].copy_from_slice(&step.state[i * run.hidden..][..run.hidden]);
             }
         }
     }
@@ -333,13 +311,12 @@ fn tile_backward(mut step: TileStep, [_, states, memories]: [&mut [f32]; 3]) {
         step.t = t;
         if run.stepwise {
             for i in 0..step.count {
-                let output = run.own(run.outputs_gradient, step.position(i, t));
+                let output = &run.outputs_gradient[run.own(step.position(i, t))];
                 add(&mut step.state[i * hidden..][..hidden], output);
             }
         }
-        vanish(&mut step.state[..step.count * hidden]);
-        if run.cell.memory {
-            vanish(&mut step.memory[..step.count * hidden]);
+        for own in [&mut *step.state, &mut *step.memory] {
+            vanish(row_of(own, 0, step.count * hidden));
         }
         step.moved = t > 0 || run.first;
         (run.step)(&mut step);
@@ -365,8 +342,7 @@ mod tests {
 
     /// Keeps the gradients that a step begins with.
     fn keeping(step: &mut TileStep) {
-        step.each_back(|row: RowBack<6>| {
-            let [state, memory, ..] = row.tape;
+        step.each_back(|row, [state, memory, _, _, _, _]| {
             state.copy_from_slice(row.state);
             memory.copy_from_slice(row.memory);
         });

@@ -1,11 +1,8 @@
 //! The optimiser's step over a flat buffer, or over a table of which only some rows have a gradient: Adam (Kingma & Ba,
 //! 2015) with decoupled weight decay (AdamW: Loshchilov & Hutter, 2019), or gradient descent with momentum.
 
+use super::prelude::*;
 use super::step_control::{BETA1_POWER, BETA2_POWER, SCALE, TAKE};
-use super::{grid, kernel, threads};
-use crate::plan::{Cost, Dispatch, View};
-use multiversion::multiversion;
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 kernel! {
@@ -14,13 +11,8 @@ kernel! {
     reads: { gradient: f32 "[count], or [N, width] by row", slots: u32 "[count / width]", control: f32 "[8]" },
     writes: { weights: f32 "[count]", first_moments: f32 "[count]", second_moments: f32 "[count]" },
     parameters: {
-        count: usize,
-        width: usize,
-        learning_rate: f32,
-        beta1: f32,
-        beta2: f32,
-        epsilon: f32,
-        decay: f32,
+        count: usize, width: usize,
+        learning_rate: f32, beta1: f32, beta2: f32, epsilon: f32, decay: f32,
     },
     // A root and two quotients, each within a few units in the last place.
     tolerance: [1e-7, 2e-6],

@@ -84,12 +84,6 @@ impl Kernel {
     }
 }
 
-impl PartialEq for Kernel {
-    fn eq(&self, other: &Kernel) -> bool {
-        self.name == other.name
-    }
-}
-
 /// The types of a shader with this constant `LANES`, one of [`LANES`](crate::kernel::recurrence::LANES).
 ///
 /// # Panics

@@ -13,15 +13,14 @@ recurrence! {
     memory: false,
     activation: Some(Activation::Tanh),
     opened: None,
-    extra: 0,
     on_chip: [0, 0],
 }
 
 fn forward_step(step: &mut TileStep) {
     step.product();
-    step.each(|row| {
+    step.each(|row, tape| {
         let ([x_n, x_r, x_z], [p_r, p_z, p_n], [c_r, c_z, c_n]) = (row.gates, row.product, row.bias);
-        next(row.units, [x_n, x_r, x_z, p_r, p_z, p_n, c_r, c_z, c_n], [row.state], row.tape);
+        next(row.units, [x_n, x_r, x_z, p_r, p_z, p_n, c_r, c_z, c_n], [row.state], tape);
     });
 }
 
@@ -36,8 +35,7 @@ units! {
 }
 
 fn backward_step(step: &mut TileStep) {
-    step.each_back(|row| {
-        let [n, r, z, q, h] = row.tape;
+    step.each_back(|row, [n, r, z, q, h]| {
         gradients(row.units, [h], [n, r, z, q, row.state], None);
     });
     step.product_back();

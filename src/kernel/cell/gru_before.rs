@@ -14,16 +14,15 @@ recurrence! {
     memory: false,
     activation: Some(Activation::Tanh),
     opened: None,
-    extra: 2,
     on_chip: [2, 1],
 }
 
 fn forward_step(step: &mut TileStep) {
     let hidden = step.hidden();
     step.product();
-    step.each(|row| {
+    step.each(|row, tape| {
         let ([_, x_r, x_z], [r, z], []) = (row.gates, row.product, row.bias);
-        let kept = row.tape.map(|[_, t_r, t_z, t_reset, _]| [t_r, t_z, t_reset]);
+        let kept = tape.map(|[_, t_r, t_z, t_reset, _]| [t_r, t_z, t_reset]);
         gates(row.units, [x_r, x_z, row.state], [r, z, row.extra[0]], kept);
     });
     // (r∘h)·U_n, which is 0 in the first step.
@@ -34,9 +33,9 @@ fn forward_step(step: &mut TileStep) {
     } else {
         candidate.fill(0.0);
     }
-    step.each(|row| {
+    step.each(|row, tape| {
         let ([x_n, _, _], [_, z], []) = (row.gates, row.product, row.bias);
-        let kept = row.tape.map(|[t_n, _, _, _, t_h]| [t_n, t_h]);
+        let kept = tape.map(|[t_n, _, _, _, t_h]| [t_n, t_h]);
         next(row.units, [x_n, z, row.extra[1]], [row.state], kept);
     });
 }
@@ -58,15 +57,13 @@ units! {
 
 fn backward_step(step: &mut TileStep) {
     let hidden = step.hidden();
-    step.each_back(|row| {
-        let [n, _, z, _, h] = row.tape;
+    step.each_back(|row, [n, _, z, _, h]| {
         update_and_candidate(row.units, [h], [n, z, row.state, row.extra[0]], None);
     });
     let weights = step.matrix(1);
     let [delta_n, of_reset] = &mut step.extra;
     dense_product((step.count, hidden, hidden), of_reset, false, delta_n, weights);
-    step.each_back(|row| {
-        let [_, r, _, _, h] = row.tape;
+    step.each_back(|row, [_, r, _, _, h]| {
         reset(row.units, [h, row.extra[1]], [r, row.state], None);
     });
     step.product_back();

@@ -15,16 +15,15 @@ recurrence! {
     activation: None,
     // So that at the beginning the memory is kept (Jozefowicz et al., 2015).
     opened: Some(1),
-    extra: 0,
     on_chip: [0, 0],
 }
 
 fn forward_step(step: &mut TileStep) {
     step.product();
-    step.each(|row| {
+    step.each(|row, tape| {
         let ([x_i, x_f, x_g, x_o], [p_i, p_f, p_g, p_o], [c_i, c_f, c_g, c_o]) = (row.gates, row.product, row.bias);
         let read = [x_i, x_f, x_g, x_o, p_i, p_f, p_g, p_o, c_i, c_f, c_g, c_o];
-        next(row.units, read, [row.state, row.memory], row.tape);
+        next(row.units, read, [row.state, row.memory], tape);
     });
 }
 
@@ -42,8 +41,7 @@ units! {
 }
 
 fn backward_step(step: &mut TileStep) {
-    step.each_back(|row| {
-        let [i, f, g, o, c, _] = row.tape;
+    step.each_back(|row, [i, f, g, o, c, _]| {
         gradients(row.units, [c], [i, f, g, o, row.state, row.memory], None);
     });
     step.product_back();

@@ -14,14 +14,13 @@ recurrence! {
     memory: false,
     activation: Some(Activation::Identity),
     opened: None,
-    extra: 0,
     on_chip: [0, 0],
 }
 
 fn forward_step(step: &mut TileStep) {
-    step.each(|row| {
+    step.each(|row, tape| {
         let ([x_z, x_c], [], []) = (row.gates, row.product, row.bias);
-        next(row.units, [x_z, x_c], [row.state], row.tape);
+        next(row.units, [x_z, x_c], [row.state], tape);
     });
 }
 
@@ -34,8 +33,7 @@ units! {
 }
 
 fn backward_step(step: &mut TileStep) {
-    step.each_back(|row| {
-        let [z, c, h] = row.tape;
+    step.each_back(|row, [z, c, h]| {
         gradients(row.units, [h], [z, c, row.state], None);
     });
 }

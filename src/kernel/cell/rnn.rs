@@ -13,15 +13,14 @@ recurrence! {
     memory: false,
     activation: Some(Activation::Tanh),
     opened: None,
-    extra: 0,
     on_chip: [0, 0],
 }
 
 fn forward_step(step: &mut TileStep) {
     step.product();
-    step.each(|row| {
+    step.each(|row, tape| {
         let ([x], [p], [c]) = (row.gates, row.product, row.bias);
-        next(row.units, [x, p, c], [row.state], row.tape);
+        next(row.units, [x, p, c], [row.state], tape);
     });
 }
 
@@ -33,8 +32,7 @@ units! {
 }
 
 fn backward_step(step: &mut TileStep) {
-    step.each_back(|row| {
-        let [after, _] = row.tape;
+    step.each_back(|row, [after, _]| {
         gradients(row.units, [], [after, row.state], None);
     });
     step.product_back();
