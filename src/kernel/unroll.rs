@@ -48,6 +48,7 @@ impl<'a> Run<'a> {
     }
 
     /// Where a row's own numbers stand among those of all directions.
+    #[inline(always)]
     fn own(&self, row: usize) -> Range<usize> {
         let begin = row * self.params.stride + self.params.column;
         begin..begin + self.hidden
@@ -181,17 +182,20 @@ impl<'a> TileStep<'_, 'a> {
     }
 
     /// Where the t-th step to be read of row `i` stands.
+    #[inline(always)]
     fn position(&self, i: usize, t: usize) -> usize {
         let within = if self.run.reverse { self.steps(i) - 1 - t } else { t };
         self.rows[2 * self.order[i]] as usize + within
     }
 
     /// Steps of row `i`.
+    #[inline(always)]
     fn steps(&self, i: usize) -> usize {
         self.rows[2 * self.order[i] + 1] as usize
     }
 
     /// Where the step of row `i` stands on the tile's part of the tape.
+    #[inline(always)]
     fn on_tape(&self, i: usize) -> usize {
         (self.position(i, self.t) - self.rows[0] as usize) * self.run.cell.tape * self.run.hidden
     }
