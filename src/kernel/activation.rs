@@ -71,11 +71,7 @@ pub enum Activation {
 impl Activation {
     /// By the constant of a shader.
     pub(super) fn from_constant(constant: usize) -> Activation {
-        match constant {
-            0 => Activation::Tanh,
-            1 => Activation::Identity,
-            _ => Activation::Relu,
-        }
+        [Activation::Tanh, Activation::Identity, Activation::Relu][constant]
     }
 }
 

@@ -1,53 +1,24 @@
 //! Dropout (Srivastava et al., 2014) by counter: whether a number is dropped depends on the seed and on its place alone,
 //! so that every engine drops the same ones, and the backward pass needs no mask in memory.
 
-use super::threads;
-use super::{Binding, BindingSpec, Kernel, grid, no_workgroup_memory};
-use crate::compare::Tolerance;
-use crate::plan::{Cost, Dispatch, View, parameters};
-use rayon::prelude::*;
+use super::prelude::*;
 
-parameters! {
-    struct Params {
-        count: u32,
-        offset: u32,
-        seed: u32,
-        threshold: u32,
-        scale: f32,
-    }
+kernel! {
+    /// The kernel: numbers set to 0 by seed and place, the others scaled up.
+    "dropout",
+    reads: { values: f32 "[count]" },
+    writes: { out: f32 "[count]" },
+    parameters: { count: usize, offset: usize, seed: u32, threshold: u32, scale: f32 },
+    tolerance: [0.0, 1e-6],
 }
-
-/// The kernel: numbers set to 0 by seed and place, the others scaled up.
-pub static KERNEL: Kernel = Kernel {
-    name: "dropout",
-    shader: &[include_str!("../../shaders/dropout.wgsl")],
-    bindings: &[BindingSpec::read("values", "[count]"), BindingSpec::write("out", "[count]")],
-    parameters: Params::FIELDS,
-    twin,
-    workgroup_memory: no_workgroup_memory,
-    tolerance: Tolerance::new(0.0, 1e-6),
-};
 
 /// `out = values`, of which a share of `rate` becomes 0 and the others grow by 1 / (1 − rate). `offset` is the place of
 /// the first number among those of all micro-batches.
-pub fn dispatch(
-    place: String,
-    (count, offset): (usize, usize),
-    rate: f32,
-    seed: u32,
-    [values, out]: [View; 2],
-) -> Dispatch {
+pub fn dispatch(place: String, (count, offset): (usize, usize), rate: f32, seed: u32, bindings: [View; 2]) -> Dispatch {
     let threshold = (f64::from(rate) * 2f64.powi(32)) as u32;
-    Dispatch {
-        kernel: &KERNEL,
-        place,
-        bindings: vec![values, out],
-        constants: vec![],
-        parameters: Params { count: count as u32, offset: offset as u32, seed, threshold, scale: 1.0 / (1.0 - rate) }
-            .words(),
-        workgroups: grid(count.div_ceil(256)),
-        cost: Cost { operations: 10.0 * count as f64, bytes: 8.0 * count as f64 },
-    }
+    let params = Params { count, offset, seed, threshold, scale: 1.0 / (1.0 - rate) };
+    let cost = Cost { operations: 10.0 * count as f64, bytes: 8.0 * count as f64 };
+    KERNEL.dispatch(place, bindings, vec![], params, grid(count.div_ceil(256)), cost)
 }
 
 /// PCG's output function over its generator (Jarzynski & Olano, "Hash Functions for GPU Rendering", 2020).
@@ -57,12 +28,11 @@ pub fn hash(x: u32) -> u32 {
     (word >> 22) ^ word
 }
 
-fn twin(d: &Dispatch, bindings: &mut [Binding]) {
-    let [values, out] = bindings else { unreachable!("checked by the plan") };
-    let Params { count, offset, seed, threshold, scale } = d.parameters();
-    let (count, offset, key) = (count as usize, offset as usize, hash(seed));
+fn twin(_: &Dispatch, params: Params, Slices { values, out }: Slices) {
+    let Params { count, offset, seed, threshold, scale } = params;
+    let key = hash(seed);
     const CHUNK: usize = 4096;
-    let chunks = values.f32()[..count].par_chunks(CHUNK).zip(out.f32_mut()[..count].par_chunks_mut(CHUNK));
+    let chunks = values[..count].par_chunks(CHUNK).zip(out[..count].par_chunks_mut(CHUNK));
     chunks.enumerate().with_min_len(threads::at_least(1)).for_each(|(chunk, (values, out))| {
         let first = (offset + chunk * CHUNK) as u32;
         for ((at, value), out) in (first..).zip(values).zip(out) {

@@ -1,34 +1,17 @@
 //! The loss of labels and of numbers: each by itself, their gradient, and the totals.
 
-use super::loss::{ADD_UP, each_row, groups};
-use super::{Binding, BindingSpec, Kernel, grid};
-use crate::compare::Tolerance;
-use crate::plan::{Cost, Dispatch, View, parameters};
+use super::loss::{ADD_UP, GROUP_MEMORY, each_row, groups};
+use super::prelude::*;
 
-parameters! {
-    struct Params {
-        rows: u32,
-        classes: u32,
-        scale: f32,
-        accumulate: u32,
-    }
+kernel! {
+    /// The kernel: the losses of labels or numbers, their gradient and the totals.
+    "element_loss" + ADD_UP,
+    reads: { logits: f32 "[B, C]", targets: f32 "[B, C]" },
+    writes: { gradient: f32 "[B, C]", totals: f32 "[groups, 4]" },
+    parameters: { rows: usize, classes: usize, scale: f32, accumulate: bool },
+    workgroup_memory: GROUP_MEMORY,
+    tolerance: [5e-7, 5e-6],
 }
-
-/// The kernel: the losses of labels or numbers, their gradient and the totals.
-pub static KERNEL: Kernel = Kernel {
-    name: "element_loss",
-    shader: &[include_str!("../../shaders/element_loss.wgsl"), ADD_UP],
-    bindings: &[
-        BindingSpec::read("logits", "[B, C]"),
-        BindingSpec::read("targets", "[B, C]"),
-        BindingSpec::write("gradient", "[B, C]"),
-        BindingSpec::write("totals", "[groups, 4]"),
-    ],
-    parameters: Params::FIELDS,
-    twin,
-    workgroup_memory: |_| 256 * 16,
-    tolerance: Tolerance::new(5e-7, 5e-6),
-};
 
 /// What a number's loss is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,19 +30,12 @@ pub fn dispatch(
     scale: f32,
     form: Form,
     accumulate: bool,
-    [logits, targets, gradient, totals]: [View; 4],
+    bindings: [View; 4],
 ) -> Dispatch {
     let size = (rows * classes) as f64;
-    let accumulate = accumulate.into();
-    Dispatch {
-        kernel: &KERNEL,
-        place,
-        bindings: vec![logits, targets, gradient, totals],
-        constants: vec![("FORM", form as u32)],
-        parameters: Params { rows: rows as u32, classes: classes as u32, scale, accumulate }.words(),
-        workgroups: grid(groups(rows)),
-        cost: Cost { operations: 8.0 * size, bytes: 12.0 * size },
-    }
+    let cost = Cost { operations: 8.0 * size, bytes: 12.0 * size };
+    let params = Params { rows, classes, scale, accumulate };
+    KERNEL.dispatch(place, bindings, vec![("FORM", form as u32)], params, grid(groups(rows)), cost)
 }
 
 /// −log of what σ(x) gives to the truth y, which is 0 or 1.
@@ -67,13 +43,10 @@ pub fn binary_cross_entropy(x: f32, y: f32) -> f32 {
     x.max(0.0) - x * y + (-x.abs()).exp().ln_1p()
 }
 
-fn twin(d: &Dispatch, bindings: &mut [Binding]) {
-    let [logits, targets, gradient, totals] = bindings else { unreachable!("checked by the plan") };
-    let Params { rows, classes, scale, accumulate } = d.parameters();
-    let (rows, classes) = (rows as usize, classes as usize);
+fn twin(d: &Dispatch, params: Params, Slices { logits, targets, gradient, totals }: Slices) {
+    let Params { rows, classes, scale, accumulate } = params;
     let binary = d.constant("FORM") == Form::BinaryCrossEntropy as usize;
-    let (logits, targets) = (logits.f32(), targets.f32());
-    each_row(&mut gradient.f32_mut()[..rows * classes], classes, totals.f32_mut(), accumulate, |row, gradient| {
+    each_row(&mut gradient[..rows * classes], classes, totals, accumulate, |row, gradient| {
         let (mut loss, mut all) = (0.0f64, binary);
         let own = row * classes..(row + 1) * classes;
         for ((&x, &y), gradient) in logits[own.clone()].iter().zip(&targets[own]).zip(gradient) {

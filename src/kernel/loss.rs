@@ -11,6 +11,8 @@ const GROUP: usize = 256;
 
 /// The end of the shaders.
 pub(super) const ADD_UP: &str = include_str!("../../shaders/loss/totals.wgsl");
+/// Bytes of workgroup memory that this end declares: the totals of every row of a group.
+pub(super) const GROUP_MEMORY: u32 = (GROUP * TOTALS * 4) as u32;
 
 /// Workgroups, each of which adds up the totals of its own rows.
 pub fn groups(rows: usize) -> usize {
@@ -23,7 +25,7 @@ pub(super) fn each_row(
     gradient: &mut [f32],
     classes: usize,
     totals: &mut [f32],
-    accumulate: u32,
+    accumulate: bool,
     loss: impl Fn(usize, &mut [f32]) -> [f64; 3] + Sync,
 ) {
     let groups = gradient.par_chunks_mut(GROUP * classes).zip(totals.par_chunks_mut(TOTALS)).enumerate();
@@ -35,7 +37,7 @@ pub(super) fn each_row(
             sums.iter_mut().zip([loss, hit, 1.0, weight]).for_each(|(sum, own)| *sum += own);
         }
         for (total, sum) in totals.iter_mut().zip(sums) {
-            *total = sum as f32 + if accumulate == 1 { *total } else { 0.0 };
+            *total = sum as f32 + if accumulate { *total } else { 0.0 };
         }
     });
 }

@@ -1,55 +1,29 @@
 //! Tiled matrix products, in the three forms that a layer needs: outputs, input gradients, weight gradients.
 
+use super::prelude::*;
 use super::product::{Strides, add, product};
-use super::threads;
-use super::{Binding, BindingSpec, Kernel, grid};
-use crate::compare::Tolerance;
-use crate::plan::{Cost, Dispatch, View, parameters};
-use rayon::prelude::*;
 
-parameters! {
-    #[derive(Default)]
-    struct Params {
-        m: u32,
-        n: u32,
-        k: u32,
-        a_stride: u32,
-        a_column: u32,
-        b_stride: u32,
-        b_column: u32,
-        per_split: u32,
-        accumulate: u32,
-        bias: u32,
-    }
+kernel! {
+    /// The kernel: matrix products in three forms, tiled.
+    "matmul",
+    reads: {
+        a: f32 "[M, K], or [K, M] for a weight gradient",
+        b: f32 "[K+1, N] with a last row of biases, [N, K] or [K, N]",
+    },
+    writes: { out: f32 "[M, N], or [splits, M+1, N] for a weight gradient" },
+    parameters: {
+        m: usize, n: usize, k: usize,
+        a_stride: usize, a_column: usize,
+        b_stride: usize, b_column: usize,
+        per_split: usize, accumulate: bool, bias: bool,
+    },
+    workgroup_memory: (2 * SLAB * TILE * 4) as u32,
+    tolerance: [1e-7, 5e-6],
 }
-
-impl Params {
-    /// Of a product over columns of both matrices, in one part.
-    fn new([m, n, k]: [usize; 3], a: Columns, b: Columns) -> Params {
-        let [m, n, k, a_stride, a_column, b_stride, b_column] =
-            [m, n, k, a.stride, a.column, b.stride, b.column].map(|number| number as u32);
-        Params { m, n, k, a_stride, a_column, b_stride, b_column, per_split: k, ..Params::default() }
-    }
-}
-
-/// The kernel: matrix products in three forms, tiled.
-pub static KERNEL: Kernel = Kernel {
-    name: "matmul",
-    shader: &[include_str!("../../shaders/matmul.wgsl")],
-    bindings: &[
-        BindingSpec::read("a", "[M, K], or [K, M] for a weight gradient"),
-        BindingSpec::read("b", "[K+1, N] with a last row of biases, [N, K] or [K, N]"),
-        BindingSpec::write("out", "[M, N], or [splits, M+1, N] for a weight gradient"),
-    ],
-    parameters: Params::FIELDS,
-    twin,
-    workgroup_memory: |_| 2 * SLAB * TILE * 4,
-    tolerance: Tolerance::new(1e-7, 5e-6),
-};
 
 /// Rows and columns of the output that a workgroup owns, and steps of the sum that it holds on chip at a time.
-const TILE: u32 = 64;
-const SLAB: u32 = 16;
+const TILE: usize = 64;
+const SLAB: usize = 16;
 
 /// The form of a product, as the shader's constant `FORM`.
 const PROJECT: u32 = 0;
@@ -74,48 +48,40 @@ impl Columns {
     }
 }
 
-fn tiles_of(count: usize) -> u32 {
-    count.div_ceil(TILE as usize) as u32
-}
+/// m, n and k of a product `[m, k] · [k, n]`.
+type Sizes = (usize, usize, usize);
 
-fn cost(m: usize, n: usize, k: usize) -> Cost {
-    let (m, n, k) = (m as f64, n as f64, k as f64);
-    Cost { operations: 2.0 * m * n * k, bytes: 4.0 * (m * k + k * n + m * n) }
+/// A product over columns of both matrices, in `splits` parts.
+fn dispatch(place: String, form: u32, params: Params, [a, b]: [Columns; 2], out: View, splits: usize) -> Dispatch {
+    let Params { m, n, k, bias, .. } = params;
+    let (a_stride, a_column, b_stride, b_column) = (a.stride, a.column, b.stride, b.column);
+    let params = Params { a_stride, a_column, b_stride, b_column, ..params };
+    // Workgroups along the rows may exceed WebGPU's limit for one dimension; columns and splits do not.
+    let [x, y, _] = grid(m.div_ceil(TILE));
+    let workgroups = [x, y, (n.div_ceil(TILE) * splits) as u32];
+    let (m, n, k) = ((m - usize::from(bias)) as f64, n as f64, k as f64);
+    let cost = Cost { operations: 2.0 * m * n * k, bytes: 4.0 * (m * k + k * n + m * n) };
+    KERNEL.dispatch(place, [a.view, b.view, out], vec![("FORM", form)], params, workgroups, cost)
 }
 
 /// `out [m, n] = a [m, k] · w [k, n] + bias`, where the bias is row `k` of `w [k+1, n]`.
-pub fn project(place: String, (m, n, k): (usize, usize, usize), a: View, w: View, out: View) -> Dispatch {
-    Dispatch {
-        kernel: &KERNEL,
-        place,
-        bindings: vec![a, w, out],
-        constants: vec![("FORM", PROJECT)],
-        parameters: Params::new([m, n, k], Columns::all(a, k), Columns::all(w, n)).words(),
-        workgroups: grid_of(tiles_of(m), tiles_of(n), 1),
-        cost: cost(m, n, k),
-    }
+pub fn project(place: String, (m, n, k): Sizes, a: View, w: View, out: View) -> Dispatch {
+    let params = Params { m, n, k, per_split: k, ..Params::default() };
+    dispatch(place, PROJECT, params, [Columns::all(a, k), Columns::all(w, n)], out, 1)
 }
 
 /// `out [m, n] = delta [m, k] · wᵀ`, with `w [n, k]` (a bias below it is not read), added to what stands in `out` when
 /// `accumulate`.
 pub fn input_gradient(
     place: String,
-    (m, n, k): (usize, usize, usize),
+    (m, n, k): Sizes,
     delta: Columns,
     w: View,
     accumulate: bool,
     out: View,
 ) -> Dispatch {
-    Dispatch {
-        kernel: &KERNEL,
-        place,
-        bindings: vec![delta.view, w, out],
-        constants: vec![("FORM", INPUT_GRADIENT)],
-        parameters: Params { accumulate: accumulate.into(), ..Params::new([m, n, k], delta, Columns::all(w, k)) }
-            .words(),
-        workgroups: grid_of(tiles_of(m), tiles_of(n), 1),
-        cost: cost(m, n, k),
-    }
+    let params = Params { m, n, k, per_split: k, accumulate, ..Params::default() };
+    dispatch(place, INPUT_GRADIENT, params, [delta, Columns::all(w, k)], out, 1)
 }
 
 /// Rows of a weight gradient's sum in one part; fixed, so that the order of the sum is.
@@ -130,34 +96,15 @@ pub fn splits(rows: usize) -> usize {
 /// bias gradient unless there is none (`m` rows then). With `accumulate` the parts are added to what stands in `out`.
 pub fn weight_gradient(
     place: String,
-    (m, n, rows): (usize, usize, usize),
+    (m, n, rows): Sizes,
     bias: bool,
-    [x, delta]: [Columns; 2],
+    operands: [Columns; 2],
     accumulate: bool,
     out: View,
 ) -> Dispatch {
-    let outputs = m + usize::from(bias);
-    let params = Params {
-        per_split: ROWS_PER_SPLIT as u32,
-        accumulate: accumulate.into(),
-        bias: bias.into(),
-        ..Params::new([outputs, n, rows], x, delta)
-    };
-    Dispatch {
-        kernel: &KERNEL,
-        place,
-        bindings: vec![x.view, delta.view, out],
-        constants: vec![("FORM", WEIGHT_GRADIENT)],
-        parameters: params.words(),
-        workgroups: grid_of(tiles_of(outputs), tiles_of(n), splits(rows) as u32),
-        cost: cost(m, n, rows),
-    }
-}
-
-/// Workgroups along the rows may exceed WebGPU's limit for one dimension; columns and splits do not.
-fn grid_of(rows: u32, columns: u32, splits: u32) -> [u32; 3] {
-    let [x, y, _] = grid(rows as usize);
-    [x, y, columns * splits]
+    let (m, per_split) = (m + usize::from(bias), ROWS_PER_SPLIT);
+    let params = Params { m, n, k: rows, per_split, accumulate, bias, ..Params::default() };
+    dispatch(place, WEIGHT_GRADIENT, params, operands, out, splits(rows))
 }
 
 /// Operations below which a block of rows is not handed to another thread: some ten microseconds of work.
@@ -168,14 +115,9 @@ fn blocks(out: &mut [f32], numbers: usize) -> impl IndexedParallelIterator<Item 
     out.par_chunks_mut(numbers).enumerate().with_min_len(threads::at_least(1))
 }
 
-fn twin(d: &Dispatch, bindings: &mut [Binding]) {
-    let [a, b, out] = bindings else { unreachable!("checked by the plan") };
-    let params: Params = d.parameters();
-    let Params { m, n, k, a_stride, a_column, b_stride, b_column, per_split, .. } = params;
-    let [m, n, k, a_stride, a_column, b_stride, b_column, per_split] =
-        [m, n, k, a_stride, a_column, b_stride, b_column, per_split].map(|number| number as usize);
-    let (keep, bias) = (params.accumulate as f32, params.bias as usize);
-    let (a, b, out) = (a.f32(), b.f32(), out.f32_mut());
+fn twin(d: &Dispatch, params: Params, Slices { a, b, out }: Slices) {
+    let Params { m, n, k, a_stride, a_column, b_stride, b_column, per_split, accumulate, bias } = params;
+    let keep = if accumulate { 1.0 } else { 0.0 };
     let rows_of_a = Strides::rows(a_stride).from(a_column);
     // Blocks of rows that keep every thread busy, the packing of `b` cheap, and each worth handing to a thread.
     let worth = WORTH_A_THREAD.div_ceil(2 * n * k).max(1);
@@ -202,14 +144,14 @@ fn twin(d: &Dispatch, bindings: &mut [Binding]) {
                 let rows = per_split.min(k - first);
                 let delta = Strides::rows(b_stride).from(b_column + first * b_stride);
                 blocks(out, block * n).for_each(|(part, out)| {
-                    let inputs = (m - bias).saturating_sub(part * block).min(out.len() / n);
+                    let inputs = (m - usize::from(bias)).saturating_sub(part * block).min(out.len() / n);
                     let x = Strides::columns(a_stride).from(a_column + first * a_stride + part * block);
                     product((inputs, n, rows), out, Strides::rows(n), keep, a, x, b, delta);
                     let of_bias = &mut out[inputs * n..];
                     if of_bias.is_empty() {
                         return;
                     }
-                    if keep == 0.0 {
+                    if !accumulate {
                         of_bias.fill(0.0);
                     }
                     for row in b[delta.offset..].chunks(b_stride).take(rows) {
@@ -224,8 +166,8 @@ fn twin(d: &Dispatch, bindings: &mut [Binding]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compare::compare;
-    use crate::plan::BufferId;
+    use crate::compare::{Tolerance, compare};
+    use crate::plan::{Binding, BufferId};
     use rayon::ThreadPoolBuilder;
 
     /// What the twin makes of numbers that follow from their places, on so many threads.
@@ -235,7 +177,7 @@ mod tests {
         let [a, b] = [&a, &b].map(|values| Binding::Read(bytemuck::cast_slice(values)));
         let own = Binding::Write(bytemuck::cast_slice_mut(&mut out));
         let pool = ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| twin(dispatch, &mut [a, b, own]));
+        pool.install(|| (KERNEL.twin)(dispatch, &mut [a, b, own]));
         out
     }
 

@@ -4,7 +4,6 @@
 //! the declaration, a function that makes a dispatch of it, and the twin: the same work on the same bindings in the same
 //! order, written for the CPU. A cell's two kernels stand in one file of `cell`, and what all cells share in `recurrence`.
 
-use crate::plan::Dispatch;
 pub use crate::plan::{Access, Binding, BindingSpec, Element, Kernel};
 
 pub mod cell;
@@ -25,7 +24,9 @@ pub mod transpose;
 pub mod update;
 
 pub mod activation;
+mod declare;
 mod prefetch;
+mod prelude;
 pub(crate) mod product;
 pub(crate) mod threads;
 mod tiles;
@@ -49,11 +50,6 @@ pub fn kernels() -> impl Iterator<Item = &'static Kernel> {
         &update::KERNEL,
     ];
     others.into_iter().chain(cell::RECURRENCES.iter().flat_map(|cell| [&cell.forward, &cell.backward]))
-}
-
-/// No workgroup memory.
-const fn no_workgroup_memory(_: &Dispatch) -> u32 {
-    0
 }
 
 /// Workgroups for `count` items as a grid of two dimensions: WebGPU allows 65,535 along each. Shaders number their

@@ -1,83 +1,53 @@
 //! From the gradient of what slices pass up to the gradient of every step's output.
 
 use super::activation::{has_fused, tanh};
-use super::pool_forward::{Params, Pool, Pooled, cut, sum_of};
-use super::threads;
-use super::{Binding, BindingSpec, Kernel, grid};
-use crate::compare::Tolerance;
-use crate::plan::{Dispatch, View};
-use multiversion::multiversion;
-use rayon::prelude::*;
+use super::pool_forward::{Pool, Pooled, cut, sum_of};
+use super::prelude::*;
 
-/// The kernel: the gradient of what slices pass up, spread over their steps.
-pub static KERNEL: Kernel = Kernel {
-    name: "pool_backward",
-    shader: &[include_str!("../../shaders/pool_backward.wgsl")],
-    bindings: &[
-        BindingSpec::indices("rows", "[R, 2]"),
-        BindingSpec::read("outputs", "[P, W]"),
-        BindingSpec::read("attention", "[W]"),
-        BindingSpec::read("shares", "[P]"),
-        BindingSpec::read("pooled", "[R, W]"),
-        BindingSpec::read("gradient", "[R, W]"),
-        BindingSpec::write("outputs_gradient", "[P, W]"),
-        BindingSpec::write("attention_gradient", "[R, W]"),
-    ],
-    parameters: Params::FIELDS,
-    twin,
-    workgroup_memory: |_| 64 * 4,
-    tolerance: Tolerance::new(2e-6, 2e-5),
-};
-
-/// What the backward pass reads and writes; the first six as in `pool_forward`.
-#[derive(Clone, Copy, Debug)]
-pub struct Views {
-    /// `[R, 2]`: first step and number of steps of each slice.
-    pub rows: View,
-    /// `[P, W]`: the output of every step.
-    pub outputs: View,
-    /// `[W]`: the vector v of attention; [`View::NONE`] for other poolings.
-    pub attention: View,
-    /// `[P]`: the share of every step, as attention left them; [`View::NONE`] for other poolings.
-    pub shares: View,
-    /// `[R, W]`: what the slices passed up.
-    pub pooled: View,
-    /// `[R, W]`: the gradient of `pooled`.
-    pub gradient: View,
-    /// `[P, W]`: written, the gradient of `outputs`.
-    pub outputs_gradient: View,
-    /// `[R, W]`: written, the part of the gradient of `attention` that each slice gives, to be summed over R.
-    pub attention_gradient: View,
+kernel! {
+    /// The kernel: the gradient of what slices pass up, spread over their steps.
+    "pool_backward",
+    /// What the backward pass reads and writes; the first six as in `pool_forward`.
+    views: Views,
+    reads: {
+        /// `[R, 2]`: first step and number of steps of each slice.
+        rows: u32 "[R, 2]",
+        /// `[P, W]`: the output of every step.
+        outputs: f32 "[P, W]",
+        /// `[W]`: the vector v of attention; [`View::NONE`] for other poolings.
+        attention: f32 "[W]",
+        /// `[P]`: the share of every step, as attention left them; [`View::NONE`] for other poolings.
+        shares: f32 "[P]",
+        /// `[R, W]`: what the slices passed up.
+        pooled: f32 "[R, W]",
+        /// `[R, W]`: the gradient of `pooled`.
+        gradient: f32 "[R, W]",
+    },
+    writes: {
+        /// `[P, W]`: written, the gradient of `outputs`.
+        outputs_gradient: f32 "[P, W]",
+        /// `[R, W]`: written, the part of the gradient of `attention` that each slice gives, to be summed over R.
+        attention_gradient: f32 "[R, W]",
+    },
+    parameters: { rows: usize, width: usize },
+    workgroup_memory: 64 * 4,
+    tolerance: [2e-6, 2e-5],
 }
 
 /// `outputs_gradient [P, W]`, and each row's part of the attention's gradient.
 pub fn dispatch(place: String, pool: Pool, views: Views) -> Dispatch {
-    let Views { rows, outputs, attention, shares, pooled, gradient, outputs_gradient, attention_gradient } = views;
-    Dispatch {
-        kernel: &KERNEL,
-        place,
-        bindings: vec![rows, outputs, attention, shares, pooled, gradient, outputs_gradient, attention_gradient],
-        constants: vec![("MODE", pool.pooled as u32)],
-        parameters: pool.parameters(),
-        workgroups: grid(pool.rows),
-        cost: pool.cost(2.0),
-    }
+    pool.dispatch(&KERNEL, place, views.into(), 2.0)
 }
 
-fn twin(d: &Dispatch, bindings: &mut [Binding]) {
-    let [rows, outputs, attention, shares, pooled, gradient, to_outputs, to_attention] = bindings else {
-        unreachable!("checked by the plan")
-    };
-    let Params { rows: count, width } = d.parameters();
-    let (count, width) = (count as usize, width as usize);
-    let mode = Pooled::from_constant(d.constant("MODE"));
-    let (rows, outputs, attention, shares) = (&rows.u32()[..2 * count], outputs.f32(), attention.f32(), shares.f32());
-    let (pooled, gradient) = (pooled.f32().par_chunks(width), gradient.f32().par_chunks(width));
-    let to_outputs = cut(rows, to_outputs.f32_mut(), width);
-    let slices = rows.par_chunks(2).zip(pooled.zip(gradient)).zip(to_outputs).with_min_len(threads::at_least(16));
+fn twin(d: &Dispatch, Params { rows: count, width }: Params, slices: Slices) {
+    let Slices { rows, outputs, attention, shares, pooled, gradient, outputs_gradient, attention_gradient } = slices;
+    let rows = &rows[..2 * count];
+    let of_slices = pooled.par_chunks(width).zip(gradient.par_chunks(width));
+    let to_outputs = cut(rows, outputs_gradient, width);
+    let slices = rows.par_chunks(2).zip(of_slices).zip(to_outputs).with_min_len(threads::at_least(16));
     let own = |row: &[u32]| row[0] as usize..(row[0] + row[1]) as usize;
     let outputs = |row: &[u32]| &outputs[row[0] as usize * width..][..row[1] as usize * width];
-    match mode {
+    match Pooled::from_constant(d.constant("MODE")) {
         Pooled::Mean => slices.for_each(|((row, (_, gradient)), to_outputs)| {
             let share = 1.0 / row[1] as f32;
             for out in to_outputs.chunks_mut(width) {
@@ -92,7 +62,7 @@ fn twin(d: &Dispatch, bindings: &mut [Binding]) {
             },
         ),
         Pooled::Attention => {
-            slices.zip(to_attention.f32_mut().par_chunks_mut(width)).for_each(
+            slices.zip(attention_gradient.par_chunks_mut(width)).for_each(
                 |(((row, (pooled, gradient)), to_outputs), to_attention)| {
                     attend(outputs(row), attention, &shares[own(row)], pooled, gradient, to_outputs, to_attention);
                 },

@@ -2,37 +2,18 @@
 //! softmax over the slice's steps of v · tanh(output)).
 
 use super::activation::{has_fused, tanh};
-use super::threads;
-use super::{Binding, BindingSpec, Kernel, grid};
-use crate::compare::Tolerance;
-use crate::plan::{Cost, Dispatch, View, parameters};
-use multiversion::multiversion;
-use rayon::prelude::*;
+use super::prelude::*;
+use crate::plan::Kernel;
 
-parameters! {
-    /// Of both poolings.
-    pub(super) struct Params {
-        rows: u32,
-        width: u32,
-    }
+kernel! {
+    /// The kernel: the maximum, the mean or an attention-weighted sum over the outputs of each slice.
+    "pool_forward",
+    reads: { rows: u32 "[R, 2]", outputs: f32 "[P, W]", attention: f32 "[W]" },
+    writes: { shares: f32 "[P]", pooled: f32 "[R, W]" },
+    parameters: { rows: usize, width: usize },
+    workgroup_memory: 64 * 4,
+    tolerance: [2e-6, 2e-5],
 }
-
-/// The kernel: the maximum, the mean or an attention-weighted sum over the outputs of each slice.
-pub static KERNEL: Kernel = Kernel {
-    name: "pool_forward",
-    shader: &[include_str!("../../shaders/pool_forward.wgsl")],
-    bindings: &[
-        BindingSpec::indices("rows", "[R, 2]"),
-        BindingSpec::read("outputs", "[P, W]"),
-        BindingSpec::read("attention", "[W]"),
-        BindingSpec::write("shares", "[P]"),
-        BindingSpec::write("pooled", "[R, W]"),
-    ],
-    parameters: Params::FIELDS,
-    twin,
-    workgroup_memory: |_| 64 * 4,
-    tolerance: Tolerance::new(2e-6, 2e-5),
-};
 
 /// What is pooled out of the outputs of a slice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,11 +28,7 @@ pub enum Pooled {
 
 impl Pooled {
     pub(super) fn from_constant(constant: usize) -> Pooled {
-        match constant {
-            0 => Pooled::Max,
-            1 => Pooled::Mean,
-            _ => Pooled::Attention,
-        }
+        [Pooled::Max, Pooled::Mean, Pooled::Attention][constant]
     }
 }
 
@@ -69,37 +46,26 @@ pub struct Pool {
 }
 
 impl Pool {
-    pub(super) fn parameters(&self) -> Vec<u32> {
-        Params { rows: self.rows as u32, width: self.width as u32 }.words()
-    }
-
-    pub(super) fn cost(&self, passes: f64) -> Cost {
-        let numbers = (self.steps * self.width) as f64;
-        Cost { operations: passes * numbers, bytes: 4.0 * passes * numbers }
+    /// A dispatch of either kernel, whose work is that of so many passes over the outputs.
+    pub(super) fn dispatch(&self, kernel: &'static Kernel, place: String, views: Vec<View>, passes: f64) -> Dispatch {
+        let Pool { pooled, rows, steps, width } = *self;
+        let numbers = passes * (steps * width) as f64;
+        let cost = Cost { operations: numbers, bytes: 4.0 * numbers };
+        kernel.dispatch(place, views, vec![("MODE", pooled as u32)], Params { rows, width }, grid(rows), cost)
     }
 }
 
 /// `pooled [R, W]` of `outputs [P, W]`, slice by slice; `shares [P]` are kept for the backward pass.
-pub fn dispatch(place: String, pool: Pool, [rows, outputs, attention, shares, pooled]: [View; 5]) -> Dispatch {
-    Dispatch {
-        kernel: &KERNEL,
-        place,
-        bindings: vec![rows, outputs, attention, shares, pooled],
-        constants: vec![("MODE", pool.pooled as u32)],
-        parameters: pool.parameters(),
-        workgroups: grid(pool.rows),
-        cost: pool.cost(1.0),
-    }
+pub fn dispatch(place: String, pool: Pool, bindings: [View; 5]) -> Dispatch {
+    pool.dispatch(&KERNEL, place, bindings.into(), 1.0)
 }
 
-fn twin(d: &Dispatch, bindings: &mut [Binding]) {
-    let [rows, outputs, attention, shares, pooled] = bindings else { unreachable!("checked by the plan") };
-    let Params { rows: count, width } = d.parameters();
-    let (count, width) = (count as usize, width as usize);
+fn twin(d: &Dispatch, Params { rows: count, width }: Params, slices: Slices) {
+    let Slices { rows, outputs, attention, shares, pooled } = slices;
     let mode = Pooled::from_constant(d.constant("MODE"));
-    let (rows, outputs, attention) = (&rows.u32()[..2 * count], outputs.f32(), attention.f32());
-    let shares = cut(rows, shares.f32_mut(), usize::from(mode == Pooled::Attention));
-    let pooled = pooled.f32_mut()[..count * width].par_chunks_mut(width);
+    let rows = &rows[..2 * count];
+    let shares = cut(rows, shares, usize::from(mode == Pooled::Attention));
+    let pooled = pooled[..count * width].par_chunks_mut(width);
     rows.par_chunks(2).zip(shares).zip(pooled).with_min_len(threads::at_least(16)).for_each(
         |((row, shares), pooled)| {
             let outputs = &outputs[row[0] as usize * width..][..row[1] as usize * width];

@@ -27,18 +27,13 @@ impl Strides {
         Strides { offset: self.offset + offset, ..self }
     }
 
-    #[cfg(not(feature = "gemm"))]
     fn at(&self, row: usize, column: usize) -> usize {
         self.offset + row * self.row + column * self.column
     }
 
     /// One past the last element of `rows` × `columns`.
     fn end(&self, rows: usize, columns: usize) -> usize {
-        if rows == 0 || columns == 0 {
-            0
-        } else {
-            self.offset + (rows - 1) * self.row + (columns - 1) * self.column + 1
-        }
+        if rows * columns == 0 { 0 } else { self.at(rows - 1, columns - 1) + 1 }
     }
 }
 

@@ -4,9 +4,10 @@
 //! step of it computes, forward and backward.
 
 use super::activation::Activation;
-use super::{Binding, BindingSpec, Kernel, grid};
+use super::declare::{bindings, parameters, views};
+use super::grid;
 use crate::compare::Tolerance;
-use crate::plan::{ALIGNMENT, Cost, Dispatch, Limits, View, parameters};
+use crate::plan::{ALIGNMENT, Binding, Cost, Dispatch, Kernel, Limits};
 
 /// A cell: its kernels, and where its numbers stand. Columns of the tape and blocks of weights are H numbers wide.
 pub struct Recurrence {
@@ -28,9 +29,8 @@ pub struct Recurrence {
     pub activation: Option<Activation>,
     /// The gate, by its place among [`Recurrence::gates`], whose bias begins at 1.
     pub opened: Option<usize>,
-    /// Columns of scratch that the twins need beside the products.
-    pub extra: usize,
-    /// Columns of workgroup memory that the cell's own parts of the shaders declare, forward and backward.
+    /// Columns of workgroup memory that the cell's own parts of the shaders declare, forward and backward. Where there are
+    /// such, the twins have two columns of scratch.
     pub on_chip: [usize; 2],
 }
 
@@ -59,21 +59,21 @@ pub fn matrix_offset(cell: &Recurrence, matrix: usize, hidden: usize) -> usize {
 
 parameters! {
     /// Of both kernels of every cell.
-    pub struct Params {
+    Params {
         /// R: rows of the level.
-        rows: u32,
+        rows: usize,
         /// Steps `begin..end` of every row are run.
-        begin: u32,
+        begin: usize,
         /// The step behind the last one.
-        end: u32,
+        end: usize,
         /// W: numbers from row to row of states and outputs, which directions share side by side.
-        stride: u32,
+        stride: usize,
         /// The first of these numbers that is this direction's.
-        column: u32,
-        /// Backward: 1 if a gradient comes from the last states, else 0.
-        state_given: u32,
-        /// Backward: 1 if a gradient comes from the last memories, else 0.
-        memory_given: u32,
+        column: usize,
+        /// Backward: whether a gradient comes from the last states.
+        state_given: bool,
+        /// Backward: whether a gradient comes from the last memories.
+        memory_given: bool,
     }
 }
 
@@ -86,25 +86,59 @@ pub const FORWARD: &str = include_str!("../../shaders/recurrence/forward.wgsl");
 /// The backward recurrence around the cell, alike.
 pub const BACKWARD: &str = include_str!("../../shaders/recurrence/backward.wgsl");
 
-const FORWARD_BINDINGS: &[BindingSpec] = &[
-    BindingSpec::indices("rows", "[R, 2]"),
-    BindingSpec::indices("slots", "[P]"),
-    BindingSpec::read("gates", "[N, gates·H]"),
-    BindingSpec::read("weights", "[H+1, products·H] and more matrices"),
-    BindingSpec::write("tape", "[P, tape·H]"),
-    BindingSpec::write("states", "[R, W]"),
-    BindingSpec::write("outputs", "[P, W]"),
-    BindingSpec::write("memories", "[R, H]"),
-];
+/// Makes the list of a pass's bindings, their slices for the twins and their views for dispatches.
+macro_rules! pass {
+    ($(#[$doc:meta])* $specs:ident, $slices:ident, $views:ident, reads: $reads:tt, writes: $writes:tt) => {
+        bindings! { $specs, $slices, $reads $writes }
+        views! { $(#[$doc])* $views $reads $writes }
+    };
+}
 
-const BACKWARD_BINDINGS: &[BindingSpec] = &[
-    BindingSpec::indices("rows", "[R, 2]"),
-    BindingSpec::read("weights_transposed", "[products·H, H] and more matrices"),
-    BindingSpec::read("outputs_gradient", "[P, W]"),
-    BindingSpec::write("tape", "[P, tape·H]"),
-    BindingSpec::write("states_gradient", "[R, W]"),
-    BindingSpec::write("memories_gradient", "[R, H]"),
-];
+pass! {
+    /// What a forward recurrence reads and writes; see `shaders/recurrence/forward.wgsl` for the shapes.
+    FORWARD_BINDINGS, ForwardSlices, ForwardViews,
+    reads: {
+        /// `[R, 2]`: first step and number of steps of each row.
+        rows: u32 "[R, 2]",
+        /// `[P]`: the row of `gates` that each step reads; not read unless [`Span::slotted`].
+        slots: u32 "[P]",
+        /// `[N, gates·H]`: x·W + b.
+        gates: f32 "[N, gates·H]",
+        /// `[H+1, products·H]`: U and its bias, then further matrices of the cell.
+        weights: f32 "[H+1, products·H] and more matrices",
+    },
+    writes: {
+        /// `[P, tape·H]`: written for the backward pass; [`View::NONE`](crate::plan::View::NONE) in inference.
+        tape: f32 "[P, tape·H]",
+        /// `[R, W]`: the first states, read where [`Span::first`] says so; then the last ones, written.
+        states: f32 "[R, W]",
+        /// `[P, W]`: written where [`Span::stepwise`] says so, the state after every step.
+        outputs: f32 "[P, W]",
+        /// Of cells with a memory; others leave it alone.
+        memories: f32 "[R, H]",
+    }
+}
+
+pass! {
+    /// What a backward recurrence reads and writes.
+    BACKWARD_BINDINGS, BackwardSlices, BackwardViews,
+    reads: {
+        /// `[R, 2]`: first step and number of steps of each row.
+        rows: u32 "[R, 2]",
+        /// `[products·H, H]`: Uᵀ, then further matrices alike.
+        weights_transposed: f32 "[products·H, H] and more matrices",
+        /// `[P, W]`: read where [`Span::stepwise`] says so, the gradient of every step's output.
+        outputs_gradient: f32 "[P, W]",
+    },
+    writes: {
+        /// `[P, tape·H]`: what the forward pass kept; its first columns become the gradients.
+        tape: f32 "[P, tape·H]",
+        /// `[R, W]`: the gradient of the last states; then that of the first ones, where [`Span::first`] says so.
+        states_gradient: f32 "[R, W]",
+        /// `[R, H]`: the same of the memories; cells without one leave it alone.
+        memories_gradient: f32 "[R, H]",
+    }
+}
 
 type Twin = fn(&Dispatch, &mut [Binding]);
 
@@ -263,37 +297,19 @@ impl Span {
         constants
     }
 
-    fn parameters(&self, [state_given, memory_given]: [bool; 2]) -> Vec<u32> {
-        let [rows, begin, end, stride, column] =
-            [self.rows, self.begin, self.end, self.stride, self.column].map(|number| number as u32);
-        let (state_given, memory_given) = (state_given.into(), memory_given.into());
-        Params { rows, begin, end, stride, column, state_given, memory_given }.words()
+    fn parameters(&self, [state_given, memory_given]: [bool; 2]) -> Params {
+        let Span { rows, begin, end, stride, column, .. } = *self;
+        Params { rows, begin, end, stride, column, state_given, memory_given }
     }
 
-    fn bytes(&self, columns: usize) -> f64 {
-        4.0 * self.work() * (self.hidden * columns) as f64
+    fn workgroups(&self) -> [u32; 3] {
+        grid(self.rows.div_ceil(self.lanes))
     }
-}
 
-/// What a forward recurrence reads and writes; see `shaders/recurrence/forward.wgsl` for the shapes.
-#[derive(Clone, Copy, Debug)]
-pub struct ForwardViews {
-    /// `[R, 2]`: first step and number of steps of each row.
-    pub rows: View,
-    /// `[P]`: the row of `gates` that each step reads; not read unless [`Span::slotted`].
-    pub slots: View,
-    /// `[N, gates·H]`: x·W + b.
-    pub gates: View,
-    /// `[H+1, products·H]`: U and its bias, then further matrices of the cell.
-    pub weights: View,
-    /// `[P, tape·H]`: written for the backward pass; [`View::NONE`] in inference.
-    pub tape: View,
-    /// `[R, W]`: the first states, read where [`Span::first`] says so; then the last ones, written.
-    pub states: View,
-    /// `[P, W]`: written where [`Span::stepwise`] says so, the state after every step.
-    pub outputs: View,
-    /// Of cells with a memory; others leave it alone.
-    pub memories: View,
+    /// Of a pass that moves so many columns at every step.
+    fn cost(&self, cell: &Recurrence, columns: usize) -> Cost {
+        Cost { operations: self.operations(cell), bytes: 4.0 * self.work() * (self.hidden * columns) as f64 }
+    }
 }
 
 /// One level's recurrence: reads gates, and from [`Span::first`] the states before; writes each row's last state, every
@@ -305,36 +321,11 @@ pub fn forward_dispatch(
     save: bool,
     views: ForwardViews,
 ) -> Dispatch {
-    let ForwardViews { rows, slots, gates, weights, tape, states, outputs, memories } = views;
     let mut constants = span.constants(cell, cell.on_chip[0]);
     constants.extend([("SLOTTED", span.slotted.into()), ("SAVE", save.into())]);
     let moved = cell.gates.len() + if save { cell.tape } else { 0 } + usize::from(span.stepwise);
-    Dispatch {
-        kernel: &cell.forward,
-        place,
-        bindings: vec![rows, slots, gates, weights, tape, states, outputs, memories],
-        constants,
-        parameters: span.parameters([false; 2]),
-        workgroups: grid(span.rows.div_ceil(span.lanes)),
-        cost: Cost { operations: span.operations(cell), bytes: span.bytes(moved) },
-    }
-}
-
-/// What a backward recurrence reads and writes.
-#[derive(Clone, Copy, Debug)]
-pub struct BackwardViews {
-    /// `[R, 2]`: first step and number of steps of each row.
-    pub rows: View,
-    /// `[products·H, H]`: Uᵀ, then further matrices alike.
-    pub weights_transposed: View,
-    /// `[P, W]`: read where [`Span::stepwise`] says so, the gradient of every step's output.
-    pub outputs_gradient: View,
-    /// `[P, tape·H]`: what the forward pass kept; its first columns become the gradients.
-    pub tape: View,
-    /// `[R, W]`: the gradient of the last states; then that of the first ones, where [`Span::first`] says so.
-    pub states_gradient: View,
-    /// `[R, H]`: the same of the memories; cells without one leave it alone.
-    pub memories_gradient: View,
+    let (parameters, cost) = (span.parameters([false; 2]), span.cost(cell, moved));
+    cell.forward.dispatch(place, views, constants, parameters, span.workgroups(), cost)
 }
 
 /// One level's backward recurrence. What the tape keeps of the gates becomes their gradients before the activation.
@@ -349,15 +340,7 @@ pub fn backward_dispatch(
     given: [bool; 2],
     views: BackwardViews,
 ) -> Dispatch {
-    let BackwardViews { rows, weights_transposed, outputs_gradient, tape, states_gradient, memories_gradient } = views;
-    let moved = 2 * cell.tape - 1 + usize::from(span.stepwise);
-    Dispatch {
-        kernel: &cell.backward,
-        place,
-        bindings: vec![rows, weights_transposed, outputs_gradient, tape, states_gradient, memories_gradient],
-        constants: span.constants(cell, cell.on_chip[1]),
-        parameters: span.parameters(given),
-        workgroups: grid(span.rows.div_ceil(span.lanes)),
-        cost: Cost { operations: span.operations(cell), bytes: span.bytes(moved) },
-    }
+    let constants = span.constants(cell, cell.on_chip[1]);
+    let cost = span.cost(cell, 2 * cell.tape - 1 + usize::from(span.stepwise));
+    cell.backward.dispatch(place, views, constants, span.parameters(given), span.workgroups(), cost)
 }

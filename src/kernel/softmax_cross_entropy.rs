@@ -1,37 +1,18 @@
 //! The loss of classes, its gradient into the logits, and the totals.
 
-use super::loss::{ADD_UP, each_row, groups};
-use super::{Binding, BindingSpec, Kernel, grid};
-use crate::compare::Tolerance;
-use crate::plan::{Cost, Dispatch, View, parameters};
+use super::loss::{ADD_UP, GROUP_MEMORY, each_row, groups};
+use super::prelude::*;
 
-parameters! {
-    struct Params {
-        rows: u32,
-        classes: u32,
-        scale: f32,
-        smoothing: f32,
-        accumulate: u32,
-    }
-}
-
-/// The kernel: the losses of classes, their gradient into the logits and the totals.
-pub static KERNEL: Kernel = Kernel {
-    name: "softmax_cross_entropy",
-    shader: &[include_str!("../../shaders/softmax_cross_entropy.wgsl"), ADD_UP],
-    bindings: &[
-        BindingSpec::read("logits", "[B, C]"),
-        BindingSpec::indices("labels", "[B]"),
-        BindingSpec::read("class_weights", "[C]"),
-        BindingSpec::write("gradient", "[B, C]"),
-        BindingSpec::write("totals", "[groups, 4]"),
-    ],
-    parameters: Params::FIELDS,
-    twin,
-    workgroup_memory: |_| 256 * 16,
+kernel! {
+    /// The kernel: the losses of classes, their gradient into the logits and the totals.
+    "softmax_cross_entropy" + ADD_UP,
+    reads: { logits: f32 "[B, C]", labels: u32 "[B]", class_weights: f32 "[C]" },
+    writes: { gradient: f32 "[B, C]", totals: f32 "[groups, 4]" },
+    parameters: { rows: usize, classes: usize, scale: f32, smoothing: f32, accumulate: bool },
+    workgroup_memory: GROUP_MEMORY,
     // A probability near 1 is rounded before the 1 is taken away from it.
-    tolerance: Tolerance::new(5e-7, 5e-6),
-};
+    tolerance: [5e-7, 5e-6],
+}
 
 /// The loss of a row of class y is −Σ a_c log softmax(logits)_c with a = (1 − `smoothing`) w_y one-hot(y) +
 /// `smoothing`/C w, as PyTorch's; w are the class weights, all 1 for [`View::NONE`]. Writes the gradient of the losses' sum
@@ -42,30 +23,21 @@ pub fn dispatch(
     (rows, classes): (usize, usize),
     (scale, smoothing): (f32, f32),
     accumulate: bool,
-    [logits, labels, class_weights, gradient, totals]: [View; 5],
+    bindings: [View; 5],
 ) -> Dispatch {
     let size = (rows * classes) as f64;
-    let (weighted, accumulate) = (class_weights != View::NONE, accumulate.into());
-    Dispatch {
-        kernel: &KERNEL,
-        place,
-        bindings: vec![logits, labels, class_weights, gradient, totals],
-        constants: vec![("WEIGHTED", weighted.into())],
-        parameters: Params { rows: rows as u32, classes: classes as u32, scale, smoothing, accumulate }.words(),
-        workgroups: grid(groups(rows)),
-        cost: Cost { operations: 6.0 * size, bytes: 8.0 * size },
-    }
+    let weighted = bindings[2] != View::NONE;
+    let params = Params { rows, classes, scale, smoothing, accumulate };
+    let cost = Cost { operations: 6.0 * size, bytes: 8.0 * size };
+    KERNEL.dispatch(place, bindings, vec![("WEIGHTED", weighted.into())], params, grid(groups(rows)), cost)
 }
 
-fn twin(d: &Dispatch, bindings: &mut [Binding]) {
-    let [logits, labels, class_weights, gradient, totals] = bindings else { unreachable!("checked by the plan") };
-    let Params { rows, classes, scale, smoothing, accumulate } = d.parameters();
-    let (rows, classes) = (rows as usize, classes as usize);
-    let (logits, labels, class_weights) = (logits.f32(), labels.u32(), class_weights.f32());
+fn twin(d: &Dispatch, params: Params, Slices { logits, labels, class_weights, gradient, totals }: Slices) {
+    let Params { rows, classes, scale, smoothing, accumulate } = params;
     let weighted = d.constant("WEIGHTED") == 1;
     let weight = |class: usize| if weighted { class_weights[class] } else { 1.0 };
     let spread = smoothing / classes as f32;
-    each_row(&mut gradient.f32_mut()[..rows * classes], classes, totals.f32_mut(), accumulate, |row, gradient| {
+    each_row(&mut gradient[..rows * classes], classes, totals, accumulate, |row, gradient| {
         let logits = &logits[row * classes..][..classes];
         let label = labels[row] as usize;
         let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);

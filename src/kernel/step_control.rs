@@ -1,29 +1,16 @@
 //! Decides about an optimiser step on the device: clipping by the global norm, or skipping a step that is not finite.
 
-use super::{Binding, BindingSpec, Kernel, no_workgroup_memory};
-use crate::compare::Tolerance;
-use crate::plan::{Cost, Dispatch, View, parameters};
+use super::prelude::*;
 
-parameters! {
-    struct Params {
-        count: u32,
-        clip: f32,
-        beta1: f32,
-        beta2: f32,
-    }
-}
-
-/// The kernel: one thread decides whether a step is taken, and how far its gradient is scaled down.
-pub static KERNEL: Kernel = Kernel {
-    name: "step_control",
-    shader: &[include_str!("../../shaders/step_control.wgsl")],
-    bindings: &[BindingSpec::read("parts", "[count]"), BindingSpec::write("control", "[8]")],
-    parameters: Params::FIELDS,
-    twin,
-    workgroup_memory: no_workgroup_memory,
+kernel! {
+    /// The kernel: one thread decides whether a step is taken, and how far its gradient is scaled down.
+    "step_control",
+    reads: { parts: f32 "[count]" },
+    writes: { control: f32 "[8]" },
+    parameters: { count: usize, clip: f32, beta1: f32, beta2: f32 },
     // Tight, as the scale stands beside larger numbers.
-    tolerance: Tolerance::new(1e-6, 1e-6),
-};
+    tolerance: [1e-6, 1e-6],
+}
 
 /// Numbers in the control buffer.
 pub const CONTROL: usize = 8;
@@ -47,29 +34,15 @@ pub const START: [f32; CONTROL] = [0.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0];
 
 /// Adds the `count` parts of the squared norm up and writes the step's control numbers. `clip` is the largest norm
 /// that is left alone (infinite for no clipping): scale = min(1, clip / norm).
-pub fn dispatch(
-    place: String,
-    count: usize,
-    clip: f32,
-    [beta1, beta2]: [f32; 2],
-    [parts, control]: [View; 2],
-) -> Dispatch {
-    Dispatch {
-        kernel: &KERNEL,
-        place,
-        bindings: vec![parts, control],
-        constants: vec![],
-        parameters: Params { count: count as u32, clip: clip.min(f32::MAX), beta1, beta2 }.words(),
-        workgroups: [1, 1, 1],
-        cost: Cost { operations: count as f64, bytes: 4.0 * count as f64 },
-    }
+pub fn dispatch(place: String, count: usize, clip: f32, [beta1, beta2]: [f32; 2], bindings: [View; 2]) -> Dispatch {
+    let cost = Cost { operations: count as f64, bytes: 4.0 * count as f64 };
+    let params = Params { count, clip: clip.min(f32::MAX), beta1, beta2 };
+    KERNEL.dispatch(place, bindings, vec![], params, [1, 1, 1], cost)
 }
 
-fn twin(d: &Dispatch, bindings: &mut [Binding]) {
-    let [parts, control] = bindings else { unreachable!("checked by the plan") };
-    let Params { count, clip, beta1, beta2 } = d.parameters();
-    let control = control.f32_mut();
-    let norm = parts.f32()[..count as usize].iter().sum::<f32>().sqrt();
+fn twin(_: &Dispatch, params: Params, Slices { parts, control }: Slices) {
+    let Params { count, clip, beta1, beta2 } = params;
+    let norm = parts[..count].iter().sum::<f32>().sqrt();
     control[NORM] = norm;
     // Written so that NaN is skipped too.
     if norm <= f32::MAX {

@@ -7,30 +7,14 @@ use std::cell::RefCell;
 pub struct Tile<'a> {
     /// `[m, 2]`: first step and number of steps of each row.
     pub rows: &'a [u32],
-    /// The rows' steps of the tape; empty when nothing is saved.
-    pub tape: &'a mut [f32],
-    /// The rows' steps of the outputs, `[steps of the tile, W]`; empty when only last states count.
-    pub outputs: &'a mut [f32],
-    /// The rows' states or gradients, `[m, W]`.
-    pub state: &'a mut [f32],
-    /// The rows' second states or their gradients, `[m, H]`; empty for cells that have none.
-    pub memory: &'a mut [f32],
+    /// What belongs to the rows' steps: `[steps of the tile, width]` each; empty where there is nothing.
+    pub by_step: [&'a mut [f32]; 2],
+    /// What belongs to the rows: `[m, width]` each, alike.
+    pub by_row: [&'a mut [f32]; 2],
 }
 
-/// What is cut into tiles, by row or by step; each may be empty.
-pub struct Parts<'a> {
-    /// `[P, tape_width]`
-    pub tape: &'a mut [f32],
-    pub tape_width: usize,
-    /// `[P, stride]`
-    pub outputs: &'a mut [f32],
-    /// `[R, stride]`
-    pub state: &'a mut [f32],
-    pub stride: usize,
-    /// `[R, hidden]`
-    pub memory: &'a mut [f32],
-    pub hidden: usize,
-}
+/// What is cut into tiles, and its numbers by row or by step; it may be empty.
+pub type Part<'a> = (&'a mut [f32], usize);
 
 thread_local! {
     static SCRATCH: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
@@ -67,33 +51,22 @@ const MOST_ROWS: usize = 64;
 ///
 /// # Panics
 /// If the rows are not contiguous (`rows[i+1].first ≠ rows[i].first + rows[i].steps`) or beyond the tape.
-pub fn tiles<'a>(rows: &'a [u32], parts: Parts<'a>) -> Vec<Tile<'a>> {
-    let Parts { mut tape, tape_width, mut outputs, mut state, stride, mut memory, hidden } = parts;
+pub fn tiles<'a>(rows: &'a [u32], mut by_step: [Part<'a>; 2], mut by_row: [Part<'a>; 2]) -> Vec<Tile<'a>> {
     let count = rows.len() / 2;
     let threads = threads::count();
     let rounds = count.div_ceil(MOST_ROWS * threads);
     let size = count.div_ceil((rounds * threads).max(1)).max(1);
-    let mut tiles = Vec::with_capacity(count.div_ceil(size));
-    for rows in rows.chunks(2 * size) {
-        let (own, last) = (rows.len() / 2, rows.len() - 2);
+    let tile = |rows: &'a [u32]| {
+        let last = rows.len() - 2;
         let steps = (rows[last] + rows[last + 1] - rows[0]) as usize;
-        tiles.push(Tile {
-            rows,
-            tape: take(&mut tape, steps * tape_width),
-            outputs: take(&mut outputs, steps * stride),
-            state: take(&mut state, own * stride),
-            memory: take(&mut memory, own * hidden),
-        });
-    }
-    tiles
+        let by_step = by_step.each_mut().map(|part| take(part, steps));
+        Tile { rows, by_step, by_row: by_row.each_mut().map(|part| take(part, rows.len() / 2)) }
+    };
+    rows.chunks(2 * size).map(tile).collect()
 }
 
-/// The first `count` numbers, or none of an empty slice.
-fn take<'a>(rest: &mut &'a mut [f32], count: usize) -> &'a mut [f32] {
-    if rest.is_empty() {
-        return &mut [];
-    }
-    let (own, others) = std::mem::take(rest).split_at_mut(count);
-    *rest = others;
-    own
+/// The first `count` rows or steps, or none of an empty part.
+fn take<'a>((rest, width): &mut Part<'a>, count: usize) -> &'a mut [f32] {
+    let own = if rest.is_empty() { 0 } else { count * *width };
+    rest.split_off_mut(..own).expect("rows and steps are within their part")
 }

@@ -1,29 +1,24 @@
 //! The loop that the twins of all recurrences share: over tiles of rows in parallel, and over the steps of a tile.
 
-use super::Binding;
 use super::activation::Activation;
 use super::prefetch::prefetch;
 use super::product::{add, dense_product};
-use super::recurrence::{Params, Recurrence};
+use super::recurrence::{BackwardSlices, ForwardSlices, Params, Recurrence, matrix_offset};
 use super::threads;
-use super::tiles::{Parts, Tile, tiles, with_scratch};
-use crate::plan::Dispatch;
+use super::tiles::{Tile, tiles, with_scratch};
+use crate::plan::{Binding, Dispatch};
 use multiversion::multiversion;
 use rayon::prelude::*;
+use std::ops::Range;
 
 /// What all tiles of a dispatch share.
 struct Run<'a> {
     cell: &'static Recurrence,
     step: fn(&mut TileStep),
     hidden: usize,
-    begin: usize,
-    end: usize,
-    stride: usize,
-    column: usize,
-    /// Whether states and memories are given, and their gradients from above (backward).
+    params: Params,
+    /// Whether states and memories are given.
     first: bool,
-    state_given: bool,
-    memory_given: bool,
     reverse: bool,
     stepwise: bool,
     activation: Activation,
@@ -36,18 +31,12 @@ struct Run<'a> {
 
 impl<'a> Run<'a> {
     fn new(cell: &'static Recurrence, step: fn(&mut TileStep), d: &Dispatch, weights: &'a [f32]) -> Run<'a> {
-        let params: Params = d.parameters();
         Run {
             cell,
             step,
             hidden: d.constant("H"),
-            begin: params.begin as usize,
-            end: params.end as usize,
-            stride: params.stride as usize,
-            column: params.column as usize,
+            params: Params::of(d),
             first: d.constant("FIRST") == 1,
-            state_given: params.state_given == 1,
-            memory_given: params.memory_given == 1,
             reverse: d.constant("REVERSE") == 1,
             stepwise: d.constant("STEPWISE") == 1,
             activation: Activation::from_constant(d.constant("ACTIVATION")),
@@ -58,18 +47,11 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// A row's own numbers among those of all directions.
-    fn own<'b>(&self, rows: &'b [f32], row: usize) -> &'b [f32] {
-        &rows[row * self.stride + self.column..][..self.hidden]
-    }
-
-    fn own_mut<'b>(&self, rows: &'b mut [f32], row: usize) -> &'b mut [f32] {
-        &mut rows[row * self.stride + self.column..][..self.hidden]
-    }
-
-    /// Where the t-th step to be read stands within its row.
-    fn at(&self, steps: usize, t: usize) -> usize {
-        if self.reverse { steps - 1 - t } else { t }
+    /// Where a row's own numbers stand among those of all directions.
+    #[inline(always)]
+    fn own(&self, row: usize) -> Range<usize> {
+        let begin = row * self.params.stride + self.params.column;
+        begin..begin + self.hidden
     }
 }
 
@@ -84,8 +66,6 @@ pub struct TileStep<'s, 'a> {
     t: usize,
     /// Whether there may be anything in the states: in the first step they are 0, unless they are given.
     pub moved: bool,
-    /// U with its bias, or its transpose; more matrices behind the first.
-    pub weights: &'a [f32],
     /// The tile's part of the tape; empty when nothing is saved.
     tape: &'s mut [f32],
     /// `[m, H]`: states, or their gradients, in the order of the rows.
@@ -94,29 +74,18 @@ pub struct TileStep<'s, 'a> {
     memory: &'s mut [f32],
     /// `[m, products·H]`
     product: &'s mut [f32],
-    /// What the cell asks for, `[m, H]` each.
+    /// Two columns that are the cell's own, `[m, H]` each, if it has such.
     pub extra: [&'s mut [f32]; 2],
 }
 
-/// One step of one row, forward: columns of G gates, P products with B biases, and T columns of the tape.
-pub struct Row<'r, const G: usize, const P: usize, const B: usize, const T: usize> {
+/// One step of one row: columns of G gates and P products with B biases, none of which there are backward, where state and
+/// memory are their gradients.
+pub struct Row<'r, const G: usize, const P: usize, const B: usize> {
     /// For a function that `units` makes.
     pub units: (Activation, usize),
     pub gates: [&'r [f32]; G],
     pub product: [&'r mut [f32]; P],
     pub bias: [&'r [f32]; B],
-    pub state: &'r mut [f32],
-    pub memory: &'r mut [f32],
-    pub extra: [&'r mut [f32]; 2],
-    /// If the step is saved.
-    pub tape: Option<[&'r mut [f32]; T]>,
-}
-
-/// One step of one row, backward; state and memory are their gradients.
-pub struct RowBack<'r, const T: usize> {
-    /// For a function that `units` makes.
-    pub units: (Activation, usize),
-    pub tape: [&'r mut [f32]; T],
     pub state: &'r mut [f32],
     pub memory: &'r mut [f32],
     pub extra: [&'r mut [f32]; 2],
@@ -146,11 +115,16 @@ impl<'a> TileStep<'_, 'a> {
         self.run.hidden
     }
 
+    /// A matrix of U with what follows it, or its transpose.
+    pub fn matrix(&self, at: usize) -> &'a [f32] {
+        &self.run.weights[matrix_offset(self.run.cell, at, self.run.hidden)..]
+    }
+
     /// h·U of the first matrix, for all rows.
     pub fn product(&mut self) {
         let (hidden, wide) = (self.run.hidden, self.run.cell.products() * self.run.hidden);
         if self.moved {
-            dense_product((self.count, wide, hidden), self.product, false, self.state, self.weights);
+            dense_product((self.count, wide, hidden), self.product, false, self.state, self.run.weights);
         } else {
             self.product.fill(0.0);
         }
@@ -168,23 +142,27 @@ impl<'a> TileStep<'_, 'a> {
             let at = self.on_tape(i) + delta;
             self.product[i * wide..][..wide].copy_from_slice(&self.tape[at..][..wide]);
         }
-        dense_product((self.count, hidden, wide), self.state, true, self.product, self.weights);
+        dense_product((self.count, hidden, wide), self.state, true, self.product, self.run.weights);
     }
 
-    /// Hands every row to `of_row`.
+    /// Hands every row to `of_row`, with its T columns of the tape if the step is saved. Where no gates are read, which is
+    /// backward, asks for the tape of the row after it.
     #[inline(always)]
     pub fn each<const G: usize, const P: usize, const B: usize, const T: usize>(
         &mut self,
-        of_row: impl Fn(Row<G, P, B, T>),
+        of_row: impl Fn(Row<G, P, B>, Option<[&mut [f32]; T]>),
     ) {
         let hidden = self.run.hidden;
-        let bias = if B > 0 { &self.weights[hidden * P * hidden..] } else { &[] };
+        let bias = if B > 0 { &self.run.weights[hidden * P * hidden..] } else { &[] };
         for i in 0..self.count {
-            let gates = self.gates(i, G * hidden);
+            let gates = if G > 0 { self.gates(i, G * hidden) } else { &[] };
+            if G == 0 && i + 1 < self.count {
+                prefetch(&self.tape[self.on_tape(i + 1)..][..T * hidden]);
+            }
             let at = self.on_tape(i);
             let tape = if self.tape.is_empty() { None } else { Some(&mut self.tape[at..][..T * hidden]) };
             let [a, b] = &mut self.extra;
-            of_row(Row {
+            let row = Row {
                 units: (self.run.activation, hidden),
                 gates: cut(gates, hidden),
                 product: cut_mut(row_of(self.product, i, P * hidden), hidden),
@@ -192,38 +170,32 @@ impl<'a> TileStep<'_, 'a> {
                 state: row_of(self.state, i, hidden),
                 memory: row_of(self.memory, i, hidden),
                 extra: [row_of(a, i, hidden), row_of(b, i, hidden)],
-                tape: tape.map(|tape| cut_mut(tape, hidden)),
-            });
+            };
+            of_row(row, tape.map(|tape| cut_mut(tape, hidden)));
         }
     }
 
-    /// Hands every row to `of_row`; asks for the tape of the row after it.
+    /// The same backward, where every step was saved.
     #[inline(always)]
-    pub fn each_back<const T: usize>(&mut self, of_row: impl Fn(RowBack<T>)) {
-        let hidden = self.run.hidden;
-        for i in 0..self.count {
-            if i + 1 < self.count {
-                prefetch(&self.tape[self.on_tape(i + 1)..][..T * hidden]);
-            }
-            let at = self.on_tape(i);
-            let [a, b] = &mut self.extra;
-            of_row(RowBack {
-                units: (self.run.activation, hidden),
-                tape: cut_mut(&mut self.tape[at..][..T * hidden], hidden),
-                state: row_of(self.state, i, hidden),
-                memory: row_of(self.memory, i, hidden),
-                extra: [row_of(a, i, hidden), row_of(b, i, hidden)],
-            });
-        }
+    pub fn each_back<const T: usize>(&mut self, of_row: impl Fn(Row<0, 0, 0>, [&mut [f32]; T])) {
+        self.each(|row, tape| of_row(row, tape.expect("every step was saved")));
     }
 
+    /// Where the t-th step to be read of row `i` stands.
+    #[inline(always)]
     fn position(&self, i: usize, t: usize) -> usize {
-        let row = self.order[i];
-        let [first, steps] = [self.rows[2 * row] as usize, self.rows[2 * row + 1] as usize];
-        first + self.run.at(steps, t)
+        let within = if self.run.reverse { self.steps(i) - 1 - t } else { t };
+        self.rows[2 * self.order[i]] as usize + within
+    }
+
+    /// Steps of row `i`.
+    #[inline(always)]
+    fn steps(&self, i: usize) -> usize {
+        self.rows[2 * self.order[i] + 1] as usize
     }
 
     /// Where the step of row `i` stands on the tile's part of the tape.
+    #[inline(always)]
     fn on_tape(&self, i: usize) -> usize {
         (self.position(i, self.t) - self.rows[0] as usize) * self.run.cell.tape * self.run.hidden
     }
@@ -238,7 +210,7 @@ impl<'a> TileStep<'_, 'a> {
         };
         if i + 1 < self.count {
             prefetch(of(self.position(i + 1, self.t)));
-        } else if self.t + 1 < self.rows[2 * self.order[0] + 1] as usize {
+        } else if self.t + 1 < self.steps(0) {
             prefetch(of(self.position(0, self.t + 1)));
         }
         of(self.position(i, self.t))
@@ -249,7 +221,7 @@ impl<'a> TileStep<'_, 'a> {
         let hidden = self.run.hidden;
         for (i, &row) in self.order.iter().enumerate() {
             if let Some(states) = states {
-                self.state[i * hidden..][..hidden].copy_from_slice(self.run.own(states, row));
+                self.state[i * hidden..][..hidden].copy_from_slice(&states[self.run.own(row)]);
             }
             if let Some(memories) = memories.filter(|_| self.run.cell.memory) {
                 self.memory[i * hidden..][..hidden].copy_from_slice(&memories[row * hidden..][..hidden]);
@@ -260,8 +232,8 @@ impl<'a> TileStep<'_, 'a> {
     /// Writes the states and memories of the rows that have more than `steps` steps.
     fn end(&self, steps: usize, states: &mut [f32], memories: &mut [f32]) {
         let hidden = self.run.hidden;
-        for (i, &row) in self.order.iter().enumerate().filter(|&(_, row)| self.rows[2 * row + 1] as usize > steps) {
-            self.run.own_mut(states, row).copy_from_slice(&self.state[i * hidden..][..hidden]);
+        for (i, &row) in self.order.iter().enumerate().filter(|&(i, _)| self.steps(i) > steps) {
+            states[self.run.own(row)].copy_from_slice(&self.state[i * hidden..][..hidden]);
             if self.run.cell.memory {
                 memories[row * hidden..][..hidden].copy_from_slice(&self.memory[i * hidden..][..hidden]);
             }
@@ -271,60 +243,46 @@ impl<'a> TileStep<'_, 'a> {
 
 /// The twin of a forward recurrence, of which `step` computes one step.
 pub fn run_forward(cell: &'static Recurrence, step: fn(&mut TileStep), d: &Dispatch, bindings: &mut [Binding]) {
-    let [rows, slots, gates, weights, tape, states, outputs, memories] = bindings else {
-        unreachable!("checked by the plan")
-    };
-    let mut run = Run::new(cell, step, d, weights.f32());
-    run.slots = (d.constant("SLOTTED") == 1).then(|| slots.u32());
-    run.gates = gates.f32();
-    let parts = Parts {
-        tape: if d.constant("SAVE") == 1 { tape.f32_mut() } else { &mut [] },
-        tape_width: cell.tape * run.hidden,
-        outputs: if run.stepwise { outputs.f32_mut() } else { &mut [] },
-        state: states.f32_mut(),
-        stride: run.stride,
-        memory: if cell.memory { memories.f32_mut() } else { &mut [] },
-        hidden: run.hidden,
-    };
-    each_tile(&run, &rows.u32()[..2 * d.parameters::<Params>().rows as usize], parts, tile_forward);
+    let ForwardSlices { rows, slots, gates, weights, tape, states, outputs, memories } = ForwardSlices::of(bindings);
+    let slots = (d.constant("SLOTTED") == 1).then_some(slots);
+    let run = Run { slots, gates, ..Run::new(cell, step, d, weights) };
+    let tape = if d.constant("SAVE") == 1 { tape } else { &mut [] };
+    each_tile(&run, rows, [tape, outputs, states, memories], tile_forward);
 }
 
-/// Hands every tile to `work`, with zeroed states, memory and scratch of its rows.
-fn each_tile(run: &Run, rows: &[u32], parts: Parts, work: fn(TileStep, &mut [f32], &mut [f32], &mut [f32], usize)) {
-    tiles(rows, parts).into_par_iter().with_min_len(threads::at_least(1)).for_each(|tile| {
-        let numbers = tile.count() * run.hidden;
-        let columns = [1, usize::from(run.cell.memory), run.cell.products(), run.cell.extra / 2, run.cell.extra / 2];
+/// Hands every tile to `work`, with zeroed states, memory and scratch of its rows, and its outputs, states and memories.
+fn each_tile(
+    run: &Run,
+    rows: &[u32],
+    [tape, outputs, states, memories]: [&mut [f32]; 4],
+    work: fn(TileStep, [&mut [f32]; 3]),
+) {
+    let (hidden, Params { rows: count, stride, .. }) = (run.hidden, run.params);
+    let outputs = if run.stepwise { outputs } else { &mut [] };
+    let memories = if run.cell.memory { memories } else { &mut [] };
+    let by_step = [(tape, run.cell.tape * hidden), (outputs, stride)];
+    let tiles = tiles(&rows[..2 * count], by_step, [(states, stride), (memories, hidden)]);
+    tiles.into_par_iter().with_min_len(threads::at_least(1)).for_each(|tile| {
+        let numbers = tile.count() * hidden;
+        let extra = usize::from(run.cell.on_chip != [0, 0]);
+        let columns = [1, usize::from(run.cell.memory), run.cell.products(), extra, extra];
         with_scratch(numbers * columns.iter().sum::<usize>(), |mut scratch| {
             let [state, memory, product, a, b] =
                 columns.map(|count| scratch.split_off_mut(..count * numbers).expect("all columns are counted"));
-            let order = tile.by_steps();
-            let Tile { rows, tape, outputs, state: states, memory: memories } = tile;
-            let step = TileStep {
-                run,
-                order: &order,
-                count: 0,
-                rows,
-                t: 0,
-                moved: false,
-                weights: run.weights,
-                tape,
-                state,
-                memory,
-                product,
-                extra: [a, b],
-            };
-            let longest = rows[2 * order[0] + 1] as usize;
-            work(step, states, memories, outputs, run.end.min(longest));
+            let (order, extra) = (&tile.by_steps()[..], [a, b]);
+            let Tile { rows, by_step: [tape, outputs], by_row: [states, memories] } = tile;
+            let step = TileStep { run, order, count: 0, rows, t: 0, moved: false, tape, state, memory, product, extra };
+            work(step, [outputs, states, memories]);
         });
     });
 }
 
-fn tile_forward(mut step: TileStep, states: &mut [f32], memories: &mut [f32], outputs: &mut [f32], end: usize) {
+fn tile_forward(mut step: TileStep, [outputs, states, memories]: [&mut [f32]; 3]) {
     let run = step.run;
     step.begin(run.first.then_some(states), run.first.then_some(memories));
     step.count = step.order.len();
-    for t in run.begin..end {
-        while step.rows[2 * step.order[step.count - 1] + 1] as usize <= t {
+    for t in run.params.begin..run.params.end.min(step.steps(0)) {
+        while step.steps(step.count - 1) <= t {
             step.count -= 1;
         }
         (step.t, step.moved) = (t, t > 0 || run.first);
@@ -332,49 +290,37 @@ fn tile_forward(mut step: TileStep, states: &mut [f32], memories: &mut [f32], ou
         if run.stepwise {
             for i in 0..step.count {
                 let position = step.position(i, t) - step.rows[0] as usize;
-                run.own_mut(outputs, position).copy_from_slice(&step.state[i * run.hidden..][..run.hidden]);
+                outputs[run.own(position)].copy_from_slice(&step.state[i * run.hidden..][..run.hidden]);
             }
         }
     }
-    step.end(run.begin, states, memories);
+    step.end(run.params.begin, states, memories);
 }
 
 /// The twin of a backward recurrence, of which `step` computes one step.
 pub fn run_backward(cell: &'static Recurrence, step: fn(&mut TileStep), d: &Dispatch, bindings: &mut [Binding]) {
-    let [rows, weights, outputs_gradient, tape, states_gradient, memories_gradient] = bindings else {
-        unreachable!("checked by the plan")
-    };
-    let mut run = Run::new(cell, step, d, weights.f32());
-    run.outputs_gradient = outputs_gradient.f32();
-    let parts = Parts {
-        tape: tape.f32_mut(),
-        tape_width: cell.tape * run.hidden,
-        outputs: &mut [],
-        state: states_gradient.f32_mut(),
-        stride: run.stride,
-        memory: if cell.memory { memories_gradient.f32_mut() } else { &mut [] },
-        hidden: run.hidden,
-    };
-    each_tile(&run, &rows.u32()[..2 * d.parameters::<Params>().rows as usize], parts, tile_backward);
+    let BackwardSlices { rows, weights_transposed, outputs_gradient, tape, states_gradient, memories_gradient } =
+        BackwardSlices::of(bindings);
+    let run = Run { outputs_gradient, ..Run::new(cell, step, d, weights_transposed) };
+    each_tile(&run, rows, [tape, &mut [], states_gradient, memories_gradient], tile_backward);
 }
 
-fn tile_backward(mut step: TileStep, states: &mut [f32], memories: &mut [f32], _: &mut [f32], end: usize) {
+fn tile_backward(mut step: TileStep, [_, states, memories]: [&mut [f32]; 3]) {
     let (run, hidden) = (step.run, step.run.hidden);
-    step.begin(run.state_given.then_some(states), run.memory_given.then_some(memories));
-    for t in (run.begin..end).rev() {
-        while step.count < step.order.len() && step.rows[2 * step.order[step.count] + 1] as usize > t {
+    step.begin(run.params.state_given.then_some(states), run.params.memory_given.then_some(memories));
+    for t in (run.params.begin..run.params.end.min(step.steps(0))).rev() {
+        while step.count < step.order.len() && step.steps(step.count) > t {
             step.count += 1;
         }
         step.t = t;
         if run.stepwise {
             for i in 0..step.count {
-                let output = run.own(run.outputs_gradient, step.position(i, t));
+                let output = &run.outputs_gradient[run.own(step.position(i, t))];
                 add(&mut step.state[i * hidden..][..hidden], output);
             }
         }
-        vanish(&mut step.state[..step.count * hidden]);
-        if run.cell.memory {
-            vanish(&mut step.memory[..step.count * hidden]);
+        for own in [&mut *step.state, &mut *step.memory] {
+            vanish(row_of(own, 0, step.count * hidden));
         }
         step.moved = t > 0 || run.first;
         (run.step)(&mut step);
@@ -400,8 +346,7 @@ mod tests {
 
     /// Keeps the gradients that a step begins with.
     fn keeping(step: &mut TileStep) {
-        step.each_back(|row: RowBack<6>| {
-            let [state, memory, ..] = row.tape;
+        step.each_back(|row, [state, memory, _, _, _, _]| {
             state.copy_from_slice(row.state);
             memory.copy_from_slice(row.memory);
         });
@@ -417,13 +362,15 @@ mod tests {
             cell: Cell::Lstm.recurrence(Reset::After).unwrap(),
             step: keeping,
             hidden,
-            begin: 0,
-            end: 1,
-            stride: hidden,
-            column: 0,
+            params: Params {
+                rows: 1,
+                end: 1,
+                stride: hidden,
+                state_given: true,
+                memory_given: true,
+                ..Params::default()
+            },
             first: false,
-            state_given: true,
-            memory_given: true,
             reverse: false,
             stepwise: false,
             activation: Activation::Tanh,
@@ -432,16 +379,7 @@ mod tests {
             weights: &[],
             outputs_gradient: &[],
         };
-        let parts = Parts {
-            tape: &mut tape,
-            tape_width: 6 * hidden,
-            outputs: &mut [],
-            state: &mut state,
-            stride: hidden,
-            memory: &mut memory,
-            hidden,
-        };
-        each_tile(&run, &[0, 1], parts, tile_backward);
+        each_tile(&run, &[0, 1], [&mut tape, &mut [], &mut state, &mut memory], tile_backward);
         for half in tape[..2 * hidden].chunks(hidden) {
             assert_eq!(half[..7], [1e-27, -1e-27, 0.0, 0.0, f32::NEG_INFINITY, 0.0, 2.0]);
             assert!(half[7].is_nan());

@@ -1,45 +1,22 @@
 //! The optimiser's step over a flat buffer, or over a table of which only some rows have a gradient: Adam (Kingma & Ba,
 //! 2015) with decoupled weight decay (AdamW: Loshchilov & Hutter, 2019), or gradient descent with momentum.
 
+use super::prelude::*;
 use super::step_control::{BETA1_POWER, BETA2_POWER, SCALE, TAKE};
-use super::threads;
-use super::{Binding, BindingSpec, Kernel, grid, no_workgroup_memory};
-use crate::compare::Tolerance;
-use crate::plan::{Cost, Dispatch, View, parameters};
-use multiversion::multiversion;
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-parameters! {
-    struct Params {
-        count: u32,
-        width: u32,
-        learning_rate: f32,
-        beta1: f32,
-        beta2: f32,
-        epsilon: f32,
-        decay: f32,
-    }
-}
-
-/// The kernel: one step of the optimiser's rule over a buffer of weights and its moments.
-pub static KERNEL: Kernel = Kernel {
-    name: "update",
-    shader: &[include_str!("../../shaders/update.wgsl")],
-    bindings: &[
-        BindingSpec::read("gradient", "[count], or [N, width] by row"),
-        BindingSpec::indices("slots", "[count / width]"),
-        BindingSpec::read("control", "[8]"),
-        BindingSpec::write("weights", "[count]"),
-        BindingSpec::write("first_moments", "[count]"),
-        BindingSpec::write("second_moments", "[count]"),
-    ],
-    parameters: Params::FIELDS,
-    twin,
-    workgroup_memory: no_workgroup_memory,
+kernel! {
+    /// The kernel: one step of the optimiser's rule over a buffer of weights and its moments.
+    "update",
+    reads: { gradient: f32 "[count], or [N, width] by row", slots: u32 "[count / width]", control: f32 "[8]" },
+    writes: { weights: f32 "[count]", first_moments: f32 "[count]", second_moments: f32 "[count]" },
+    parameters: {
+        count: usize, width: usize,
+        learning_rate: f32, beta1: f32, beta2: f32, epsilon: f32, decay: f32,
+    },
     // A root and two quotients, each within a few units in the last place.
-    tolerance: Tolerance::new(1e-7, 2e-6),
-};
+    tolerance: [1e-7, 2e-6],
+}
 
 /// The slot of a row without a gradient.
 pub const NO_SLOT: u32 = u32::MAX;
@@ -114,26 +91,18 @@ pub fn dispatch(place: String, count: usize, gradient: Gradient, rule: Rule, mut
         bindings[5] = View::NONE;
     }
     let decay = learning_rate * weight_decay;
-    Dispatch {
-        kernel: &KERNEL,
-        place,
-        bindings: bindings.to_vec(),
-        constants: vec![("RULE", rule), ("BY_SLOT", by_slot)],
-        parameters: Params { count: count as u32, width: width as u32, learning_rate, beta1, beta2, epsilon, decay }
-            .words(),
-        workgroups: grid(count.div_ceil(256)),
-        cost: Cost { operations: 12.0 * count as f64, bytes: (28 - 8 * rule) as f64 * count as f64 },
-    }
+    let params = Params { count, width, learning_rate, beta1, beta2, epsilon, decay };
+    let cost = Cost { operations: 12.0 * count as f64, bytes: (28 - 8 * rule) as f64 * count as f64 };
+    let constants = vec![("RULE", rule), ("BY_SLOT", by_slot)];
+    KERNEL.dispatch(place, bindings, constants, params, grid(count.div_ceil(256)), cost)
 }
 
 const ADAM: u32 = 0;
 const SGD: u32 = 1;
 
-fn twin(d: &Dispatch, bindings: &mut [Binding]) {
-    let [gradient, slots, control, weights, first, second] = bindings else { unreachable!("checked by the plan") };
-    let params: Params = d.parameters();
-    let (count, width) = (params.count as usize, params.width as usize);
-    let (gradient, slots, control) = (gradient.f32(), slots.u32(), control.f32());
+fn twin(d: &Dispatch, params: Params, slices: Slices) {
+    let Slices { gradient, slots, control, weights, first_moments: first, second_moments: second } = slices;
+    let Params { count, width, .. } = params;
     if control[TAKE] == 0.0 {
         return;
     }
@@ -147,14 +116,14 @@ fn twin(d: &Dispatch, bindings: &mut [Binding]) {
         true => &gradient[slots[i] as usize * width..][..width],
     };
     let least = threads::at_least(4096usize.div_ceil(chunk));
-    let own = weights.f32_mut()[..count].par_chunks_mut(chunk).zip(first.f32_mut()[..count].par_chunks_mut(chunk));
+    let own = weights[..count].par_chunks_mut(chunk).zip(first[..count].par_chunks_mut(chunk));
     let own = own.enumerate().with_min_len(least);
     if sgd {
         own.for_each(|(i, (w, v))| descend(&params, control[SCALE], gradient(i, w.len()), w, v));
     } else {
         let correction = 1.0 / (1.0 - control[BETA2_POWER]).sqrt();
         let rates = [control[SCALE], params.learning_rate / (1.0 - control[BETA1_POWER]), correction];
-        own.zip(second.f32_mut()[..count].par_chunks_mut(chunk))
+        own.zip(second[..count].par_chunks_mut(chunk))
             .for_each(|((i, (w, m)), v)| adapt(&params, rates, gradient(i, w.len()), w, m, v));
     }
 }

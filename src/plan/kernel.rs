@@ -1,6 +1,6 @@
 //! What a kernel is: a shader, its bindings, and its twin on the CPU.
 
-use super::Dispatch;
+use super::{Cost, Dispatch, View};
 use crate::compare::Tolerance;
 
 /// How a kernel uses a binding. What is only read is bound read-only: every writable buffer costs a barrier.
@@ -21,13 +21,6 @@ pub enum Element {
     U32,
 }
 
-/// The kinds by the names of Rust's and WGSL's types, for [`parameters`].
-#[expect(non_upper_case_globals, reason = "they are the types' names")]
-impl Element {
-    pub(crate) const f32: Element = Element::F32;
-    pub(crate) const u32: Element = Element::U32;
-}
-
 /// One storage buffer of a kernel, as its shader declares it.
 #[derive(Clone, Copy, Debug)]
 pub struct BindingSpec {
@@ -40,42 +33,6 @@ pub struct BindingSpec {
     /// The shape in the words of the design: `[R, 2]`.
     pub shape: &'static str,
 }
-
-impl BindingSpec {
-    pub(crate) const fn read(name: &'static str, shape: &'static str) -> BindingSpec {
-        BindingSpec { name, access: Access::Read, element: Element::F32, shape }
-    }
-
-    pub(crate) const fn indices(name: &'static str, shape: &'static str) -> BindingSpec {
-        BindingSpec { name, access: Access::Read, element: Element::U32, shape }
-    }
-
-    pub(crate) const fn write(name: &'static str, shape: &'static str) -> BindingSpec {
-        BindingSpec { name, access: Access::Write, element: Element::F32, shape }
-    }
-}
-
-/// Makes the struct of a kernel's run-time numbers, whose fields have the names and the order of the shader's uniform.
-macro_rules! parameters {
-    ($(#[$doc:meta])* $visible:vis struct $name:ident { $($(#[$note:meta])* $field:ident: $number:ident,)* }) => {
-        $(#[$doc])*
-        #[repr(C)]
-        #[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
-        $visible struct $name { $($(#[$note])* pub $field: $number,)* }
-
-        impl $name {
-            /// Names and kinds of the fields.
-            $visible const FIELDS: &'static [$crate::plan::Field] =
-                &[$((stringify!($field), $crate::plan::Element::$number)),*];
-
-            /// The words of the uniform.
-            $visible fn words(&self) -> Vec<u32> {
-                bytemuck::cast_slice(std::slice::from_ref(self)).to_vec()
-            }
-        }
-    };
-}
-pub(crate) use parameters;
 
 /// A run-time number of a kernel: its name in the shader's uniform, and its kind.
 pub type Field = (&'static str, Element);
@@ -104,19 +61,26 @@ impl Kernel {
     pub fn source(&self, constants: &[(&'static str, u32)]) -> String {
         let mut source = String::new();
         for (name, value) in constants {
-            source.push_str(&format!("const {name}: u32 = {value}u;\n"));
+            source += &format!("const {name}: u32 = {value}u;\n");
             if *name == "LANES" {
-                source.push_str(lane_types(*value));
+                source += lane_types(*value);
             }
         }
-        source.extend(self.shader.iter().copied());
-        source
+        source + &self.shader.concat()
     }
-}
 
-impl PartialEq for Kernel {
-    fn eq(&self, other: &Kernel) -> bool {
-        self.name == other.name
+    /// One run of it.
+    pub(crate) fn dispatch(
+        &'static self,
+        place: String,
+        bindings: impl Into<Vec<View>>,
+        constants: Vec<(&'static str, u32)>,
+        parameters: impl Into<Vec<u32>>,
+        workgroups: [u32; 3],
+        cost: Cost,
+    ) -> Dispatch {
+        let (bindings, parameters) = (bindings.into(), parameters.into());
+        Dispatch { kernel: self, place, bindings, constants, parameters, workgroups, cost }
     }
 }
 
@@ -139,34 +103,4 @@ pub enum Binding<'a> {
     Read(&'a [u32]),
     /// Declared as [`Access::Write`].
     Write(&'a mut [u32]),
-}
-
-impl Binding<'_> {
-    fn words(&self) -> &[u32] {
-        match self {
-            Binding::Read(words) => words,
-            Binding::Write(words) => words,
-        }
-    }
-
-    /// The binding as indices.
-    pub fn u32(&self) -> &[u32] {
-        self.words()
-    }
-
-    /// The binding as numbers.
-    pub fn f32(&self) -> &[f32] {
-        bytemuck::cast_slice(self.words())
-    }
-
-    /// The binding as numbers to be written.
-    ///
-    /// # Panics
-    /// If the kernel declared it as read-only: a mistake in this crate, found by any run of the twin.
-    pub fn f32_mut(&mut self) -> &mut [f32] {
-        match self {
-            Binding::Read(_) => panic!("a twin writes a read-only binding"),
-            Binding::Write(words) => bytemuck::cast_slice_mut(words),
-        }
-    }
 }

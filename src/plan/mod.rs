@@ -6,7 +6,6 @@
 
 mod kernel;
 
-pub(crate) use kernel::parameters;
 pub use kernel::{Access, Binding, BindingSpec, Element, Field, Kernel, lane_types};
 
 use crate::error::{Error, LimitKind, Result};
@@ -135,11 +134,6 @@ impl Dispatch {
     /// If the dispatch was made without it: a mistake in this crate.
     pub fn constant(&self, name: &str) -> usize {
         self.constants.iter().find(|(n, _)| *n == name).expect("constant of the kernel").1 as usize
-    }
-
-    /// The run-time numbers, as the kernel's own struct.
-    pub(crate) fn parameters<P: bytemuck::Pod>(&self) -> P {
-        bytemuck::pod_read_unaligned(bytemuck::cast_slice(&self.parameters))
     }
 }
 

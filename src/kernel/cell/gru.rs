@@ -2,8 +2,10 @@
 
 use super::prelude::*;
 
-/// Gates of the input n, r, z; of the state r, z, n. The tape: n, r, z, q = h·U_n + c_n, h.
-pub static GRU: Recurrence = Recurrence {
+recurrence! {
+    /// Gates of the input n, r, z; of the state r, z, n. The tape: n, r, z, q = h·U_n + c_n, h.
+    GRU = "gru" + ONE_PHASE,
+    tolerance_back: [1e-9, 1e-5],
     gates: &[2, 0, 1],
     matrices: &[Matrix { gates: &[0, 1, 2], delta: 1, state: 4 }],
     bias: true,
@@ -11,26 +13,14 @@ pub static GRU: Recurrence = Recurrence {
     memory: false,
     activation: Some(Activation::Tanh),
     opened: None,
-    extra: 0,
     on_chip: [0, 0],
-    forward: forward(
-        "gru_forward",
-        &[ROWS, include_str!("../../../shaders/cell/gru_forward.wgsl"), ONE_PHASE, FORWARD],
-        |d, bindings| run_forward(&GRU, forward_step, d, bindings),
-    ),
-    backward: backward(
-        "gru_backward",
-        &[ROWS, include_str!("../../../shaders/cell/gru_backward.wgsl"), ONE_PHASE, BACKWARD],
-        |d, bindings| run_backward(&GRU, backward_step, d, bindings),
-        Tolerance::new(1e-9, 1e-5),
-    ),
-};
+}
 
 fn forward_step(step: &mut TileStep) {
     step.product();
-    step.each(|row| {
+    step.each(|row, tape| {
         let ([x_n, x_r, x_z], [p_r, p_z, p_n], [c_r, c_z, c_n]) = (row.gates, row.product, row.bias);
-        next(row.units, [x_n, x_r, x_z, p_r, p_z, p_n, c_r, c_z, c_n], [row.state], row.tape);
+        next(row.units, [x_n, x_r, x_z, p_r, p_z, p_n, c_r, c_z, c_n], [row.state], tape);
     });
 }
 
@@ -45,8 +35,7 @@ units! {
 }
 
 fn backward_step(step: &mut TileStep) {
-    step.each_back(|row| {
-        let [n, r, z, q, h] = row.tape;
+    step.each_back(|row, [n, r, z, q, h]| {
         gradients(row.units, [h], [n, r, z, q, row.state], None);
     });
     step.product_back();

@@ -2,10 +2,11 @@
 
 use super::prelude::*;
 use crate::kernel::product::dense_product;
-use crate::kernel::recurrence::matrix_offset;
 
-/// Gates of the input n, r, z; of the state r and z by one matrix, n by another. The tape: n, r, z, r∘h, h.
-pub static GRU_BEFORE: Recurrence = Recurrence {
+recurrence! {
+    /// Gates of the input n, r, z; of the state r and z by one matrix, n by another. The tape: n, r, z, r∘h, h.
+    GRU_BEFORE = "gru_before",
+    tolerance_back: [1e-9, 1e-5],
     gates: &[2, 0, 1],
     matrices: &[Matrix { gates: &[0, 1], delta: 1, state: 4 }, Matrix { gates: &[2], delta: 0, state: 3 }],
     bias: false,
@@ -13,40 +14,28 @@ pub static GRU_BEFORE: Recurrence = Recurrence {
     memory: false,
     activation: Some(Activation::Tanh),
     opened: None,
-    extra: 2,
     on_chip: [2, 1],
-    forward: forward(
-        "gru_before_forward",
-        &[ROWS, include_str!("../../../shaders/cell/gru_before_forward.wgsl"), FORWARD],
-        |d, bindings| run_forward(&GRU_BEFORE, forward_step, d, bindings),
-    ),
-    backward: backward(
-        "gru_before_backward",
-        &[ROWS, include_str!("../../../shaders/cell/gru_before_backward.wgsl"), BACKWARD],
-        |d, bindings| run_backward(&GRU_BEFORE, backward_step, d, bindings),
-        Tolerance::new(1e-9, 1e-5),
-    ),
-};
+}
 
 fn forward_step(step: &mut TileStep) {
     let hidden = step.hidden();
     step.product();
-    step.each(|row| {
+    step.each(|row, tape| {
         let ([_, x_r, x_z], [r, z], []) = (row.gates, row.product, row.bias);
-        let kept = row.tape.map(|[_, t_r, t_z, t_reset, _]| [t_r, t_z, t_reset]);
+        let kept = tape.map(|[_, t_r, t_z, t_reset, _]| [t_r, t_z, t_reset]);
         gates(row.units, [x_r, x_z, row.state], [r, z, row.extra[0]], kept);
     });
     // (r∘h)·U_n, which is 0 in the first step.
+    let weights = step.matrix(1);
     let [reset, candidate] = &mut step.extra;
     if step.moved {
-        let weights = &step.weights[matrix_offset(&GRU_BEFORE, 1, hidden)..];
         dense_product((step.count, hidden, hidden), candidate, false, reset, weights);
     } else {
         candidate.fill(0.0);
     }
-    step.each(|row| {
+    step.each(|row, tape| {
         let ([x_n, _, _], [_, z], []) = (row.gates, row.product, row.bias);
-        let kept = row.tape.map(|[t_n, _, _, _, t_h]| [t_n, t_h]);
+        let kept = tape.map(|[t_n, _, _, _, t_h]| [t_n, t_h]);
         next(row.units, [x_n, z, row.extra[1]], [row.state], kept);
     });
 }
@@ -68,15 +57,13 @@ units! {
 
 fn backward_step(step: &mut TileStep) {
     let hidden = step.hidden();
-    step.each_back(|row| {
-        let [n, _, z, _, h] = row.tape;
+    step.each_back(|row, [n, _, z, _, h]| {
         update_and_candidate(row.units, [h], [n, z, row.state, row.extra[0]], None);
     });
+    let weights = step.matrix(1);
     let [delta_n, of_reset] = &mut step.extra;
-    let weights = &step.weights[matrix_offset(&GRU_BEFORE, 1, hidden)..];
     dense_product((step.count, hidden, hidden), of_reset, false, delta_n, weights);
-    step.each_back(|row| {
-        let [_, r, _, _, h] = row.tape;
+    step.each_back(|row, [_, r, _, _, h]| {
         reset(row.units, [h, row.extra[1]], [r, row.state], None);
     });
     step.product_back();

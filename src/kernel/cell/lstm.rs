@@ -2,8 +2,11 @@
 
 use super::prelude::*;
 
-/// Gates i, f, g, o of input and state. The tape: i, f, g, o, c, h.
-pub static LSTM: Recurrence = Recurrence {
+recurrence! {
+    /// Gates i, f, g, o of input and state. The tape: i, f, g, o, c, h.
+    LSTM = "lstm" + ONE_PHASE,
+    // tanh(c') is computed anew.
+    tolerance_back: [1e-7, 2e-5],
     gates: &[0, 1, 2, 3],
     matrices: &[Matrix { gates: &[0, 1, 2, 3], delta: 0, state: 5 }],
     bias: true,
@@ -12,28 +15,15 @@ pub static LSTM: Recurrence = Recurrence {
     activation: None,
     // So that at the beginning the memory is kept (Jozefowicz et al., 2015).
     opened: Some(1),
-    extra: 0,
     on_chip: [0, 0],
-    forward: forward(
-        "lstm_forward",
-        &[ROWS, include_str!("../../../shaders/cell/lstm_forward.wgsl"), ONE_PHASE, FORWARD],
-        |d, bindings| run_forward(&LSTM, forward_step, d, bindings),
-    ),
-    backward: backward(
-        "lstm_backward",
-        &[ROWS, include_str!("../../../shaders/cell/lstm_backward.wgsl"), ONE_PHASE, BACKWARD],
-        |d, bindings| run_backward(&LSTM, backward_step, d, bindings),
-        // tanh(c') is computed anew.
-        Tolerance::new(1e-7, 2e-5),
-    ),
-};
+}
 
 fn forward_step(step: &mut TileStep) {
     step.product();
-    step.each(|row| {
+    step.each(|row, tape| {
         let ([x_i, x_f, x_g, x_o], [p_i, p_f, p_g, p_o], [c_i, c_f, c_g, c_o]) = (row.gates, row.product, row.bias);
         let read = [x_i, x_f, x_g, x_o, p_i, p_f, p_g, p_o, c_i, c_f, c_g, c_o];
-        next(row.units, read, [row.state, row.memory], row.tape);
+        next(row.units, read, [row.state, row.memory], tape);
     });
 }
 
@@ -51,8 +41,7 @@ units! {
 }
 
 fn backward_step(step: &mut TileStep) {
-    step.each_back(|row| {
-        let [i, f, g, o, c, _] = row.tape;
+    step.each_back(|row, [i, f, g, o, c, _]| {
         gradients(row.units, [c], [i, f, g, o, row.state, row.memory], None);
     });
     step.product_back();

@@ -3,8 +3,10 @@
 
 use super::prelude::*;
 
-/// Gates z, c. The tape: z, c, h.
-pub static MINGRU: Recurrence = Recurrence {
+recurrence! {
+    /// Gates z, c. The tape: z, c, h.
+    MINGRU = "mingru" + ONE_PHASE,
+    tolerance_back: [1e-9, 1e-5],
     gates: &[0, 1],
     matrices: &[],
     bias: false,
@@ -12,25 +14,13 @@ pub static MINGRU: Recurrence = Recurrence {
     memory: false,
     activation: Some(Activation::Identity),
     opened: None,
-    extra: 0,
     on_chip: [0, 0],
-    forward: forward(
-        "mingru_forward",
-        &[ROWS, include_str!("../../../shaders/cell/mingru_forward.wgsl"), ONE_PHASE, FORWARD],
-        |d, bindings| run_forward(&MINGRU, forward_step, d, bindings),
-    ),
-    backward: backward(
-        "mingru_backward",
-        &[ROWS, include_str!("../../../shaders/cell/mingru_backward.wgsl"), ONE_PHASE, BACKWARD],
-        |d, bindings| run_backward(&MINGRU, backward_step, d, bindings),
-        Tolerance::new(1e-9, 1e-5),
-    ),
-};
+}
 
 fn forward_step(step: &mut TileStep) {
-    step.each(|row| {
+    step.each(|row, tape| {
         let ([x_z, x_c], [], []) = (row.gates, row.product, row.bias);
-        next(row.units, [x_z, x_c], [row.state], row.tape);
+        next(row.units, [x_z, x_c], [row.state], tape);
     });
 }
 
@@ -43,8 +33,7 @@ units! {
 }
 
 fn backward_step(step: &mut TileStep) {
-    step.each_back(|row| {
-        let [z, c, h] = row.tape;
+    step.each_back(|row, [z, c, h]| {
         gradients(row.units, [h], [z, c, row.state], None);
     });
 }

@@ -1,5 +1,6 @@
 //! The cells: each stands in one file, with its declaration and both twins, and in two parts of shaders of the same name.
 
+mod declare;
 mod gru;
 mod gru_before;
 mod lstm;
@@ -21,21 +22,8 @@ macro_rules! cells {
         #[serde(rename_all = "lowercase")]
         pub enum Cell { $($(#[$doc])* $cell,)* }
 
-        impl Cell {
-            /// Its name in text.
-            pub fn title(self) -> &'static str {
-                match self { $(Cell::$cell => $title,)* }
-            }
-
-            fn kernels(self) -> &'static [&'static Recurrence] {
-                match self {
-                    $(Cell::$cell => {
-                        static KERNELS: &[&Recurrence] = &[$(&$recurrence),+];
-                        KERNELS
-                    })*
-                }
-            }
-        }
+        /// The name and the kernels of each.
+        static CELLS: &[(&str, &[&Recurrence])] = &[$(($title, &[$(&$recurrence),+])),*];
 
         /// The kernels of all cells.
         pub static RECURRENCES: &[&Recurrence] = &[$($(&$recurrence),+),*];
@@ -66,13 +54,18 @@ pub enum Reset {
 }
 
 impl Cell {
+    /// Its name in text.
+    pub fn title(self) -> &'static str {
+        CELLS[self as usize].0
+    }
+
     /// The activation that is usual where the cell leaves one open, and tanh where it does not.
     pub fn activation(self) -> Activation {
-        self.kernels()[0].activation.unwrap_or_default()
+        CELLS[self as usize].1[0].activation.unwrap_or_default()
     }
 
     /// The cell's kernels; `None` for a reset that it does not have.
     pub fn recurrence(self, reset: Reset) -> Option<&'static Recurrence> {
-        self.kernels().get(reset as usize).copied()
+        CELLS[self as usize].1.get(reset as usize).copied()
     }
 }

@@ -2,8 +2,10 @@
 
 use super::prelude::*;
 
-/// The tape: h', h.
-pub static RNN: Recurrence = Recurrence {
+recurrence! {
+    /// The tape: h', h.
+    RNN = "rnn" + ONE_PHASE,
+    tolerance_back: [1e-9, 1e-5],
     gates: &[0],
     matrices: &[Matrix { gates: &[0], delta: 0, state: 1 }],
     bias: true,
@@ -11,26 +13,14 @@ pub static RNN: Recurrence = Recurrence {
     memory: false,
     activation: Some(Activation::Tanh),
     opened: None,
-    extra: 0,
     on_chip: [0, 0],
-    forward: forward(
-        "rnn_forward",
-        &[ROWS, include_str!("../../../shaders/cell/rnn_forward.wgsl"), ONE_PHASE, FORWARD],
-        |d, bindings| run_forward(&RNN, forward_step, d, bindings),
-    ),
-    backward: backward(
-        "rnn_backward",
-        &[ROWS, include_str!("../../../shaders/cell/rnn_backward.wgsl"), ONE_PHASE, BACKWARD],
-        |d, bindings| run_backward(&RNN, backward_step, d, bindings),
-        Tolerance::new(1e-9, 1e-5),
-    ),
-};
+}
 
 fn forward_step(step: &mut TileStep) {
     step.product();
-    step.each(|row| {
+    step.each(|row, tape| {
         let ([x], [p], [c]) = (row.gates, row.product, row.bias);
-        next(row.units, [x, p, c], [row.state], row.tape);
+        next(row.units, [x, p, c], [row.state], tape);
     });
 }
 
@@ -42,8 +32,7 @@ units! {
 }
 
 fn backward_step(step: &mut TileStep) {
-    step.each_back(|row| {
-        let [after, _] = row.tape;
+    step.each_back(|row, [after, _]| {
         gradients(row.units, [], [after, row.state], None);
     });
     step.product_back();
