@@ -5,27 +5,22 @@ use clap::Args;
 use srnn::engine::device::auto_choice;
 use srnn::engine::gpu::{Adapter, DEFAULT_MEMORY, adapter::INSTALL_ADVICE, adapters};
 use srnn::{Error, Result};
-use std::process::ExitCode;
 
 /// List the adapters with their limits and features, and what auto takes
 #[derive(Args)]
 pub struct Devices {}
 
 impl Devices {
-    pub fn run(self) -> Result<ExitCode> {
+    pub fn run(self) -> Result<()> {
         let found = adapters();
-        let mut text = String::new();
-        for (at, adapter) in found.iter().enumerate() {
-            text += &describe(at, adapter);
-        }
+        let mut text: String = found.iter().enumerate().map(|(at, adapter)| describe(at, adapter)).collect();
         if found.is_empty() {
             text += &format!("{}: {INSTALL_ADVICE}\n", Error::NoAdapter);
         }
         text += &format!("cpu: the CPU engine, {} threads\n", rayon::current_num_threads());
         let (choice, reason) = auto_choice(&found);
         let name = choice.map_or("the CPU engine".to_string(), Adapter::title);
-        print(&format!("{text}auto takes {name}: {reason}\n"))?;
-        Ok(ExitCode::SUCCESS)
+        print(&format!("{text}auto takes {name}: {reason}\n"))
     }
 }
 

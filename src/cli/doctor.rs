@@ -30,15 +30,15 @@ impl Doctor {
             )));
         }
         let findings = check_up(device.engine())?;
-        let shown: Vec<&Finding> = if self.all { findings.iter().collect() } else { worst_by_kernel(&findings) };
-        let mut rows = table(&["kernel", "place", "writes", "error", "allowed", "verdict"]);
-        for finding in shown {
+        let row = |finding: &&Finding| {
             let (error, allowed, verdict) = match &finding.outcome {
                 Ok(fine) => (format!("{:.1e}", fine.error), format!("{:.1e}", fine.allowed), "ok".to_string()),
                 Err(mismatch) => (String::new(), String::new(), mismatch.to_string()),
             };
-            rows.add_row([finding.kernel, &finding.place, finding.binding, &error, &allowed, &verdict]);
-        }
+            [finding.kernel.into(), finding.place.clone(), finding.binding.into(), error, allowed, verdict]
+        };
+        let shown = if self.all { findings.iter().collect() } else { worst_by_kernel(&findings) };
+        let rows = table(["kernel", "place", "writes", "error", "allowed", "verdict"], shown.iter().map(row));
         let off = findings.iter().filter(|finding| finding.outcome.is_err()).count();
         let verdict = match off {
             0 => format!("all {} results of {} are within tolerance", findings.len(), device.name()),

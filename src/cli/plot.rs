@@ -36,8 +36,10 @@ impl Line {
             }
         }
         let line = |slicing: Slicing| {
-            let name = format!("{what}, SRNN({},{})", slicing.n(), slicing.k());
-            Line::of(name, timings.iter().filter(move |timing| timing.slicing == slicing))
+            Line::of(
+                format!("{what}, {}", title(slicing)),
+                timings.iter().filter(move |timing| timing.slicing == slicing),
+            )
         };
         slicings.into_iter().map(line).collect()
     }
@@ -46,6 +48,11 @@ impl Line {
     pub fn best(what: &str, timings: &[Timing]) -> Line {
         Line::of(format!("{what}, the best slicing"), best(timings).iter().map(|(_, best)| *best))
     }
+}
+
+/// The paper's name of a sliced network.
+pub fn title(slicing: Slicing) -> String {
+    format!("SRNN({},{})", slicing.n(), slicing.k())
 }
 
 /// The plain network and the fastest slicing of every length at which both were timed.
@@ -61,15 +68,9 @@ pub fn best(timings: &[Timing]) -> Vec<(&Timing, &Timing)> {
 /// An SVG of speed-ups (solid, with points) and step bounds (dashed).
 ///
 /// # Errors
-/// [`Error::Config`] if no speed-up was measured, as the plain network was not timed.
+/// [`Error::Config`] if it cannot be drawn.
 pub fn speedup(title: &str, series: &[Line]) -> Result<String> {
-    let measured = || series.iter().flat_map(|series| &series.measured);
-    let all = || measured().chain(series.iter().flat_map(|series| &series.bound));
-    if measured().next().is_none() {
-        return Err(Error::Config(
-            "a plot of speed-ups needs the plain network (rnn) and a slicing among --slices".into(),
-        ));
-    }
+    let all = || series.iter().flat_map(|line| line.measured.iter().chain(&line.bound));
     let (shortest, longest) = all().fold((f64::INFINITY, 1.0f64), |(low, high), (x, _)| (low.min(*x), high.max(*x)));
     let (bottom, top) = all().fold((1.0f64, 1.0f64), |(low, high), (_, y)| (low.min(*y), high.max(*y)));
     let mut svg = String::new();

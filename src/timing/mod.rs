@@ -184,30 +184,28 @@ impl Bench {
     /// # Errors
     /// As [`Bench::run`], but for what only the device can say.
     pub fn check(&self) -> Result<()> {
-        if self.lengths.is_empty() || self.batch == 0 || self.repeats == 0 {
-            return Err(Error::Config("a benchmark needs a length, a batch and a repeat".into()));
+        let shortest = self.lengths.iter().copied().min().unwrap_or(0);
+        for (name, size) in [("lengths", shortest), ("batch", self.batch), ("repeats", self.repeats)] {
+            if size == 0 {
+                return Err(Error::setting(name, size, "at least 1"));
+            }
         }
+        let Bench { batch, network: Config { input, embedding, .. }, .. } = self;
         for &length in &self.lengths {
             let slicings = self.slicings.at(length);
-            if slicings.is_empty() {
-                return Err(Error::Config("a benchmark needs a slicing; the plain network is `rnn`".into()));
-            }
-            if self.batch.saturating_mul(length) > MOST_TOKENS {
-                let Bench { batch, .. } = self;
-                let problem = format!("{batch} sequences of {length} tokens: at most {MOST_TOKENS} tokens are timed");
-                return Err(Error::Config(problem));
-            }
-            let width = self.network.embedding;
-            if self.network.input == Input::Numbers
-                && self.batch.saturating_mul(length).saturating_mul(width) > MOST_NUMBERS
-            {
-                let Bench { batch, .. } = self;
-                let problem = format!(
-                    "{batch} sequences of {length} steps of {width} numbers: at most {MOST_NUMBERS} numbers are timed"
-                );
-                return Err(Error::Config(problem));
-            }
-            slicings.into_iter().try_for_each(|slicing| self.config(slicing, length).check())?;
+            let tokens = batch.saturating_mul(length);
+            let problem = if slicings.is_empty() {
+                "a benchmark needs a slicing; the plain network is `rnn`".into()
+            } else if tokens > MOST_TOKENS {
+                format!("{batch} sequences of {length} tokens: at most {MOST_TOKENS} tokens are timed")
+            } else if *input == Input::Numbers && tokens.saturating_mul(*embedding) > MOST_NUMBERS {
+                let steps = format!("{batch} sequences of {length} steps of {embedding} numbers");
+                format!("{steps}: at most {MOST_NUMBERS} numbers are timed")
+            } else {
+                slicings.into_iter().try_for_each(|slicing| self.config(slicing, length).check())?;
+                continue;
+            };
+            return Err(Error::Config(problem));
         }
         Ok(())
     }
@@ -223,8 +221,7 @@ impl Bench {
         let slicing = self.slicings.at(length)[0];
         let start = Instant::now();
         let batch = self.random_batch(length);
-        let mut network =
-            Network::new(self.config(slicing, length), Device::open(self.device, self.memory)?, self.seed)?;
+        let mut network = self.network(slicing, length)?;
         self.repeat(&mut network, &batch)?;
         Ok(start.elapsed().as_secs_f64())
     }
@@ -234,18 +231,18 @@ impl Bench {
         Config { slicing, length, context, ..self.network.clone() }
     }
 
+    fn network(&self, slicing: Slicing, length: usize) -> Result<Network> {
+        Network::new(self.config(slicing, length), Device::open(self.device, self.memory)?, self.seed)
+    }
+
     fn time_length(&self, length: usize) -> Result<Vec<Timing>> {
         let batch = self.random_batch(length);
         let mut runs = Vec::new();
         for slicing in self.slicings.at(length) {
-            let network =
-                Network::new(self.config(slicing, length), Device::open(self.device, self.memory)?, self.seed)?;
-            runs.push((network, Vec::new()));
+            runs.push((self.network(slicing, length)?, Vec::new()));
         }
         for (network, _) in &mut runs {
-            for _ in 0..self.warmup {
-                self.repeat(network, &batch)?;
-            }
+            (0..self.warmup).try_for_each(|_| self.repeat(network, &batch))?;
         }
         let start = Instant::now();
         for repeat in 0..self.repeats {
