@@ -1,8 +1,8 @@
 //! Checks a device: every kernel of a plan, run there and on the CPU engine from the same buffers, compared.
 
-use crate::compare::{Mismatch, compare};
+use crate::compare::{Agreement, Mismatch, compare};
 use crate::data::batch::{Batch, Inputs, Targets};
-use crate::engine::{Device, Engine, cpu::Cpu, cpu::DEFAULT_MEMORY};
+use crate::engine::{Device, Engine, cpu::Cpu, cpu::DEFAULT_MEMORY, read_f32, write_f32};
 use crate::error::Result;
 use crate::kernel::{Access, step_control};
 use crate::network::{
@@ -21,10 +21,8 @@ pub struct Finding {
     pub place: String,
     /// Name of the buffer among the kernel's bindings.
     pub binding: &'static str,
-    /// Numbers compared.
-    pub count: usize,
     /// Largest error and the error allowed, or what is wrong.
-    pub outcome: std::result::Result<crate::compare::Agreement, Mismatch>,
+    pub outcome: std::result::Result<Agreement, Mismatch>,
 }
 
 /// Runs each dispatch of `plan` on `device` and on the CPU engine, both from the CPU engine's buffers, and compares
@@ -48,22 +46,17 @@ pub fn examine(device: &mut dyn Engine, cpu: &mut Cpu, plan: &Plan) -> Result<Ve
         let single = single.checked(device.limits())?;
         device.run(&single)?;
         cpu.run(&single)?;
-        for (view, binding) in dispatch.bindings.iter().zip(dispatch.kernel.bindings) {
-            if binding.access == Access::Read {
-                continue;
-            }
+        let bindings = dispatch.bindings.iter().zip(dispatch.kernel.bindings);
+        for (view, binding) in bindings.filter(|(_, binding)| binding.access != Access::Read) {
             let spec = &plan.buffers[view.buffer.0];
             let read = |engine: &mut dyn Engine| -> Result<Vec<f32>> {
-                let words = engine.read(spec.name, view.offset + view.len)?;
-                Ok(words[view.offset..].iter().map(|&word| f32::from_bits(word)).collect())
+                Ok(read_f32(engine, spec.name, view.offset + view.len)?.split_off(view.offset))
             };
-            let (actual, expected) = (read(device)?, read(cpu)?);
             findings.push(Finding {
                 kernel: dispatch.kernel.name,
                 place: dispatch.place.clone(),
                 binding: binding.name,
-                count: view.len,
-                outcome: compare(&actual, &expected, dispatch.kernel.tolerance),
+                outcome: compare(&read(device)?, &read(cpu)?, dispatch.kernel.tolerance),
             });
         }
     }
@@ -89,7 +82,7 @@ pub fn check_up(device: &mut dyn Engine) -> Result<Vec<Finding>> {
             (buffer::EMBEDDING, &parameters.embedding),
             (buffer::CONTROL, &step_control::START.to_vec()),
         ] {
-            cpu.write(name, bytemuck::cast_slice(values))?;
+            write_f32(&mut cpu, name, values)?;
         }
         for (_, forward) in network.plan_inference(&batch)? {
             findings.extend(examine(device, &mut cpu, &forward)?);

@@ -100,13 +100,13 @@ impl BenchArgs {
         let mut device = DeviceArgs { memory: None, ..self.device.clone() }.open()?;
         if self.profile.is_some() {
             // A device that cannot tell the time says so at once.
-            let nothing = Plan::default().checked(device.limits())?;
-            device.engine().run_timed(&nothing)?;
+            let nothing = Plan::default().checked(device.engine.limits())?;
+            device.engine.run_timed(&nothing)?;
         }
-        let ceilings = Ceilings::measure(device.engine())?;
+        let ceilings = Ceilings::measure(device.engine.as_mut())?;
         let words = if self.numeric { "numbers".to_string() } else { format!("V = {}", self.vocabulary) };
         let sizes = format!("{}, batch {}, D = {}, {words}", network::unit(&self.config()), self.batch, self.input);
-        let title = format!("{sizes}, on {}", device.name());
+        let title = format!("{sizes}, on {}", device.name);
         let Ceilings { gflops, gbs } = ceilings;
         print(&format!("{title}\nceilings: {gflops:.0} GFLOP/s (a matrix product), {gbs:.1} GB/s (a copy)\n"))?;
         let mut results = Vec::new();
@@ -122,7 +122,7 @@ impl BenchArgs {
             }
             results.push((mode, timings));
         }
-        self.save(device.name(), &ceilings, &title, &results)
+        self.save(&device.name, &ceilings, &title, &results)
     }
 
     /// Refuses what can be refused before anything is timed.

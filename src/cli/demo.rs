@@ -62,7 +62,7 @@ impl Demo {
             return Err(Error::Config(problem));
         }
         self.benches(sliced)?.iter().try_for_each(Bench::check)?;
-        let device = self.device.open()?.name().to_string();
+        let device = self.device.open()?.name;
         interrupt::listen();
         let (data, config) = read_emails()?;
         let [train, valid, test] = data.each_ref().map(Dataset::len);

@@ -23,13 +23,13 @@ pub struct Doctor {
 impl Doctor {
     pub fn run(self) -> Result<ExitCode> {
         let mut device = self.device.open()?;
-        if device.is_cpu() {
+        if device.is_cpu {
             return Err(Error::NoDevice(format!(
                 "the CPU engine is what devices are compared with, so there is nothing to check: give --device gpu (a \
                  software adapter will do); if there is none, {INSTALL_ADVICE}"
             )));
         }
-        let findings = check_up(device.engine())?;
+        let findings = check_up(device.engine.as_mut())?;
         let row = |finding: &&Finding| {
             let (error, allowed, verdict) = match &finding.outcome {
                 Ok(fine) => (format!("{:.1e}", fine.error), format!("{:.1e}", fine.allowed), "ok".to_string()),
@@ -41,8 +41,8 @@ impl Doctor {
         let rows = table(["kernel", "place", "writes", "error", "allowed", "verdict"], shown.iter().map(row));
         let off = findings.iter().filter(|finding| finding.outcome.is_err()).count();
         let verdict = match off {
-            0 => format!("all {} results of {} are within tolerance", findings.len(), device.name()),
-            _ => format!("{off} of {} results of {} are off", findings.len(), device.name()),
+            0 => format!("all {} results of {} are within tolerance", findings.len(), device.name),
+            _ => format!("{off} of {} results of {} are off", findings.len(), device.name),
         };
         print(&format!("{rows}\n{verdict}\n"))?;
         Ok(if off == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
