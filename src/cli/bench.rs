@@ -91,9 +91,9 @@ impl BenchArgs {
             "infer" => &[Work::Infer],
             _ => &[Work::Train, Work::Infer],
         };
-        self.check(modes)?;
+        self.check()?;
         if self.first_step {
-            let seconds = self.bench(modes[0]).first_step()?;
+            let seconds = Bench { work: modes[0], ..self.bench() }.first_step()?;
             return print(&format!("{} done {seconds:.2} s after the device was asked for\n", name(modes[0])));
         }
         // Whatever the memory of a step may be, the ceilings are the device's.
@@ -104,15 +104,16 @@ impl BenchArgs {
             device.engine.run_timed(&nothing)?;
         }
         let ceilings = Ceilings::measure(device.engine.as_mut())?;
+        let bench = self.bench();
         let words = if self.numeric { "numbers".to_string() } else { format!("V = {}", self.vocabulary) };
-        let sizes = format!("{}, batch {}, D = {}, {words}", network::unit(&self.config()), self.batch, self.input);
+        let sizes = format!("{}, batch {}, D = {}, {words}", network::unit(&bench.network), self.batch, self.input);
         let title = format!("{sizes}, on {}", device.name);
         let Ceilings { gflops, gbs } = ceilings;
         print(&format!("{title}\nceilings: {gflops:.0} GFLOP/s (a matrix product), {gbs:.1} GB/s (a copy)\n"))?;
         let mut results = Vec::new();
         for &mode in modes {
             let report = |timings: &[Timing]| note(format_args!("timed {} at T = {}", name(mode), timings[0].length));
-            let timings = self.bench(mode).run(report)?;
+            let timings = Bench { work: mode, ..bench.clone() }.run(report)?;
             print(&format!("\n{}\n{}\n", name(mode), timing_table(&timings, Some(&ceilings))))?;
             if self.slices == Slicings::Auto && !plot::best(&timings).is_empty() {
                 print(&format!("\n{}, the best slicing of each length\n{}\n", name(mode), best_table(&timings)))?;
@@ -126,7 +127,7 @@ impl BenchArgs {
     }
 
     /// Refuses what can be refused before anything is timed.
-    fn check(&self, modes: &[Work]) -> Result<()> {
+    fn check(&self) -> Result<()> {
         let outputs = [&self.json, &self.plot, &self.profile].map(Option::as_ref);
         for (at, path) in outputs.into_iter().enumerate() {
             check_free(path, self.force)?;
@@ -135,7 +136,7 @@ impl BenchArgs {
                 return Err(Error::Config(problem));
             }
         }
-        modes.iter().try_for_each(|&mode| self.bench(mode).check()).map_err(|error| match error {
+        self.bench().check().map_err(|error| match error {
             // What a network calls the width of its embedding is the width of any step here.
             Error::Setting { name: "embedding", given, wanted } => Error::Setting { name: "input", given, wanted },
             error => error,
@@ -151,28 +152,24 @@ impl BenchArgs {
         Ok(())
     }
 
-    /// The network, but for its slicing and length.
-    fn config(&self) -> Config {
+    /// What is timed, but for the mode.
+    fn bench(&self) -> Bench {
         let (input, vocabulary) = match self.numeric {
             true => (Input::Numbers, 0),
             false => (Input::Tokens, self.vocabulary),
         };
-        Config { input, vocabulary, embedding: self.input, classes: 5, ..self.network.config() }
-    }
-
-    fn bench(&self, mode: Work) -> Bench {
         Bench {
             slicings: self.slices.clone(),
             lengths: self.lengths.clone(),
             batch: self.batch,
-            network: self.config(),
-            work: mode,
+            network: Config { input, vocabulary, embedding: self.input, classes: 5, ..self.network.config() },
             warmup: self.warmup,
             repeats: self.repeats,
             seed: self.seed,
             device: self.device.device,
             memory: self.device.memory,
             profile: if self.profile.is_some() { self.repeats } else { 0 },
+            ..Bench::default()
         }
     }
 
@@ -187,7 +184,7 @@ impl BenchArgs {
             let report = serde_json::json!({
                 "device": device, "ceilings": ceilings, "batch": self.batch, "hidden": self.network.hidden,
                 "input": self.input, "vocabulary": (!self.numeric).then_some(self.vocabulary), "seed": self.seed,
-                "unit": network::unit(&self.config()),
+                "unit": network::unit(&self.bench().network),
                 "version": env!("CARGO_PKG_VERSION"), "command": command,
                 "results": results,
             });

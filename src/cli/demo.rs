@@ -156,11 +156,7 @@ fn accuracy_table(results: &[Trained]) -> Table {
 
 /// The first of srnn-demo.svg, srnn-demo-2.svg, … that is not there: nothing is overwritten unasked.
 fn free_name() -> PathBuf {
-    let mut path = PathBuf::from("srnn-demo.svg");
-    let mut number = 1;
-    while path.exists() {
-        number += 1;
-        path = format!("srnn-demo-{number}.svg").into();
-    }
-    path
+    let numbered = (2..).map(|number| format!("srnn-demo-{number}.svg").into());
+    let mut names = std::iter::once(PathBuf::from("srnn-demo.svg")).chain(numbered);
+    names.find(|path| !path.exists()).expect("there are more names than files")
 }

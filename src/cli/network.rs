@@ -71,36 +71,27 @@ pub fn unit(config: &Config) -> String {
         Direction::Backward => "backward ",
         Direction::Both => "bidirectional ",
     };
-    let mut words = format!("{direction}{}, H = {}", config.cell.title(), config.hidden);
-    if config.reset == Reset::Before {
-        words += ", reset before the product";
-    }
-    if config.activation != config.cell.activation() {
-        words += match config.activation {
-            Activation::Tanh => ", tanh activation",
-            Activation::Identity => ", identity activation",
-            Activation::Relu => ", ReLU activation",
-        };
-    }
+    let activation = match config.activation {
+        Activation::Tanh => "tanh",
+        Activation::Identity => "identity",
+        Activation::Relu => "ReLU",
+    };
     let pooled = |pooling| match pooling {
         Pooling::Last => "last state",
         Pooling::Max => "maximum",
         Pooling::Mean => "mean",
         Pooling::Attention => "attention",
     };
-    if (config.pooling, config.head_pooling) != (Pooling::Last, Pooling::Last) {
-        words += &format!(", {}", pooled(config.pooling));
-    }
-    if config.head_pooling != config.pooling {
-        words += &format!(", for the head {}", pooled(config.head_pooling));
-    }
-    if config.layers > 1 {
-        words += &format!(", {} layers", config.layers);
-    }
-    if config.context > 0 {
-        words += &format!(", context {}", config.context);
-    }
-    words
+    let unusual = [
+        (config.reset == Reset::Before, "reset before the product".to_string()),
+        (config.activation != config.cell.activation(), format!("{activation} activation")),
+        ([config.pooling, config.head_pooling] != [Pooling::Last; 2], pooled(config.pooling).into()),
+        (config.head_pooling != config.pooling, format!("for the head {}", pooled(config.head_pooling))),
+        (config.layers > 1, format!("{} layers", config.layers)),
+        (config.context > 0, format!("context {}", config.context)),
+    ];
+    let usual = format!("{direction}{}, H = {}", config.cell.title(), config.hidden);
+    unusual.into_iter().filter(|(so, _)| *so).fold(usual, |all, (_, words)| format!("{all}, {words}"))
 }
 
 /// A line that says what a network is.

@@ -5,14 +5,7 @@ use srnn::timing::Timing;
 use srnn::{Error, Result, Slicing};
 
 /// Colours that differ in print and for colour-blind readers (Okabe and Ito).
-const COLOURS: [RGBColor; 6] = [
-    RGBColor(0, 114, 178),
-    RGBColor(213, 94, 0),
-    RGBColor(0, 158, 115),
-    RGBColor(204, 121, 167),
-    RGBColor(230, 159, 0),
-    RGBColor(86, 180, 233),
-];
+const COLOURS: [u32; 6] = [0x0072b2, 0xd55e00, 0x009e73, 0xcc79a7, 0xe69f00, 0x56b4e9];
 
 /// One line of the plot, and the bound that goes with it: points of (T, times as fast as the plain network).
 pub struct Line {
@@ -100,7 +93,9 @@ fn draw(svg: &mut String, title: &str, series: &[Line], (left, right): (f64, f64
         .light_line_style(WHITE)
         .bold_line_style(BLACK.mix(0.12))
         .draw()?;
-    for (line, colour) in series.iter().zip(COLOURS.iter().cycle()) {
+    for (line, colour) in series.iter().zip(COLOURS.into_iter().cycle()) {
+        let [_, red, green, blue] = colour.to_be_bytes();
+        let colour = RGBColor(red, green, blue);
         chart
             .draw_series(LineSeries::new(line.measured.clone(), colour.stroke_width(2)))?
             .label(line.name.clone())

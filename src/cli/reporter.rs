@@ -5,12 +5,12 @@ use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use srnn::Result;
 use srnn::network::{Config, Input, Task};
 use srnn::train::{Epoch, Observer, StepReport, Trainer};
-use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 /// An observer that prints to standard error.
 pub struct Reporter {
-    bar: Option<ProgressBar>,
+    /// Hidden where there is no terminal.
+    bar: ProgressBar,
     name: String,
     task: Task,
     /// What a step reads.
@@ -29,10 +29,8 @@ impl Reporter {
     /// `name` stands before every line; empty for none.
     pub fn new(name: &str, config: &Config, epochs: usize) -> Reporter {
         let name = if name.is_empty() { String::new() } else { format!("{name}  ") };
-        let bar = std::io::stderr().is_terminal().then(|| {
-            let style = ProgressStyle::with_template("{prefix} {bar:24} {pos}/{len}  {msg}  {eta} left");
-            ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
-        });
+        let style = ProgressStyle::with_template("{prefix} {bar:24} {pos}/{len}  {msg}  {eta} left");
+        let bar = ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         let unit = if config.input == Input::Tokens { "tokens" } else { "steps" };
         Reporter { bar, name, task: config.task, unit, epochs, last_line: Instant::now(), totals: None, seconds: 0.0 }
     }
@@ -47,10 +45,7 @@ impl Reporter {
     }
 
     fn line(&self, text: &str) {
-        match &self.bar {
-            Some(bar) => bar.suspend(|| note(text)),
-            None => note(text),
-        }
+        self.bar.suspend(|| note(text));
     }
 }
 
@@ -73,11 +68,11 @@ impl Observer for Reporter {
             None => String::new(),
         };
         let title = format!("{}epoch {}/{}", self.name, step.epoch, self.epochs);
-        if let Some(bar) = &self.bar {
-            bar.set_prefix(title);
-            bar.set_length(step.steps as u64);
-            bar.set_position(step.step as u64);
-            bar.set_message(format!("{scores}{speed} {unit}/s"));
+        if !self.bar.is_hidden() {
+            self.bar.set_prefix(title);
+            self.bar.set_length(step.steps as u64);
+            self.bar.set_position(step.step as u64);
+            self.bar.set_message(format!("{scores}{speed} {unit}/s"));
         } else if self.last_line.elapsed() > PLAIN_PAUSE {
             self.last_line = Instant::now();
             let left = step.seconds / (step.step - step.before) as f64 * (step.steps - step.step) as f64;
@@ -105,9 +100,7 @@ impl Observer for Reporter {
         }
         self.totals = None;
         self.last_line = Instant::now();
-        if let Some(bar) = &self.bar {
-            bar.reset();
-        }
+        self.bar.reset();
         self.seconds += seconds;
         Ok(())
     }
@@ -119,8 +112,6 @@ impl Observer for Reporter {
 
 impl Drop for Reporter {
     fn drop(&mut self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
+        self.bar.finish_and_clear();
     }
 }

@@ -63,7 +63,7 @@ struct Beginning {
     #[arg(long, default_value = "class", value_parser = named::<Task>, value_name = "TASK")]
     task: Task,
     /// paper: the paper's own network and training (its GRU, SRNN(8,2), D = 200, H = 50, T = 512, unmasked padding)
-    #[arg(long, value_parser = ["paper"], value_name = "NAME", conflicts_with_all = OF_PRESET)]
+    #[arg(long, value_parser = ["paper"], value_name = "NAME", conflicts_with_all = OF_PRESET.split(' '))]
     preset: Option<String>,
 
     /// Slicing: NxK for SRNN(N,K), or rnn for the plain network
@@ -143,19 +143,8 @@ struct Beginning {
 }
 
 /// What a preset decides.
-const OF_PRESET: [&str; 11] = [
-    "NetworkArgs",
-    "slices",
-    "length",
-    "embedding",
-    "padding",
-    "truncate",
-    "batch",
-    "optimiser",
-    "learning_rate",
-    "clip",
-    "dropout",
-];
+const OF_PRESET: &str =
+    "NetworkArgs slices length embedding padding truncate batch optimiser learning_rate clip dropout";
 
 fn parse_schedule(text: &str) -> std::result::Result<Schedule, String> {
     let parts: Vec<&str> = text.split(':').collect();
@@ -175,35 +164,29 @@ fn parse_schedule(text: &str) -> std::result::Result<Schedule, String> {
 impl Beginning {
     /// Refuses what would have no effect on what is told, on the data, or with the optimiser.
     fn check_effects(&self, numbers: bool) -> Result<()> {
-        let first = |options: &[(&'static str, bool)]| options.iter().find(|(_, given)| *given).map(|(name, _)| *name);
-        let of_classes =
-            first(&[("label-smoothing", self.label_smoothing > 0.0), ("class-weights", self.class_weights != "none")]);
-        let of_words = first(&[
-            ("vocabulary", self.vocabulary.is_some()),
-            ("min-count", self.min_count.is_some()),
-            ("vectors", self.vectors.is_some()),
-        ]);
-        let of_texts = first(&[
-            ("embedding", self.embedding.is_some()),
-            ("tokens bytes", self.tokens != "words"),
-            ("word-dropout", self.word_dropout > 0.0),
-            ("freeze-embedding", self.freeze_embedding),
-            ("padding unmasked", self.padding == Padding::Unmasked),
-        ]);
-        let problem = match (of_classes, of_words, of_words.or(of_texts)) {
-            (Some(option), ..) if self.task != Task::Class => {
-                format!("--{option} is for classes: leave it out, or say --task class")
-            }
-            (_, Some(option), _) if self.tokens == "bytes" => {
-                format!("--{option} is for words, and --tokens bytes was said")
-            }
-            (.., Some(option)) if numbers => format!("--{option} is for texts, and the data is numbers"),
-            _ if self.momentum.is_some() && self.optimiser != "sgd" => {
-                "--momentum is of sgd: say --optimiser sgd too".into()
-            }
-            _ => return Ok(()),
+        let of_classes = (self.task == Task::Class, "is for classes: leave it out, or say --task class");
+        let of_texts = (!numbers, "is for texts, and the data is numbers");
+        let of_words = match self.tokens.as_str() {
+            "bytes" => (false, "is for words, and --tokens bytes was said"),
+            _ => of_texts,
         };
-        Err(Error::Config(problem))
+        let of_sgd = (self.optimiser == "sgd", "is of sgd: say --optimiser sgd too");
+        let wrong = [
+            ("label-smoothing", self.label_smoothing > 0.0, of_classes),
+            ("class-weights", self.class_weights != "none", of_classes),
+            ("vocabulary", self.vocabulary.is_some(), of_words),
+            ("min-count", self.min_count.is_some(), of_words),
+            ("vectors", self.vectors.is_some(), of_words),
+            ("embedding", self.embedding.is_some(), of_texts),
+            ("tokens bytes", self.tokens != "words", of_texts),
+            ("word-dropout", self.word_dropout > 0.0, of_texts),
+            ("freeze-embedding", self.freeze_embedding, of_texts),
+            ("padding unmasked", self.padding == Padding::Unmasked, of_texts),
+            ("momentum", self.momentum.is_some(), of_sgd),
+        ]
+        .into_iter()
+        .find(|(_, given, (fits, _))| *given && !fits);
+        wrong.map_or(Ok(()), |(option, _, (_, why))| Err(Error::Config(format!("--{option} {why}"))))
     }
 }
 
@@ -261,34 +244,37 @@ impl Train {
             freeze_embedding: own.freeze_embedding,
             ..self.network.config()
         };
-        let tokens = match own.tokens.as_str() {
-            "bytes" => Tokens::Bytes,
-            _ => Tokens::Words { min_count: own.min_count.unwrap_or(2) },
-        };
         let (learning_rate, weight_decay) = (own.learning_rate, own.weight_decay);
         let rule = match own.optimiser.as_str() {
             "sgd" => Rule::Sgd(Sgd { learning_rate, momentum: own.momentum.unwrap_or(0.9), weight_decay }),
             _ => Rule::Adam(Adam { learning_rate, weight_decay, ..Adam::default() }),
         };
-        let optimiser = Optimiser {
-            rule,
-            clip: Some(own.clip).filter(|norm| *norm != 0.0),
-            dropout: own.dropout,
-            embedding_dropout: own.embedding_dropout.unwrap_or(own.dropout),
-            label_smoothing: own.label_smoothing,
-            ..Optimiser::default()
+        let recipe = Recipe {
+            sources,
+            network,
+            tokens: match own.tokens.as_str() {
+                "bytes" => Tokens::Bytes,
+                _ => Tokens::Words { min_count: own.min_count.unwrap_or(2) },
+            },
+            vectors: own.vectors.clone(),
+            balanced: own.class_weights == "balanced",
+            options: Options {
+                epochs: self.epochs.unwrap_or(10),
+                batch: own.batch,
+                seed: own.seed,
+                optimiser: Optimiser {
+                    rule,
+                    clip: Some(own.clip).filter(|norm| *norm != 0.0),
+                    dropout: own.dropout,
+                    embedding_dropout: own.embedding_dropout.unwrap_or(own.dropout),
+                    label_smoothing: own.label_smoothing,
+                    ..Optimiser::default()
+                },
+                schedule: own.schedule,
+                word_dropout: own.word_dropout,
+                patience: own.patience,
+            },
         };
-        let options = Options {
-            epochs: self.epochs.unwrap_or(10),
-            batch: own.batch,
-            seed: own.seed,
-            optimiser,
-            schedule: own.schedule,
-            word_dropout: own.word_dropout,
-            patience: own.patience,
-        };
-        let (vectors, balanced) = (own.vectors.clone(), own.class_weights == "balanced");
-        let recipe = Recipe { sources, network, tokens, vectors, balanced, options };
         Ok(if own.preset.is_some() { recipe.of_the_paper() } else { recipe })
     }
 }
@@ -308,13 +294,12 @@ fn run(mut training: Training, folder: &str) -> Result<ExitCode> {
     if outcome.ending == Ending::NoImprovement {
         note("stopped: the validation did not improve any more");
     }
-    let mut summary = String::new();
     if let Some(best) = &outcome.best {
-        summary += &format!("best epoch: {}, validation {}\n", best.epoch, score(task, best.valid_score));
+        print(&format!("best epoch: {}, validation {}\n", best.epoch, score(task, best.valid_score)))?;
     }
     if let Some(test) = &outcome.test {
-        summary += &format!("test: {}, loss {:.4}\n", score(task, test.score()), test.loss);
+        print(&format!("test: {}, loss {:.4}\n", score(task, test.score()), test.loss))?;
     }
-    print(&format!("{summary}model: {folder}\n"))?;
+    print(&format!("model: {folder}\n"))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -12,7 +12,7 @@ use crate::data::batch::{Batch, Inputs, Targets};
 use crate::engine::{Choice, Device};
 use crate::error::{Error, Result};
 use crate::network::{Config, Input, Network, Optimiser};
-use crate::plan::Checked;
+use crate::plan::{Checked, Cost};
 use crate::slicing::Slicing;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -256,10 +256,8 @@ impl Bench {
                 break;
             }
         }
-        let mut timings = runs
-            .into_iter()
-            .map(|(mut network, seconds)| self.timing(&mut network, &batch, seconds))
-            .collect::<Result<Vec<Timing>>>()?;
+        let timing = |(network, seconds)| self.timing(network, &batch, seconds);
+        let mut timings = runs.into_iter().map(timing).collect::<Result<Vec<Timing>>>()?;
         if let Some(plain) = timings.iter().find(|t| t.slicing.k() == 0).map(|t| t.median) {
             timings.iter_mut().for_each(|timing| timing.speedup = Some(plain / timing.median));
         }
@@ -289,7 +287,7 @@ impl Bench {
         network.engine().wait()
     }
 
-    fn timing(&self, network: &mut Network, batch: &Batch, mut seconds: Vec<f64>) -> Result<Timing> {
+    fn timing(&self, mut network: Network, batch: &Batch, mut seconds: Vec<f64>) -> Result<Timing> {
         let plans: Vec<Checked> = match self.work {
             Work::Train => vec![network.plan_training(batch, &Optimiser::default())?],
             Work::Infer => network.plan_inference(batch)?.into_iter().map(|(_, plan)| plan).collect(),
@@ -298,37 +296,37 @@ impl Bench {
         for plan in plans.iter().filter(|_| self.profile > 0) {
             profiled.extend(profile(network.engine(), plan, self.profile)?);
         }
-        seconds.sort_by(f64::total_cmp);
-        let (median, min, max) = (median(&seconds), seconds[0], seconds[seconds.len() - 1]);
+        let mut cost = Cost::default();
+        plans.iter().for_each(|plan| cost += plan.cost());
+        let median = median(&mut seconds);
         let allocated = network.engine().allocated();
-        let config = network.config();
-        let cost =
-            |of: fn(crate::plan::Cost) -> f64| plans.iter().map(|plan| of(plan.cost())).sum::<f64>() / median / 1e9;
+        let Config { slicing, length, .. } = *network.config();
         Ok(Timing {
-            slicing: config.slicing,
-            length: config.length,
+            slicing,
+            length,
             median,
-            min,
-            max,
+            min: seconds[0],
+            max: seconds[seconds.len() - 1],
             repeats: seconds.len(),
             tokens_per_second: batch.steps() as f64 / median,
             sequences_per_second: batch.len() as f64 / median,
-            gflops: cost(|cost| cost.operations),
-            gbs: cost(|cost| cost.bytes),
+            gflops: cost.operations / median / 1e9,
+            gbs: cost.bytes / median / 1e9,
             dispatches: plans.iter().map(|plan| plan.dispatches.len()).sum(),
             memory: plans.iter().map(|plan| plan.memory()).max().unwrap_or(0),
             allocated,
             speedup: None,
-            bound: config.slicing.speedup_bound(config.length),
+            bound: slicing.speedup_bound(length),
             profile: profiled,
         })
     }
 }
 
-/// The median of sorted numbers.
-fn median(sorted: &[f64]) -> f64 {
-    let middle = sorted.len() / 2;
-    if sorted.len() % 2 == 1 { sorted[middle] } else { (sorted[middle - 1] + sorted[middle]) / 2.0 }
+/// The median of numbers, which are sorted.
+fn median(numbers: &mut [f64]) -> f64 {
+    numbers.sort_by(f64::total_cmp);
+    let middle = numbers.len() / 2;
+    if numbers.len() % 2 == 1 { numbers[middle] } else { (numbers[middle - 1] + numbers[middle]) / 2.0 }
 }
 
 #[cfg(test)]
@@ -338,9 +336,9 @@ mod tests {
 
     #[test]
     fn medians() {
-        assert_eq!(median(&[1.0]), 1.0);
-        assert_eq!(median(&[1.0, 2.0, 9.0]), 2.0);
-        assert_eq!(median(&[1.0, 2.0, 3.0, 9.0]), 2.5);
+        assert_eq!(median(&mut [1.0]), 1.0);
+        assert_eq!(median(&mut [9.0, 2.0, 1.0]), 2.0);
+        assert_eq!(median(&mut [1.0, 9.0, 3.0, 2.0]), 2.5);
     }
 
     #[test]

@@ -33,17 +33,13 @@ impl DispatchTime {
 /// # Errors
 /// [`Error::Missing`](crate::Error::Missing) if the device cannot tell the time, and what else it says.
 pub fn profile(engine: &mut dyn Engine, plan: &Checked, repeats: usize) -> Result<Vec<DispatchTime>> {
-    let mut runs = Vec::with_capacity(repeats);
-    for _ in 0..repeats.max(1) {
-        runs.push(engine.run_timed(plan)?);
-    }
+    let runs = (0..repeats.max(1)).map(|_| engine.run_timed(plan)).collect::<Result<Vec<_>>>()?;
     let time = |(at, dispatch): (usize, &crate::plan::Dispatch)| {
         let mut seconds: Vec<f64> = runs.iter().map(|run| run[at].end - run[at].begin).collect();
-        seconds.sort_by(f64::total_cmp);
         DispatchTime {
             kernel: dispatch.kernel.name,
             place: dispatch.place.clone(),
-            seconds: median(&seconds),
+            seconds: median(&mut seconds),
             operations: dispatch.cost.operations,
             bytes: dispatch.cost.bytes,
         }
