@@ -6,6 +6,7 @@ use super::{DeviceArgs, check_free, note, print, save, table};
 use clap::Args;
 use comfy_table::Table;
 use indicatif::{BinaryBytes, HumanCount};
+use serde_json::json;
 use srnn::network::{Config, Input};
 use srnn::plan::Plan;
 use srnn::timing::{Bench, Ceilings, DispatchTime, Slicings, Timing, Work, chrome_trace};
@@ -97,7 +98,7 @@ impl BenchArgs {
             return print(&format!("{} done {seconds:.2} s after the device was asked for\n", name(modes[0])));
         }
         // Whatever the memory of a step may be, the ceilings are the device's.
-        let mut device = DeviceArgs { memory: None, ..self.device.clone() }.open()?;
+        let mut device = DeviceArgs { memory: None, ..self.device }.open()?;
         if self.profile.is_some() {
             // A device that cannot tell the time says so at once.
             let nothing = Plan::default().checked(device.engine.limits())?;
@@ -154,34 +155,28 @@ impl BenchArgs {
 
     /// What is timed, but for the mode.
     fn bench(&self) -> Bench {
+        let BenchArgs { input: embedding, batch, warmup, repeats, seed, device: DeviceArgs { device, memory }, .. } =
+            *self;
         let (input, vocabulary) = match self.numeric {
             true => (Input::Numbers, 0),
             false => (Input::Tokens, self.vocabulary),
         };
-        Bench {
-            slicings: self.slices.clone(),
-            lengths: self.lengths.clone(),
-            batch: self.batch,
-            network: Config { input, vocabulary, embedding: self.input, classes: 5, ..self.network.config() },
-            warmup: self.warmup,
-            repeats: self.repeats,
-            seed: self.seed,
-            device: self.device.device,
-            memory: self.device.memory,
-            profile: if self.profile.is_some() { self.repeats } else { 0 },
-            ..Bench::default()
-        }
+        let network = Config { input, vocabulary, embedding, classes: 5, ..self.network.config() };
+        let (slicings, lengths) = (self.slices.clone(), self.lengths.clone());
+        let profile = if self.profile.is_some() { repeats } else { 0 };
+        let work = Work::Train;
+        Bench { slicings, lengths, batch, network, work, warmup, repeats, seed, device, memory, profile }
     }
 
     /// Writes the files that were asked for.
     fn save(&self, device: &str, ceilings: &Ceilings, title: &str, results: &[(Work, Vec<Timing>)]) -> Result<()> {
         if let Some(path) = &self.json {
             let results: Vec<_> =
-                results.iter().map(|(mode, timings)| serde_json::json!({ "mode": mode, "timings": timings })).collect();
+                results.iter().map(|(mode, timings)| json!({ "mode": mode, "timings": timings })).collect();
             // Names of files need not be Unicode.
             let words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
             let command = words.collect::<Vec<_>>().join(" ");
-            let report = serde_json::json!({
+            let report = json!({
                 "device": device, "ceilings": ceilings, "batch": self.batch, "hidden": self.network.hidden,
                 "input": self.input, "vocabulary": (!self.numeric).then_some(self.vocabulary), "seed": self.seed,
                 "unit": network::unit(&self.bench().network),
@@ -271,7 +266,8 @@ fn profile_table(dispatches: &[DispatchTime], ceilings: &Ceilings) -> Table {
     let mut sorted: Vec<&DispatchTime> = dispatches.iter().collect();
     sorted.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
     let total = dispatches.iter().map(|dispatch| dispatch.seconds).sum::<f64>().max(1e-9);
-    let floors: f64 = dispatches.iter().map(|dispatch| dispatch.floor(ceilings)).sum();
+    let floor = |own: &DispatchTime| ceilings.floor(own.operations, own.bytes);
+    let floors: f64 = dispatches.iter().map(floor).sum();
     let row = |dispatch: &DispatchTime| {
         let giga = 1e-9 / dispatch.seconds.max(1e-9);
         [
@@ -281,7 +277,7 @@ fn profile_table(dispatches: &[DispatchTime], ceilings: &Ceilings) -> Table {
             format!("{:.1} %", 100.0 * dispatch.seconds / total),
             rate(dispatch.operations * giga, Some(ceilings.gflops)),
             rate(dispatch.bytes * giga, Some(ceilings.gbs)),
-            ms(dispatch.floor(ceilings)),
+            ms(floor(dispatch)),
         ]
     };
     let all = ["all".into(), String::new(), ms(total), "100 %".into(), String::new(), String::new(), ms(floors)];

@@ -50,7 +50,7 @@ enum Command {
 }
 
 /// Where to compute.
-#[derive(Args, Clone)]
+#[derive(Args, Clone, Copy)]
 struct DeviceArgs {
     /// auto (a hardware GPU, else the CPU engine), cpu, gpu (the best adapter, software included) or gpu:N
     #[arg(long, default_value = "auto", value_parser = parse_device, value_name = "DEVICE")]

@@ -233,48 +233,27 @@ impl Train {
             reading: self.input.options(),
         };
         own.check_effects(sources.reading.is_numbers(&sources.train))?;
-        let network = Config {
-            slicing: own.slices,
-            length: own.length,
-            embedding: own.embedding.unwrap_or(200),
-            vocabulary: own.vocabulary.unwrap_or(30_000),
-            task: own.task,
-            truncate: own.truncate,
-            padding: own.padding,
-            freeze_embedding: own.freeze_embedding,
-            ..self.network.config()
+        let Beginning { slices: slicing, length, task, truncate, padding, freeze_embedding, .. } = *own;
+        let network = Config { slicing, length, task, truncate, padding, freeze_embedding, ..self.network.config() };
+        let (embedding, vocabulary) = (own.embedding.unwrap_or(200), own.vocabulary.unwrap_or(30_000));
+        let network = Config { embedding, vocabulary, ..network };
+        let tokens = match own.tokens.as_str() {
+            "bytes" => Tokens::Bytes,
+            _ => Tokens::Words { min_count: own.min_count.unwrap_or(2) },
         };
-        let (learning_rate, weight_decay) = (own.learning_rate, own.weight_decay);
+        let Beginning { learning_rate, weight_decay, dropout, label_smoothing, .. } = *own;
         let rule = match own.optimiser.as_str() {
             "sgd" => Rule::Sgd(Sgd { learning_rate, momentum: own.momentum.unwrap_or(0.9), weight_decay }),
             _ => Rule::Adam(Adam { learning_rate, weight_decay, ..Adam::default() }),
         };
-        let recipe = Recipe {
-            sources,
-            network,
-            tokens: match own.tokens.as_str() {
-                "bytes" => Tokens::Bytes,
-                _ => Tokens::Words { min_count: own.min_count.unwrap_or(2) },
-            },
-            vectors: own.vectors.clone(),
-            balanced: own.class_weights == "balanced",
-            options: Options {
-                epochs: self.epochs.unwrap_or(10),
-                batch: own.batch,
-                seed: own.seed,
-                optimiser: Optimiser {
-                    rule,
-                    clip: Some(own.clip).filter(|norm| *norm != 0.0),
-                    dropout: own.dropout,
-                    embedding_dropout: own.embedding_dropout.unwrap_or(own.dropout),
-                    label_smoothing: own.label_smoothing,
-                    ..Optimiser::default()
-                },
-                schedule: own.schedule,
-                word_dropout: own.word_dropout,
-                patience: own.patience,
-            },
-        };
+        let clip = Some(own.clip).filter(|norm| *norm != 0.0);
+        let embedding_dropout = own.embedding_dropout.unwrap_or(dropout);
+        let optimiser = Optimiser { rule, clip, dropout, embedding_dropout, label_smoothing, ..Optimiser::default() };
+        let Beginning { batch, seed, schedule, word_dropout, patience, .. } = *own;
+        let epochs = self.epochs.unwrap_or(10);
+        let options = Options { epochs, batch, seed, optimiser, schedule, word_dropout, patience };
+        let (vectors, balanced) = (own.vectors.clone(), own.class_weights == "balanced");
+        let recipe = Recipe { sources, network, tokens, vectors, balanced, options };
         Ok(if own.preset.is_some() { recipe.of_the_paper() } else { recipe })
     }
 }

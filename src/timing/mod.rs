@@ -379,17 +379,16 @@ mod tests {
     }
 
     #[test]
-    fn a_profile_has_every_dispatch_with_its_floor() {
+    fn a_profile_has_every_dispatch() {
         let mut engine = crate::engine::cpu::Cpu::new(1 << 30);
         let ceilings = Ceilings::measure(&mut engine).unwrap();
         assert!(ceilings.gflops > 0.1 && ceilings.gbs > 0.01, "{ceilings:?}");
-        assert_eq!(Ceilings { gflops: 2.0, gbs: 4.0 }.floor(6e9, 4e9), 3.0);
+        let ceilings = Ceilings { gflops: 2.0, gbs: 4.0 };
+        assert_eq!((ceilings.floor(6e9, 4e9), ceilings.floor(6e9, 16e9)), (3.0, 4.0));
         let network = Config { vocabulary: 10, ..Bench::default().network };
         let bench = Bench { lengths: vec![64], profile: 2, device: Choice::Cpu, network, ..Bench::default() };
         for timing in bench.run(|_| ()).unwrap() {
             assert_eq!(timing.profile.len(), timing.dispatches);
-            let unit = Ceilings { gflops: 1.0, gbs: 1.0 };
-            assert!(timing.profile.iter().all(|d| d.floor(&unit) == d.operations.max(d.bytes) / 1e9));
             assert!(timing.profile.iter().map(|d| d.seconds).sum::<f64>() > 0.0);
             assert!(timing.allocated > 0 && timing.memory > 0);
             #[cfg(feature = "command")]

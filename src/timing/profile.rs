@@ -1,6 +1,6 @@
-//! Where the time of a step goes: every dispatch timed on the device, next to its floor.
+//! Where the time of a step goes: every dispatch timed on the device.
 
-use super::{Ceilings, median};
+use super::median;
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::plan::Checked;
@@ -19,13 +19,6 @@ pub struct DispatchTime {
     pub operations: f64,
     /// Bytes that one run must move at least.
     pub bytes: f64,
-}
-
-impl DispatchTime {
-    /// The least seconds that its operations and bytes allow.
-    pub fn floor(&self, ceilings: &Ceilings) -> f64 {
-        ceilings.floor(self.operations, self.bytes)
-    }
 }
 
 /// Runs a plan `repeats` times, at least once, and times its dispatches. On a GPU the plan's passes are timed one by one.
