@@ -114,25 +114,24 @@ impl Slicing {
     /// The rows of every level for sequences of `lengths` real steps (each from 1 to `length`).
     pub fn rows(&self, length: usize, lengths: &[u32]) -> Vec<Level> {
         let mut real: Vec<usize> = lengths.iter().map(|&l| l as usize).collect();
-        let mut levels = Vec::with_capacity(self.levels());
-        for level in 0..self.levels() {
+        let level = |level| {
             let per_slice = self.steps(length, level);
-            let mut rows = Vec::with_capacity(real.iter().map(|l| l.div_ceil(per_slice)).sum());
-            let (mut first, mut longest) = (0, 0);
-            for steps in &mut real {
-                let slices = steps.div_ceil(per_slice);
+            let mut own = Level::default();
+            own.rows.reserve(real.iter().map(|steps| steps.div_ceil(per_slice)).sum());
+            for real in &mut real {
+                let slices = real.div_ceil(per_slice);
                 for slice in 0..slices {
                     // Right-aligned: only the first slice can begin with padding.
-                    let own = if slice == 0 { *steps - (slices - 1) * per_slice } else { per_slice };
-                    rows.push([first as u32, own as u32]);
-                    first += own;
-                    longest = longest.max(own);
+                    let steps = if slice == 0 { *real - (slices - 1) * per_slice } else { per_slice };
+                    own.rows.push([own.steps as u32, steps as u32]);
+                    own.steps += steps;
+                    own.longest = own.longest.max(steps);
                 }
-                *steps = slices;
+                *real = slices;
             }
-            levels.push(Level { rows, steps: first, longest });
-        }
-        levels
+            own
+        };
+        (0..self.levels()).map(level).collect()
     }
 }
 

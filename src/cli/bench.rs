@@ -254,9 +254,10 @@ pub fn timing_table(timings: &[Timing], ceilings: Option<&Ceilings>) -> Table {
 
 /// The fastest slicing of every length next to the plain network.
 fn best_table(timings: &[Timing]) -> Table {
-    let row = |(plain, best): (&Timing, &Timing)| {
-        let [own, speedup, bound] = [ms(best.median), times(plain.median / best.median), times(best.bound)];
-        [best.length.to_string(), ms(plain.median), best.slicing.to_string(), own, speedup, bound]
+    let row = |best: &Timing| {
+        let speedup = best.speedup.unwrap_or(f64::NAN);
+        let [plain, own] = [speedup * best.median, best.median].map(ms);
+        [best.length.to_string(), plain, best.slicing.to_string(), own, times(speedup), times(best.bound)]
     };
     table(["T", "plain ms", "best", "ms", "speed-up", "step bound"], plot::best(timings).into_iter().map(row))
 }

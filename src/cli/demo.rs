@@ -44,20 +44,15 @@ pub struct Demo {
 /// embedding.
 const VOCABULARY: usize = 1000;
 
-/// What training one network gave.
-struct Trained {
-    config: Config,
-    evaluation: Evaluation,
-    /// Seconds of an epoch, without validation.
-    seconds: f64,
-}
+/// A network that was trained, what it is worth, and the seconds of an epoch, without validation.
+type Trained = (Config, Evaluation, f64);
 
 impl Demo {
     pub fn run(self) -> Result<ExitCode> {
         check_free(self.plot.as_ref(), self.force)?;
         let sliced = Slicing::new(8, 2)?;
-        if let Some(length) = self.lengths.iter().find(|&&length| length < sliced.slices()) {
-            let shortest = sliced.slices();
+        let shortest = sliced.slices();
+        if let Some(length) = self.lengths.iter().find(|&&length| length < shortest) {
             let problem = format!("--lengths {length}: SRNN(8,2) has {shortest} slices, so {shortest} is the shortest");
             return Err(Error::Config(problem));
         }
@@ -122,7 +117,7 @@ impl Demo {
             return Ok(None);
         }
         let evaluation = Evaluation::of(&mut trainer.network, test, trainer.options.batch)?;
-        Ok(Some(Trained { config, evaluation, seconds }))
+        Ok(Some((config, evaluation, seconds)))
     }
 }
 
@@ -137,8 +132,8 @@ fn read_emails() -> Result<([Dataset; 3], Config)> {
 }
 
 fn accuracy_table(results: &[Trained]) -> Table {
-    let plain = results.iter().find(|result| result.config.slicing.k() == 0).map(|result| result.seconds);
-    let row = |Trained { config, evaluation, seconds }: &Trained| {
+    let plain = results.iter().find(|(config, ..)| config.slicing.k() == 0).map(|(.., seconds)| seconds);
+    let row = |(config, evaluation, seconds): &Trained| {
         let slicing = config.slicing;
         [
             if slicing.k() == 0 { "plain GRU".into() } else { title(slicing) },

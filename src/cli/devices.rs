@@ -4,6 +4,7 @@ use super::print;
 use clap::Args;
 use srnn::engine::device::auto_choice;
 use srnn::engine::gpu::{Adapter, DEFAULT_MEMORY, adapter::INSTALL_ADVICE, adapters};
+use srnn::plan::Limits;
 use srnn::{Error, Result};
 
 /// List the adapters with their limits and features, and what auto takes
@@ -25,18 +26,13 @@ impl Devices {
 }
 
 fn describe(at: usize, adapter: &Adapter) -> String {
-    let limits = adapter.limits(DEFAULT_MEMORY);
+    let Limits { binding, workgroup_memory, storage_buffers, .. } = adapter.limits(DEFAULT_MEMORY);
     let software = if adapter.is_software() { ", software" } else { "" };
-    let features = adapter.features();
-    format!(
-        "gpu:{at}: {} ({}{software})\n  driver: {}\n  limits: {} MiB a binding, {} KiB workgroup memory, {} \
-         storage buffers\n  features: {}\n",
-        adapter.title(),
-        adapter.kind(),
-        adapter.driver(),
-        limits.binding >> 20,
-        limits.workgroup_memory >> 10,
-        limits.storage_buffers,
-        if features.is_empty() { "none of use here".into() } else { features.join(", ") },
-    )
+    let (title, kind, driver) = (adapter.title(), adapter.kind(), adapter.driver());
+    let (binding, workgroup_memory) = (binding >> 20, workgroup_memory >> 10);
+    let limits =
+        format!("{binding} MiB a binding, {workgroup_memory} KiB workgroup memory, {storage_buffers} storage buffers");
+    let features = adapter.features().join(", ");
+    let features = if features.is_empty() { "none of use here" } else { &features };
+    format!("gpu:{at}: {title} ({kind}{software})\n  driver: {driver}\n  limits: {limits}\n  features: {features}\n")
 }

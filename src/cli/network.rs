@@ -99,13 +99,8 @@ pub fn describe(config: &Config) -> String {
         Input::Tokens => format!("a vocabulary of {}", config.vocabulary),
         Input::Numbers => format!("steps of {} number{}", config.embedding, many(config.embedding)),
     };
-    format!(
-        "network: {} {}, T = {} in {} sequential steps, {} {told}, {input}, {} weights",
-        config.slicing,
-        unit(config),
-        config.length,
-        config.slicing.sequential_steps(config.length),
-        config.classes,
-        config.parameters(true)
-    )
+    let Config { slicing, length, classes, .. } = *config;
+    let (unit, steps) = (unit(config), slicing.sequential_steps(length));
+    let sizes = format!("T = {length} in {steps} sequential steps, {classes} {told}, {input}");
+    format!("network: {slicing} {unit}, {sizes}, {} weights", config.parameters(true))
 }

@@ -39,7 +39,7 @@ impl Line {
 
     /// One line for the fastest slicing of every length.
     pub fn best(what: &str, timings: &[Timing]) -> Line {
-        Line::of(format!("{what}, the best slicing"), best(timings).iter().map(|(_, best)| *best))
+        Line::of(format!("{what}, the best slicing"), best(timings).into_iter())
     }
 }
 
@@ -48,14 +48,11 @@ pub fn title(slicing: Slicing) -> String {
     format!("SRNN({},{})", slicing.n(), slicing.k())
 }
 
-/// The plain network and the fastest slicing of every length at which both were timed.
-pub fn best(timings: &[Timing]) -> Vec<(&Timing, &Timing)> {
-    let plain = timings.iter().filter(|timing| timing.slicing.k() == 0);
-    let pair = |plain: &'_ Timing| {
-        let sliced = timings.iter().filter(|timing| timing.slicing.k() > 0 && timing.length == plain.length);
-        sliced.min_by(|a, b| a.median.total_cmp(&b.median))
-    };
-    plain.filter_map(|plain| pair(plain).map(|best| (plain, best))).collect()
+/// The fastest slicing of every length at which the plain network was timed too.
+pub fn best(timings: &[Timing]) -> Vec<&Timing> {
+    let sliced = |own: &&Timing| own.slicing.k() > 0 && own.speedup.is_some();
+    let lengths = timings.chunk_by(|a, b| a.length == b.length);
+    lengths.filter_map(|own| own.iter().filter(sliced).min_by(|a, b| a.median.total_cmp(&b.median))).collect()
 }
 
 /// An SVG of speed-ups (solid, with points) and step bounds (dashed).

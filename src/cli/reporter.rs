@@ -83,16 +83,12 @@ impl Observer for Reporter {
 
     fn epoch(&mut self, epoch: &Epoch, _: &mut Trainer) -> Result<()> {
         let Epoch { train_loss, train_accuracy, valid_loss, valid_score, seconds, tokens_per_second, .. } = epoch;
+        let (train, valid) = (self.train_scores(*train_loss, *train_accuracy), score(self.task, *valid_score));
+        let best = if epoch.best { " (best)" } else { "" };
+        let speed = format!("{} {}/s", HumanCount(*tokens_per_second as u64), self.unit);
+        let title = format!("{}epoch {}/{}", self.name, epoch.epoch, self.epochs);
         self.line(&format!(
-            "{}epoch {}/{}  train: {}  valid: loss {valid_loss:.4}, {}{}  {seconds:.1} s, {} {}/s",
-            self.name,
-            epoch.epoch,
-            self.epochs,
-            self.train_scores(*train_loss, *train_accuracy),
-            score(self.task, *valid_score),
-            if epoch.best { " (best)" } else { "" },
-            HumanCount(*tokens_per_second as u64),
-            self.unit,
+            "{title}  train: {train}  valid: loss {valid_loss:.4}, {valid}{best}  {seconds:.1} s, {speed}"
         ));
         if epoch.skipped_steps > 0 {
             let skipped = epoch.skipped_steps;

@@ -11,7 +11,7 @@ use srnn::network::{Adam, Config, Optimiser, Rule, Sgd, Task};
 use srnn::train::recipe::Tokens;
 use srnn::train::{Ending, Options, Recipe, Schedule, Sources, Training, model};
 use srnn::{Error, Result, Slicing};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Train a network on labelled texts or sequences of numbers
@@ -191,28 +191,48 @@ impl Beginning {
 }
 
 impl Train {
+    /// Trains to the end or to Ctrl-C, and tells how it ended.
     pub fn run(self) -> Result<ExitCode> {
-        let training = match &self.resume {
-            Some(folder) => {
-                let training = Training::resume(folder, self.epochs, self.device.open()?)?;
-                let progress = training.trainer.progress();
-                note(format_args!("going on at epoch {}, step {}", progress.epoch + 1, progress.step + 1));
-                training
-            }
-            None => self.begin()?,
+        let folder = self.resume.as_deref().or(self.beginning.out.as_deref()).expect("required by clap");
+        let mut training = if self.resume.is_some() {
+            let training = Training::resume(folder, self.epochs, self.device.open()?)?;
+            let progress = training.trainer.progress();
+            note(format_args!("going on at epoch {}, step {}", progress.epoch + 1, progress.step + 1));
+            training
+        } else {
+            self.begin(folder)?
         };
-        let folder = self.resume.or(self.beginning.out).expect("required by clap");
-        run(training, &folder.display().to_string())
+        let folder = folder.display();
+        interrupt::listen();
+        let task = training.model.config.task;
+        let mut reporter = Reporter::new("", &training.model.config, training.trainer.options.epochs);
+        let outcome = training.run(&mut reporter)?;
+        drop(reporter);
+        if outcome.ending == Ending::Stopped {
+            let again = if training.read_stdin() { " (and the same data on standard input again)" } else { "" };
+            note(format_args!("stopped and saved; go on with: srnn train --resume {folder}{again}"));
+            return Ok(ExitCode::from(130));
+        }
+        if outcome.ending == Ending::NoImprovement {
+            note("stopped: the validation did not improve any more");
+        }
+        if let Some(best) = &outcome.best {
+            print(&format!("best epoch: {}, validation {}\n", best.epoch, score(task, best.valid_score)))?;
+        }
+        if let Some(test) = &outcome.test {
+            print(&format!("test: {}, loss {:.4}\n", score(task, test.score()), test.loss))?;
+        }
+        print(&format!("model: {folder}\n"))?;
+        Ok(ExitCode::SUCCESS)
     }
 
-    fn begin(&self) -> Result<Training> {
-        let own = &self.beginning;
+    fn begin(&self, folder: &Path) -> Result<Training> {
         let recipe = self.recipe()?;
-        let folder = own.out.as_deref().expect("required by clap");
+        let force = self.beginning.force;
         // What can be refused without work is refused before the device is opened.
         recipe.check()?;
-        model::check_folder(folder, own.force)?;
-        let training = Training::begin(&recipe, folder, own.force, self.device.open()?)?;
+        model::check_folder(folder, force)?;
+        let training = Training::begin(&recipe, folder, force, self.device.open()?)?;
         let (data, config) = (&training.data, &training.model.config);
         if let Some(count) = training.vectors {
             note(format_args!("word vectors: for {count} of {} words", config.vocabulary));
@@ -225,13 +245,9 @@ impl Train {
 
     fn recipe(&self) -> Result<Recipe> {
         let own = &self.beginning;
-        let sources = Sources {
-            train: own.data.clone().expect("required by clap"),
-            valid: own.valid.clone(),
-            test: own.test.clone(),
-            valid_fraction: own.valid_fraction,
-            reading: self.input.options(),
-        };
+        let train = own.data.clone().expect("required by clap");
+        let (valid, test, reading) = (own.valid.clone(), own.test.clone(), self.input.options());
+        let sources = Sources { train, valid, test, valid_fraction: own.valid_fraction, reading };
         own.check_effects(sources.reading.is_numbers(&sources.train))?;
         let Beginning { slices: slicing, length, task, truncate, padding, freeze_embedding, .. } = *own;
         let network = Config { slicing, length, task, truncate, padding, freeze_embedding, ..self.network.config() };
@@ -256,29 +272,4 @@ impl Train {
         let recipe = Recipe { sources, network, tokens, vectors, balanced, options };
         Ok(if own.preset.is_some() { recipe.of_the_paper() } else { recipe })
     }
-}
-
-/// Trains to the end or to Ctrl-C, and tells how it ended.
-fn run(mut training: Training, folder: &str) -> Result<ExitCode> {
-    interrupt::listen();
-    let task = training.model.config.task;
-    let mut reporter = Reporter::new("", &training.model.config, training.trainer.options.epochs);
-    let outcome = training.run(&mut reporter)?;
-    drop(reporter);
-    if outcome.ending == Ending::Stopped {
-        let again = if training.read_stdin() { " (and the same data on standard input again)" } else { "" };
-        note(format_args!("stopped and saved; go on with: srnn train --resume {folder}{again}"));
-        return Ok(ExitCode::from(130));
-    }
-    if outcome.ending == Ending::NoImprovement {
-        note("stopped: the validation did not improve any more");
-    }
-    if let Some(best) = &outcome.best {
-        print(&format!("best epoch: {}, validation {}\n", best.epoch, score(task, best.valid_score)))?;
-    }
-    if let Some(test) = &outcome.test {
-        print(&format!("test: {}, loss {:.4}\n", score(task, test.score()), test.loss))?;
-    }
-    print(&format!("model: {folder}\n"))?;
-    Ok(ExitCode::SUCCESS)
 }

@@ -23,14 +23,12 @@ pub struct Tune {
 impl Tune {
     pub fn run(self) -> Result<()> {
         let at = match self.device.device {
-            Choice::Gpu(at) => Some(at),
-            Choice::Auto => auto_choice(&adapters()).0.map(|_| 0),
-            Choice::Cpu => None,
-        };
-        let Some(at) = at else {
-            return Err(Error::NoDevice(format!(
-                "the CPU engine has nothing to tune: give --device gpu; if there is none, {INSTALL_ADVICE}"
-            )));
+            Choice::Gpu(at) => at,
+            Choice::Auto if auto_choice(&adapters()).0.is_some() => 0,
+            _ => {
+                let advice = format!("give --device gpu; if there is none, {INSTALL_ADVICE}");
+                return Err(Error::NoDevice(format!("the CPU engine has nothing to tune: {advice}")));
+            }
         };
         let adapter = adapter(at)?;
         note(format_args!("device: {}", adapter.title()));
