@@ -2,12 +2,11 @@
 
 use crate::compare::{Agreement, Mismatch, compare};
 use crate::data::batch::{Batch, Inputs, Targets};
-use crate::engine::{Device, Engine, cpu::Cpu, cpu::DEFAULT_MEMORY, read_f32, write_f32};
+use crate::engine::{Device, Engine, read_f32};
 use crate::error::Result;
-use crate::kernel::{Access, step_control};
+use crate::kernel::Access;
 use crate::network::{
-    Activation, Cell, Config, Direction, Network, Optimiser, Parameters, Pooling, Reset, Rule, Sgd, Task, buffer,
-    training_plan,
+    Activation, Cell, Config, Direction, Network, Optimiser, Pooling, Reset, Rule, Sgd, Task, training_plan,
 };
 use crate::plan::{Limits, Plan, Tuning};
 use crate::slicing::Slicing;
@@ -30,7 +29,7 @@ pub struct Finding {
 ///
 /// # Errors
 /// What the engines say; numbers that differ are findings, not errors.
-pub fn examine(device: &mut dyn Engine, cpu: &mut Cpu, plan: &Plan) -> Result<Vec<Finding>> {
+pub fn examine(device: &mut dyn Engine, cpu: &mut dyn Engine, plan: &Plan) -> Result<Vec<Finding>> {
     // Makes every buffer, with the uploads in it.
     let mut uploads = plan.with(vec![]);
     uploads.uploads = plan.uploads.clone();
@@ -73,19 +72,9 @@ pub fn check_up(device: &mut dyn Engine) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
     for (at, config) in networks()?.into_iter().enumerate() {
         let batch = ragged_batch(config.task);
-        let parameters = Parameters::random(&config, 7);
-        let network = Network::with_parameters(config.clone(), Device::cpu(), &parameters)?;
-        let layout = network.layout();
-        let mut cpu = Cpu::new(DEFAULT_MEMORY);
-        for (name, values) in [
-            (buffer::WEIGHTS, &parameters.flat),
-            (buffer::EMBEDDING, &parameters.embedding),
-            (buffer::CONTROL, &step_control::START.to_vec()),
-        ] {
-            write_f32(&mut cpu, name, values)?;
-        }
+        let mut network = Network::new(config.clone(), Device::cpu(), 7)?;
         for (_, forward) in network.plan_inference(&batch)? {
-            findings.extend(examine(device, &mut cpu, &forward)?);
+            findings.extend(examine(device, network.engine(), &forward)?);
         }
         let mut optimiser = Optimiser::default();
         let mut limits = vec![device.limits().clone()];
@@ -100,8 +89,8 @@ pub fn check_up(device: &mut dyn Engine) -> Result<Vec<Finding>> {
             optimiser = Optimiser { rule: Rule::Sgd(sgd), dropout: 0.3, embedding_dropout: 0.1, ..optimiser };
         }
         for limits in limits {
-            let training = training_plan(&config, layout, &batch, &optimiser, &limits)?;
-            findings.extend(examine(device, &mut cpu, &training)?);
+            let training = training_plan(&config, network.layout(), &batch, &optimiser, &limits)?;
+            findings.extend(examine(device, network.engine(), &training)?);
         }
     }
     Ok(findings)
@@ -152,6 +141,7 @@ fn ragged_batch(task: Task) -> Batch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::cpu::{Cpu, DEFAULT_MEMORY};
     use crate::engine::{Pending, Reading, Timespan, ready};
     use crate::kernel::kernels;
     use crate::plan::{BufferName, Checked};

@@ -157,10 +157,7 @@ impl BenchArgs {
     fn bench(&self) -> Bench {
         let BenchArgs { input: embedding, batch, warmup, repeats, seed, device: DeviceArgs { device, memory }, .. } =
             *self;
-        let (input, vocabulary) = match self.numeric {
-            true => (Input::Numbers, 0),
-            false => (Input::Tokens, self.vocabulary),
-        };
+        let (input, vocabulary) = if self.numeric { (Input::Numbers, 0) } else { (Input::Tokens, self.vocabulary) };
         let network = Config { input, vocabulary, embedding, classes: 5, ..self.network.config() };
         let (slicings, lengths) = (self.slices.clone(), self.lengths.clone());
         let profile = if self.profile.is_some() { repeats } else { 0 };
@@ -223,10 +220,8 @@ fn times(ratio: f64) -> String {
 /// A rate, and its share of a ceiling where there is one.
 fn rate(rate: f64, ceiling: Option<f64>) -> String {
     let digits = if rate < 10.0 { 1 } else { 0 };
-    match ceiling {
-        Some(ceiling) => format!("{rate:.digits$} ({:.0} %)", 100.0 * rate / ceiling),
-        None => format!("{rate:.digits$}"),
-    }
+    let share = ceiling.map_or(String::new(), |ceiling| format!(" ({:.0} %)", 100.0 * rate / ceiling));
+    format!("{rate:.digits$}{share}")
 }
 
 /// Medians, spread and speed-up of all timings; rates with their share of the ceilings.

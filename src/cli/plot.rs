@@ -3,6 +3,7 @@
 use plotters::prelude::*;
 use srnn::timing::Timing;
 use srnn::{Error, Result, Slicing};
+use std::collections::HashSet;
 
 /// Colours that differ in print and for colour-blind readers (Okabe and Ito).
 const COLOURS: [u32; 6] = [0x0072b2, 0xd55e00, 0x009e73, 0xcc79a7, 0xe69f00, 0x56b4e9];
@@ -22,19 +23,15 @@ impl Line {
 
     /// One line per slicing.
     pub fn by_slicing(what: &str, timings: &[Timing]) -> Vec<Line> {
-        let mut slicings: Vec<Slicing> = Vec::new();
-        for timing in timings {
-            if timing.slicing.k() > 0 && !slicings.contains(&timing.slicing) {
-                slicings.push(timing.slicing);
-            }
-        }
+        let mut seen = HashSet::new();
+        let slicings = timings.iter().map(|own| own.slicing).filter(|own| own.k() > 0 && seen.insert(*own));
         let line = |slicing: Slicing| {
             Line::of(
                 format!("{what}, {}", title(slicing)),
                 timings.iter().filter(move |timing| timing.slicing == slicing),
             )
         };
-        slicings.into_iter().map(line).collect()
+        slicings.map(line).collect()
     }
 
     /// One line for the fastest slicing of every length.

@@ -166,10 +166,8 @@ impl Beginning {
     fn check_effects(&self, numbers: bool) -> Result<()> {
         let of_classes = (self.task == Task::Class, "is for classes: leave it out, or say --task class");
         let of_texts = (!numbers, "is for texts, and the data is numbers");
-        let of_words = match self.tokens.as_str() {
-            "bytes" => (false, "is for words, and --tokens bytes was said"),
-            _ => of_texts,
-        };
+        let bytes = self.tokens == "bytes";
+        let of_words = if bytes { (false, "is for words, and --tokens bytes was said") } else { of_texts };
         let of_sgd = (self.optimiser == "sgd", "is of sgd: say --optimiser sgd too");
         let wrong = [
             ("label-smoothing", self.label_smoothing > 0.0, of_classes),
@@ -178,7 +176,7 @@ impl Beginning {
             ("min-count", self.min_count.is_some(), of_words),
             ("vectors", self.vectors.is_some(), of_words),
             ("embedding", self.embedding.is_some(), of_texts),
-            ("tokens bytes", self.tokens != "words", of_texts),
+            ("tokens bytes", bytes, of_texts),
             ("word-dropout", self.word_dropout > 0.0, of_texts),
             ("freeze-embedding", self.freeze_embedding, of_texts),
             ("padding unmasked", self.padding == Padding::Unmasked, of_texts),
@@ -253,10 +251,8 @@ impl Train {
         let network = Config { slicing, length, task, truncate, padding, freeze_embedding, ..self.network.config() };
         let (embedding, vocabulary) = (own.embedding.unwrap_or(200), own.vocabulary.unwrap_or(30_000));
         let network = Config { embedding, vocabulary, ..network };
-        let tokens = match own.tokens.as_str() {
-            "bytes" => Tokens::Bytes,
-            _ => Tokens::Words { min_count: own.min_count.unwrap_or(2) },
-        };
+        let words = Tokens::Words { min_count: own.min_count.unwrap_or(2) };
+        let tokens = if own.tokens == "bytes" { Tokens::Bytes } else { words };
         let Beginning { learning_rate, weight_decay, dropout, label_smoothing, .. } = *own;
         let rule = match own.optimiser.as_str() {
             "sgd" => Rule::Sgd(Sgd { learning_rate, momentum: own.momentum.unwrap_or(0.9), weight_decay }),
