@@ -1,8 +1,7 @@
 //! `srnn bench`
 
-use super::network::{self, NetworkArgs};
 use super::plot::{self, Line};
-use super::{DeviceArgs, check_free, note, print, save, table};
+use super::{DeviceArgs, NetworkArgs, check_free, network, note, print, save, table};
 use clap::Args;
 use comfy_table::Table;
 use indicatif::{BinaryBytes, HumanCount};
@@ -160,8 +159,7 @@ impl BenchArgs {
         let (input, vocabulary) = if self.numeric { (Input::Numbers, 0) } else { (Input::Tokens, self.vocabulary) };
         let network = Config { input, vocabulary, embedding, classes: 5, ..self.network.config() };
         let (slicings, lengths) = (self.slices.clone(), self.lengths.clone());
-        let profile = if self.profile.is_some() { repeats } else { 0 };
-        let work = Work::Train;
+        let (work, profile) = (Work::Train, self.profile.is_some());
         Bench { slicings, lengths, batch, network, work, warmup, repeats, seed, device, memory, profile }
     }
 

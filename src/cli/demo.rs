@@ -2,8 +2,7 @@
 
 use super::bench::timing_table;
 use super::plot::{self, Line, title};
-use super::reporter::Reporter;
-use super::{DeviceArgs, check_free, interrupt, note, print, save, table};
+use super::{DeviceArgs, Reporter, check_free, interrupt, note, print, save, table};
 use clap::Args;
 use comfy_table::Table;
 use srnn::data::{Examples, Part, Tokenizer, emails};
@@ -108,7 +107,7 @@ impl Demo {
         let device = Device::open(self.device.device, self.device.memory)?;
         let network = Network::new(config.clone(), device, self.seed)?;
         let options = Options { epochs: self.epochs as usize, batch: 50, seed: self.seed, ..Options::default() };
-        let mut reporter = Reporter::new(&format!("{:<4}", config.slicing.to_string()), &config, options.epochs);
+        let mut reporter = Reporter::new(format!("{:<4}  ", config.slicing.to_string()), &config, options.epochs);
         let mut trainer = Trainer::new(network, options);
         let ending = trainer.fit(train, valid, &mut reporter)?;
         let seconds = reporter.seconds / f64::from(self.epochs);

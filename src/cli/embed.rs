@@ -1,7 +1,6 @@
 //! `srnn embed`
 
-use super::input::InputArgs;
-use super::{DeviceArgs, check_free, note};
+use super::{DeviceArgs, InputArgs, check_free, note};
 use clap::Args;
 use srnn::Result;
 use srnn::data::{Source, npy_bytes};

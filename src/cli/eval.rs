@@ -1,7 +1,6 @@
 //! `srnn eval`
 
-use super::input::InputArgs;
-use super::{DeviceArgs, print, table};
+use super::{DeviceArgs, InputArgs, print, table};
 use clap::Args;
 use comfy_table::Table;
 use serde::Serialize;

@@ -1,6 +1,6 @@
 //! The options that say what data files hold.
 
-use super::network::named;
+use super::named;
 use clap::Args;
 use srnn::data::{Format, Pixels, ReadOptions};
 use srnn::{Error, Result};

@@ -1,7 +1,6 @@
 //! `srnn predict`
 
-use super::input::InputArgs;
-use super::{DeviceArgs, print};
+use super::{DeviceArgs, InputArgs, print};
 use clap::Args;
 use serde_json::json;
 use srnn::Result;

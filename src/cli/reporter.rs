@@ -27,8 +27,7 @@ const PLAIN_PAUSE: Duration = Duration::from_secs(10);
 
 impl Reporter {
     /// `name` stands before every line; empty for none.
-    pub fn new(name: &str, config: &Config, epochs: usize) -> Reporter {
-        let name = if name.is_empty() { String::new() } else { format!("{name}  ") };
+    pub fn new(name: String, config: &Config, epochs: usize) -> Reporter {
         let style = ProgressStyle::with_template("{prefix} {bar:24} {pos}/{len}  {msg}  {eta} left");
         let bar = ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         let unit = if config.input == Input::Tokens { "tokens" } else { "steps" };

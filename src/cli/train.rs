@@ -1,9 +1,6 @@
 //! `srnn train`
 
-use super::input::InputArgs;
-use super::network::{self, NetworkArgs, named};
-use super::reporter::{Reporter, score};
-use super::{DeviceArgs, interrupt, note, print};
+use super::{DeviceArgs, InputArgs, NetworkArgs, Reporter, interrupt, named, network, note, print, score};
 use clap::Args;
 use srnn::data::Source;
 use srnn::data::batch::{Padding, Truncate};
@@ -147,17 +144,16 @@ const OF_PRESET: &str =
     "NetworkArgs slices length embedding padding truncate batch optimiser learning_rate clip dropout";
 
 fn parse_schedule(text: &str) -> std::result::Result<Schedule, String> {
-    let parts: Vec<&str> = text.split(':').collect();
-    let schedule = match parts[..] {
-        ["constant"] => Some(Schedule::Constant),
-        ["cosine"] => Some(Schedule::Cosine { warmup: 0.0 }),
-        ["cosine", warmup] => warmup.parse().ok().map(|warmup| Schedule::Cosine { warmup }),
-        ["step", epochs, factor] => {
-            epochs.parse().ok().zip(factor.parse().ok()).map(|(epochs, factor)| Schedule::Step { epochs, factor })
-        }
-        _ => None,
+    let read = || {
+        Some(match text.split(':').collect::<Vec<_>>()[..] {
+            ["constant"] => Schedule::Constant,
+            ["cosine"] => Schedule::Cosine { warmup: 0.0 },
+            ["cosine", warmup] => Schedule::Cosine { warmup: warmup.parse().ok()? },
+            ["step", epochs, factor] => Schedule::Step { epochs: epochs.parse().ok()?, factor: factor.parse().ok()? },
+            _ => return None,
+        })
     };
-    let schedule = schedule.filter(|schedule| schedule.check().is_ok());
+    let schedule = read().filter(|schedule| schedule.check().is_ok());
     schedule.ok_or_else(|| "use constant, cosine, cosine:0.3 or step:5:0.1".to_string())
 }
 
@@ -203,7 +199,7 @@ impl Train {
         let folder = folder.display();
         interrupt::listen();
         let task = training.model.config.task;
-        let mut reporter = Reporter::new("", &training.model.config, training.trainer.options.epochs);
+        let mut reporter = Reporter::new(String::new(), &training.model.config, training.trainer.options.epochs);
         let outcome = training.run(&mut reporter)?;
         drop(reporter);
         if outcome.ending == Ending::Stopped {

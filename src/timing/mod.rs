@@ -93,8 +93,8 @@ pub struct Bench {
     pub device: Choice,
     /// Most bytes that the buffers may take; `None` for what the device allows.
     pub memory: Option<u64>,
-    /// Timed runs of every dispatch, after the repeats; 0 for none.
-    pub profile: usize,
+    /// Whether every dispatch is timed too, in as many runs, after the repeats; not by default.
+    pub profile: bool,
 }
 
 impl Default for Bench {
@@ -110,7 +110,7 @@ impl Default for Bench {
             seed: 1,
             device: Choice::Auto,
             memory: None,
-            profile: 0,
+            profile: false,
         }
     }
 }
@@ -293,8 +293,8 @@ impl Bench {
             Work::Infer => network.plan_inference(batch)?.into_iter().map(|(_, plan)| plan).collect(),
         };
         let mut profiled = Vec::new();
-        for plan in plans.iter().filter(|_| self.profile > 0) {
-            profiled.extend(profile(network.engine(), plan, self.profile)?);
+        for plan in plans.iter().filter(|_| self.profile) {
+            profiled.extend(profile(network.engine(), plan, self.repeats)?);
         }
         let mut cost = Cost::default();
         plans.iter().for_each(|plan| cost += plan.cost());
@@ -386,7 +386,8 @@ mod tests {
         let ceilings = Ceilings { gflops: 2.0, gbs: 4.0 };
         assert_eq!((ceilings.floor(6e9, 4e9), ceilings.floor(6e9, 16e9)), (3.0, 4.0));
         let network = Config { vocabulary: 10, ..Bench::default().network };
-        let bench = Bench { lengths: vec![64], profile: 2, device: Choice::Cpu, network, ..Bench::default() };
+        let bench =
+            Bench { lengths: vec![64], profile: true, repeats: 2, device: Choice::Cpu, network, ..Bench::default() };
         for timing in bench.run(|_| ()).unwrap() {
             assert_eq!(timing.profile.len(), timing.dispatches);
             assert!(timing.profile.iter().map(|d| d.seconds).sum::<f64>() > 0.0);
