@@ -94,43 +94,30 @@ impl Device {
     pub async fn open_async(choice: Choice, memory: Option<u64>) -> Result<Device> {
         match choice {
             Choice::Cpu => Ok(Device::cpu_because("as asked", memory)),
-            Choice::Gpu(at) => Device::gpu(at, memory).await,
-            Choice::Auto => Ok(Device::best(memory).await),
+            #[cfg(feature = "gpu")]
+            Choice::Gpu(at) => Device::on(&gpu::adapter::adapter_async(at).await?, "as asked", memory).await,
+            #[cfg(feature = "gpu")]
+            Choice::Auto => {
+                let adapters = gpu::adapters_async().await;
+                let (adapter, reason) = auto_choice(&adapters);
+                let Some(adapter) = adapter else { return Ok(Device::cpu_because(reason, memory)) };
+                Ok(Device::on(adapter, reason, memory).await.unwrap_or_else(|error| {
+                    log::warn!("{error}");
+                    Device::cpu_because("the GPU could not be opened", memory)
+                }))
+            }
+            #[cfg(not(feature = "gpu"))]
+            Choice::Gpu(_) => Err(Error::NoDevice("srnn was built without its feature `gpu`".into())),
+            #[cfg(not(feature = "gpu"))]
+            Choice::Auto => Ok(Device::cpu_because("built without the feature `gpu`", memory)),
         }
     }
-}
 
-#[cfg(feature = "gpu")]
-impl Device {
-    async fn gpu(at: usize, memory: Option<u64>) -> Result<Device> {
-        Device::on(&gpu::adapter::adapter_async(at).await?, "as asked", memory).await
-    }
-
-    async fn best(memory: Option<u64>) -> Device {
-        let adapters = gpu::adapters_async().await;
-        let (adapter, reason) = auto_choice(&adapters);
-        let Some(adapter) = adapter else { return Device::cpu_because(reason, memory) };
-        Device::on(adapter, reason, memory).await.unwrap_or_else(|error| {
-            log::warn!("{error}");
-            Device::cpu_because("the GPU could not be opened", memory)
-        })
-    }
-
+    #[cfg(feature = "gpu")]
     async fn on(adapter: &Adapter, reason: &str, memory: Option<u64>) -> Result<Device> {
         let engine = Gpu::open_async(adapter, Abilities::All, memory.unwrap_or(gpu::DEFAULT_MEMORY)).await?;
         let software = if adapter.is_software() { ", a software adapter" } else { "" };
         Ok(Device::new(engine, format!("{}{software}", adapter.title()), reason))
-    }
-}
-
-#[cfg(not(feature = "gpu"))]
-impl Device {
-    async fn gpu(_: usize, _: Option<u64>) -> Result<Device> {
-        Err(Error::NoDevice("srnn was built without its feature `gpu`".into()))
-    }
-
-    async fn best(memory: Option<u64>) -> Device {
-        Device::cpu_because("built without the feature `gpu`", memory)
     }
 }
 
