@@ -1,7 +1,7 @@
 //! Shows training: a progress bar on a terminal, plain lines elsewhere.
 
 use super::{interrupt, note};
-use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar, ProgressFinish, ProgressStyle};
 use srnn::Result;
 use srnn::network::{Config, Input, Task};
 use srnn::train::{Epoch, Observer, StepReport, Trainer};
@@ -26,10 +26,12 @@ pub struct Reporter {
 const PLAIN_PAUSE: Duration = Duration::from_secs(10);
 
 impl Reporter {
-    /// `name` stands before every line; empty for none.
+    /// `name` stands before every line, with its space; empty for none.
     pub fn new(name: String, config: &Config, epochs: usize) -> Reporter {
         let style = ProgressStyle::with_template("{prefix} {bar:24} {pos}/{len}  {msg}  {eta} left");
-        let bar = ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        let bar = ProgressBar::new(0)
+            .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+            .with_finish(ProgressFinish::AndClear);
         let unit = if config.input == Input::Tokens { "tokens" } else { "steps" };
         Reporter { bar, name, task: config.task, unit, epochs, last_line: Instant::now(), totals: None, seconds: 0.0 }
     }
@@ -41,10 +43,6 @@ impl Reporter {
             Task::Labels => format!("loss {loss:.4}, all labels right {:.2} %", 100.0 * right),
             Task::Regression => format!("loss {loss:.4}"),
         }
-    }
-
-    fn line(&self, text: &str) {
-        self.bar.suspend(|| note(text));
     }
 }
 
@@ -62,10 +60,7 @@ impl Observer for Reporter {
         self.totals = step.totals.or(self.totals);
         let unit = self.unit;
         let speed = HumanCount((step.tokens as f64 / step.seconds.max(1e-9)) as u64);
-        let scores = match self.totals {
-            Some((loss, right)) => self.train_scores(loss, right) + "  ",
-            None => String::new(),
-        };
+        let scores = self.totals.map_or(String::new(), |(loss, right)| self.train_scores(loss, right) + "  ");
         let title = format!("{}epoch {}/{}", self.name, step.epoch, self.epochs);
         if !self.bar.is_hidden() {
             self.bar.set_prefix(title);
@@ -86,12 +81,13 @@ impl Observer for Reporter {
         let best = if epoch.best { " (best)" } else { "" };
         let speed = format!("{} {}/s", HumanCount(*tokens_per_second as u64), self.unit);
         let title = format!("{}epoch {}/{}", self.name, epoch.epoch, self.epochs);
-        self.line(&format!(
-            "{title}  train: {train}  valid: loss {valid_loss:.4}, {valid}{best}  {seconds:.1} s, {speed}"
-        ));
+        let line = |text: &str| self.bar.suspend(|| note(text));
+        line(&format!("{title}  train: {train}  valid: loss {valid_loss:.4}, {valid}{best}  {seconds:.1} s, {speed}"));
         if epoch.skipped_steps > 0 {
             let skipped = epoch.skipped_steps;
-            self.line(&format!("  {skipped} steps so far had gradients that are not finite and were skipped: try a lower --learning-rate"));
+            line(&format!(
+                "  {skipped} steps so far had gradients that are not finite and were skipped: try a lower --learning-rate"
+            ));
         }
         self.totals = None;
         self.last_line = Instant::now();
@@ -102,11 +98,5 @@ impl Observer for Reporter {
 
     fn stop(&self) -> bool {
         interrupt::asked()
-    }
-}
-
-impl Drop for Reporter {
-    fn drop(&mut self) {
-        self.bar.finish_and_clear();
     }
 }

@@ -166,7 +166,7 @@ impl Bench {
     /// Times all lengths in turn; `report` is given each length's timings as soon as they are there.
     ///
     /// # Errors
-    /// [`Error::Config`] for nothing to time, [`Error::Slicing`] for a slicing that does not fit a length, and what
+    /// [`Error::Setting`] or [`Error::Config`] for nothing to time, [`Error::Slicing`] for a slicing that does not fit a length, and what
     /// the device says.
     pub fn run(&self, mut report: impl FnMut(&[Timing])) -> Result<Vec<Timing>> {
         self.check()?;
