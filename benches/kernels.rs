@@ -23,7 +23,7 @@ fn kernels(criterion: &mut Criterion) {
         targets: Some(Targets::Classes((0..BATCH as u32).map(|i| i % 2).collect())),
     };
     let device = Device::open(choice, None).expect("a device");
-    let name = device.name().to_string();
+    let name = device.name.clone();
     let mut network = Network::new(config, device, 1).expect("a network");
     let optimiser = Optimiser::default();
     // From here on every buffer holds what a training step leaves in it.

@@ -79,7 +79,7 @@ impl Peer {
                 })?;
                 let batches = batches(&config, &file)?;
                 let device = Device::open(self.choice, None)?;
-                let name = device.name().to_string();
+                let name = device.name.clone();
                 self.loaded = None; // its memory goes before the next network comes
                 self.loaded = Some((Network::with_parameters(config, device, &parameters)?, batches));
                 Ok(json!({ "device": name, "version": env!("CARGO_PKG_VERSION") }))

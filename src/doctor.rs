@@ -1,13 +1,12 @@
 //! Checks a device: every kernel of a plan, run there and on the CPU engine from the same buffers, compared.
 
-use crate::compare::{Mismatch, compare};
+use crate::compare::{Agreement, Mismatch, compare};
 use crate::data::batch::{Batch, Inputs, Targets};
-use crate::engine::{Device, Engine, cpu::Cpu, cpu::DEFAULT_MEMORY};
+use crate::engine::{Device, Engine, read_f32};
 use crate::error::Result;
-use crate::kernel::{Access, step_control};
+use crate::kernel::Access;
 use crate::network::{
-    Activation, Cell, Config, Direction, Network, Optimiser, Parameters, Pooling, Reset, Rule, Sgd, Task, buffer,
-    training_plan,
+    Activation, Cell, Config, Direction, Network, Optimiser, Pooling, Reset, Rule, Sgd, Task, training_plan,
 };
 use crate::plan::{Limits, Plan, Tuning};
 use crate::slicing::Slicing;
@@ -21,10 +20,8 @@ pub struct Finding {
     pub place: String,
     /// Name of the buffer among the kernel's bindings.
     pub binding: &'static str,
-    /// Numbers compared.
-    pub count: usize,
     /// Largest error and the error allowed, or what is wrong.
-    pub outcome: std::result::Result<crate::compare::Agreement, Mismatch>,
+    pub outcome: std::result::Result<Agreement, Mismatch>,
 }
 
 /// Runs each dispatch of `plan` on `device` and on the CPU engine, both from the CPU engine's buffers, and compares
@@ -32,7 +29,7 @@ pub struct Finding {
 ///
 /// # Errors
 /// What the engines say; numbers that differ are findings, not errors.
-pub fn examine(device: &mut dyn Engine, cpu: &mut Cpu, plan: &Plan) -> Result<Vec<Finding>> {
+pub fn examine(device: &mut dyn Engine, cpu: &mut dyn Engine, plan: &Plan) -> Result<Vec<Finding>> {
     // Makes every buffer, with the uploads in it.
     let mut uploads = plan.with(vec![]);
     uploads.uploads = plan.uploads.clone();
@@ -48,22 +45,17 @@ pub fn examine(device: &mut dyn Engine, cpu: &mut Cpu, plan: &Plan) -> Result<Ve
         let single = single.checked(device.limits())?;
         device.run(&single)?;
         cpu.run(&single)?;
-        for (view, binding) in dispatch.bindings.iter().zip(dispatch.kernel.bindings) {
-            if binding.access == Access::Read {
-                continue;
-            }
+        let bindings = dispatch.bindings.iter().zip(dispatch.kernel.bindings);
+        for (view, binding) in bindings.filter(|(_, binding)| binding.access != Access::Read) {
             let spec = &plan.buffers[view.buffer.0];
             let read = |engine: &mut dyn Engine| -> Result<Vec<f32>> {
-                let words = engine.read(spec.name, view.offset + view.len)?;
-                Ok(words[view.offset..].iter().map(|&word| f32::from_bits(word)).collect())
+                Ok(read_f32(engine, spec.name, view.offset + view.len)?.split_off(view.offset))
             };
-            let (actual, expected) = (read(device)?, read(cpu)?);
             findings.push(Finding {
                 kernel: dispatch.kernel.name,
                 place: dispatch.place.clone(),
                 binding: binding.name,
-                count: view.len,
-                outcome: compare(&actual, &expected, dispatch.kernel.tolerance),
+                outcome: compare(&read(device)?, &read(cpu)?, dispatch.kernel.tolerance),
             });
         }
     }
@@ -80,19 +72,9 @@ pub fn check_up(device: &mut dyn Engine) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
     for (at, config) in networks()?.into_iter().enumerate() {
         let batch = ragged_batch(config.task);
-        let parameters = Parameters::random(&config, 7);
-        let network = Network::with_parameters(config.clone(), Device::cpu(), &parameters)?;
-        let layout = network.layout();
-        let mut cpu = Cpu::new(DEFAULT_MEMORY);
-        for (name, values) in [
-            (buffer::WEIGHTS, &parameters.flat),
-            (buffer::EMBEDDING, &parameters.embedding),
-            (buffer::CONTROL, &step_control::START.to_vec()),
-        ] {
-            cpu.write(name, bytemuck::cast_slice(values))?;
-        }
+        let mut network = Network::new(config.clone(), Device::cpu(), 7)?;
         for (_, forward) in network.plan_inference(&batch)? {
-            findings.extend(examine(device, &mut cpu, &forward)?);
+            findings.extend(examine(device, network.engine(), &forward)?);
         }
         let mut optimiser = Optimiser::default();
         let mut limits = vec![device.limits().clone()];
@@ -107,8 +89,8 @@ pub fn check_up(device: &mut dyn Engine) -> Result<Vec<Finding>> {
             optimiser = Optimiser { rule: Rule::Sgd(sgd), dropout: 0.3, embedding_dropout: 0.1, ..optimiser };
         }
         for limits in limits {
-            let training = training_plan(&config, layout, &batch, &optimiser, &limits)?;
-            findings.extend(examine(device, &mut cpu, &training)?);
+            let training = training_plan(&config, network.layout(), &batch, &optimiser, &limits)?;
+            findings.extend(examine(device, network.engine(), &training)?);
         }
     }
     Ok(findings)
@@ -159,6 +141,7 @@ fn ragged_batch(task: Task) -> Batch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::cpu::{Cpu, DEFAULT_MEMORY};
     use crate::engine::{Pending, Reading, Timespan, ready};
     use crate::kernel::kernels;
     use crate::plan::{BufferName, Checked};

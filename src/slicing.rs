@@ -40,19 +40,13 @@ impl Slicing {
     /// # Errors
     /// [`Error::Slicing`] if `n < 2` (a merge of one state is no merge) or if `n^k` exceeds 2³¹.
     pub fn new(n: usize, k: u32) -> Result<Slicing> {
-        let wrong = |problem: &str| Err(Error::Slicing { given: format!("{n}x{k}"), problem: problem.into() });
-        if k == 0 {
-            return Ok(Slicing::plain());
-        }
-        if n < 2 {
-            return wrong(
-                "n must be at least 2, as every merge joins n states (the plain RNN is written `1` or `rnn`)",
-            );
-        }
-        match n.checked_pow(k) {
-            Some(slices) if slices <= 1 << 31 => Ok(Slicing { n, k }),
-            _ => wrong("n^k is beyond 2^31 slices"),
-        }
+        let problem = match n.checked_pow(k) {
+            _ if k == 0 => return Ok(Slicing::plain()),
+            _ if n < 2 => "n must be at least 2, as every merge joins n states (the plain RNN is written `1` or `rnn`)",
+            Some(slices) if slices <= 1 << 31 => return Ok(Slicing { n, k }),
+            _ => "n^k is beyond 2^31 slices",
+        };
+        Err(Error::Slicing { given: format!("{n}x{k}"), problem: problem.into() })
     }
 
     /// The plain RNN: one slice, no merge.
@@ -92,7 +86,7 @@ impl Slicing {
 
     /// Steps that must follow one another: `T/n^k + n·k`.
     pub fn sequential_steps(&self, length: usize) -> usize {
-        self.padded(length) / self.slices() + self.n * self.k as usize
+        self.steps(length, 0) + self.n * self.k as usize
     }
 
     /// The bound that the step counts put on the speed-up over the plain RNN: `T / (T/n^k + n·k)`.
@@ -105,44 +99,39 @@ impl Slicing {
     /// # Errors
     /// [`Error::Slicing`] if `length` is 0 or there are more slices than steps.
     pub fn check(&self, length: usize) -> Result<()> {
-        let given = self.to_string();
-        if length == 0 {
-            return Err(Error::Slicing { given, problem: "a sequence needs at least one step".into() });
-        }
-        if length > LONGEST {
-            return Err(Error::Slicing {
-                given,
-                problem: format!("{length} steps: at most {LONGEST} are possible").into(),
-            });
-        }
-        if self.slices() > length {
-            return Err(Error::Slicing { given, problem: Problem::EmptySlices { slices: self.slices(), length } });
-        }
-        Ok(())
+        let problem = if length == 0 {
+            "a sequence needs at least one step".into()
+        } else if length > LONGEST {
+            format!("{length} steps: at most {LONGEST} are possible").into()
+        } else if self.slices() > length {
+            Problem::EmptySlices { slices: self.slices(), length }
+        } else {
+            return Ok(());
+        };
+        Err(Error::Slicing { given: self.to_string(), problem })
     }
 
     /// The rows of every level for sequences of `lengths` real steps (each from 1 to `length`).
     pub fn rows(&self, length: usize, lengths: &[u32]) -> Vec<Level> {
         let mut real: Vec<usize> = lengths.iter().map(|&l| l as usize).collect();
-        let mut levels = Vec::with_capacity(self.levels());
-        for level in 0..self.levels() {
+        let level = |level| {
             let per_slice = self.steps(length, level);
-            let mut rows = Vec::with_capacity(real.iter().map(|l| l.div_ceil(per_slice)).sum());
-            let (mut first, mut longest) = (0, 0);
-            for steps in &mut real {
-                let slices = steps.div_ceil(per_slice);
+            let mut own = Level::default();
+            own.rows.reserve(real.iter().map(|steps| steps.div_ceil(per_slice)).sum());
+            for real in &mut real {
+                let slices = real.div_ceil(per_slice);
                 for slice in 0..slices {
                     // Right-aligned: only the first slice can begin with padding.
-                    let own = if slice == 0 { *steps - (slices - 1) * per_slice } else { per_slice };
-                    rows.push([first as u32, own as u32]);
-                    first += own;
-                    longest = longest.max(own);
+                    let steps = if slice == 0 { *real - (slices - 1) * per_slice } else { per_slice };
+                    own.rows.push([own.steps as u32, steps as u32]);
+                    own.steps += steps;
+                    own.longest = own.longest.max(steps);
                 }
-                *steps = slices;
+                *real = slices;
             }
-            levels.push(Level { rows, steps: first, longest });
-        }
-        levels
+            own
+        };
+        (0..self.levels()).map(level).collect()
     }
 }
 

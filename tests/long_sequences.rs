@@ -54,7 +54,7 @@ fn whole_and_in_micro_batches() {
     compare(&cut_losses, &losses, close).unwrap();
     compare(&cut.flat, &whole.flat, Tolerance::new(1e-4, 0.0)).unwrap();
 
-    let limits = |memory| Device::open(Choice::Cpu, Some(memory)).unwrap().limits().clone();
+    let limits = |memory| Device::open(Choice::Cpu, Some(memory)).unwrap().engine.limits().clone();
     let batch = batch();
     let layout = Layout::new(&config());
     let plan = |memory| gradient_plan(&config(), &layout, &batch, &Optimiser::default(), &limits(memory)).unwrap();

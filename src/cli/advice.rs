@@ -1,30 +1,14 @@
 //! What to do about an error of the library, in the words of this command's options.
 
+use clap::CommandFactory;
 use srnn::Error;
 use srnn::engine::gpu::adapter::INSTALL_ADVICE;
 use srnn::error::{LimitKind, Problem};
 
-/// Settings of the library that are options here, by their names with `-` for `_`.
-const OPTIONS: [&str; 13] = [
-    "epochs",
-    "batch",
-    "patience",
-    "word_dropout",
-    "learning_rate",
-    "clip",
-    "valid_fraction",
-    "length",
-    "hidden",
-    "layers",
-    "embedding",
-    "input",
-    "vocabulary",
-];
-
 /// The error, and what to do about it where there is something to say.
 pub fn tell(error: &Error) -> String {
     let advice = match error {
-        Error::Setting { name, .. } if OPTIONS.contains(name) => {
+        Error::Setting { name, .. } if is_option(name) => {
             return format!("--{}{}", name.replace('_', "-"), error.to_string().trim_start_matches(name));
         }
         Error::Setting { name: "classes", .. } => "is this the label?".to_string(),
@@ -44,6 +28,12 @@ pub fn tell(error: &Error) -> String {
         _ => String::new(),
     };
     if advice.is_empty() { error.to_string() } else { format!("{error}: {advice}") }
+}
+
+/// Whether the setting of the library is an option here, by its name with `-` for `_`.
+fn is_option(setting: &str) -> bool {
+    let command = super::Cli::command();
+    command.get_subcommands().flat_map(|own| own.get_arguments()).any(|option| option.get_id() == setting)
 }
 
 fn of(problem: &Problem) -> String {

@@ -1,16 +1,16 @@
 //! `srnn bench`
 
-use super::network::{self, NetworkArgs};
 use super::plot::{self, Line};
-use super::{DeviceArgs, at_least_one, check_free, note, print, save, table};
-use clap::{Args, ValueEnum};
+use super::{DeviceArgs, NetworkArgs, check_free, network, note, print, save, table};
+use clap::Args;
+use comfy_table::Table;
 use indicatif::{BinaryBytes, HumanCount};
+use serde_json::json;
 use srnn::network::{Config, Input};
 use srnn::plan::Plan;
 use srnn::timing::{Bench, Ceilings, DispatchTime, Slicings, Timing, Work, chrome_trace};
-use srnn::{Error, Result};
+use srnn::{Error, Result, Slicing};
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 /// Time networks side by side for growing lengths
 ///
@@ -46,8 +46,8 @@ pub struct BenchArgs {
     #[arg(long, conflicts_with = "vocabulary")]
     numeric: bool,
     /// A training step, inference, or one after the other
-    #[arg(long, value_enum, default_value_t = ModeArg::Train)]
-    mode: ModeArg,
+    #[arg(long, default_value = "train", value_parser = ["train", "infer", "both"])]
+    mode: String,
     /// Repeats that are timed; the median counts
     #[arg(long, default_value_t = 5, value_name = "N")]
     repeats: usize,
@@ -78,88 +78,42 @@ pub struct BenchArgs {
     device: DeviceArgs,
 }
 
-#[derive(Clone, Copy, PartialEq, ValueEnum)]
-enum ModeArg {
-    Train,
-    Infer,
-    Both,
-}
-
 /// Lengths of the paper's experiment, and one beyond.
 const PAPER: [usize; 12] = [32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16_384, 32_768, 131_072];
 
 impl BenchArgs {
-    /// Refuses what can be refused before anything is timed.
-    fn check(&self) -> Result<()> {
-        let sizes = [
-            ("batch", self.batch),
-            ("hidden", self.network.hidden),
-            ("layers", self.network.layers),
-            ("input", self.input),
-            ("vocabulary", self.vocabulary),
-            ("repeats", self.repeats),
-        ];
-        sizes.into_iter().try_for_each(|(name, size)| at_least_one(name, size))?;
-        self.lengths.iter().try_for_each(|&length| at_least_one("lengths", length))?;
-        let speedups = self.lengths.iter().any(|&length| {
-            let slicings = self.slices.at(length);
-            slicings.iter().any(|slicing| slicing.k() == 0) && slicings.iter().any(|slicing| slicing.k() > 0)
-        });
-        if self.plot.is_some() && !speedups {
-            let problem = "--plot draws speed-ups over the plain network: give rnn and a slicing with --slices, or longer --lengths";
-            return Err(Error::Config(problem.into()));
-        }
-        Ok(())
-    }
-
-    pub fn run(mut self) -> Result<ExitCode> {
+    pub fn run(mut self) -> Result<()> {
         if self.paper {
-            (self.slices, self.mode, self.lengths) = (Slicings::Auto, ModeArg::Both, PAPER.to_vec());
+            (self.slices, self.mode, self.lengths) = (Slicings::Auto, "both".into(), PAPER.to_vec());
         }
-        let outputs = [&self.json, &self.plot, &self.profile].map(Option::as_ref);
-        for (at, path) in outputs.into_iter().enumerate() {
-            check_free(path, self.force)?;
-            if let (Some(path), true) = (path, outputs[..at].contains(&path)) {
-                return Err(Error::Config(format!(
-                    "{}: --json, --plot and --profile need a file each",
-                    path.display()
-                )));
-            }
-        }
-        self.check()?;
-        let modes = match self.mode {
-            ModeArg::Train => vec![Work::Train],
-            ModeArg::Infer => vec![Work::Infer],
-            ModeArg::Both => vec![Work::Train, Work::Infer],
+        let modes = match self.mode.as_str() {
+            "train" => &[Work::Train][..],
+            "infer" => &[Work::Infer],
+            _ => &[Work::Train, Work::Infer],
         };
-        modes.iter().try_for_each(|&mode| self.bench(mode).check()).map_err(|error| match error {
-            // What a network calls the width of its embedding is the width of any step here.
-            Error::Setting { name: "embedding", given, wanted } => Error::Setting { name: "input", given, wanted },
-            error => error,
-        })?;
+        self.check()?;
         if self.first_step {
-            let seconds = self.bench(modes[0]).first_step()?;
-            print(&format!("{} done {seconds:.2} s after the device was asked for\n", name(modes[0])))?;
-            return Ok(ExitCode::SUCCESS);
+            let seconds = Bench { work: modes[0], ..self.bench() }.first_step()?;
+            return print(&format!("{} done {seconds:.2} s after the device was asked for\n", name(modes[0])));
         }
         // Whatever the memory of a step may be, the ceilings are the device's.
-        let mut device = DeviceArgs { memory: None, ..self.device.clone() }.open()?;
+        let mut device = DeviceArgs { memory: None, ..self.device }.open()?;
         if self.profile.is_some() {
             // A device that cannot tell the time says so at once.
-            let nothing = Plan::default().checked(device.limits())?;
-            device.engine().run_timed(&nothing)?;
+            let nothing = Plan::default().checked(device.engine.limits())?;
+            device.engine.run_timed(&nothing)?;
         }
-        let ceilings = Ceilings::measure(device.engine())?;
-        let device = device.name();
+        let ceilings = Ceilings::measure(device.engine.as_mut())?;
+        let bench = self.bench();
         let words = if self.numeric { "numbers".to_string() } else { format!("V = {}", self.vocabulary) };
-        let sizes = format!("{}, batch {}, D = {}, {words}", network::unit(&self.config()), self.batch, self.input);
+        let sizes = format!("{}, batch {}, D = {}, {words}", network::unit(&bench.network), self.batch, self.input);
+        let title = format!("{sizes}, on {}", device.name);
         let Ceilings { gflops, gbs } = ceilings;
-        let measured = format!("ceilings: {gflops:.0} GFLOP/s (a matrix product), {gbs:.1} GB/s (a copy)");
-        print(&format!("{sizes}, on {device}\n{measured}\n"))?;
+        print(&format!("{title}\nceilings: {gflops:.0} GFLOP/s (a matrix product), {gbs:.1} GB/s (a copy)\n"))?;
         let mut results = Vec::new();
-        for mode in modes {
+        for &mode in modes {
             let report = |timings: &[Timing]| note(format_args!("timed {} at T = {}", name(mode), timings[0].length));
-            let timings = self.bench(mode).run(report)?;
+            let timings = Bench { work: mode, ..bench.clone() }.run(report)?;
             print(&format!("\n{}\n{}\n", name(mode), timing_table(&timings, Some(&ceilings))))?;
             if self.slices == Slicings::Auto && !plot::best(&timings).is_empty() {
                 print(&format!("\n{}, the best slicing of each length\n{}\n", name(mode), best_table(&timings)))?;
@@ -169,66 +123,74 @@ impl BenchArgs {
             }
             results.push((mode, timings));
         }
-        self.save(device, &ceilings, &format!("{sizes}, on {device}"), &results)?;
-        Ok(ExitCode::SUCCESS)
+        self.save(&device.name, &ceilings, &title, &results)
     }
 
-    /// The network, but for its slicing and length.
-    fn config(&self) -> Config {
-        let (input, vocabulary) = match self.numeric {
-            true => (Input::Numbers, 0),
-            false => (Input::Tokens, self.vocabulary),
-        };
-        Config { input, vocabulary, embedding: self.input, classes: 5, ..self.network.config() }
-    }
-
-    fn bench(&self, mode: Work) -> Bench {
-        Bench {
-            slicings: self.slices.clone(),
-            lengths: self.lengths.clone(),
-            batch: self.batch,
-            network: self.config(),
-            work: mode,
-            warmup: self.warmup,
-            repeats: self.repeats,
-            seed: self.seed,
-            device: self.device.device,
-            memory: self.device.memory,
-            profile: if self.profile.is_some() { self.repeats } else { 0 },
+    /// Refuses what can be refused before anything is timed.
+    fn check(&self) -> Result<()> {
+        let outputs = [&self.json, &self.plot, &self.profile].map(Option::as_ref);
+        for (at, path) in outputs.into_iter().enumerate() {
+            check_free(path, self.force)?;
+            if let (Some(path), true) = (path, outputs[..at].contains(&path)) {
+                let problem = format!("{}: --json, --plot and --profile need a file each", path.display());
+                return Err(Error::Config(problem));
+            }
         }
+        self.bench().check().map_err(|error| match error {
+            // What a network calls the width of its embedding is the width of any step here.
+            Error::Setting { name: "embedding", given, wanted } => Error::Setting { name: "input", given, wanted },
+            error => error,
+        })?;
+        let speedups = self.lengths.iter().any(|&length| {
+            let slicings = self.slices.at(length);
+            slicings.contains(&Slicing::plain()) && slicings.iter().any(|slicing| slicing.k() > 0)
+        });
+        if self.plot.is_some() && !speedups {
+            let problem = "--plot draws speed-ups over the plain network: give rnn and a slicing with --slices, or longer --lengths";
+            return Err(Error::Config(problem.into()));
+        }
+        Ok(())
+    }
+
+    /// What is timed, but for the mode.
+    fn bench(&self) -> Bench {
+        let BenchArgs { input: embedding, batch, warmup, repeats, seed, device: DeviceArgs { device, memory }, .. } =
+            *self;
+        let (input, vocabulary) = if self.numeric { (Input::Numbers, 0) } else { (Input::Tokens, self.vocabulary) };
+        let network = Config { input, vocabulary, embedding, classes: 5, ..self.network.config() };
+        let (slicings, lengths) = (self.slices.clone(), self.lengths.clone());
+        let (work, profile) = (Work::Train, self.profile.is_some());
+        Bench { slicings, lengths, batch, network, work, warmup, repeats, seed, device, memory, profile }
     }
 
     /// Writes the files that were asked for.
     fn save(&self, device: &str, ceilings: &Ceilings, title: &str, results: &[(Work, Vec<Timing>)]) -> Result<()> {
         if let Some(path) = &self.json {
             let results: Vec<_> =
-                results.iter().map(|(mode, timings)| serde_json::json!({ "mode": mode, "timings": timings })).collect();
+                results.iter().map(|(mode, timings)| json!({ "mode": mode, "timings": timings })).collect();
             // Names of files need not be Unicode.
             let words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
             let command = words.collect::<Vec<_>>().join(" ");
-            let report = serde_json::json!({
+            let report = json!({
                 "device": device, "ceilings": ceilings, "batch": self.batch, "hidden": self.network.hidden,
                 "input": self.input, "vocabulary": (!self.numeric).then_some(self.vocabulary), "seed": self.seed,
-                "unit": network::unit(&self.config()),
+                "unit": network::unit(&self.bench().network),
                 "version": env!("CARGO_PKG_VERSION"), "command": command,
                 "results": results,
             });
-            save(path, &format!("{report:#}\n"))?;
-            print(&format!("numbers: {}\n", path.display()))?;
+            save("numbers", path, &format!("{report:#}\n"))?;
         }
         if let Some(path) = &self.profile {
             let all = results.iter().flat_map(|(mode, timings)| timings.iter().map(|timing| (*mode, timing)));
             let profiles: Vec<_> = all.map(|(mode, timing)| (case(mode, timing), timing.profile.clone())).collect();
-            save(path, &format!("{:#}\n", chrome_trace(&profiles)))?;
-            print(&format!("trace: {}\n", path.display()))?;
+            save("trace", path, &format!("{:#}\n", chrome_trace(&profiles)))?;
         }
         if let Some(path) = &self.plot {
             let series: Vec<Line> = match self.slices {
                 Slicings::Auto => results.iter().map(|(mode, timings)| Line::best(name(*mode), timings)).collect(),
                 Slicings::Given(_) => results.iter().flat_map(|(mode, t)| Line::by_slicing(name(*mode), t)).collect(),
             };
-            save(path, &plot::speedup(title, &series)?)?;
-            print(&format!("plot: {}\n", path.display()))?;
+            save("plot", path, &plot::speedup(title, &series)?)?;
         }
         Ok(())
     }
@@ -256,31 +218,15 @@ fn times(ratio: f64) -> String {
 /// A rate, and its share of a ceiling where there is one.
 fn rate(rate: f64, ceiling: Option<f64>) -> String {
     let digits = if rate < 10.0 { 1 } else { 0 };
-    match ceiling {
-        Some(ceiling) => format!("{rate:.digits$} ({:.0} %)", 100.0 * rate / ceiling),
-        None => format!("{rate:.digits$}"),
-    }
+    let share = ceiling.map_or(String::new(), |ceiling| format!(" ({:.0} %)", 100.0 * rate / ceiling));
+    format!("{rate:.digits$}{share}")
 }
 
 /// Medians, spread and speed-up of all timings; rates with their share of the ceilings.
-pub fn timing_table(timings: &[Timing], ceilings: Option<&Ceilings>) -> comfy_table::Table {
-    let mut rows = table(&[
-        "T",
-        "slices",
-        "median ms",
-        "min",
-        "max",
-        "sequences/s",
-        "tokens/s",
-        "GFLOP/s",
-        "GB/s",
-        "memory",
-        "dispatches",
-        "speed-up",
-        "step bound",
-    ]);
-    for timing in timings {
-        rows.add_row([
+pub fn timing_table(timings: &[Timing], ceilings: Option<&Ceilings>) -> Table {
+    let header = "T|slices|median ms|min|max|sequences/s|tokens/s|GFLOP/s|GB/s|memory|dispatches|speed-up|step bound";
+    let row = |timing: &Timing| {
+        [
             timing.length.to_string(),
             timing.slicing.to_string(),
             ms(timing.median),
@@ -294,47 +240,41 @@ pub fn timing_table(timings: &[Timing], ceilings: Option<&Ceilings>) -> comfy_ta
             timing.dispatches.to_string(),
             timing.speedup.map_or("–".into(), times),
             times(timing.bound),
-        ]);
-    }
-    rows
+        ]
+    };
+    table(header.split('|'), timings.iter().map(row))
 }
 
 /// The fastest slicing of every length next to the plain network.
-fn best_table(timings: &[Timing]) -> comfy_table::Table {
-    let mut rows = table(&["T", "plain ms", "best", "ms", "speed-up", "step bound"]);
-    for (plain, best) in plot::best(timings) {
-        rows.add_row([
-            best.length.to_string(),
-            ms(plain.median),
-            best.slicing.to_string(),
-            ms(best.median),
-            times(plain.median / best.median),
-            times(best.bound),
-        ]);
-    }
-    rows
+fn best_table(timings: &[Timing]) -> Table {
+    let row = |best: &Timing| {
+        let speedup = best.speedup.unwrap_or(f64::NAN);
+        let [plain, own] = [speedup * best.median, best.median].map(ms);
+        [best.length.to_string(), plain, best.slicing.to_string(), own, times(speedup), times(best.bound)]
+    };
+    table(["T", "plain ms", "best", "ms", "speed-up", "step bound"], plot::best(timings).into_iter().map(row))
 }
 
 /// Time per kernel of one network, the longest first, next to what operations and bytes allow.
-fn profile_table(dispatches: &[DispatchTime], ceilings: &Ceilings) -> comfy_table::Table {
+fn profile_table(dispatches: &[DispatchTime], ceilings: &Ceilings) -> Table {
     let mut sorted: Vec<&DispatchTime> = dispatches.iter().collect();
     sorted.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
     let total = dispatches.iter().map(|dispatch| dispatch.seconds).sum::<f64>().max(1e-9);
-    let floors: f64 = dispatches.iter().map(|dispatch| dispatch.floor(ceilings)).sum();
-    let mut rows = table(&["kernel", "place", "ms", "share", "GFLOP/s", "GB/s", "floor ms"]);
-    for dispatch in sorted {
+    let floor = |own: &DispatchTime| ceilings.floor(own.operations, own.bytes);
+    let floors: f64 = dispatches.iter().map(floor).sum();
+    let row = |dispatch: &DispatchTime| {
         let giga = 1e-9 / dispatch.seconds.max(1e-9);
-        rows.add_row([
+        [
             dispatch.kernel.to_string(),
             dispatch.place.clone(),
             ms(dispatch.seconds),
             format!("{:.1} %", 100.0 * dispatch.seconds / total),
             rate(dispatch.operations * giga, Some(ceilings.gflops)),
             rate(dispatch.bytes * giga, Some(ceilings.gbs)),
-            ms(dispatch.floor(ceilings)),
-        ]);
-    }
-    let [none, all] = [String::new(), "100 %".into()];
-    rows.add_row(["all".into(), none.clone(), ms(total), all, none.clone(), none, ms(floors)]);
-    rows
+            ms(floor(dispatch)),
+        ]
+    };
+    let all = ["all".into(), String::new(), ms(total), "100 %".into(), String::new(), String::new(), ms(floors)];
+    let header = ["kernel", "place", "ms", "share", "GFLOP/s", "GB/s", "floor ms"];
+    table(header, sorted.into_iter().map(row).chain([all]))
 }

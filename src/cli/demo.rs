@@ -1,15 +1,16 @@
 //! `srnn demo`: the main job
 
 use super::bench::timing_table;
-use super::plot::{self, Line};
-use super::reporter::Reporter;
-use super::{DeviceArgs, check_free, interrupt, note, print, save, table};
+use super::plot::{self, Line, title};
+use super::{DeviceArgs, Reporter, check_free, interrupt, note, print, save, table};
 use clap::Args;
-use srnn::data::{Classes, Examples, Part, Tokenizer, emails};
+use comfy_table::Table;
+use srnn::data::{Examples, Part, Tokenizer, emails};
 use srnn::network::{Config, Network};
 use srnn::timing::{Bench, Slicings};
-use srnn::train::{Dataset, Ending, Evaluation, Options, Trainer};
-use srnn::{Error, Result, Slicing};
+use srnn::train::encoding::dataset;
+use srnn::train::{Dataset, Ending, Evaluation, InputEncoder, Options, TargetEncoder, Trainer};
+use srnn::{Device, Error, Result, Slicing};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -42,47 +43,32 @@ pub struct Demo {
 /// embedding.
 const VOCABULARY: usize = 1000;
 
-/// What training one network gave.
-struct Trained {
-    slicing: Slicing,
-    weights: usize,
-    evaluation: Evaluation,
-    /// Seconds of all epochs, without validation.
-    seconds: f64,
-    epochs: usize,
-}
-
-struct Data {
-    train: Dataset,
-    valid: Dataset,
-    test: Dataset,
-    config: Config,
-}
+/// A network that was trained, what it is worth, and the seconds of an epoch, without validation.
+type Trained = (Config, Evaluation, f64);
 
 impl Demo {
     pub fn run(self) -> Result<ExitCode> {
         check_free(self.plot.as_ref(), self.force)?;
         let sliced = Slicing::new(8, 2)?;
-        if let Some(length) = self.lengths.iter().find(|&&length| length < sliced.slices()) {
-            let shortest = sliced.slices();
+        let shortest = sliced.slices();
+        if let Some(length) = self.lengths.iter().find(|&&length| length < shortest) {
             let problem = format!("--lengths {length}: SRNN(8,2) has {shortest} slices, so {shortest} is the shortest");
             return Err(Error::Config(problem));
         }
         self.benches(sliced)?.iter().try_for_each(Bench::check)?;
-        let device = self.device.open()?.name().to_string();
+        let device = self.device.open()?.name;
         interrupt::listen();
-        let data = read_emails(sliced)?;
-        let [train, valid, test] = [&data.train, &data.valid, &data.test].map(Dataset::len);
+        let (data, config) = read_emails()?;
+        let [train, valid, test] = data.each_ref().map(Dataset::len);
         note(format_args!("data: {train} e-mails to train, {valid} to validate, {test} for the test; spam or ham"));
         let mut results = Vec::new();
         for slicing in [sliced, Slicing::plain()] {
-            match self.train(&data, slicing)? {
+            match self.train(&data, Config { slicing, ..config.clone() })? {
                 Some(result) => results.push(result),
                 None => return Ok(ExitCode::from(130)),
             }
         }
-        let length = data.config.length;
-        print(&format!("\nSpam or ham, T = {length}, on {device}\n{}\n", accuracy_table(&results, length)))?;
+        print(&format!("\nSpam or ham, T = {}, on {device}\n{}\n", config.length, accuracy_table(&results)))?;
 
         let mut timings = Vec::new();
         for bench in self.benches(sliced)? {
@@ -92,15 +78,12 @@ impl Demo {
                 return Ok(ExitCode::from(130));
             }
         }
-        let Config { hidden, embedding, .. } = Bench::default().network;
-        let title = format!(
-            "Training step, batch {}, H = {hidden}, D = {embedding}, V = {VOCABULARY}, on {device}",
-            Bench::default().batch
-        );
+        let Bench { batch, network: Config { hidden, embedding, .. }, .. } = Bench::default();
+        let sizes = format!("batch {batch}, H = {hidden}, D = {embedding}, V = {VOCABULARY}");
+        let title = format!("Training step, {sizes}, on {device}");
         print(&format!("\n{title}\n{}\n", timing_table(&timings, None)))?;
         let path = self.plot.clone().unwrap_or_else(free_name);
-        save(&path, &plot::speedup(&title, &Line::by_slicing("Training step", &timings))?)?;
-        print(&format!("plot: {}\n", path.display()))?;
+        save("plot", &path, &plot::speedup(&title, &Line::by_slicing("Training step", &timings))?)?;
         Ok(ExitCode::SUCCESS)
     }
 
@@ -119,69 +102,55 @@ impl Demo {
         Ok(self.lengths.iter().map(bench).collect())
     }
 
-    fn train(&self, data: &Data, slicing: Slicing) -> Result<Option<Trained>> {
-        let config = Config { slicing, ..data.config.clone() };
-        let weights = config.parameters(true);
-        let device = srnn::Device::open(self.device.device, self.device.memory)?;
-        let network = Network::new(config, device, self.seed)?;
+    /// `None` if it was stopped.
+    fn train(&self, [train, valid, test]: &[Dataset; 3], config: Config) -> Result<Option<Trained>> {
+        let device = Device::open(self.device.device, self.device.memory)?;
+        let network = Network::new(config.clone(), device, self.seed)?;
         let options = Options { epochs: self.epochs as usize, batch: 50, seed: self.seed, ..Options::default() };
-        let mut trainer = Trainer::new(network, options.clone());
-        let name = format!("{:<4}", slicing.to_string());
-        let mut reporter = Reporter::new(&name, &data.config, options.epochs);
-        let ending = trainer.fit(&data.train, &data.valid, &mut reporter)?;
-        let seconds = reporter.seconds;
+        let mut reporter = Reporter::new(format!("{:<4}  ", config.slicing.to_string()), &config, options.epochs);
+        let mut trainer = Trainer::new(network, options);
+        let ending = trainer.fit(train, valid, &mut reporter)?;
+        let seconds = reporter.seconds / f64::from(self.epochs);
         drop(reporter);
         if ending == Ending::Stopped {
             return Ok(None);
         }
-        let evaluation = Evaluation::of(&mut trainer.network, &data.test, options.batch)?;
-        Ok(Some(Trained { slicing, weights, evaluation, seconds, epochs: options.epochs }))
+        let evaluation = Evaluation::of(&mut trainer.network, test, trainer.options.batch)?;
+        Ok(Some((config, evaluation, seconds)))
     }
 }
 
-fn read_emails(slicing: Slicing) -> Result<Data> {
-    let parts = [emails(Part::Train)?, emails(Part::Valid)?, emails(Part::Test)?];
-    let classes = Classes::fit(&parts[0])?;
-    let texts = |examples: &Examples| examples.texts().unwrap_or_default().to_vec();
-    let tokenizer = Tokenizer::fit(&texts(&parts[0]), 20_000, 2)?;
-    let encode =
-        |examples: &Examples| Dataset::new(&tokenizer.encode_batch(&texts(examples)), classes.encode(examples)?);
-    let [train, valid, test] = [encode(&parts[0])?, encode(&parts[1])?, encode(&parts[2])?];
-    let (vocabulary, classes) = (tokenizer.vocabulary_size(), classes.len());
-    let config = Config { slicing, vocabulary, embedding: 100, classes, ..Config::default() };
-    Ok(Data { train, valid, test, config })
+/// The e-mails to train with, to validate with and for the test, and the network for them.
+fn read_emails() -> Result<([Dataset; 3], Config)> {
+    let train = emails(Part::Train)?;
+    let tokenizer = Tokenizer::fit(train.texts().unwrap_or_default(), 20_000, 2)?;
+    let config = Config { vocabulary: tokenizer.vocabulary_size(), embedding: 100, ..Config::default() };
+    let (inputs, targets) = (InputEncoder::Tokens(tokenizer), TargetEncoder::fit(config.task, &train, &[])?);
+    let encode = |examples: &Examples| dataset(&inputs, &targets, examples);
+    Ok(([encode(&train)?, encode(&emails(Part::Valid)?)?, encode(&emails(Part::Test)?)?], config))
 }
 
-fn accuracy_table(results: &[Trained], length: usize) -> comfy_table::Table {
-    let plain = results.iter().find(|result| result.slicing.k() == 0).map(|result| result.seconds);
-    let mut rows =
-        table(&["network", "steps in a row", "weights", "test accuracy", "test loss", "s per epoch", "speed-up"]);
-    for result in results {
-        let slicing = result.slicing;
-        let name = match slicing.k() {
-            0 => "plain GRU".to_string(),
-            k => format!("SRNN({},{k})", slicing.n()),
-        };
-        rows.add_row([
-            name,
-            slicing.sequential_steps(length).to_string(),
-            result.weights.to_string(),
-            format!("{:.2} %", 100.0 * result.evaluation.accuracy),
-            format!("{:.4}", result.evaluation.loss),
-            format!("{:.2}", result.seconds / result.epochs as f64),
-            plain.map_or("–".into(), |plain| format!("{:.1}×", plain / result.seconds)),
-        ]);
-    }
-    rows
+fn accuracy_table(results: &[Trained]) -> Table {
+    let plain = results.iter().find(|(config, ..)| config.slicing.k() == 0).map(|(.., seconds)| seconds);
+    let row = |(config, evaluation, seconds): &Trained| {
+        let slicing = config.slicing;
+        [
+            if slicing.k() == 0 { "plain GRU".into() } else { title(slicing) },
+            slicing.sequential_steps(config.length).to_string(),
+            config.parameters(true).to_string(),
+            format!("{:.2} %", 100.0 * evaluation.accuracy),
+            format!("{:.4}", evaluation.loss),
+            format!("{seconds:.2}"),
+            plain.map_or("–".into(), |plain| format!("{:.1}×", plain / seconds)),
+        ]
+    };
+    let header = "network|steps in a row|weights|test accuracy|test loss|s per epoch|speed-up";
+    table(header.split('|'), results.iter().map(row))
 }
 
 /// The first of srnn-demo.svg, srnn-demo-2.svg, … that is not there: nothing is overwritten unasked.
 fn free_name() -> PathBuf {
-    let mut path = PathBuf::from("srnn-demo.svg");
-    let mut number = 1;
-    while path.exists() {
-        number += 1;
-        path = format!("srnn-demo-{number}.svg").into();
-    }
-    path
+    let numbered = (2..).map(|number| format!("srnn-demo-{number}.svg").into());
+    let mut names = std::iter::once(PathBuf::from("srnn-demo.svg")).chain(numbered);
+    names.find(|path| !path.exists()).expect("there are more names than files")
 }

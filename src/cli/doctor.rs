@@ -2,6 +2,7 @@
 
 use super::{DeviceArgs, print, table};
 use clap::Args;
+use srnn::compare::Agreement;
 use srnn::doctor::{Finding, check_up};
 use srnn::engine::gpu::adapter::INSTALL_ADVICE;
 use srnn::{Error, Result};
@@ -23,26 +24,26 @@ pub struct Doctor {
 impl Doctor {
     pub fn run(self) -> Result<ExitCode> {
         let mut device = self.device.open()?;
-        if device.is_cpu() {
+        if device.is_cpu {
             return Err(Error::NoDevice(format!(
                 "the CPU engine is what devices are compared with, so there is nothing to check: give --device gpu (a \
                  software adapter will do); if there is none, {INSTALL_ADVICE}"
             )));
         }
-        let findings = check_up(device.engine())?;
-        let shown: Vec<&Finding> = if self.all { findings.iter().collect() } else { worst_by_kernel(&findings) };
-        let mut rows = table(&["kernel", "place", "writes", "error", "allowed", "verdict"]);
-        for finding in shown {
+        let findings = check_up(device.engine.as_mut())?;
+        let row = |finding: &&Finding| {
             let (error, allowed, verdict) = match &finding.outcome {
                 Ok(fine) => (format!("{:.1e}", fine.error), format!("{:.1e}", fine.allowed), "ok".to_string()),
                 Err(mismatch) => (String::new(), String::new(), mismatch.to_string()),
             };
-            rows.add_row([finding.kernel, &finding.place, finding.binding, &error, &allowed, &verdict]);
-        }
+            [finding.kernel.into(), finding.place.clone(), finding.binding.into(), error, allowed, verdict]
+        };
+        let shown = if self.all { findings.iter().collect() } else { worst_by_kernel(&findings) };
+        let rows = table(["kernel", "place", "writes", "error", "allowed", "verdict"], shown.iter().map(row));
         let off = findings.iter().filter(|finding| finding.outcome.is_err()).count();
         let verdict = match off {
-            0 => format!("all {} results of {} are within tolerance", findings.len(), device.name()),
-            _ => format!("{off} of {} results of {} are off", findings.len(), device.name()),
+            0 => format!("all {} results of {} are within tolerance", findings.len(), device.name),
+            _ => format!("{off} of {} results of {} are off", findings.len(), device.name),
         };
         print(&format!("{rows}\n{verdict}\n"))?;
         Ok(if off == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -51,11 +52,8 @@ impl Doctor {
 
 /// The share of the allowed error that was made; infinite for what is off.
 fn severity(finding: &Finding) -> f64 {
-    match &finding.outcome {
-        Ok(fine) if fine.error == 0.0 => 0.0,
-        Ok(fine) => fine.error / fine.allowed,
-        Err(_) => f64::INFINITY,
-    }
+    let share = |fine: &Agreement| fine.error / fine.allowed.max(f64::MIN_POSITIVE);
+    finding.outcome.as_ref().map_or(f64::INFINITY, share)
 }
 
 /// Of each kernel and binding the worst finding, in the order of the plan.

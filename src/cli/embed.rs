@@ -1,13 +1,11 @@
 //! `srnn embed`
 
-use super::input::InputArgs;
-use super::{DeviceArgs, check_free, note};
+use super::{DeviceArgs, InputArgs, check_free, note};
 use clap::Args;
 use srnn::Result;
 use srnn::data::{Source, npy_bytes};
 use srnn::train::Model;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 /// Write the final state of every sequence, [N, W] as .npy, for other models to go on with
 #[derive(Args)]
@@ -33,7 +31,7 @@ pub struct Embed {
 }
 
 impl Embed {
-    pub fn run(self) -> Result<ExitCode> {
+    pub fn run(self) -> Result<()> {
         check_free(Some(&self.out), self.force)?;
         let model = Model::load(&self.model)?;
         let examples = model.read(&self.input.without_labels()?, &self.data, false)?;
@@ -50,6 +48,6 @@ impl Embed {
         }
         srnn::files::write_atomically(&self.out, &npy_bytes(&[count, width], &states)?)?;
         note(format_args!("{}: {count} states of {width} numbers", self.out.display()));
-        Ok(ExitCode::SUCCESS)
+        Ok(())
     }
 }

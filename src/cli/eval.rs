@@ -1,15 +1,14 @@
 //! `srnn eval`
 
-use super::input::InputArgs;
-use super::{DeviceArgs, print, table};
+use super::{DeviceArgs, InputArgs, print, table};
 use clap::Args;
+use comfy_table::Table;
 use serde::Serialize;
 use srnn::Result;
 use srnn::data::Source;
 use srnn::train::metrics::{ClassMetrics, Details, LabelCounts, NumberErrors, class_metrics, micro_f1};
 use srnn::train::{Evaluation, Model, TargetEncoder};
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 /// Measure a model on labelled data: accuracy, loss, precision, recall, F1, confusion; of numbers, their errors
 #[derive(Args)]
@@ -41,7 +40,7 @@ struct Report<'a> {
 }
 
 impl Eval {
-    pub fn run(self) -> Result<ExitCode> {
+    pub fn run(self) -> Result<()> {
         let model = Model::load(&self.model)?;
         let data = model.dataset(&model.read(&self.input.options(), &self.data, true)?)?;
         let mut network = model.network(self.device.open()?)?;
@@ -60,57 +59,57 @@ impl Eval {
                 _ => vec![],
             };
             let report = Report { evaluation: &evaluation, labels: &names, classes };
-            print(&format!("{}\n", serde_json::to_string(&report).expect("plain numbers")))?;
-        } else {
-            print(&match &evaluation.details {
-                Details::Classes(confusion) => tables(&evaluation, confusion, &names),
-                Details::Labels(counts) => label_table(&evaluation, counts, &names),
-                Details::Numbers(errors) => number_table(&evaluation, errors),
-            })?;
+            return print(&format!("{}\n", serde_json::to_string(&report).expect("plain numbers")));
         }
-        Ok(ExitCode::SUCCESS)
+        let Evaluation { loss, accuracy, sequences, .. } = evaluation;
+        let (told, tables) = match &evaluation.details {
+            Details::Classes(confusion) => {
+                (format!("accuracy {}, loss {loss:.4}", percent(accuracy)), class_tables(confusion, &names))
+            }
+            Details::Labels(counts) => {
+                let (all, micro) = (percent(accuracy), micro_f1(counts));
+                let macro_f1 = counts.iter().map(LabelCounts::f1).sum::<f64>() / names.len() as f64;
+                let f1 = format!("micro F1 {micro:.4}, macro F1 {macro_f1:.4}");
+                (format!("all labels right {all}, {f1}, loss {loss:.4}"), label_table(counts, &names).to_string())
+            }
+            Details::Numbers(errors) => {
+                let told = format!("mean R² {:.4}, loss {loss:.4} (normalised)", evaluation.score());
+                (told, number_table(errors).to_string())
+            }
+        };
+        print(&format!("{sequences} sequences: {told}\n\n{tables}\n"))
     }
 }
 
-fn tables(evaluation: &Evaluation, confusion: &[Vec<usize>], names: &[String]) -> String {
-    let percent = |share: f64| format!("{:.2} %", 100.0 * share);
-    let mut classes = table(&["class", "precision", "recall", "F1", "sequences"]);
-    for (name, class) in names.iter().zip(class_metrics(confusion)) {
-        let scores = [class.precision, class.recall, class.f1].map(percent);
-        classes.add_row([vec![name.clone()], scores.to_vec(), vec![class.support.to_string()]].concat());
-    }
-    let mut header = vec!["true \\ predicted"];
-    header.extend(names.iter().map(String::as_str));
-    let mut predicted = table(&header);
-    for (name, row) in names.iter().zip(confusion) {
-        predicted.add_row([vec![name.clone()], row.iter().map(usize::to_string).collect()].concat());
-    }
-    let Evaluation { loss, accuracy, sequences, .. } = evaluation;
-    format!("{sequences} sequences: accuracy {}, loss {loss:.4}\n\n{classes}\n\n{predicted}\n", percent(*accuracy))
+fn percent(share: f64) -> String {
+    format!("{:.2} %", 100.0 * share)
 }
 
-fn label_table(evaluation: &Evaluation, counts: &[LabelCounts], names: &[String]) -> String {
-    let mut labels = table(&["label", "hits", "false alarms", "misses", "F1"]);
-    for (name, own) in names.iter().zip(counts) {
-        let LabelCounts { hits, false_alarms, misses } = own;
-        let numbers = [hits, false_alarms, misses].map(|count| count.to_string());
-        labels.add_row([vec![name.clone()], numbers.to_vec(), vec![format!("{:.4}", own.f1())]].concat());
-    }
-    let macro_f1 = counts.iter().map(LabelCounts::f1).sum::<f64>() / names.len() as f64;
-    let Evaluation { loss, accuracy, sequences, .. } = evaluation;
-    let (all, micro) = (100.0 * accuracy, micro_f1(counts));
-    format!(
-        "{sequences} sequences: all labels right {all:.2} %, micro F1 {micro:.4}, macro F1 {macro_f1:.4}, loss {loss:.4}\n\n{labels}\n"
-    )
+fn class_tables(confusion: &[Vec<usize>], names: &[String]) -> String {
+    let scores = names.iter().zip(class_metrics(confusion)).map(|(name, own)| {
+        [name.clone(), percent(own.precision), percent(own.recall), percent(own.f1), own.support.to_string()]
+    });
+    let predicted = names
+        .iter()
+        .zip(confusion)
+        .map(|(name, row)| std::iter::once(name.clone()).chain(row.iter().map(usize::to_string)).collect::<Vec<_>>());
+    let header = std::iter::once("true \\ predicted").chain(names.iter().map(String::as_str));
+    let classes = table(["class", "precision", "recall", "F1", "sequences"], scores);
+    format!("{classes}\n\n{}", table(header, predicted))
 }
 
-fn number_table(evaluation: &Evaluation, all: &[NumberErrors]) -> String {
-    let mut numbers = table(&["number", "mean absolute error", "root of mean squared error", "R²"]);
-    for (number, errors) in all.iter().enumerate() {
-        let NumberErrors { mae, rmse, r2 } = errors;
-        let own = [mae, rmse, r2].map(|value| format!("{value:.4}"));
-        numbers.add_row([vec![number.to_string()], own.to_vec()].concat());
-    }
-    let Evaluation { loss, sequences, .. } = evaluation;
-    format!("{sequences} sequences: mean R² {:.4}, loss {loss:.4} (normalised)\n\n{numbers}\n", evaluation.score())
+fn label_table(counts: &[LabelCounts], names: &[String]) -> Table {
+    let rows = names.iter().zip(counts).map(|(name, own)| {
+        let [hits, alarms, misses] = [own.hits, own.false_alarms, own.misses].map(|count| count.to_string());
+        [name.clone(), hits, alarms, misses, format!("{:.4}", own.f1())]
+    });
+    table(["label", "hits", "false alarms", "misses", "F1"], rows)
+}
+
+fn number_table(all: &[NumberErrors]) -> Table {
+    let rows = all.iter().enumerate().map(|(number, own)| {
+        let [mae, rmse, r2] = [own.mae, own.rmse, own.r2].map(|value| format!("{value:.4}"));
+        [number.to_string(), mae, rmse, r2]
+    });
+    table(["number", "mean absolute error", "root of mean squared error", "R²"], rows)
 }

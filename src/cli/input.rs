@@ -1,6 +1,6 @@
 //! The options that say what data files hold.
 
-use super::network::named;
+use super::named;
 use clap::Args;
 use srnn::data::{Format, Pixels, ReadOptions};
 use srnn::{Error, Result};
@@ -57,12 +57,11 @@ impl InputArgs {
             ("--labels", own.labels.is_some()),
             ("--pixels", own.pixels != usual.pixels),
         ];
-        match given.iter().find(|(_, given)| *given) {
-            Some((name, _)) => {
-                let problem = format!("{name} is for files of numbers or tables: this model reads texts, one per line");
-                Err(Error::Config(problem))
-            }
-            None => Ok(()),
-        }
+        let given = given.into_iter().find(|(_, given)| *given);
+        given.map_or(Ok(()), |(name, _)| {
+            Err(Error::Config(format!(
+                "{name} is for files of numbers or tables: this model reads texts, one per line"
+            )))
+        })
     }
 }

@@ -18,6 +18,10 @@ mod tune;
 
 use bytesize::ByteSize;
 use clap::{Args, Parser, Subcommand};
+use comfy_table::{Row, Table};
+use input::InputArgs;
+use network::{NetworkArgs, named};
+use reporter::{Reporter, score};
 use srnn::{Choice, Device, Error, Result};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -49,7 +53,7 @@ enum Command {
 }
 
 /// Where to compute.
-#[derive(Args, Clone)]
+#[derive(Args, Clone, Copy)]
 struct DeviceArgs {
     /// auto (a hardware GPU, else the CPU engine), cpu, gpu (the best adapter, software included) or gpu:N
     #[arg(long, default_value = "auto", value_parser = parse_device, value_name = "DEVICE")]
@@ -94,21 +98,13 @@ fn note(line: impl std::fmt::Display) {
 }
 
 /// A table whose numbers are aligned to the right.
-fn table(header: &[&str]) -> comfy_table::Table {
-    let mut table = comfy_table::Table::new();
-    table.load_style(comfy_table::presets::ASCII_MARKDOWN).set_header(header);
+fn table(header: impl Into<Row>, rows: impl IntoIterator<Item = impl Into<Row>>) -> Table {
+    let mut table = Table::new();
+    table.load_style(comfy_table::presets::ASCII_MARKDOWN).set_header(header).add_rows(rows);
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(comfy_table::CellAlignment::Right);
     }
     table
-}
-
-/// Refuses a size of 0, by the name of its option.
-fn at_least_one(option: &str, size: usize) -> Result<()> {
-    match size {
-        0 => Err(Error::Config(format!("--{option} 0: it must be at least 1"))),
-        _ => Ok(()),
-    }
 }
 
 /// Refuses, before any work, to overwrite a result unasked or to write where there is no folder. Devices and pipes
@@ -129,9 +125,10 @@ fn check_free(path: Option<&PathBuf>, force: bool) -> Result<()> {
     Err(Error::Config(problem))
 }
 
-/// Writes a result file.
-fn save(path: &Path, contents: &str) -> Result<()> {
-    srnn::files::write_atomically(path, contents.as_bytes())
+/// Writes a result file and says where it is.
+fn save(what: &str, path: &Path, contents: &str) -> Result<()> {
+    srnn::files::write_atomically(path, contents.as_bytes())?;
+    print(&format!("{what}: {}\n", path.display()))
 }
 
 /// Runs the command of the arguments.
@@ -140,16 +137,17 @@ pub fn run() -> ExitCode {
         .format_timestamp(None)
         .format_target(false)
         .init();
+    let done = |()| ExitCode::SUCCESS;
     let outcome = match Cli::parse().command {
         Command::Demo(command) => command.run(),
         Command::Train(command) => command.run(),
-        Command::Eval(command) => command.run(),
-        Command::Predict(command) => command.run(),
-        Command::Embed(command) => command.run(),
-        Command::Bench(command) => command.run(),
-        Command::Devices(command) => command.run(),
+        Command::Eval(command) => command.run().map(done),
+        Command::Predict(command) => command.run().map(done),
+        Command::Embed(command) => command.run().map(done),
+        Command::Bench(command) => command.run().map(done),
+        Command::Devices(command) => command.run().map(done),
         Command::Doctor(command) => command.run(),
-        Command::Tune(command) => command.run(),
+        Command::Tune(command) => command.run().map(done),
     };
     outcome.unwrap_or_else(|error| {
         note(format_args!("error: {}", advice::tell(&error)));

@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use srnn::network::{Activation, Cell, Config, Direction, Input, Pooling, Reset, Task};
 
 /// The recurrent part of a network, but for its slicing and length.
-#[derive(Args, Clone)]
+#[derive(Args, Clone, Copy)]
 pub struct NetworkArgs {
     /// Recurrent unit: gru, lstm, rnn or mingru (minimal GRU, whose gates see the input alone)
     #[arg(long, default_value = "gru", value_parser = named::<Cell>, value_name = "CELL", help_heading = "Network")]
@@ -14,20 +14,20 @@ pub struct NetworkArgs {
     #[arg(long, default_value = "after", value_parser = named::<Reset>, value_name = "WHEN", help_heading = "Network")]
     reset: Reset,
     /// Activation of a GRU's candidate or of a plain unit: tanh, identity or relu [default: tanh; of mingru identity]
-    #[arg(long, value_parser = named::<Activation>, value_name = "NAME", help_heading = "Network")]
-    candidate: Option<Activation>,
+    #[arg(long = "candidate", value_parser = named::<Activation>, value_name = "NAME", help_heading = "Network")]
+    activation: Option<Activation>,
     /// How slices are read: forward, backward or both
     #[arg(long, default_value = "forward", value_parser = named::<Direction>, value_name = "HOW", help_heading = "Network")]
     direction: Direction,
     /// What slices pass up: last (state), max, mean or attention over their outputs
-    #[arg(long, default_value = "last", value_parser = named::<Pooling>, value_name = "WHAT", help_heading = "Network")]
-    pool: Pooling,
+    #[arg(long = "pool", default_value = "last", value_parser = named::<Pooling>, value_name = "WHAT", help_heading = "Network")]
+    pooling: Pooling,
     /// The same of the top level, for the head [default: as --pool]
-    #[arg(long, value_parser = named::<Pooling>, value_name = "WHAT", help_heading = "Network")]
-    head_pool: Option<Pooling>,
+    #[arg(long = "head-pool", value_parser = named::<Pooling>, value_name = "WHAT", help_heading = "Network")]
+    head_pooling: Option<Pooling>,
     /// Recurrent layers of every level
     #[arg(long, default_value_t = 1, value_name = "N", help_heading = "Network")]
-    pub layers: usize,
+    layers: usize,
     /// Steps before its own that every slice of level 0 reads first, in each layer; the paper has none
     #[arg(long, default_value_t = 0, value_name = "W", help_heading = "Network")]
     context: usize,
@@ -39,18 +39,11 @@ pub struct NetworkArgs {
 impl NetworkArgs {
     /// The network as far as these arguments decide it.
     pub fn config(&self) -> Config {
-        Config {
-            cell: self.cell,
-            reset: self.reset,
-            activation: self.candidate.unwrap_or(self.cell.activation()),
-            direction: self.direction,
-            pooling: self.pool,
-            head_pooling: self.head_pool.unwrap_or(self.pool),
-            layers: self.layers,
-            context: self.context,
-            hidden: self.hidden,
-            ..Config::default()
-        }
+        let NetworkArgs { cell, reset, direction, pooling, layers, context, hidden, .. } = *self;
+        let activation = self.activation.unwrap_or(cell.activation());
+        let head_pooling = self.head_pooling.unwrap_or(pooling);
+        let usual = Config::default();
+        Config { cell, reset, activation, direction, pooling, head_pooling, layers, context, hidden, ..usual }
     }
 }
 
@@ -71,36 +64,27 @@ pub fn unit(config: &Config) -> String {
         Direction::Backward => "backward ",
         Direction::Both => "bidirectional ",
     };
-    let mut words = format!("{direction}{}, H = {}", config.cell.title(), config.hidden);
-    if config.reset == Reset::Before {
-        words += ", reset before the product";
-    }
-    if config.activation != config.cell.activation() {
-        words += match config.activation {
-            Activation::Tanh => ", tanh activation",
-            Activation::Identity => ", identity activation",
-            Activation::Relu => ", ReLU activation",
-        };
-    }
+    let activation = match config.activation {
+        Activation::Tanh => "tanh",
+        Activation::Identity => "identity",
+        Activation::Relu => "ReLU",
+    };
     let pooled = |pooling| match pooling {
         Pooling::Last => "last state",
         Pooling::Max => "maximum",
         Pooling::Mean => "mean",
         Pooling::Attention => "attention",
     };
-    if (config.pooling, config.head_pooling) != (Pooling::Last, Pooling::Last) {
-        words += &format!(", {}", pooled(config.pooling));
-    }
-    if config.head_pooling != config.pooling {
-        words += &format!(", for the head {}", pooled(config.head_pooling));
-    }
-    if config.layers > 1 {
-        words += &format!(", {} layers", config.layers);
-    }
-    if config.context > 0 {
-        words += &format!(", context {}", config.context);
-    }
-    words
+    let unusual = [
+        (config.reset == Reset::Before, "reset before the product".to_string()),
+        (config.activation != config.cell.activation(), format!("{activation} activation")),
+        ([config.pooling, config.head_pooling] != [Pooling::Last; 2], pooled(config.pooling).into()),
+        (config.head_pooling != config.pooling, format!("for the head {}", pooled(config.head_pooling))),
+        (config.layers > 1, format!("{} layers", config.layers)),
+        (config.context > 0, format!("context {}", config.context)),
+    ];
+    let usual = format!("{direction}{}, H = {}", config.cell.title(), config.hidden);
+    unusual.into_iter().filter(|(so, _)| *so).fold(usual, |all, (_, words)| format!("{all}, {words}"))
 }
 
 /// A line that says what a network is.
@@ -115,13 +99,8 @@ pub fn describe(config: &Config) -> String {
         Input::Tokens => format!("a vocabulary of {}", config.vocabulary),
         Input::Numbers => format!("steps of {} number{}", config.embedding, many(config.embedding)),
     };
-    format!(
-        "network: {} {}, T = {} in {} sequential steps, {} {told}, {input}, {} weights",
-        config.slicing,
-        unit(config),
-        config.length,
-        config.slicing.sequential_steps(config.length),
-        config.classes,
-        config.parameters(true)
-    )
+    let Config { slicing, length, classes, .. } = *config;
+    let (unit, steps) = (unit(config), slicing.sequential_steps(length));
+    let sizes = format!("T = {length} in {steps} sequential steps, {classes} {told}, {input}");
+    format!("network: {slicing} {unit}, {sizes}, {} weights", config.parameters(true))
 }

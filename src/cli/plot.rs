@@ -3,16 +3,10 @@
 use plotters::prelude::*;
 use srnn::timing::Timing;
 use srnn::{Error, Result, Slicing};
+use std::collections::HashSet;
 
 /// Colours that differ in print and for colour-blind readers (Okabe and Ito).
-const COLOURS: [RGBColor; 6] = [
-    RGBColor(0, 114, 178),
-    RGBColor(213, 94, 0),
-    RGBColor(0, 158, 115),
-    RGBColor(204, 121, 167),
-    RGBColor(230, 159, 0),
-    RGBColor(86, 180, 233),
-];
+const COLOURS: [u32; 6] = [0x0072b2, 0xd55e00, 0x009e73, 0xcc79a7, 0xe69f00, 0x56b4e9];
 
 /// One line of the plot, and the bound that goes with it: points of (T, times as fast as the plain network).
 pub struct Line {
@@ -29,47 +23,41 @@ impl Line {
 
     /// One line per slicing.
     pub fn by_slicing(what: &str, timings: &[Timing]) -> Vec<Line> {
-        let mut slicings: Vec<Slicing> = Vec::new();
-        for timing in timings {
-            if timing.slicing.k() > 0 && !slicings.contains(&timing.slicing) {
-                slicings.push(timing.slicing);
-            }
-        }
+        let mut seen = HashSet::new();
+        let slicings = timings.iter().map(|own| own.slicing).filter(|own| own.k() > 0 && seen.insert(*own));
         let line = |slicing: Slicing| {
-            let name = format!("{what}, SRNN({},{})", slicing.n(), slicing.k());
-            Line::of(name, timings.iter().filter(move |timing| timing.slicing == slicing))
+            Line::of(
+                format!("{what}, {}", title(slicing)),
+                timings.iter().filter(move |timing| timing.slicing == slicing),
+            )
         };
-        slicings.into_iter().map(line).collect()
+        slicings.map(line).collect()
     }
 
     /// One line for the fastest slicing of every length.
     pub fn best(what: &str, timings: &[Timing]) -> Line {
-        Line::of(format!("{what}, the best slicing"), best(timings).iter().map(|(_, best)| *best))
+        Line::of(format!("{what}, the best slicing"), best(timings).into_iter())
     }
 }
 
-/// The plain network and the fastest slicing of every length at which both were timed.
-pub fn best(timings: &[Timing]) -> Vec<(&Timing, &Timing)> {
-    let plain = timings.iter().filter(|timing| timing.slicing.k() == 0);
-    let pair = |plain: &'_ Timing| {
-        let sliced = timings.iter().filter(|timing| timing.slicing.k() > 0 && timing.length == plain.length);
-        sliced.min_by(|a, b| a.median.total_cmp(&b.median))
-    };
-    plain.filter_map(|plain| pair(plain).map(|best| (plain, best))).collect()
+/// The paper's name of a sliced network.
+pub fn title(slicing: Slicing) -> String {
+    format!("SRNN({},{})", slicing.n(), slicing.k())
+}
+
+/// The fastest slicing of every length at which the plain network was timed too.
+pub fn best(timings: &[Timing]) -> Vec<&Timing> {
+    let sliced = |own: &&Timing| own.slicing.k() > 0 && own.speedup.is_some();
+    let lengths = timings.chunk_by(|a, b| a.length == b.length);
+    lengths.filter_map(|own| own.iter().filter(sliced).min_by(|a, b| a.median.total_cmp(&b.median))).collect()
 }
 
 /// An SVG of speed-ups (solid, with points) and step bounds (dashed).
 ///
 /// # Errors
-/// [`Error::Config`] if no speed-up was measured, as the plain network was not timed.
+/// [`Error::Config`] if it cannot be drawn.
 pub fn speedup(title: &str, series: &[Line]) -> Result<String> {
-    let measured = || series.iter().flat_map(|series| &series.measured);
-    let all = || measured().chain(series.iter().flat_map(|series| &series.bound));
-    if measured().next().is_none() {
-        return Err(Error::Config(
-            "a plot of speed-ups needs the plain network (rnn) and a slicing among --slices".into(),
-        ));
-    }
+    let all = || series.iter().flat_map(|line| line.measured.iter().chain(&line.bound));
     let (shortest, longest) = all().fold((f64::INFINITY, 1.0f64), |(low, high), (x, _)| (low.min(*x), high.max(*x)));
     let (bottom, top) = all().fold((1.0f64, 1.0f64), |(low, high), (_, y)| (low.min(*y), high.max(*y)));
     let mut svg = String::new();
@@ -99,7 +87,9 @@ fn draw(svg: &mut String, title: &str, series: &[Line], (left, right): (f64, f64
         .light_line_style(WHITE)
         .bold_line_style(BLACK.mix(0.12))
         .draw()?;
-    for (line, colour) in series.iter().zip(COLOURS.iter().cycle()) {
+    for (line, colour) in series.iter().zip(COLOURS.into_iter().cycle()) {
+        let [_, red, green, blue] = colour.to_be_bytes();
+        let colour = RGBColor(red, green, blue);
         chart
             .draw_series(LineSeries::new(line.measured.clone(), colour.stroke_width(2)))?
             .label(line.name.clone())

@@ -1,15 +1,14 @@
 //! `srnn predict`
 
-use super::input::InputArgs;
-use super::{DeviceArgs, print};
+use super::{DeviceArgs, InputArgs, print};
 use clap::Args;
+use serde_json::json;
 use srnn::Result;
+use srnn::data::batch::Batch;
 use srnn::data::{Source, read_lines};
 use srnn::kernel::softmax_cross_entropy::first_largest;
-use srnn::network::Network;
 use srnn::train::{InputEncoder, Model, TargetEncoder};
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 /// Tell classes, labels or numbers of texts, one per line, or of a file of numbers; prints one JSON object per line
 #[derive(Args)]
@@ -31,82 +30,62 @@ pub struct Predict {
 const BATCH: usize = 64;
 
 impl Predict {
-    pub fn run(self) -> Result<ExitCode> {
+    pub fn run(self) -> Result<()> {
         let model = Model::load(&self.model)?;
         let mut network = model.network(self.device.open()?)?;
-        if let InputEncoder::Numbers(_) = model.inputs {
-            return self.predict_numbers(&model, &mut network);
-        }
+        let mut tell = |batch: Batch| print(&lines(&model, network.probabilities(&batch)?));
+        let tokenizer = match &model.inputs {
+            InputEncoder::Tokens(tokenizer) => tokenizer,
+            InputEncoder::Numbers(_) => {
+                let examples = model.read(&self.input.without_labels()?, &self.texts, false)?;
+                let data = model.inputs.encode(&examples)?;
+                let rows: Vec<usize> = (0..data.len()).collect();
+                return rows.chunks(BATCH).try_for_each(|rows| tell(data.batch(&model.config, rows, |_| false)?));
+            }
+        };
         self.input.check_for_lines()?;
+        let mut answer = |texts: &[String]| {
+            let tokens = tokenizer.encode_batch(texts);
+            let sequences: Vec<&[u32]> = tokens.iter().map(Vec::as_slice).collect();
+            tell(model.config.batch(&sequences, &[]))
+        };
         let together = if matches!(self.texts, Source::Stdin) { 1 } else { BATCH };
-        let mut waiting = Vec::with_capacity(together);
-        for line in read_lines(&self.texts)? {
-            let line = match line {
-                Ok(line) => line,
-                Err(error) => {
-                    // What was read before the fault is answered.
-                    answer(&model, &mut network, &waiting)?;
-                    return Err(error);
-                }
-            };
-            waiting.push(line);
-            if waiting.len() == together {
-                answer(&model, &mut network, &waiting)?;
-                waiting.clear();
+        let mut texts = read_lines(&self.texts)?;
+        loop {
+            // What was read before a fault is answered.
+            let mut fault = Ok(());
+            let read = texts.by_ref().map_while(|text| text.map_err(|error| fault = Err(error)).ok());
+            let waiting: Vec<String> = read.take(together).collect();
+            if !waiting.is_empty() {
+                answer(&waiting)?;
+            }
+            fault?;
+            if waiting.len() < together {
+                return Ok(());
             }
         }
-        answer(&model, &mut network, &waiting)?;
-        Ok(ExitCode::SUCCESS)
     }
-
-    fn predict_numbers(&self, model: &Model, network: &mut Network) -> Result<ExitCode> {
-        let examples = model.read(&self.input.without_labels()?, &self.texts, false)?;
-        let data = model.inputs.encode(&examples)?;
-        let rows: Vec<usize> = (0..data.len()).collect();
-        for rows in rows.chunks(BATCH) {
-            let told = network.probabilities(&data.batch(&model.config, rows, |_| false)?)?;
-            print(&lines(model, told))?;
-        }
-        Ok(ExitCode::SUCCESS)
-    }
-}
-
-fn answer(model: &Model, network: &mut Network, texts: &[String]) -> Result<()> {
-    if texts.is_empty() {
-        return Ok(());
-    }
-    let InputEncoder::Tokens(tokenizer) = &model.inputs else { unreachable!("lines are texts") };
-    let tokens = tokenizer.encode_batch(texts);
-    let sequences: Vec<&[u32]> = tokens.iter().map(Vec::as_slice).collect();
-    print(&lines(model, network.probabilities(&model.config.batch(&sequences, &[]))?))
 }
 
 /// A line of JSON for each sequence, from what is told of all of them.
 fn lines(model: &Model, mut told: Vec<f32>) -> String {
     let names = model.targets.names();
-    // Shares to a millionth: what lies beyond is rounding.
-    let share = |p: f32| (f64::from(p) * 1e6).round() / 1e6;
-    let mut lines = String::new();
-    for row in told.chunks_mut(names.len()) {
-        let shares = |row: &[f32]| -> serde_json::Map<String, serde_json::Value> {
-            names.iter().zip(row).map(|(name, &p)| (name.clone(), share(p).into())).collect()
-        };
+    let line = |row: &mut [f32]| {
+        // Shares to a millionth: what lies beyond is rounding.
+        let share = |(name, &p): (&String, &f32)| (name.clone(), ((f64::from(p) * 1e6).round() / 1e6).into());
+        let shares = |row: &[f32]| names.iter().zip(row).map(share).collect::<serde_json::Map<_, _>>();
         let line = match &model.targets {
-            TargetEncoder::Classes(_) => {
-                serde_json::json!({ "label": names[first_largest(row)], "probabilities": shares(row) })
-            }
+            TargetEncoder::Classes(_) => json!({ "label": names[first_largest(row)], "probabilities": shares(row) }),
             TargetEncoder::Labels(_) => {
-                let own: Vec<&String> =
-                    names.iter().zip(&*row).filter(|(_, p)| **p > 0.5).map(|(name, _)| name).collect();
-                serde_json::json!({ "labels": own, "probabilities": shares(row) })
+                let own = names.iter().zip(&*row).filter(|(_, p)| **p > 0.5).map(|(name, _)| name);
+                json!({ "labels": own.collect::<Vec<_>>(), "probabilities": shares(row) })
             }
             TargetEncoder::Numbers(normalisation) => {
                 normalisation.undo(row);
-                serde_json::json!({ "values": row })
+                json!({ "values": row })
             }
         };
-        lines += &line.to_string();
-        lines.push('\n');
-    }
-    lines
+        format!("{line}\n")
+    };
+    told.chunks_mut(names.len()).map(line).collect()
 }

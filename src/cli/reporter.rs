@@ -1,16 +1,16 @@
 //! Shows training: a progress bar on a terminal, plain lines elsewhere.
 
 use super::{interrupt, note};
-use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar, ProgressFinish, ProgressStyle};
 use srnn::Result;
 use srnn::network::{Config, Input, Task};
 use srnn::train::{Epoch, Observer, StepReport, Trainer};
-use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 /// An observer that prints to standard error.
 pub struct Reporter {
-    bar: Option<ProgressBar>,
+    /// Hidden where there is no terminal.
+    bar: ProgressBar,
     name: String,
     task: Task,
     /// What a step reads.
@@ -26,13 +26,12 @@ pub struct Reporter {
 const PLAIN_PAUSE: Duration = Duration::from_secs(10);
 
 impl Reporter {
-    /// `name` stands before every line; empty for none.
-    pub fn new(name: &str, config: &Config, epochs: usize) -> Reporter {
-        let name = if name.is_empty() { String::new() } else { format!("{name}  ") };
-        let bar = std::io::stderr().is_terminal().then(|| {
-            let style = ProgressStyle::with_template("{prefix} {bar:24} {pos}/{len}  {msg}  {eta} left");
-            ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
-        });
+    /// `name` stands before every line, with its space; empty for none.
+    pub fn new(name: String, config: &Config, epochs: usize) -> Reporter {
+        let style = ProgressStyle::with_template("{prefix} {bar:24} {pos}/{len}  {msg}  {eta} left");
+        let bar = ProgressBar::new(0)
+            .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+            .with_finish(ProgressFinish::AndClear);
         let unit = if config.input == Input::Tokens { "tokens" } else { "steps" };
         Reporter { bar, name, task: config.task, unit, epochs, last_line: Instant::now(), totals: None, seconds: 0.0 }
     }
@@ -43,13 +42,6 @@ impl Reporter {
             Task::Class => format!("loss {loss:.4}, accuracy {:.2} %", 100.0 * right),
             Task::Labels => format!("loss {loss:.4}, all labels right {:.2} %", 100.0 * right),
             Task::Regression => format!("loss {loss:.4}"),
-        }
-    }
-
-    fn line(&self, text: &str) {
-        match &self.bar {
-            Some(bar) => bar.suspend(|| note(text)),
-            None => note(text),
         }
     }
 }
@@ -68,16 +60,13 @@ impl Observer for Reporter {
         self.totals = step.totals.or(self.totals);
         let unit = self.unit;
         let speed = HumanCount((step.tokens as f64 / step.seconds.max(1e-9)) as u64);
-        let scores = match self.totals {
-            Some((loss, right)) => self.train_scores(loss, right) + "  ",
-            None => String::new(),
-        };
+        let scores = self.totals.map_or(String::new(), |(loss, right)| self.train_scores(loss, right) + "  ");
         let title = format!("{}epoch {}/{}", self.name, step.epoch, self.epochs);
-        if let Some(bar) = &self.bar {
-            bar.set_prefix(title);
-            bar.set_length(step.steps as u64);
-            bar.set_position(step.step as u64);
-            bar.set_message(format!("{scores}{speed} {unit}/s"));
+        if !self.bar.is_hidden() {
+            self.bar.set_prefix(title);
+            self.bar.set_length(step.steps as u64);
+            self.bar.set_position(step.step as u64);
+            self.bar.set_message(format!("{scores}{speed} {unit}/s"));
         } else if self.last_line.elapsed() > PLAIN_PAUSE {
             self.last_line = Instant::now();
             let left = step.seconds / (step.step - step.before) as f64 * (step.steps - step.step) as f64;
@@ -88,39 +77,26 @@ impl Observer for Reporter {
 
     fn epoch(&mut self, epoch: &Epoch, _: &mut Trainer) -> Result<()> {
         let Epoch { train_loss, train_accuracy, valid_loss, valid_score, seconds, tokens_per_second, .. } = epoch;
-        self.line(&format!(
-            "{}epoch {}/{}  train: {}  valid: loss {valid_loss:.4}, {}{}  {seconds:.1} s, {} {}/s",
-            self.name,
-            epoch.epoch,
-            self.epochs,
-            self.train_scores(*train_loss, *train_accuracy),
-            score(self.task, *valid_score),
-            if epoch.best { " (best)" } else { "" },
-            HumanCount(*tokens_per_second as u64),
-            self.unit,
-        ));
+        let (train, valid) = (self.train_scores(*train_loss, *train_accuracy), score(self.task, *valid_score));
+        let best = if epoch.best { " (best)" } else { "" };
+        let speed = format!("{} {}/s", HumanCount(*tokens_per_second as u64), self.unit);
+        let title = format!("{}epoch {}/{}", self.name, epoch.epoch, self.epochs);
+        let line = |text: &str| self.bar.suspend(|| note(text));
+        line(&format!("{title}  train: {train}  valid: loss {valid_loss:.4}, {valid}{best}  {seconds:.1} s, {speed}"));
         if epoch.skipped_steps > 0 {
             let skipped = epoch.skipped_steps;
-            self.line(&format!("  {skipped} steps so far had gradients that are not finite and were skipped: try a lower --learning-rate"));
+            line(&format!(
+                "  {skipped} steps so far had gradients that are not finite and were skipped: try a lower --learning-rate"
+            ));
         }
         self.totals = None;
         self.last_line = Instant::now();
-        if let Some(bar) = &self.bar {
-            bar.reset();
-        }
+        self.bar.reset();
         self.seconds += seconds;
         Ok(())
     }
 
     fn stop(&self) -> bool {
         interrupt::asked()
-    }
-}
-
-impl Drop for Reporter {
-    fn drop(&mut self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
     }
 }

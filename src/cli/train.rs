@@ -1,9 +1,6 @@
 //! `srnn train`
 
-use super::input::InputArgs;
-use super::network::{self, NetworkArgs, named};
-use super::reporter::{Reporter, score};
-use super::{DeviceArgs, interrupt, note, print};
+use super::{DeviceArgs, InputArgs, NetworkArgs, Reporter, interrupt, named, network, note, print, score};
 use clap::Args;
 use srnn::data::Source;
 use srnn::data::batch::{Padding, Truncate};
@@ -11,7 +8,7 @@ use srnn::network::{Adam, Config, Optimiser, Rule, Sgd, Task};
 use srnn::train::recipe::Tokens;
 use srnn::train::{Ending, Options, Recipe, Schedule, Sources, Training, model};
 use srnn::{Error, Result, Slicing};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Train a network on labelled texts or sequences of numbers
@@ -63,7 +60,7 @@ struct Beginning {
     #[arg(long, default_value = "class", value_parser = named::<Task>, value_name = "TASK")]
     task: Task,
     /// paper: the paper's own network and training (its GRU, SRNN(8,2), D = 200, H = 50, T = 512, unmasked padding)
-    #[arg(long, value_parser = ["paper"], value_name = "NAME", conflicts_with_all = OF_PRESET)]
+    #[arg(long, value_parser = ["paper"], value_name = "NAME", conflicts_with_all = OF_PRESET.split(' '))]
     preset: Option<String>,
 
     /// Slicing: NxK for SRNN(N,K), or rnn for the plain network
@@ -143,93 +140,93 @@ struct Beginning {
 }
 
 /// What a preset decides.
-const OF_PRESET: [&str; 11] = [
-    "NetworkArgs",
-    "slices",
-    "length",
-    "embedding",
-    "padding",
-    "truncate",
-    "batch",
-    "optimiser",
-    "learning_rate",
-    "clip",
-    "dropout",
-];
+const OF_PRESET: &str =
+    "NetworkArgs slices length embedding padding truncate batch optimiser learning_rate clip dropout";
 
 fn parse_schedule(text: &str) -> std::result::Result<Schedule, String> {
-    let parts: Vec<&str> = text.split(':').collect();
-    let schedule = match parts[..] {
-        ["constant"] => Some(Schedule::Constant),
-        ["cosine"] => Some(Schedule::Cosine { warmup: 0.0 }),
-        ["cosine", warmup] => warmup.parse().ok().map(|warmup| Schedule::Cosine { warmup }),
-        ["step", epochs, factor] => {
-            epochs.parse().ok().zip(factor.parse().ok()).map(|(epochs, factor)| Schedule::Step { epochs, factor })
-        }
-        _ => None,
+    let read = || {
+        Some(match text.split(':').collect::<Vec<_>>()[..] {
+            ["constant"] => Schedule::Constant,
+            ["cosine"] => Schedule::Cosine { warmup: 0.0 },
+            ["cosine", warmup] => Schedule::Cosine { warmup: warmup.parse().ok()? },
+            ["step", epochs, factor] => Schedule::Step { epochs: epochs.parse().ok()?, factor: factor.parse().ok()? },
+            _ => return None,
+        })
     };
-    let schedule = schedule.filter(|schedule| schedule.check().is_ok());
+    let schedule = read().filter(|schedule| schedule.check().is_ok());
     schedule.ok_or_else(|| "use constant, cosine, cosine:0.3 or step:5:0.1".to_string())
 }
 
 impl Beginning {
     /// Refuses what would have no effect on what is told, on the data, or with the optimiser.
     fn check_effects(&self, numbers: bool) -> Result<()> {
-        let first = |options: &[(&'static str, bool)]| options.iter().find(|(_, given)| *given).map(|(name, _)| *name);
-        let of_classes =
-            first(&[("label-smoothing", self.label_smoothing > 0.0), ("class-weights", self.class_weights != "none")]);
-        let of_words = first(&[
-            ("vocabulary", self.vocabulary.is_some()),
-            ("min-count", self.min_count.is_some()),
-            ("vectors", self.vectors.is_some()),
-        ]);
-        let of_texts = first(&[
-            ("embedding", self.embedding.is_some()),
-            ("tokens bytes", self.tokens != "words"),
-            ("word-dropout", self.word_dropout > 0.0),
-            ("freeze-embedding", self.freeze_embedding),
-            ("padding unmasked", self.padding == Padding::Unmasked),
-        ]);
-        let problem = match (of_classes, of_words, of_words.or(of_texts)) {
-            (Some(option), ..) if self.task != Task::Class => {
-                format!("--{option} is for classes: leave it out, or say --task class")
-            }
-            (_, Some(option), _) if self.tokens == "bytes" => {
-                format!("--{option} is for words, and --tokens bytes was said")
-            }
-            (.., Some(option)) if numbers => format!("--{option} is for texts, and the data is numbers"),
-            _ if self.momentum.is_some() && self.optimiser != "sgd" => {
-                "--momentum is of sgd: say --optimiser sgd too".into()
-            }
-            _ => return Ok(()),
-        };
-        Err(Error::Config(problem))
+        let of_classes = (self.task == Task::Class, "is for classes: leave it out, or say --task class");
+        let of_texts = (!numbers, "is for texts, and the data is numbers");
+        let bytes = self.tokens == "bytes";
+        let of_words = if bytes { (false, "is for words, and --tokens bytes was said") } else { of_texts };
+        let of_sgd = (self.optimiser == "sgd", "is of sgd: say --optimiser sgd too");
+        let wrong = [
+            ("label-smoothing", self.label_smoothing > 0.0, of_classes),
+            ("class-weights", self.class_weights != "none", of_classes),
+            ("vocabulary", self.vocabulary.is_some(), of_words),
+            ("min-count", self.min_count.is_some(), of_words),
+            ("vectors", self.vectors.is_some(), of_words),
+            ("embedding", self.embedding.is_some(), of_texts),
+            ("tokens bytes", bytes, of_texts),
+            ("word-dropout", self.word_dropout > 0.0, of_texts),
+            ("freeze-embedding", self.freeze_embedding, of_texts),
+            ("padding unmasked", self.padding == Padding::Unmasked, of_texts),
+            ("momentum", self.momentum.is_some(), of_sgd),
+        ]
+        .into_iter()
+        .find(|(_, given, (fits, _))| *given && !fits);
+        wrong.map_or(Ok(()), |(option, _, (_, why))| Err(Error::Config(format!("--{option} {why}"))))
     }
 }
 
 impl Train {
+    /// Trains to the end or to Ctrl-C, and tells how it ended.
     pub fn run(self) -> Result<ExitCode> {
-        let training = match &self.resume {
-            Some(folder) => {
-                let training = Training::resume(folder, self.epochs, self.device.open()?)?;
-                let progress = training.trainer.progress();
-                note(format_args!("going on at epoch {}, step {}", progress.epoch + 1, progress.step + 1));
-                training
-            }
-            None => self.begin()?,
+        let folder = self.resume.as_deref().or(self.beginning.out.as_deref()).expect("required by clap");
+        let mut training = if self.resume.is_some() {
+            let training = Training::resume(folder, self.epochs, self.device.open()?)?;
+            let progress = training.trainer.progress();
+            note(format_args!("going on at epoch {}, step {}", progress.epoch + 1, progress.step + 1));
+            training
+        } else {
+            self.begin(folder)?
         };
-        let folder = self.resume.or(self.beginning.out).expect("required by clap");
-        run(training, &folder.display().to_string())
+        let folder = folder.display();
+        interrupt::listen();
+        let task = training.model.config.task;
+        let mut reporter = Reporter::new(String::new(), &training.model.config, training.trainer.options.epochs);
+        let outcome = training.run(&mut reporter)?;
+        drop(reporter);
+        if outcome.ending == Ending::Stopped {
+            let again = if training.read_stdin() { " (and the same data on standard input again)" } else { "" };
+            note(format_args!("stopped and saved; go on with: srnn train --resume {folder}{again}"));
+            return Ok(ExitCode::from(130));
+        }
+        if outcome.ending == Ending::NoImprovement {
+            note("stopped: the validation did not improve any more");
+        }
+        if let Some(best) = &outcome.best {
+            print(&format!("best epoch: {}, validation {}\n", best.epoch, score(task, best.valid_score)))?;
+        }
+        if let Some(test) = &outcome.test {
+            print(&format!("test: {}, loss {:.4}\n", score(task, test.score()), test.loss))?;
+        }
+        print(&format!("model: {folder}\n"))?;
+        Ok(ExitCode::SUCCESS)
     }
 
-    fn begin(&self) -> Result<Training> {
-        let own = &self.beginning;
+    fn begin(&self, folder: &Path) -> Result<Training> {
         let recipe = self.recipe()?;
-        let folder = own.out.as_deref().expect("required by clap");
+        let force = self.beginning.force;
         // What can be refused without work is refused before the device is opened.
         recipe.check()?;
-        model::check_folder(folder, own.force)?;
-        let training = Training::begin(&recipe, folder, own.force, self.device.open()?)?;
+        model::check_folder(folder, force)?;
+        let training = Training::begin(&recipe, folder, force, self.device.open()?)?;
         let (data, config) = (&training.data, &training.model.config);
         if let Some(count) = training.vectors {
             note(format_args!("word vectors: for {count} of {} words", config.vocabulary));
@@ -242,79 +239,29 @@ impl Train {
 
     fn recipe(&self) -> Result<Recipe> {
         let own = &self.beginning;
-        let sources = Sources {
-            train: own.data.clone().expect("required by clap"),
-            valid: own.valid.clone(),
-            test: own.test.clone(),
-            valid_fraction: own.valid_fraction,
-            reading: self.input.options(),
-        };
+        let train = own.data.clone().expect("required by clap");
+        let (valid, test, reading) = (own.valid.clone(), own.test.clone(), self.input.options());
+        let sources = Sources { train, valid, test, valid_fraction: own.valid_fraction, reading };
         own.check_effects(sources.reading.is_numbers(&sources.train))?;
-        let network = Config {
-            slicing: own.slices,
-            length: own.length,
-            embedding: own.embedding.unwrap_or(200),
-            vocabulary: own.vocabulary.unwrap_or(30_000),
-            task: own.task,
-            truncate: own.truncate,
-            padding: own.padding,
-            freeze_embedding: own.freeze_embedding,
-            ..self.network.config()
-        };
-        let tokens = match own.tokens.as_str() {
-            "bytes" => Tokens::Bytes,
-            _ => Tokens::Words { min_count: own.min_count.unwrap_or(2) },
-        };
-        let (learning_rate, weight_decay) = (own.learning_rate, own.weight_decay);
+        let Beginning { slices: slicing, length, task, truncate, padding, freeze_embedding, .. } = *own;
+        let network = Config { slicing, length, task, truncate, padding, freeze_embedding, ..self.network.config() };
+        let (embedding, vocabulary) = (own.embedding.unwrap_or(200), own.vocabulary.unwrap_or(30_000));
+        let network = Config { embedding, vocabulary, ..network };
+        let words = Tokens::Words { min_count: own.min_count.unwrap_or(2) };
+        let tokens = if own.tokens == "bytes" { Tokens::Bytes } else { words };
+        let Beginning { learning_rate, weight_decay, dropout, label_smoothing, .. } = *own;
         let rule = match own.optimiser.as_str() {
             "sgd" => Rule::Sgd(Sgd { learning_rate, momentum: own.momentum.unwrap_or(0.9), weight_decay }),
             _ => Rule::Adam(Adam { learning_rate, weight_decay, ..Adam::default() }),
         };
-        let optimiser = Optimiser {
-            rule,
-            clip: Some(own.clip).filter(|norm| *norm != 0.0),
-            dropout: own.dropout,
-            embedding_dropout: own.embedding_dropout.unwrap_or(own.dropout),
-            label_smoothing: own.label_smoothing,
-            ..Optimiser::default()
-        };
-        let options = Options {
-            epochs: self.epochs.unwrap_or(10),
-            batch: own.batch,
-            seed: own.seed,
-            optimiser,
-            schedule: own.schedule,
-            word_dropout: own.word_dropout,
-            patience: own.patience,
-        };
+        let clip = Some(own.clip).filter(|norm| *norm != 0.0);
+        let embedding_dropout = own.embedding_dropout.unwrap_or(dropout);
+        let optimiser = Optimiser { rule, clip, dropout, embedding_dropout, label_smoothing, ..Optimiser::default() };
+        let Beginning { batch, seed, schedule, word_dropout, patience, .. } = *own;
+        let epochs = self.epochs.unwrap_or(10);
+        let options = Options { epochs, batch, seed, optimiser, schedule, word_dropout, patience };
         let (vectors, balanced) = (own.vectors.clone(), own.class_weights == "balanced");
         let recipe = Recipe { sources, network, tokens, vectors, balanced, options };
         Ok(if own.preset.is_some() { recipe.of_the_paper() } else { recipe })
     }
-}
-
-/// Trains to the end or to Ctrl-C, and tells how it ended.
-fn run(mut training: Training, folder: &str) -> Result<ExitCode> {
-    interrupt::listen();
-    let task = training.model.config.task;
-    let mut reporter = Reporter::new("", &training.model.config, training.trainer.options.epochs);
-    let outcome = training.run(&mut reporter)?;
-    drop(reporter);
-    if outcome.ending == Ending::Stopped {
-        let again = if training.read_stdin() { " (and the same data on standard input again)" } else { "" };
-        note(format_args!("stopped and saved; go on with: srnn train --resume {folder}{again}"));
-        return Ok(ExitCode::from(130));
-    }
-    if outcome.ending == Ending::NoImprovement {
-        note("stopped: the validation did not improve any more");
-    }
-    let mut summary = String::new();
-    if let Some(best) = &outcome.best {
-        summary += &format!("best epoch: {}, validation {}\n", best.epoch, score(task, best.valid_score));
-    }
-    if let Some(test) = &outcome.test {
-        summary += &format!("test: {}, loss {:.4}\n", score(task, test.score()), test.loss);
-    }
-    print(&format!("{summary}model: {folder}\n"))?;
-    Ok(ExitCode::SUCCESS)
 }

@@ -8,7 +8,6 @@ use srnn::engine::gpu::adapter::{INSTALL_ADVICE, adapter};
 use srnn::engine::gpu::{Abilities, DEFAULT_MEMORY, Gpu, adapters, tuning};
 use srnn::kernel::recurrence::LANES;
 use srnn::{Choice, Error, Result};
-use std::process::ExitCode;
 
 /// Measure how a GPU is best filled, and remember it
 ///
@@ -22,33 +21,30 @@ pub struct Tune {
 }
 
 impl Tune {
-    pub fn run(self) -> Result<ExitCode> {
+    pub fn run(self) -> Result<()> {
         let at = match self.device.device {
-            Choice::Gpu(at) => Some(at),
-            Choice::Auto => auto_choice(&adapters()).0.map(|_| 0),
-            Choice::Cpu => None,
-        };
-        let Some(at) = at else {
-            return Err(Error::NoDevice(format!(
-                "the CPU engine has nothing to tune: give --device gpu; if there is none, {INSTALL_ADVICE}"
-            )));
+            Choice::Gpu(at) => at,
+            Choice::Auto if auto_choice(&adapters()).0.is_some() => 0,
+            _ => {
+                let advice = format!("give --device gpu; if there is none, {INSTALL_ADVICE}");
+                return Err(Error::NoDevice(format!("the CPU engine has nothing to tune: {advice}")));
+            }
         };
         let adapter = adapter(at)?;
         note(format_args!("device: {}", adapter.title()));
         let mut gpu = Gpu::open(&adapter, Abilities::All, self.device.memory.unwrap_or(DEFAULT_MEMORY))?;
         let measured = tuning::measure(&mut gpu)?;
         let chosen = tuning::choose(&measured, gpu.limits());
-        let mut rows = table(&["hidden", "rows", "1 to a workgroup, ms", "2", "4", "taken"]);
-        for own in &measured {
+        let row = |own: &tuning::Measured| {
             let [one, two, four] = own.seconds.map(|seconds| format!("{:.3}", 1e3 * seconds));
             let taken = LANES[tuning::taken(own, chosen, gpu.limits())].to_string();
-            rows.add_row([own.hidden.to_string(), own.rows.to_string(), one, two, four, taken]);
-        }
+            [own.hidden.to_string(), own.rows.to_string(), one, two, four, taken]
+        };
+        let rows = table(["hidden", "rows", "1 to a workgroup, ms", "2", "4", "taken"], measured.iter().map(row));
         let kept = match tuning::remember(&adapter, chosen) {
             Some(path) => format!("kept in {}", path.display()),
             None => "not kept, as there is no cache folder to write to".into(),
         };
-        print(&format!("{rows}\n{} workgroups fill {}: {kept}\n", chosen.workgroups, adapter.title()))?;
-        Ok(ExitCode::SUCCESS)
+        print(&format!("{rows}\n{} workgroups fill {}: {kept}\n", chosen.workgroups, adapter.title()))
     }
 }

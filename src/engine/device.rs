@@ -4,7 +4,6 @@
 use super::gpu::{self, Abilities, Adapter, Gpu};
 use super::{Engine, block_on, cpu, cpu::Cpu};
 use crate::error::{Error, Result};
-use crate::plan::Limits;
 use std::fmt;
 use std::str::FromStr;
 
@@ -29,31 +28,24 @@ impl FromStr for Choice {
             "auto" => Ok(Choice::Auto),
             "cpu" => Ok(Choice::Cpu),
             "gpu" => Ok(Choice::Gpu(0)),
-            _ => text
-                .strip_prefix("gpu:")
-                .and_then(|n| n.parse().ok())
-                .map(Choice::Gpu)
-                .ok_or_else(|| Error::NoDevice(format!("unknown device `{text}`: use auto, cpu, gpu or gpu:N"))),
-        }
-    }
-}
-
-impl fmt::Display for Choice {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Choice::Auto => write!(f, "auto"),
-            Choice::Cpu => write!(f, "cpu"),
-            Choice::Gpu(at) => write!(f, "gpu:{at}"),
+            _ => match text.strip_prefix("gpu:").map(str::parse) {
+                Some(Ok(at)) => Ok(Choice::Gpu(at)),
+                _ => Err(Error::NoDevice(format!("unknown device `{text}`: use auto, cpu, gpu or gpu:N"))),
+            },
         }
     }
 }
 
 /// A device that is open: an engine, which it is and why. Displayed, both in one line.
 pub struct Device {
-    pub(crate) engine: Box<dyn Engine>,
-    name: String,
-    reason: String,
-    is_cpu: bool,
+    /// Runs the plans.
+    pub engine: Box<dyn Engine>,
+    /// What it is: `CPU engine, 2 threads`.
+    pub name: String,
+    /// Why this one was taken: `no GPU was found`.
+    pub reason: String,
+    /// Whether plans run on this crate's CPU engine.
+    pub is_cpu: bool,
 }
 
 impl fmt::Display for Device {
@@ -66,31 +58,6 @@ impl Device {
     /// A device with an engine of one's own; `name` and `reason` are what it shows.
     pub fn new(engine: impl Engine + 'static, name: impl Into<String>, reason: impl Into<String>) -> Device {
         Device { engine: Box::new(engine), name: name.into(), reason: reason.into(), is_cpu: false }
-    }
-
-    /// The engine that plans run on.
-    pub fn engine(&mut self) -> &mut dyn Engine {
-        self.engine.as_mut()
-    }
-
-    /// What the engine can do.
-    pub fn limits(&self) -> &Limits {
-        self.engine.limits()
-    }
-
-    /// What it is: `CPU engine, 2 threads`.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Why this one was taken: `no GPU was found`.
-    pub fn reason(&self) -> &str {
-        &self.reason
-    }
-
-    /// Whether plans run on this crate's CPU engine.
-    pub fn is_cpu(&self) -> bool {
-        self.is_cpu
     }
 
     /// A hardware GPU, otherwise the CPU.
@@ -127,43 +94,30 @@ impl Device {
     pub async fn open_async(choice: Choice, memory: Option<u64>) -> Result<Device> {
         match choice {
             Choice::Cpu => Ok(Device::cpu_because("as asked", memory)),
-            Choice::Gpu(at) => Device::gpu(at, memory).await,
-            Choice::Auto => Ok(Device::best(memory).await),
+            #[cfg(feature = "gpu")]
+            Choice::Gpu(at) => Device::on(&gpu::adapter::adapter_async(at).await?, "as asked", memory).await,
+            #[cfg(feature = "gpu")]
+            Choice::Auto => {
+                let adapters = gpu::adapters_async().await;
+                let (adapter, reason) = auto_choice(&adapters);
+                let Some(adapter) = adapter else { return Ok(Device::cpu_because(reason, memory)) };
+                Ok(Device::on(adapter, reason, memory).await.unwrap_or_else(|error| {
+                    log::warn!("{error}");
+                    Device::cpu_because("the GPU could not be opened", memory)
+                }))
+            }
+            #[cfg(not(feature = "gpu"))]
+            Choice::Gpu(_) => Err(Error::NoDevice("srnn was built without its feature `gpu`".into())),
+            #[cfg(not(feature = "gpu"))]
+            Choice::Auto => Ok(Device::cpu_because("built without the feature `gpu`", memory)),
         }
     }
-}
 
-#[cfg(feature = "gpu")]
-impl Device {
-    async fn gpu(at: usize, memory: Option<u64>) -> Result<Device> {
-        Device::on(&gpu::adapter::adapter_async(at).await?, "as asked", memory).await
-    }
-
-    async fn best(memory: Option<u64>) -> Device {
-        let adapters = gpu::adapters_async().await;
-        let (adapter, reason) = auto_choice(&adapters);
-        let Some(adapter) = adapter else { return Device::cpu_because(reason, memory) };
-        Device::on(adapter, reason, memory).await.unwrap_or_else(|error| {
-            log::warn!("{error}");
-            Device::cpu_because("the GPU could not be opened", memory)
-        })
-    }
-
+    #[cfg(feature = "gpu")]
     async fn on(adapter: &Adapter, reason: &str, memory: Option<u64>) -> Result<Device> {
         let engine = Gpu::open_async(adapter, Abilities::All, memory.unwrap_or(gpu::DEFAULT_MEMORY)).await?;
         let software = if adapter.is_software() { ", a software adapter" } else { "" };
         Ok(Device::new(engine, format!("{}{software}", adapter.title()), reason))
-    }
-}
-
-#[cfg(not(feature = "gpu"))]
-impl Device {
-    async fn gpu(_: usize, _: Option<u64>) -> Result<Device> {
-        Err(Error::NoDevice("srnn was built without its feature `gpu`".into()))
-    }
-
-    async fn best(memory: Option<u64>) -> Device {
-        Device::cpu_because("built without the feature `gpu`", memory)
     }
 }
 

@@ -12,7 +12,7 @@ use crate::data::batch::{Batch, Inputs, Targets};
 use crate::engine::{Choice, Device};
 use crate::error::{Error, Result};
 use crate::network::{Config, Input, Network, Optimiser};
-use crate::plan::Checked;
+use crate::plan::{Checked, Cost};
 use crate::slicing::Slicing;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -93,8 +93,8 @@ pub struct Bench {
     pub device: Choice,
     /// Most bytes that the buffers may take; `None` for what the device allows.
     pub memory: Option<u64>,
-    /// Timed runs of every dispatch, after the repeats; 0 for none.
-    pub profile: usize,
+    /// Whether every dispatch is timed too, in as many runs, after the repeats; not by default.
+    pub profile: bool,
 }
 
 impl Default for Bench {
@@ -110,7 +110,7 @@ impl Default for Bench {
             seed: 1,
             device: Choice::Auto,
             memory: None,
-            profile: 0,
+            profile: false,
         }
     }
 }
@@ -166,7 +166,7 @@ impl Bench {
     /// Times all lengths in turn; `report` is given each length's timings as soon as they are there.
     ///
     /// # Errors
-    /// [`Error::Config`] for nothing to time, [`Error::Slicing`] for a slicing that does not fit a length, and what
+    /// [`Error::Setting`] or [`Error::Config`] for nothing to time, [`Error::Slicing`] for a slicing that does not fit a length, and what
     /// the device says.
     pub fn run(&self, mut report: impl FnMut(&[Timing])) -> Result<Vec<Timing>> {
         self.check()?;
@@ -184,30 +184,28 @@ impl Bench {
     /// # Errors
     /// As [`Bench::run`], but for what only the device can say.
     pub fn check(&self) -> Result<()> {
-        if self.lengths.is_empty() || self.batch == 0 || self.repeats == 0 {
-            return Err(Error::Config("a benchmark needs a length, a batch and a repeat".into()));
+        let shortest = self.lengths.iter().copied().min().unwrap_or(0);
+        for (name, size) in [("lengths", shortest), ("batch", self.batch), ("repeats", self.repeats)] {
+            if size == 0 {
+                return Err(Error::setting(name, size, "at least 1"));
+            }
         }
+        let Bench { batch, network: Config { input, embedding, .. }, .. } = self;
         for &length in &self.lengths {
             let slicings = self.slicings.at(length);
-            if slicings.is_empty() {
-                return Err(Error::Config("a benchmark needs a slicing; the plain network is `rnn`".into()));
-            }
-            if self.batch.saturating_mul(length) > MOST_TOKENS {
-                let Bench { batch, .. } = self;
-                let problem = format!("{batch} sequences of {length} tokens: at most {MOST_TOKENS} tokens are timed");
-                return Err(Error::Config(problem));
-            }
-            let width = self.network.embedding;
-            if self.network.input == Input::Numbers
-                && self.batch.saturating_mul(length).saturating_mul(width) > MOST_NUMBERS
-            {
-                let Bench { batch, .. } = self;
-                let problem = format!(
-                    "{batch} sequences of {length} steps of {width} numbers: at most {MOST_NUMBERS} numbers are timed"
-                );
-                return Err(Error::Config(problem));
-            }
-            slicings.into_iter().try_for_each(|slicing| self.config(slicing, length).check())?;
+            let tokens = batch.saturating_mul(length);
+            let problem = if slicings.is_empty() {
+                "a benchmark needs a slicing; the plain network is `rnn`".into()
+            } else if tokens > MOST_TOKENS {
+                format!("{batch} sequences of {length} tokens: at most {MOST_TOKENS} tokens are timed")
+            } else if *input == Input::Numbers && tokens.saturating_mul(*embedding) > MOST_NUMBERS {
+                let steps = format!("{batch} sequences of {length} steps of {embedding} numbers");
+                format!("{steps}: at most {MOST_NUMBERS} numbers are timed")
+            } else {
+                slicings.into_iter().try_for_each(|slicing| self.config(slicing, length).check())?;
+                continue;
+            };
+            return Err(Error::Config(problem));
         }
         Ok(())
     }
@@ -223,8 +221,7 @@ impl Bench {
         let slicing = self.slicings.at(length)[0];
         let start = Instant::now();
         let batch = self.random_batch(length);
-        let mut network =
-            Network::new(self.config(slicing, length), Device::open(self.device, self.memory)?, self.seed)?;
+        let mut network = self.network(slicing, length)?;
         self.repeat(&mut network, &batch)?;
         Ok(start.elapsed().as_secs_f64())
     }
@@ -234,18 +231,18 @@ impl Bench {
         Config { slicing, length, context, ..self.network.clone() }
     }
 
+    fn network(&self, slicing: Slicing, length: usize) -> Result<Network> {
+        Network::new(self.config(slicing, length), Device::open(self.device, self.memory)?, self.seed)
+    }
+
     fn time_length(&self, length: usize) -> Result<Vec<Timing>> {
         let batch = self.random_batch(length);
         let mut runs = Vec::new();
         for slicing in self.slicings.at(length) {
-            let network =
-                Network::new(self.config(slicing, length), Device::open(self.device, self.memory)?, self.seed)?;
-            runs.push((network, Vec::new()));
+            runs.push((self.network(slicing, length)?, Vec::new()));
         }
         for (network, _) in &mut runs {
-            for _ in 0..self.warmup {
-                self.repeat(network, &batch)?;
-            }
+            (0..self.warmup).try_for_each(|_| self.repeat(network, &batch))?;
         }
         let start = Instant::now();
         for repeat in 0..self.repeats {
@@ -259,10 +256,8 @@ impl Bench {
                 break;
             }
         }
-        let mut timings = runs
-            .into_iter()
-            .map(|(mut network, seconds)| self.timing(&mut network, &batch, seconds))
-            .collect::<Result<Vec<Timing>>>()?;
+        let timing = |(network, seconds)| self.timing(network, &batch, seconds);
+        let mut timings = runs.into_iter().map(timing).collect::<Result<Vec<Timing>>>()?;
         if let Some(plain) = timings.iter().find(|t| t.slicing.k() == 0).map(|t| t.median) {
             timings.iter_mut().for_each(|timing| timing.speedup = Some(plain / timing.median));
         }
@@ -292,46 +287,46 @@ impl Bench {
         network.engine().wait()
     }
 
-    fn timing(&self, network: &mut Network, batch: &Batch, mut seconds: Vec<f64>) -> Result<Timing> {
+    fn timing(&self, mut network: Network, batch: &Batch, mut seconds: Vec<f64>) -> Result<Timing> {
         let plans: Vec<Checked> = match self.work {
             Work::Train => vec![network.plan_training(batch, &Optimiser::default())?],
             Work::Infer => network.plan_inference(batch)?.into_iter().map(|(_, plan)| plan).collect(),
         };
         let mut profiled = Vec::new();
-        for plan in plans.iter().filter(|_| self.profile > 0) {
-            profiled.extend(profile(network.engine(), plan, self.profile)?);
+        for plan in plans.iter().filter(|_| self.profile) {
+            profiled.extend(profile(network.engine(), plan, self.repeats)?);
         }
-        seconds.sort_by(f64::total_cmp);
-        let (median, min, max) = (median(&seconds), seconds[0], seconds[seconds.len() - 1]);
+        let mut cost = Cost::default();
+        plans.iter().for_each(|plan| cost += plan.cost());
+        let median = median(&mut seconds);
         let allocated = network.engine().allocated();
-        let config = network.config();
-        let cost =
-            |of: fn(crate::plan::Cost) -> f64| plans.iter().map(|plan| of(plan.cost())).sum::<f64>() / median / 1e9;
+        let Config { slicing, length, .. } = *network.config();
         Ok(Timing {
-            slicing: config.slicing,
-            length: config.length,
+            slicing,
+            length,
             median,
-            min,
-            max,
+            min: seconds[0],
+            max: seconds[seconds.len() - 1],
             repeats: seconds.len(),
             tokens_per_second: batch.steps() as f64 / median,
             sequences_per_second: batch.len() as f64 / median,
-            gflops: cost(|cost| cost.operations),
-            gbs: cost(|cost| cost.bytes),
+            gflops: cost.operations / median / 1e9,
+            gbs: cost.bytes / median / 1e9,
             dispatches: plans.iter().map(|plan| plan.dispatches.len()).sum(),
             memory: plans.iter().map(|plan| plan.memory()).max().unwrap_or(0),
             allocated,
             speedup: None,
-            bound: config.slicing.speedup_bound(config.length),
+            bound: slicing.speedup_bound(length),
             profile: profiled,
         })
     }
 }
 
-/// The median of sorted numbers.
-fn median(sorted: &[f64]) -> f64 {
-    let middle = sorted.len() / 2;
-    if sorted.len() % 2 == 1 { sorted[middle] } else { (sorted[middle - 1] + sorted[middle]) / 2.0 }
+/// The median of numbers, which are sorted.
+fn median(numbers: &mut [f64]) -> f64 {
+    numbers.sort_by(f64::total_cmp);
+    let middle = numbers.len() / 2;
+    if numbers.len() % 2 == 1 { numbers[middle] } else { (numbers[middle - 1] + numbers[middle]) / 2.0 }
 }
 
 #[cfg(test)]
@@ -341,9 +336,9 @@ mod tests {
 
     #[test]
     fn medians() {
-        assert_eq!(median(&[1.0]), 1.0);
-        assert_eq!(median(&[1.0, 2.0, 9.0]), 2.0);
-        assert_eq!(median(&[1.0, 2.0, 3.0, 9.0]), 2.5);
+        assert_eq!(median(&mut [1.0]), 1.0);
+        assert_eq!(median(&mut [9.0, 2.0, 1.0]), 2.0);
+        assert_eq!(median(&mut [1.0, 9.0, 3.0, 2.0]), 2.5);
     }
 
     #[test]
@@ -384,17 +379,17 @@ mod tests {
     }
 
     #[test]
-    fn a_profile_has_every_dispatch_with_its_floor() {
+    fn a_profile_has_every_dispatch() {
         let mut engine = crate::engine::cpu::Cpu::new(1 << 30);
         let ceilings = Ceilings::measure(&mut engine).unwrap();
         assert!(ceilings.gflops > 0.1 && ceilings.gbs > 0.01, "{ceilings:?}");
-        assert_eq!(Ceilings { gflops: 2.0, gbs: 4.0 }.floor(6e9, 4e9), 3.0);
+        let ceilings = Ceilings { gflops: 2.0, gbs: 4.0 };
+        assert_eq!((ceilings.floor(6e9, 4e9), ceilings.floor(6e9, 16e9)), (3.0, 4.0));
         let network = Config { vocabulary: 10, ..Bench::default().network };
-        let bench = Bench { lengths: vec![64], profile: 2, device: Choice::Cpu, network, ..Bench::default() };
+        let bench =
+            Bench { lengths: vec![64], profile: true, repeats: 2, device: Choice::Cpu, network, ..Bench::default() };
         for timing in bench.run(|_| ()).unwrap() {
             assert_eq!(timing.profile.len(), timing.dispatches);
-            let unit = Ceilings { gflops: 1.0, gbs: 1.0 };
-            assert!(timing.profile.iter().all(|d| d.floor(&unit) == d.operations.max(d.bytes) / 1e9));
             assert!(timing.profile.iter().map(|d| d.seconds).sum::<f64>() > 0.0);
             assert!(timing.allocated > 0 && timing.memory > 0);
             #[cfg(feature = "command")]

@@ -1,6 +1,6 @@
-//! Where the time of a step goes: every dispatch timed on the device, next to its floor.
+//! Where the time of a step goes: every dispatch timed on the device.
 
-use super::{Ceilings, median};
+use super::median;
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::plan::Checked;
@@ -21,29 +21,18 @@ pub struct DispatchTime {
     pub bytes: f64,
 }
 
-impl DispatchTime {
-    /// The least seconds that its operations and bytes allow.
-    pub fn floor(&self, ceilings: &Ceilings) -> f64 {
-        ceilings.floor(self.operations, self.bytes)
-    }
-}
-
 /// Runs a plan `repeats` times, at least once, and times its dispatches. On a GPU the plan's passes are timed one by one.
 ///
 /// # Errors
 /// [`Error::Missing`](crate::Error::Missing) if the device cannot tell the time, and what else it says.
 pub fn profile(engine: &mut dyn Engine, plan: &Checked, repeats: usize) -> Result<Vec<DispatchTime>> {
-    let mut runs = Vec::with_capacity(repeats);
-    for _ in 0..repeats.max(1) {
-        runs.push(engine.run_timed(plan)?);
-    }
+    let runs = (0..repeats.max(1)).map(|_| engine.run_timed(plan)).collect::<Result<Vec<_>>>()?;
     let time = |(at, dispatch): (usize, &crate::plan::Dispatch)| {
         let mut seconds: Vec<f64> = runs.iter().map(|run| run[at].end - run[at].begin).collect();
-        seconds.sort_by(f64::total_cmp);
         DispatchTime {
             kernel: dispatch.kernel.name,
             place: dispatch.place.clone(),
-            seconds: median(&seconds),
+            seconds: median(&mut seconds),
             operations: dispatch.cost.operations,
             bytes: dispatch.cost.bytes,
         }

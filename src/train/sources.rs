@@ -162,7 +162,7 @@ impl TrainingData {
         for set in [&self.train, &self.valid].into_iter().chain(&self.test) {
             let rows = set.by_length(options.batch, config.length).swap_remove(0);
             let batch = set.batch(config, &rows, |_| false)?;
-            training_plan(config, &Layout::new(config), &batch, &options.optimiser, device.limits())?;
+            training_plan(config, &Layout::new(config), &batch, &options.optimiser, device.engine.limits())?;
         }
         Ok(())
     }

@@ -295,7 +295,7 @@ pub fn on_gpu<R>(work: impl FnOnce(&mut dyn Engine) -> R) -> R {
     static GPU: Mutex<Option<Device>> = Mutex::new(None);
     // A test that failed leaves the device as good as it was.
     let mut device = GPU.lock().unwrap_or_else(PoisonError::into_inner);
-    work(device.get_or_insert_with(gpu).engine())
+    work(device.get_or_insert_with(gpu).engine.as_mut())
 }
 
 fn test_device() -> Choice {
