@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
 
-use super::examples::Examples;
+use super::Examples;
 use crate::error::{Error, Result};
 use crate::listing::{listed, quoted};
 
@@ -106,7 +106,7 @@ impl From<Classes> for Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::examples::{RawInputs, RawTargets};
+    use crate::data::{RawInputs, RawTargets};
 
     fn examples(labels: &[&str]) -> Examples {
         let names = labels.iter().map(|label| label.to_string()).collect();

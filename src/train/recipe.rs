@@ -143,7 +143,7 @@ impl Training {
         let mut parameters = Parameters::random(&config, options.seed);
         let vectors = match (&recipe.vectors, &inputs) {
             (Some(path), InputEncoder::Tokens(tokenizer)) => {
-                Some(use_vectors(&mut parameters, path, tokenizer, config.embedding)?)
+                Some(read_vectors(path, &tokenizer.words(), &mut parameters.embedding, config.embedding)?)
             }
             _ => None,
         };
@@ -254,17 +254,6 @@ fn balanced(data: &Dataset, classes: usize) -> Vec<f32> {
     let mut counts = vec![0usize; classes];
     own.iter().for_each(|&class| counts[class as usize] += 1);
     counts.iter().map(|&count| own.len() as f32 / (classes * count.max(1)) as f32).collect()
-}
-
-/// Puts word vectors into the embedding, and tells of how many words; those without one keep their random numbers.
-fn use_vectors(parameters: &mut Parameters, path: &Path, tokenizer: &Tokenizer, width: usize) -> Result<usize> {
-    let vectors = read_vectors(path, &tokenizer.words(), width)?;
-    for (word, row) in parameters.embedding.chunks_mut(width).enumerate() {
-        if let Some(vector) = vectors.get(word) {
-            row.copy_from_slice(vector);
-        }
-    }
-    Ok(vectors.count())
 }
 
 #[cfg(test)]

@@ -3,104 +3,67 @@
 use std::io::{BufRead, Read};
 
 use super::binary::{expect_end, read_error};
-use crate::error::{Error, Result};
+use super::series::Pixels;
+use crate::error::{Error, Result, ensure};
 
 /// What every IDX file of unsigned bytes begins with; the fourth byte is the number of dimensions.
 pub(super) const MAGIC: [u8; 3] = [0, 0, 8];
 
-/// A file of images, opened: `[N, rows, columns]`.
-pub(super) struct Images<R> {
-    place: String,
-    reader: R,
-    count: usize,
-    pub rows: usize,
-    pub columns: usize,
+/// The numbers of a step, and the images of a file as sequences of steps, black to white as 0 to 1.
+///
+/// # Errors
+/// [`Error::Data`] for another kind of file, images without a pixel, or fewer or more bytes than promised;
+/// [`Error::Io`].
+pub(super) fn read_images(place: &str, reader: impl BufRead, pixels: Pixels) -> Result<(usize, Vec<Vec<f32>>)> {
+    let ([_, rows, columns], bytes) = read(place, reader, "images")?;
+    let image = |bytes: &[u8]| bytes.iter().map(|&pixel| f32::from(pixel) / 255.0).collect();
+    let width = if pixels == Pixels::Rows { columns } else { 1 };
+    Ok((width, bytes.chunks(rows * columns).map(image).collect()))
 }
 
-impl<R: BufRead> Images<R> {
-    /// Reads the header.
-    ///
-    /// # Errors
-    /// [`Error::Data`] for another kind of file, or images without a pixel; [`Error::Io`].
-    pub fn open(place: &str, mut reader: R) -> Result<Images<R>> {
-        let [count, rows, columns] = sizes(place, &mut reader, "images")?;
-        match rows.checked_mul(columns) {
-            None | Some(0) => {
-                let problem = format!("promises images of {rows} x {columns} pixels, which cannot be");
-                Err(Error::data(place, problem))
-            }
-            _ => Ok(Images { place: place.to_string(), reader, count, rows, columns }),
-        }
-    }
-
-    /// The images, each `[rows, columns]` row by row, black to white as 0 to 1.
-    ///
-    /// # Errors
-    /// [`Error::Data`] if there are fewer or more bytes than promised; [`Error::Io`].
-    pub fn read(mut self) -> Result<Vec<Vec<f32>>> {
-        let mut images = Vec::new();
-        let mut bytes = Vec::new();
-        for image in 0..self.count {
-            bytes.clear();
-            let size = self.rows * self.columns;
-            // Grows with what there is, whatever the header promises.
-            let read = self.reader.by_ref().take(size as u64).read_to_end(&mut bytes);
-            if read.map_err(|source| read_error(&self.place, source))? < size {
-                return Err(too_few(&self.place, image, self.count, "images"));
-            }
-            images.push(bytes.iter().map(|&pixel| f32::from(pixel) / 255.0).collect());
-        }
-        expect_end(&self.place, &mut self.reader)?;
-        Ok(images)
-    }
-}
-
-/// The classes of an IDX file of labels, `[N]`, as text.
+/// The classes of a file of labels, `[N]`, as text.
 ///
 /// # Errors
 /// [`Error::Data`] for another kind of file, or fewer or more bytes than promised; [`Error::Io`].
-pub(super) fn read_labels(place: &str, mut reader: impl BufRead) -> Result<Vec<String>> {
-    let [count] = sizes(place, &mut reader, "labels")?;
-    let mut bytes = Vec::new();
-    let read = reader.by_ref().take(count as u64).read_to_end(&mut bytes);
-    if read.map_err(|source| read_error(place, source))? < count {
-        return Err(too_few(place, bytes.len(), count, "labels"));
-    }
-    expect_end(place, &mut reader)?;
+pub(super) fn read_labels(place: &str, reader: impl BufRead) -> Result<Vec<String>> {
+    let ([_], bytes) = read(place, reader, "labels")?;
     Ok(bytes.iter().map(u8::to_string).collect())
 }
 
-/// The sizes in the header of a file that should hold `what`.
-fn sizes<const DIMENSIONS: usize>(place: &str, reader: &mut impl Read, what: &str) -> Result<[usize; DIMENSIONS]> {
+/// The sizes and the bytes of a file that should hold `what`: the first size counts them.
+fn read<const DIMENSIONS: usize>(
+    place: &str,
+    mut reader: impl BufRead,
+    what: &str,
+) -> Result<([usize; DIMENSIONS], Vec<u8>)> {
     let mut four = || {
         let mut bytes = [0; 4];
         reader.read_exact(&mut bytes).map_err(|source| read_error(place, source)).map(|()| bytes)
     };
+    let wrong = |problem: String| Error::data(place, problem);
     let magic = four()?;
-    if magic[..2] != MAGIC[..2] {
-        return Err(Error::data(place, "is no IDX file: its first two bytes are not 0"));
-    }
-    if magic[2] != MAGIC[2] {
-        let problem = format!("holds numbers of IDX type 0x{:02x}: only unsigned bytes (0x08) are read", magic[2]);
-        return Err(Error::data(place, problem));
-    }
-    if usize::from(magic[3]) != DIMENSIONS {
-        let advice = "are images and labels exchanged?";
-        let problem = format!("has {} dimensions, and {what} have {DIMENSIONS}: {advice}", magic[3]);
-        return Err(Error::data(place, problem));
-    }
+    ensure!(magic[..2] == MAGIC[..2], wrong("is no IDX file: its first two bytes are not 0".into()));
+    let other = format!("holds numbers of IDX type 0x{:02x}: only unsigned bytes (0x08) are read", magic[2]);
+    ensure!(magic[2] == MAGIC[2], wrong(other));
+    let exchanged = "are images and labels exchanged?";
+    let other = format!("has {} dimensions, and {what} have {DIMENSIONS}: {exchanged}", magic[3]);
+    ensure!(usize::from(magic[3]) == DIMENSIONS, wrong(other));
     let mut sizes = [0; DIMENSIONS];
     for size in &mut sizes {
         *size = u32::from_be_bytes(four()?) as usize;
     }
-    match sizes.first() {
-        Some(0) => Err(Error::data(place, format!("has no {what}"))),
-        _ => Ok(sizes),
-    }
-}
-
-fn too_few(place: &str, there: usize, promised: usize, what: &str) -> Error {
-    Error::data(place, format!("is cut short: it holds {there} of {promised} {what}; fetch it again"))
+    ensure!(sizes[0] > 0, wrong(format!("has no {what}")));
+    let size: u64 = sizes[1..].iter().map(|&side| side as u64).product();
+    let sides = sizes[1..].iter().map(usize::to_string).collect::<Vec<_>>().join(" x ");
+    ensure!(size > 0, wrong(format!("promises {what} of {sides} pixels, which cannot be")));
+    let (all, mut bytes) = (size.saturating_mul(sizes[0] as u64), Vec::new());
+    // Grows with what there is, whatever the header promises.
+    let there = reader.by_ref().take(all).read_to_end(&mut bytes).map_err(|source| read_error(place, source))?;
+    let (there, promised) = (there as u64 / size, sizes[0]);
+    let short = format!("is cut short: it holds {there} of {promised} {what}; fetch it again");
+    ensure!(bytes.len() as u64 == all, wrong(short));
+    expect_end(place, &mut reader)?;
+    Ok((sizes, bytes))
 }
 
 #[cfg(test)]
@@ -115,7 +78,7 @@ pub(super) mod tests {
     }
 
     fn images(bytes: &[u8]) -> std::result::Result<Vec<Vec<f32>>, String> {
-        Images::open("i", bytes).and_then(Images::read).map_err(|error| error.to_string())
+        read_images("i", bytes, Pixels::Each).map(|(_, images)| images).map_err(|error| error.to_string())
     }
 
     fn labels(bytes: &[u8]) -> std::result::Result<Vec<String>, String> {

@@ -6,11 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::format::Format;
 use super::lines::Lines;
-use super::series::{Pixels, read_series};
+use super::series::{self, Pixels};
 use super::source::Source;
-use super::table::{TableColumns, parse};
-use crate::error::{Error, Problem, Result};
-
+use super::table;
+use crate::error::{Error, Problem, Result, ensure};
 /// N examples of a file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Examples {
@@ -103,9 +102,13 @@ impl Default for ReadOptions {
 }
 
 impl ReadOptions {
+    fn format(&self, source: &Source) -> Option<Format> {
+        self.format.or_else(|| Format::of_name(source))
+    }
+
     /// Whether the format or the name of the file says that it holds numbers.
     pub fn is_numbers(&self, source: &Source) -> bool {
-        matches!(self.format.or_else(|| Format::of_name(source)), Some(Format::Series(_)))
+        self.format(source).is_some_and(Format::is_numbers)
     }
 
     /// Reads a whole file, packed by gzip or not, once; with `targets` there must be some, without none are looked at.
@@ -116,25 +119,19 @@ impl ReadOptions {
     /// some, for files that are empty, damaged or not what their format says, without a wanted column, with numbers that
     /// are not finite, and for targets that are missing, do not fit, or stand in a file of their own beside a table.
     pub fn read(&self, source: &Source, targets: bool) -> Result<Examples> {
-        let table = match self.format.or_else(|| Format::of_name(source)) {
-            Some(Format::Series(format)) => {
-                let Source::File(path) = source else {
-                    return Err(Error::Config("numbers are read from files, not from standard input".into()));
-                };
-                let labels = self.labels.as_deref().filter(|_| targets);
-                let examples = read_series(path, targets, labels, Some(format), self.pixels)?;
-                return match &examples.targets {
-                    None if targets => Err(Error::data(source, Problem::NoTargets)),
-                    _ => Ok(examples),
-                };
-            }
-            Some(Format::Table(format)) => Some(format),
-            None => None,
-        };
-        if targets && self.labels.is_some() {
-            return Err(Error::data(source, "a table has its labels in a column: leave out the file of labels"));
+        let format = self.format(source);
+        if let Some(format) = format.filter(|format| format.is_numbers()) {
+            let Source::File(path) = source else {
+                return Err(Error::Config("numbers are read from files, not from standard input".into()));
+            };
+            let labels = self.labels.as_deref().filter(|_| targets);
+            let examples = series::read(path, format, targets, labels, self.pixels)?;
+            ensure!(examples.targets.is_some() || !targets, Error::data(source, Problem::NoTargets));
+            return Ok(examples);
         }
-        let columns = TableColumns { text: self.text.clone(), label: targets.then(|| self.label.clone()) };
-        parse(Lines::open(source)?, &columns, table)
+        let beside = "a table has its labels in a column: leave out the file of labels";
+        ensure!(self.labels.is_none() || !targets, Error::data(source, beside));
+        let columns = (self.text.as_str(), targets.then_some(self.label.as_str()));
+        table::read(Lines::open(source)?, columns, format)
     }
 }
