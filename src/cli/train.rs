@@ -212,7 +212,7 @@ impl Train {
         let training = match &self.resume {
             Some(folder) => {
                 let training = Training::resume(folder, self.epochs, self.device.open()?)?;
-                let progress = training.trainer.progress();
+                let progress = &training.trainer.progress;
                 note(format_args!("going on at epoch {}, step {}", progress.epoch + 1, progress.step + 1));
                 training
             }

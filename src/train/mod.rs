@@ -26,7 +26,7 @@ pub use schedule::Schedule;
 #[cfg(feature = "files")]
 pub use sources::{Sources, TrainingData};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, ensure};
 use crate::kernel::dropout::hash;
 use crate::network::{Network, Optimiser, Parameters, PendingTotals};
 use serde::{Deserialize, Serialize};
@@ -74,18 +74,15 @@ impl Options {
     /// [`Error::Setting`] for a size of 0, a share beyond its range or a learning rate that is not positive.
     pub fn check(&self) -> Result<()> {
         let sizes = [("epochs", self.epochs), ("batch", self.batch), ("patience", self.patience.unwrap_or(1))];
-        if let Some((name, size)) = sizes.into_iter().find(|(_, size)| *size == 0) {
-            return Err(Error::setting(name, size, "at least 1"));
+        for (name, size) in sizes {
+            ensure!(size > 0, Error::setting(name, size, "at least 1"));
         }
-        if !(0.0..1.0).contains(&self.word_dropout) {
-            return Err(Error::setting("word_dropout", self.word_dropout, "at least 0 and less than 1"));
-        }
+        let share = self.word_dropout;
+        ensure!((0.0..1.0).contains(&share), Error::setting("word_dropout", share, "at least 0 and less than 1"));
         let rate = self.optimiser.rule.learning_rate();
         let clip = self.optimiser.clip.unwrap_or(f32::INFINITY);
         for (name, value, most) in [("learning_rate", rate, f32::MAX), ("clip", clip, f32::INFINITY)] {
-            if !(value > 0.0 && value <= most) {
-                return Err(Error::setting(name, value, "a positive number"));
-            }
+            ensure!(value > 0.0 && value <= most, Error::setting(name, value, "a positive number"));
         }
         Optimiser { class_weights: vec![], ..self.optimiser.clone() }.check(2)?;
         self.schedule.check()
@@ -157,9 +154,7 @@ pub trait Observer {
 }
 
 /// Watches nothing.
-pub struct Silent;
-
-impl Observer for Silent {}
+impl Observer for () {}
 
 /// How training ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -172,14 +167,17 @@ pub enum Ending {
     Stopped,
 }
 
-/// Trains a network.
+/// Trains a network: from the beginning, or on from where `progress` stands. Then the network must hold the weights and
+/// the optimiser's state of that moment.
 pub struct Trainer {
     /// The network that is trained, with the weights of the last step.
     pub network: Network,
     /// How it is trained.
     pub options: Options,
-    progress: Progress,
-    best: Option<Parameters>,
+    /// Where training stands.
+    pub progress: Progress,
+    /// The weights of the best epoch so far, if one has been finished.
+    pub best: Option<Parameters>,
 }
 
 /// Steps after which loss and accuracy are read from the device.
@@ -191,22 +189,6 @@ impl Trainer {
         Trainer { network, options, progress: Progress::default(), best: None }
     }
 
-    /// Goes on where `progress` stands; `best` are the weights of the best epoch so far. The network must hold the
-    /// weights and the optimiser's state of that moment.
-    pub fn resume(network: Network, options: Options, progress: Progress, best: Option<Parameters>) -> Trainer {
-        Trainer { network, options, progress, best }
-    }
-
-    /// Where training stands.
-    pub fn progress(&self) -> &Progress {
-        &self.progress
-    }
-
-    /// The weights of the best epoch, if one has been finished.
-    pub fn best(&self) -> Option<&Parameters> {
-        self.best.as_ref()
-    }
-
     /// Trains until all epochs are run, the validation stops improving, or the observer says so. Afterwards the
     /// network holds the best weights, unless it was stopped.
     ///
@@ -216,38 +198,28 @@ impl Trainer {
     pub fn fit(&mut self, train: &Dataset, valid: &Dataset, observer: &mut dyn Observer) -> Result<Ending> {
         self.options.check()?;
         for (data, verb) in [(train, "train"), (valid, "validate")] {
-            if data.is_empty() {
-                return Err(Error::Config(format!("there is no sequence to {verb} with")));
-            }
+            ensure!(!data.is_empty(), Error::Config(format!("there is no sequence to {verb} with")));
         }
+        let mut ending = Ending::Finished;
         while self.progress.epoch < self.options.epochs {
             let Some(seconds_and_tokens) = self.run_epoch(train, observer)? else {
                 return Ok(Ending::Stopped);
             };
             let epoch = self.finish_epoch(valid, seconds_and_tokens)?;
             observer.epoch(&epoch, self)?;
-            if self.out_of_patience() {
-                self.restore_best()?;
-                return Ok(Ending::NoImprovement);
+            let since_best = self.progress.epoch - self.progress.best.as_ref().map_or(0, |best| best.epoch);
+            if self.options.patience.is_some_and(|patience| since_best >= patience) {
+                ending = Ending::NoImprovement;
+                break;
             }
             if observer.stop() && self.progress.epoch < self.options.epochs {
                 return Ok(Ending::Stopped);
             }
         }
-        self.restore_best()?;
-        Ok(Ending::Finished)
-    }
-
-    fn out_of_patience(&self) -> bool {
-        let since_best = self.progress.epoch - self.progress.best.as_ref().map_or(0, |best| best.epoch);
-        self.options.patience.is_some_and(|patience| since_best >= patience)
-    }
-
-    fn restore_best(&mut self) -> Result<()> {
-        match &self.best {
-            Some(best) => self.network.set_parameters(best),
-            None => Ok(()),
+        if let Some(best) = &self.best {
+            self.network.set_parameters(best)?;
         }
+        Ok(ending)
     }
 
     /// Runs the rest of the current epoch; `None` if it was stopped. Gives its seconds and tokens.
@@ -338,7 +310,7 @@ mod tests {
     fn nothing_to_train_or_to_validate_with_is_refused() {
         let data = Dataset::new(&[[3, 4], [5, 6]], vec![0, 1]).unwrap();
         let (none, mut trainer) = (data.select(&[]), trainer(Options::default()));
-        let mut error = |train, valid| trainer.fit(train, valid, &mut Silent).unwrap_err().to_string();
+        let mut error = |train, valid| trainer.fit(train, valid, &mut ()).unwrap_err().to_string();
         assert_eq!(error(&data, &none), "there is no sequence to validate with");
         assert_eq!(error(&none, &data), "there is no sequence to train with");
         assert!(Evaluation::of(&mut trainer.network, &none, 5).is_err());
@@ -358,7 +330,7 @@ mod tests {
             (Options { schedule: Schedule::Step { epochs: 0, factor: 0.1 }, ..good.clone() }, "schedule "),
             (Options { schedule: Schedule::Cosine { warmup: 1.0 }, ..good }, "schedule "),
         ] {
-            let error = trainer(bad).fit(&data, &data, &mut Silent).unwrap_err().to_string();
+            let error = trainer(bad).fit(&data, &data, &mut ()).unwrap_err().to_string();
             assert!(error.starts_with(words), "{error}");
         }
     }

@@ -10,6 +10,7 @@ use super::series::{self, Pixels};
 use super::source::Source;
 use super::table;
 use crate::error::{Error, Problem, Result, ensure};
+use crate::listing::{listed, quoted};
 /// N examples of a file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Examples {
@@ -70,6 +71,12 @@ impl Examples {
             Some(RawTargets::Numbers { .. }) => Err(Error::data(&self.place, Problem::NumbersForClasses)),
             None => Err(Error::data(&self.place, Problem::NoTargets)),
         }
+    }
+
+    /// The error that one of them has a name which is none of the known `what`: classes or labels.
+    pub(crate) fn unknown(&self, row: usize, name: &str, what: &str, known: &[String]) -> Error {
+        let known = listed(known.iter().map(String::as_str));
+        self.error(row, format!("has the label {}, and the {what} are {known}", quoted(name)))
     }
 
     /// An error about one of them.

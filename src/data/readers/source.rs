@@ -70,17 +70,6 @@ impl fmt::Display for Source {
 pub(super) type Reader = Box<dyn BufRead + Send>;
 
 impl Source {
-    /// The same source, found from any folder.
-    ///
-    /// # Errors
-    /// [`Error::Io`] where there is no current folder, or for an empty path.
-    pub fn absolute(&self) -> Result<Source> {
-        match self {
-            Source::File(path) => std::path::absolute(path).map(Source::File).map_err(Error::io(path)),
-            Source::Stdin => Ok(Source::Stdin),
-        }
-    }
-
     /// Opens the source and looks at its first byte.
     ///
     /// # Errors
@@ -119,14 +108,6 @@ mod tests {
         for source in [Source::Stdin, Source::File("a b.tsv".into())] {
             assert_eq!(Source::from(String::from(source.clone())), source);
         }
-    }
-
-    #[test]
-    fn absolute_paths_stay() {
-        let found = Source::File("mails.tsv".into()).absolute().unwrap();
-        assert_eq!(found, Source::File(std::env::current_dir().unwrap().join("mails.tsv")));
-        assert_eq!(found.absolute().unwrap(), found);
-        assert_eq!(Source::Stdin.absolute().unwrap(), Source::Stdin);
     }
 
     #[test]
