@@ -210,7 +210,8 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// Ends the function with `$error` where `$holds` is not so.
 macro_rules! ensure {
     ($holds:expr, $error:expr $(,)?) => {
-        if !$holds {
+        let holds: bool = $holds;
+        if !holds {
             return Err($error);
         }
     };

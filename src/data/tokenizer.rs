@@ -40,7 +40,7 @@ type File = TokenizerImpl<WordLevel, NormalizerWrapper, PreTokenizerWrapper, Pos
 /// Bytes: see [`Tokenizer::bytes`].
 #[derive(Debug, Clone)]
 pub struct Tokenizer {
-    rules: Rules,
+    rules: Box<Rules>,
     model: WordLevel,
 }
 
@@ -76,7 +76,7 @@ impl Tokenizer {
     fn of(rules: Rules, words: impl Iterator<Item = String>) -> Result<Tokenizer> {
         let names = [PADDING, UNKNOWN].into_iter().map(str::to_owned).chain(words);
         let model = WordLevel::builder().vocab(names.zip(0..).collect()).unk_token(UNKNOWN.into()).build();
-        Ok(Tokenizer { rules, model: model.map_err(internal)? })
+        Ok(Tokenizer { rules: Box::new(rules), model: model.map_err(internal)? })
     }
 
     /// Whether the tokens are bytes.
@@ -167,7 +167,7 @@ impl Tokenizer {
         } else if rules.same(&bytes.rules) && model.get_vocab() == bytes.model.get_vocab() {
             rules.known = Known::Bytes;
         }
-        Ok(Tokenizer { rules, model })
+        Ok(Tokenizer { rules: Box::new(rules), model })
     }
 }
 

@@ -89,7 +89,7 @@ fn not_finite(values: &[f32]) -> Option<(usize, &'static str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::readers::npy_header::tests::file;
+    use crate::data::readers::fixtures::npy_file as file;
 
     fn floats(shape: &str, values: &[f32]) -> Vec<u8> {
         let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();

@@ -66,7 +66,7 @@ mod tests {
     use rand::{RngExt, SeedableRng};
 
     use crate::data::Format::Csv;
-    use crate::data::readers::table::tests::{read, read_bytes, row};
+    use crate::data::readers::fixtures::{read, read_bytes, row};
 
     fn fails(text: &str, message: &str) {
         assert_eq!(read(text, Csv), Err(message.to_string()), "{text:?}");

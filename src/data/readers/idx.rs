@@ -67,15 +67,9 @@ fn read<const DIMENSIONS: usize>(
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
-
-    /// An IDX file of unsigned bytes.
-    pub fn file(sizes: &[u32], bytes: &[u8]) -> Vec<u8> {
-        let sizes = sizes.iter().flat_map(|size| size.to_be_bytes());
-        let dimensions = sizes.clone().count() as u8 / 4;
-        MAGIC.into_iter().chain([dimensions]).chain(sizes).chain(bytes.iter().copied()).collect()
-    }
+    use crate::data::readers::fixtures::idx_file as file;
 
     fn images(bytes: &[u8]) -> std::result::Result<Vec<Vec<f32>>, String> {
         read_images("i", bytes, Pixels::Each).map(|(_, images)| images).map_err(|error| error.to_string())

@@ -69,7 +69,7 @@ fn kind(value: &Value) -> &'static str {
 #[cfg(test)]
 mod tests {
     use crate::data::Format::JsonLines;
-    use crate::data::readers::table::tests::{read, row};
+    use crate::data::readers::fixtures::{read, row};
 
     fn fails(text: &str, message: &str) {
         assert_eq!(read(text, JsonLines), Err(message.to_string()), "{text:?}");

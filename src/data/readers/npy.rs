@@ -132,7 +132,7 @@ fn row_major<V: Clone>(values: &[V], shape: &[usize]) -> Vec<V> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::readers::npy_header::tests::file;
+    use crate::data::readers::fixtures::npy_file as file;
 
     fn open(bytes: &[u8]) -> Result<Npy<'_>> {
         Npy::open("x.npy", bytes)

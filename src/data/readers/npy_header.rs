@@ -106,22 +106,12 @@ pub(super) fn kind(dtype: &DType) -> std::result::Result<Kind, String> {
 }
 
 #[cfg(test)]
-pub(in crate::data) mod tests {
+mod tests {
     use rand::{RngExt, SeedableRng};
 
     use super::*;
+    use crate::data::readers::fixtures::{npy_file as file, npy_with_header as with_header};
     use crate::data::readers::npy::Npy;
-
-    /// An `.npy` file, as NumPy lays it out.
-    pub fn file(descr: &str, fortran: bool, shape: &str, bytes: &[u8]) -> Vec<u8> {
-        let order = if fortran { "True" } else { "False" };
-        with_header(&format!("{{'descr': '{descr}', 'fortran_order': {order}, 'shape': {shape}, }}\n"), bytes)
-    }
-
-    fn with_header(text: &str, bytes: &[u8]) -> Vec<u8> {
-        let length = (text.len() as u16).to_le_bytes();
-        [MAGIC, &[1, 0], &length, text.as_bytes(), bytes].concat()
-    }
 
     fn error(bytes: &[u8]) -> String {
         Npy::open("x.npy", bytes).err().unwrap().to_string()

@@ -107,7 +107,7 @@ mod tests {
     use std::io::Write;
 
     use super::*;
-    use crate::data::readers::idx::tests::file as idx_file;
+    use crate::data::readers::fixtures::idx_file;
 
     /// A file that NumPy made; see `tests/data/make_arrays.py`.
     fn made(name: &str) -> PathBuf {

@@ -109,26 +109,9 @@ pub(super) fn missing_column(
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
-    use crate::data::readers::source::unpack;
-
-    /// Reads `bytes` as the file `t`, columns `text` and `label`.
-    pub fn read(bytes: &str, format: Format) -> std::result::Result<Vec<(String, String, u64)>, String> {
-        read_bytes(bytes.as_bytes(), Some(format))
-    }
-
-    pub fn read_bytes(bytes: &[u8], format: Option<Format>) -> std::result::Result<Vec<(String, String, u64)>, String> {
-        let lines = Lines::new("t".into(), unpack("t", std::io::Cursor::new(bytes.to_vec()), false).unwrap());
-        let read = super::read(lines, ("text", Some("label")), format);
-        let Examples { lines, inputs, targets, .. } = read.map_err(|error| error.to_string())?;
-        let (RawInputs::Texts(texts), Some(RawTargets::Names(names))) = (inputs, targets) else { unreachable!() };
-        Ok(texts.into_iter().zip(names).zip(lines).map(|((text, name), line)| (text, name, line)).collect())
-    }
-
-    pub fn row(text: &str, label: &str, line: u64) -> (String, String, u64) {
-        (text.into(), label.into(), line)
-    }
+    use crate::data::readers::fixtures::{read, read_bytes, row};
 
     fn fails(bytes: &str, message: &str) {
         assert_eq!(read(bytes, Format::Tsv), Err(message.to_string()), "{bytes:?}");

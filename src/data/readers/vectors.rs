@@ -30,19 +30,18 @@ fn parse(mut lines: Lines, words: &[String], embedding: &mut [f32], width: usize
     while let Some(line) = lines.next_bytes()? {
         let (word, values) = cut_word(line);
         let outcome = if first && let Some(found) = header_width(word, values) {
-            if found == width { Ok(()) } else { Err(Problem::VectorWidth { found, wanted: width }) }
+            if found == width { Ok(false) } else { Err(Problem::VectorWidth { found, wanted: width }) }
         } else if let Some(row) = rows.get_mut(word) {
-            parse_values(values, row, first).map(|parsed| {
-                if parsed {
-                    drop(rows.remove(word))
-                }
-            })
+            parse_values(values, row, first)
         } else if first {
             // Parsed though nobody wants it, so that a file of another width is refused whatever words it holds.
-            parse_values(values, &mut unwanted, first).map(drop)
+            parse_values(values, &mut unwanted, first)
         } else {
             continue;
         };
+        if matches!(outcome, Ok(true)) {
+            rows.remove(word);
+        }
         first = false;
         outcome.map_err(|problem| lines.error(problem))?;
     }
