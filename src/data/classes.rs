@@ -16,10 +16,8 @@ const EMPTY: &str = "has an empty label";
 /// The order is that of the numbers where all names are whole numbers (`2` before `10`), else that of the
 /// characters. Serialises as the plain list of names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Vec<String>", into = "Vec<String>")]
-pub struct Classes {
-    names: Vec<String>,
-}
+#[serde(try_from = "Vec<String>")]
+pub struct Classes(Vec<String>);
 
 impl Classes {
     /// Collects the classes of a training set.
@@ -47,13 +45,13 @@ impl Classes {
 
     /// The names by class number.
     pub fn names(&self) -> &[String] {
-        &self.names
+        &self.0
     }
 
     /// How many classes there are, at least two.
     #[expect(clippy::len_without_is_empty, reason = "there are always two or more")]
     pub fn len(&self) -> usize {
-        self.names.len()
+        self.0.len()
     }
 
     /// The class number of each example.
@@ -61,10 +59,10 @@ impl Classes {
     /// # Errors
     /// [`Error::Data`] with file and line for an example with an unknown label or none.
     pub fn encode(&self, examples: &Examples) -> Result<Vec<u32>> {
-        let numbers: HashMap<&str, u32> = self.names.iter().map(String::as_str).zip(0..).collect();
+        let numbers: HashMap<&str, u32> = self.0.iter().map(String::as_str).zip(0..).collect();
         let unknown = |row: usize, name: &str| match name {
             "" => examples.error(row, EMPTY),
-            _ => examples.unknown(row, name, "classes", &self.names),
+            _ => examples.unknown(row, name, "classes", &self.0),
         };
         let names = examples.names()?.iter().enumerate();
         names.map(|(row, name)| numbers.get(name.as_str()).copied().ok_or_else(|| unknown(row, name))).collect()
@@ -82,13 +80,7 @@ impl TryFrom<Vec<String>> for Classes {
         for name in &names {
             ensure!(seen.insert(name), Error::Config(format!("the class name {} stands twice", quoted(name))));
         }
-        Ok(Classes { names })
-    }
-}
-
-impl From<Classes> for Vec<String> {
-    fn from(labels: Classes) -> Vec<String> {
-        labels.names
+        Ok(Classes(names))
     }
 }
 

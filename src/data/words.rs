@@ -104,17 +104,17 @@ fn each_ascii_word(piece: &str, each: &mut impl FnMut(&str)) {
     let bytes = piece.as_bytes();
     let (mut start, mut at) = (0, 0);
     while at < bytes.len() {
-        match ascii_cut(&bytes[at..]) {
-            0 => at += 1,
-            length => {
-                if start < at {
-                    each(&piece[start..at]);
-                }
-                each(&piece[at..at + length]);
-                at += length;
-                start = at;
-            }
+        let length = ascii_cut(&bytes[at..]);
+        if length == 0 {
+            at += 1;
+            continue;
         }
+        if start < at {
+            each(&piece[start..at]);
+        }
+        each(&piece[at..at + length]);
+        at += length;
+        start = at;
     }
     if start < at {
         each(&piece[start..]);

@@ -130,7 +130,7 @@ pub struct StepReport {
     pub tokens: usize,
     /// Seconds that this stretch of the epoch took.
     pub seconds: f64,
-    /// Mean loss and accuracy of the epoch so far, when they have just been read.
+    /// Mean loss and accuracy of the epoch as far as they were read; `None` before the first reading.
     pub totals: Option<(f64, f64)>,
 }
 
@@ -230,7 +230,7 @@ impl Trainer {
         let length = config.length;
         let batches = train.epoch(batch, length, seed, self.progress.epoch);
         let (start, mut tokens) = (Instant::now(), 0);
-        let (before, mut reading) = (self.progress.step, None);
+        let (before, mut reading) = (self.progress.step, None::<PendingTotals>);
         for (at, rows) in batches.iter().enumerate().skip(before) {
             // Every step draws numbers of its own, the same ones again when training goes on.
             optimiser.seed = hash(seed_of(seed) ^ (self.progress.epoch * batches.len() + at) as u32);
@@ -242,30 +242,25 @@ impl Trainer {
             tokens += batch.steps();
             self.progress.step = at + 1;
             // What was asked for after the step before arrives while this one is under way.
-            let mut totals = self.add_totals(reading.take())?;
+            if let Some(arrived) = reading.take() {
+                self.progress.add(&arrived.finish()?);
+            }
             let last = at + 1 == batches.len();
             let stop = observer.stop() && !last;
             if last || stop {
-                let rest = self.network.begin_totals()?;
-                totals = self.add_totals(Some(rest))?;
+                self.progress.add(&self.network.totals()?);
             } else if (at + 1) % READ_EVERY == 0 {
                 reading = Some(self.network.begin_totals()?);
             }
             let seconds = start.elapsed().as_secs_f64();
-            let (epoch, steps) = (self.progress.epoch + 1, batches.len());
+            let (epoch, steps, progress) = (self.progress.epoch + 1, batches.len(), &self.progress);
+            let totals = (progress.sequences > 0).then(|| (progress.loss(), progress.accuracy()));
             observer.step(&StepReport { epoch, step: at + 1, before, steps, tokens, seconds, totals });
             if stop {
                 return Ok(None);
             }
         }
         Ok(Some((start.elapsed().as_secs_f64(), tokens)))
-    }
-
-    /// Adds what a reading brings to the progress; mean loss and accuracy so far, if there was one.
-    fn add_totals(&mut self, reading: Option<PendingTotals>) -> Result<Option<(f64, f64)>> {
-        let Some(reading) = reading else { return Ok(None) };
-        self.progress.add(&reading.finish()?);
-        Ok(Some((self.progress.loss(), self.progress.accuracy())))
     }
 
     fn finish_epoch(&mut self, valid: &Dataset, (seconds, tokens): (f64, usize)) -> Result<Epoch> {
