@@ -76,14 +76,10 @@ impl Rules {
     }
 
     fn each_by_rules(&self, text: &str, each: &mut impl FnMut(&str)) {
-        match self.by_rules(text) {
-            Ok(cut) => {
-                let words = cut.get_splits(OffsetReferential::Normalized, OffsetType::None);
-                words.into_iter().map(|(word, ..)| word).filter(|word| !word.is_empty()).for_each(each);
-            }
-            // Only a foreign file's regular expression can give up on a text, which then stays whole.
-            Err(_) => each(text),
-        }
+        // Only a foreign file's regular expression can give up on a text, which then stays whole.
+        let Ok(cut) = self.by_rules(text) else { return each(text) };
+        let words = cut.get_splits(OffsetReferential::Normalized, OffsetType::None);
+        words.into_iter().map(|(word, ..)| word).filter(|word| !word.is_empty()).for_each(each);
     }
 
     fn by_rules(&self, text: &str) -> tokenizers::Result<PreTokenizedString> {

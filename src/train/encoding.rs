@@ -89,16 +89,13 @@ impl TargetEncoder {
             (TargetEncoder::Classes(classes), _) => classes.encode(examples).map(Targets::Classes),
             (TargetEncoder::Labels(names), targets) => {
                 let width = names.len();
-                let values = match targets {
-                    Some(RawTargets::Numbers { width: own, values }) => {
-                        ensure!(*own == width, wrong(format!("it has {own} labels a row, and the model {width}")));
-                        values.clone()
-                    }
-                    _ => marks(examples, names)?,
+                let Some(RawTargets::Numbers { width: own, values }) = targets else {
+                    return Ok(Targets::Labels { width, values: marks(examples, names)? });
                 };
+                ensure!(*own == width, wrong(format!("it has {own} labels a row, and the model {width}")));
                 match values.iter().position(|value| *value != 0.0 && *value != 1.0) {
                     Some(at) => Err(wrong(format!("row {}: the label is {}: each is 0 or 1", at / width, values[at]))),
-                    None => Ok(Targets::Labels { width, values }),
+                    None => Ok(Targets::Labels { width, values: values.clone() }),
                 }
             }
             (TargetEncoder::Numbers(normalisation), _) => {

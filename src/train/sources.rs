@@ -128,17 +128,15 @@ impl TrainingData {
     pub fn checksum(&self) -> u32 {
         let mut sum = flate2::Crc::new();
         for set in [&self.train, &self.valid] {
-            match &set.inputs {
-                Inputs::Tokens(tokens) => sum.update(bytemuck::cast_slice(tokens)),
-                Inputs::Numbers { values, .. } => sum.update(bytemuck::cast_slice(values)),
-            }
-            match &set.targets {
-                Some(Targets::Classes(classes)) => sum.update(bytemuck::cast_slice(classes)),
-                Some(Targets::Labels { values, .. } | Targets::Numbers { values, .. }) => {
-                    sum.update(bytemuck::cast_slice(values));
-                }
-                None => {}
-            }
+            sum.update(match &set.inputs {
+                Inputs::Tokens(tokens) => bytemuck::cast_slice(tokens),
+                Inputs::Numbers { values, .. } => bytemuck::cast_slice(values),
+            });
+            sum.update(match &set.targets {
+                Some(Targets::Classes(classes)) => bytemuck::cast_slice(classes),
+                Some(Targets::Labels { values, .. } | Targets::Numbers { values, .. }) => bytemuck::cast_slice(values),
+                None => &[],
+            });
             (0..set.len()).for_each(|row| sum.update(&(set.steps(row) as u64).to_le_bytes()));
         }
         sum.sum()

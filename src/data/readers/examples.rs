@@ -131,8 +131,7 @@ impl ReadOptions {
             let Source::File(path) = source else {
                 return Err(Error::Config("numbers are read from files, not from standard input".into()));
             };
-            let labels = self.labels.as_deref().filter(|_| targets);
-            let examples = series::read(path, format, targets, labels, self.pixels)?;
+            let examples = series::read(path, format, targets, self)?;
             ensure!(examples.targets.is_some() || !targets, Error::data(source, Problem::NoTargets));
             return Ok(examples);
         }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::examples::{Examples, RawInputs, RawTargets};
+use super::examples::{Examples, RawInputs, RawTargets, ReadOptions};
 use super::format::Format;
 use super::lines::Lines;
 use super::npy::Npy;
@@ -27,43 +27,35 @@ pub enum Pixels {
     Rows,
 }
 
-/// Reads a whole file of sequences, packed by gzip or not. `pixels` is for images alone.
+/// Reads a whole file of sequences, packed by gzip or not.
 ///
-/// With `targets` they come from the file itself (`y` of `.npz`, UCR), or from the file `labels` (`.npy`, or IDX), or,
-/// for IDX images without `labels`, from the file beside them with `labels-idx1` in its name for `images-idx3`, if there
+/// With `targets` they come from the file itself (`y` of `.npz`, UCR), or from the file of labels (`.npy`, or IDX), or,
+/// for IDX images without one, from the file beside them with `labels-idx1` in its name for `images-idx3`, if there
 /// is one. Whole numbers or texts `[N]` are class names; floats `[N]` and any numbers `[N, C]` are numbers. Without
 /// `targets` none of these is looked at.
 ///
 /// # Errors
 /// [`Error::Io`] when a file cannot be read. [`Error::Data`], with line or row, step and column (from 0), for damaged
 /// or empty files, arrays of other shapes or types, numbers that are not finite, and targets that do not fit the
-/// sequences. [`Error::Config`] for `labels` given to a file that has its own.
-pub(super) fn read(
-    path: &Path,
-    format: Format,
-    targets: bool,
-    labels: Option<&Path>,
-    pixels: Pixels,
-) -> Result<Examples> {
+/// sequences. [`Error::Config`] for a file of labels given to one that has its own.
+pub(super) fn read(path: &Path, format: Format, targets: bool, options: &ReadOptions) -> Result<Examples> {
     let (place, reader) = open(path)?;
     let ((width, sequences), own) = match format {
         Format::Npy => (arrays::sequences(Npy::open(&place, reader)?, None)?, None),
         Format::Npz => npz::read(&place, reader, targets)?,
-        Format::Idx => (idx::read_images(&place, reader, pixels)?, None),
+        Format::Idx => (idx::read_images(&place, reader, options.pixels)?, None),
         _ => {
             let (sequences, names) = ucr::read(Lines::new(place.clone(), reader))?;
             ((1, sequences), targets.then_some(RawTargets::Names(names)))
         }
     };
-    let beside = if targets && labels.is_none() { labels_beside(path) } else { None };
-    let targets = match labels.or(beside.as_deref()) {
-        Some(labels) if own.is_none() => Some(read_targets(labels, sequences.len(), &place)?),
-        Some(labels) if beside.is_none() => {
-            let problem = format!("{place} has its own targets: leave out {}", labels.display());
-            return Err(Error::Config(problem));
-        }
-        _ => own,
-    };
+    let given = options.labels.as_ref().filter(|_| targets);
+    if let (Some(labels), Some(_)) = (given, &own) {
+        return Err(Error::Config(format!("{place} has its own targets: leave out {}", labels.display())));
+    }
+    let labels = given.cloned().or_else(|| labels_beside(path).filter(|_| targets && own.is_none()));
+    let beside = labels.map(|labels| read_targets(&labels, sequences.len(), &place)).transpose()?;
+    let targets = beside.or(own);
     let lines = (1..=sequences.len() as u64).collect();
     Ok(Examples { place, lines, inputs: RawInputs::Numbers { width, sequences }, targets })
 }
@@ -117,7 +109,11 @@ mod tests {
     /// In the format that the name tells, else as UCR.
     fn read(path: &Path, labels: Option<&Path>) -> std::result::Result<Examples, String> {
         let format = Format::of_name(&path.into()).unwrap_or(Format::Ucr);
-        super::read(path, format, true, labels, Pixels::Each).map_err(|error| error.to_string())
+        super::read(path, format, true, &options(labels)).map_err(|error| error.to_string())
+    }
+
+    fn options(labels: Option<&Path>) -> ReadOptions {
+        ReadOptions { labels: labels.map(Path::to_path_buf), ..ReadOptions::default() }
     }
 
     fn contents(examples: Examples) -> (usize, Vec<Vec<f32>>, Option<RawTargets>) {
@@ -189,7 +185,8 @@ mod tests {
         let error = read(&images, None).unwrap_err();
         assert!(error.contains("labels-idx1-ubyte.gz: is named .gz but is not gzip data"), "{error}");
         std::fs::rename(&labels, write("labels", b"")).unwrap();
-        let rows = super::read(&images, Format::Idx, true, Some(&folder.path().join("labels")), Pixels::Rows).unwrap();
+        let options = ReadOptions { pixels: Pixels::Rows, ..options(Some(&folder.path().join("labels"))) };
+        let rows = super::read(&images, Format::Idx, true, &options).unwrap();
         assert_eq!(contents(rows), (3, sequences, names(&["7"])));
         let images = write("t-images-idx3-ubyte", &idx_file(&[1, 1, 1], &[0]));
         write("t-labels-idx1-ubyte", &idx_file(&[2], &[7, 8]));
@@ -203,7 +200,7 @@ mod tests {
         let path = folder.path().join("data");
         let read = |bytes: &[u8], format| {
             std::fs::write(&path, bytes).unwrap();
-            super::read(&path, format, true, None, Pixels::Each).map_err(|error| error.to_string())
+            super::read(&path, format, true, &options(None)).map_err(|error| error.to_string())
         };
         let found = read(b"1\t0.5\n2\t3\t4\n", Format::Ucr).unwrap();
         assert_eq!(contents(found), (1, vec![vec![0.5], vec![3.0, 4.0]], names(&["1", "2"])));
@@ -215,7 +212,7 @@ mod tests {
         let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
         packer.write_all(&ragged).unwrap();
         assert_eq!(read(&packer.finish().unwrap(), Format::Npz).map(contents).unwrap().0, 2);
-        let error = super::read(&folder.path().join("none"), Format::Npy, true, None, Pixels::Each).unwrap_err();
+        let error = super::read(&folder.path().join("none"), Format::Npy, true, &options(None)).unwrap_err();
         assert!(error.to_string().contains("none: "), "{error}");
     }
 
