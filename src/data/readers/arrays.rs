@@ -5,12 +5,15 @@ use super::npy::Npy;
 use super::npy_header::{Kind, shown};
 use crate::error::{Error, Result, ensure};
 
+/// D, and the N sequences, each `[T_i, D]` row by row.
+pub(super) type Sequences = (usize, Vec<Vec<f32>>);
+
 /// The steps of `x [N, T, D]` or `[N, T]`: D, and for each row its first `lengths[i]` steps, or all.
 ///
 /// # Errors
 /// Those of reading the array; [`Error::Data`] for other shapes, texts, lengths that do not fit, or a number among the
 /// real steps that is not finite.
-pub(super) fn sequences(mut x: Npy, lengths: Option<Npy>) -> Result<(usize, Vec<Vec<f32>>)> {
+pub(super) fn sequences(mut x: Npy, lengths: Option<Npy>) -> Result<Sequences> {
     ensure!(x.kind != Kind::Text, x.error("holds texts: sequences are made of numbers"));
     let (rows, steps, width) = match x.shape[..] {
         [rows, steps] => (rows, steps, 1),

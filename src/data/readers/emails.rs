@@ -5,7 +5,7 @@ use super::examples::Examples;
 use super::format::Format;
 use super::lines::Lines;
 use super::source::unpack;
-use super::table;
+use super::texts;
 use crate::error::Result;
 
 /// A part of the corpus; no text is in two of them.
@@ -30,7 +30,7 @@ pub fn emails(part: Part) -> Result<Examples> {
         Part::Test => (include_bytes!("../../../data/emails/test.tsv.gz"), "emails/test.tsv.gz"),
     };
     let lines = Lines::new(name.into(), unpack(name, packed, true)?);
-    table::read(lines, ("text", Some("label")), Some(Format::Tsv))
+    texts::read(lines, ("text", Some("label")), Some(Format::Tsv))
 }
 
 #[cfg(test)]

@@ -5,11 +5,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::format::Format;
-use super::lines::Lines;
-use super::series::{self, Pixels};
 use super::source::Source;
-use super::table;
-use crate::error::{Error, Problem, Result, ensure};
+use crate::error::{Error, Problem, Result};
 use crate::listing::{listed, quoted};
 /// N examples of a file.
 #[derive(Clone, Debug, PartialEq)]
@@ -85,6 +82,17 @@ impl Examples {
     }
 }
 
+/// What a step of an image is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pixels {
+    /// A pixel: T = rows x columns, D = 1.
+    #[default]
+    Each,
+    /// A row: T = rows, D = columns.
+    Rows,
+}
+
 /// Which parts of a file are read, and how.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ReadOptions {
@@ -109,35 +117,12 @@ impl Default for ReadOptions {
 }
 
 impl ReadOptions {
-    fn format(&self, source: &Source) -> Option<Format> {
+    pub(super) fn format(&self, source: &Source) -> Option<Format> {
         self.format.or_else(|| Format::of_name(source))
     }
 
     /// Whether the format or the name of the file says that it holds numbers.
     pub fn is_numbers(&self, source: &Source) -> bool {
         self.format(source).is_some_and(Format::is_numbers)
-    }
-
-    /// Reads a whole file, packed by gzip or not, once; with `targets` there must be some, without none are looked at.
-    /// A byte order mark, blank lines and Windows line ends of a text are no trouble.
-    ///
-    /// # Errors
-    /// [`Error::Io`] when a file cannot be read. [`Error::Data`], with line or row, step and column where there are
-    /// some, for files that are empty, damaged or not what their format says, without a wanted column, with numbers that
-    /// are not finite, and for targets that are missing, do not fit, or stand in a file of their own beside a table.
-    pub fn read(&self, source: &Source, targets: bool) -> Result<Examples> {
-        let format = self.format(source);
-        if let Some(format) = format.filter(|format| format.is_numbers()) {
-            let Source::File(path) = source else {
-                return Err(Error::Config("numbers are read from files, not from standard input".into()));
-            };
-            let examples = series::read(path, format, targets, self)?;
-            ensure!(examples.targets.is_some() || !targets, Error::data(source, Problem::NoTargets));
-            return Ok(examples);
-        }
-        let beside = "a table has its labels in a column: leave out the file of labels";
-        ensure!(self.labels.is_none() || !targets, Error::data(source, beside));
-        let columns = (self.text.as_str(), targets.then_some(self.label.as_str()));
-        table::read(Lines::open(source)?, columns, format)
     }
 }

@@ -5,11 +5,18 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString};
 
-use super::lines::Lines;
 use super::source::Source;
-use super::{idx, npy_header, npz};
-use crate::error::{Error, Result};
+use crate::error::Error;
 use crate::listing::quoted;
+
+/// What every `.npy` file begins with.
+pub(super) const NPY: &[u8] = b"\x93NUMPY";
+
+/// What every `.npz` file begins with, as every zip archive.
+const NPZ: &[u8] = b"PK";
+
+/// What every IDX file of unsigned bytes begins with; the fourth byte is the number of dimensions.
+pub(super) const IDX: &[u8] = &[0, 0, 8];
 
 /// How texts with or without targets (the first three), or sequences of numbers are written down. Reads its name, or
 /// the ending of a table's file, in any case.
@@ -64,33 +71,14 @@ impl Format {
 
     /// The format of numbers whose signature a file begins with; [`Format::Ucr`] has none.
     pub(super) fn of_bytes(first: &[u8]) -> Option<Format> {
-        let signatures = [(Format::Npy, npy_header::MAGIC), (Format::Npz, npz::MAGIC), (Format::Idx, &idx::MAGIC)];
+        let signatures = [(Format::Npy, NPY), (Format::Npz, NPZ), (Format::Idx, IDX)];
         signatures.into_iter().find(|(_, magic)| first.starts_with(magic)).map(|(format, _)| format)
-    }
-
-    /// The format of texts that the first line with anything on it looks like; the line is left to be read again.
-    ///
-    /// # Errors
-    /// Those of reading the line; [`Error::Data`] when there is none.
-    pub(super) fn of_first_line(lines: &mut Lines) -> Result<Format> {
-        let format = loop {
-            match lines.next_text()? {
-                None => return Err(Error::data(&lines.file, "has no rows: it is empty")),
-                Some((_, line)) if line.trim().is_empty() => {}
-                Some((_, line)) if line.trim_start().starts_with('{') => break Format::JsonLines,
-                Some((_, line)) if line.contains('\t') => break Format::Tsv,
-                Some(_) => break Format::Csv,
-            }
-        };
-        lines.read_again();
-        Ok(format)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::readers::source::unpack;
 
     #[test]
     fn names_tell_the_format() {
@@ -122,17 +110,5 @@ mod tests {
         let error = "xml".parse::<Format>().unwrap_err().to_string();
         let known = "give tsv, csv or jsonl for texts, npy, npz, ucr or idx for numbers";
         assert_eq!(error, format!("no format is called `xml`: {known}"));
-    }
-
-    #[test]
-    fn the_first_line_tells_the_format() {
-        let of = |bytes: &'static [u8]| {
-            let mut lines = Lines::new("-".into(), unpack("-", bytes, false).unwrap());
-            Format::of_first_line(&mut lines).map_err(|error| error.to_string())
-        };
-        assert_eq!(of(b"\n \r\n  {\"text\": 1}\n"), Ok(Format::JsonLines));
-        assert_eq!(of(b"\xEF\xBB\xBFlabel\ttext\n"), Ok(Format::Tsv));
-        assert_eq!(of(b"text\n"), Ok(Format::Csv));
-        assert_eq!(of(b"\n\n"), Err("-: has no rows: it is empty".into()));
     }
 }

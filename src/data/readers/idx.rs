@@ -2,22 +2,20 @@
 
 use std::io::{BufRead, Read};
 
+use super::arrays::Sequences;
 use super::binary::{expect_end, read_error};
-use super::series::Pixels;
+use super::format::IDX;
 use crate::error::{Error, Result, ensure};
 
-/// What every IDX file of unsigned bytes begins with; the fourth byte is the number of dimensions.
-pub(super) const MAGIC: [u8; 3] = [0, 0, 8];
-
-/// The numbers of a step, and the images of a file as sequences of steps, black to white as 0 to 1.
+/// The images of a file as sequences of rows, where `by_rows`, or of pixels, black to white as 0 to 1.
 ///
 /// # Errors
 /// [`Error::Data`] for another kind of file, images without a pixel, or fewer or more bytes than promised;
 /// [`Error::Io`].
-pub(super) fn read_images(place: &str, reader: impl BufRead, pixels: Pixels) -> Result<(usize, Vec<Vec<f32>>)> {
+pub(super) fn read_images(place: &str, reader: impl BufRead, by_rows: bool) -> Result<Sequences> {
     let ([_, rows, columns], bytes) = read(place, reader, "images")?;
     let image = |bytes: &[u8]| bytes.iter().map(|&pixel| f32::from(pixel) / 255.0).collect();
-    let width = if pixels == Pixels::Rows { columns } else { 1 };
+    let width = if by_rows { columns } else { 1 };
     Ok((width, bytes.chunks(rows * columns).map(image).collect()))
 }
 
@@ -42,9 +40,9 @@ fn read<const DIMENSIONS: usize>(
     };
     let wrong = |problem: String| Error::data(place, problem);
     let magic = four()?;
-    ensure!(magic[..2] == MAGIC[..2], wrong("is no IDX file: its first two bytes are not 0".into()));
+    ensure!(magic[..2] == IDX[..2], wrong("is no IDX file: its first two bytes are not 0".into()));
     let other = format!("holds numbers of IDX type 0x{:02x}: only unsigned bytes (0x08) are read", magic[2]);
-    ensure!(magic[2] == MAGIC[2], wrong(other));
+    ensure!(magic[2] == IDX[2], wrong(other));
     let exchanged = "are images and labels exchanged?";
     let other = format!("has {} dimensions, and {what} have {DIMENSIONS}: {exchanged}", magic[3]);
     ensure!(usize::from(magic[3]) == DIMENSIONS, wrong(other));
@@ -72,7 +70,7 @@ mod tests {
     use crate::data::readers::fixtures::idx_file as file;
 
     fn images(bytes: &[u8]) -> std::result::Result<Vec<Vec<f32>>, String> {
-        read_images("i", bytes, Pixels::Each).map(|(_, images)| images).map_err(|error| error.to_string())
+        read_images("i", bytes, false).map(|(_, images)| images).map_err(|error| error.to_string())
     }
 
     fn labels(bytes: &[u8]) -> std::result::Result<Vec<String>, String> {

@@ -7,11 +7,9 @@ use std::io::{ErrorKind, Read};
 use npyz::{DType, NpyHeader, TypeChar};
 
 use super::binary::read_error;
+use super::format::NPY;
 use crate::error::{Error, Result, ensure};
 use crate::listing::quoted;
-
-/// What every `.npy` file begins with.
-pub(super) const MAGIC: &[u8] = b"\x93NUMPY";
 
 /// Longest header in bytes; NumPy's own limit.
 const LONGEST_HEADER: usize = 10_000;
@@ -48,7 +46,7 @@ pub(super) fn read_header(place: &str, reader: &mut impl Read) -> Result<NpyHead
     let wrong = |problem: &str| Error::data(place, problem);
     let mut header = vec![0; 8];
     reader.read_exact(&mut header).map_err(fault)?;
-    ensure!(header.starts_with(MAGIC), wrong("is no .npy file: write it with numpy.save"));
+    ensure!(header.starts_with(NPY), wrong("is no .npy file: write it with numpy.save"));
     let text = if header[6] == 1 { 10 } else { 12 };
     let mut length = [0; 4];
     reader.read_exact(&mut length[..text - 8]).map_err(fault)?;

@@ -5,16 +5,13 @@ use std::io::Cursor;
 use zip::ZipArchive;
 use zip::result::ZipError;
 
-use super::arrays;
+use super::arrays::{self, Sequences};
 use super::binary::read_error;
+use super::examples::RawTargets;
 use super::npy::Npy;
-use super::series::Contents;
 use super::source::Reader;
 use crate::error::{Error, Result};
 use crate::listing::listed;
-
-/// What every `.npz` file begins with.
-pub(super) const MAGIC: &[u8] = b"PK";
 
 type Archive<'a> = ZipArchive<Cursor<&'a [u8]>>;
 
@@ -23,7 +20,7 @@ type Archive<'a> = ZipArchive<Cursor<&'a [u8]>>;
 /// # Errors
 /// Those of the arrays; [`Error::Data`] if there is no `x`, for damage and for encrypted or foreign ways of packing;
 /// [`Error::Io`].
-pub(super) fn read(place: &str, mut reader: Reader, targets: bool) -> Result<Contents> {
+pub(super) fn read(place: &str, mut reader: Reader, targets: bool) -> Result<(Sequences, Option<RawTargets>)> {
     let mut bytes = Vec::new();
     reader.read_to_end(&mut bytes).map_err(|source| read_error(place, source))?;
     let mut archive = ZipArchive::new(Cursor::new(&bytes[..])).map_err(|fault| zip_error(place, fault))?;

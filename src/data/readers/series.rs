@@ -3,29 +3,13 @@
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
-use super::examples::{Examples, RawInputs, RawTargets, ReadOptions};
+use super::examples::{Examples, Pixels, RawInputs, RawTargets, ReadOptions};
 use super::format::Format;
 use super::lines::Lines;
 use super::npy::Npy;
 use super::source::{Reader, Source};
 use super::{arrays, binary, idx, npz, ucr};
 use crate::error::{Error, Result, ensure};
-
-/// D and the sequences, and what the file itself tells of them.
-pub(super) type Contents = ((usize, Vec<Vec<f32>>), Option<RawTargets>);
-
-/// What a step of an image is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Pixels {
-    /// A pixel: T = rows x columns, D = 1.
-    #[default]
-    Each,
-    /// A row: T = rows, D = columns.
-    Rows,
-}
 
 /// Reads a whole file of sequences, packed by gzip or not.
 ///
@@ -43,7 +27,7 @@ pub(super) fn read(path: &Path, format: Format, targets: bool, options: &ReadOpt
     let ((width, sequences), own) = match format {
         Format::Npy => (arrays::sequences(Npy::open(&place, reader)?, None)?, None),
         Format::Npz => npz::read(&place, reader, targets)?,
-        Format::Idx => (idx::read_images(&place, reader, options.pixels)?, None),
+        Format::Idx => (idx::read_images(&place, reader, options.pixels == Pixels::Rows)?, None),
         _ => {
             let (sequences, names) = ucr::read(Lines::new(place.clone(), reader))?;
             ((1, sequences), targets.then_some(RawTargets::Names(names)))
