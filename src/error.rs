@@ -207,6 +207,17 @@ impl LimitKind {
 /// The result of everything in this crate that can fail.
 pub type Result<T> = std::result::Result<T, Error>;
 
+/// Ends the function with `$error` where `$holds` is not so.
+macro_rules! ensure {
+    ($holds:expr, $error:expr $(,)?) => {
+        let holds: bool = $holds;
+        if !holds {
+            return Err($error);
+        }
+    };
+}
+pub(crate) use ensure;
+
 impl Error {
     /// An [`Error::Io`] for `path`; made for `map_err`.
     pub fn io(path: impl AsRef<Path>) -> impl FnOnce(std::io::Error) -> Error {

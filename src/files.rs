@@ -24,25 +24,15 @@ fn write(path: &Path, contents: &[u8]) -> std::io::Result<()> {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    let mut file = temporary().prefix(".srnn-").tempfile_in(folder)?;
+    let mut builder = tempfile::Builder::new();
+    // Temporary files are private to their owner; results are as public as the user's files are (by the umask).
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut file = builder.prefix(".srnn-").tempfile_in(folder)?;
     file.write_all(contents)?;
     file.as_file().sync_all()?;
     file.persist(path)?;
     Ok(())
-}
-
-/// Temporary files are private to their owner; results are as public as the user's files are (by the umask).
-#[cfg(unix)]
-fn temporary() -> tempfile::Builder<'static, 'static> {
-    use std::os::unix::fs::PermissionsExt;
-    let mut builder = tempfile::Builder::new();
-    builder.permissions(std::fs::Permissions::from_mode(0o666));
-    builder
-}
-
-#[cfg(not(unix))]
-fn temporary() -> tempfile::Builder<'static, 'static> {
-    tempfile::Builder::new()
 }
 
 #[cfg(test)]

@@ -190,7 +190,7 @@ impl Train {
         let folder = self.resume.as_deref().or(self.beginning.out.as_deref()).expect("required by clap");
         let mut training = if self.resume.is_some() {
             let training = Training::resume(folder, self.epochs, self.device.open()?)?;
-            let progress = training.trainer.progress();
+            let progress = &training.trainer.progress;
             note(format_args!("going on at epoch {}, step {}", progress.epoch + 1, progress.step + 1));
             training
         } else {

@@ -1,6 +1,6 @@
 //! A batch: what the network reads of each sequence, real steps only, and what it is to tell of them.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, ensure};
 use serde::{Deserialize, Serialize};
 
 /// The token that stands for padding when padding is unmasked.
@@ -148,21 +148,14 @@ impl Batch {
     /// # Errors
     /// [`Error::Config`] if the shapes do not agree or a length is not within 1..=width.
     pub fn from_padded(ids: &[u32], width: usize, lengths: &[u32], classes: &[u32]) -> Result<Batch> {
-        if width == 0 || ids.len() != width.saturating_mul(lengths.len()) || classes.len() != lengths.len() {
-            return Err(Error::Config(format!(
-                "a batch of {} ids of width {width}, {} lengths and {} classes does not agree",
-                ids.len(),
-                lengths.len(),
-                classes.len()
-            )));
-        }
+        let (all, rows, marks) = (ids.len(), lengths.len(), classes.len());
+        let fits = width > 0 && all == width.saturating_mul(rows) && marks == rows;
+        let other = format!("a batch of {all} ids of width {width}, {rows} lengths and {marks} classes does not agree");
+        ensure!(fits, Error::Config(other));
         let mut tokens = Vec::new();
         for (row, &real) in ids.chunks(width).zip(lengths) {
-            if real == 0 || real as usize > width {
-                return Err(Error::Config(format!(
-                    "a sequence has {real} real tokens of {width}: 1 to {width} are possible"
-                )));
-            }
+            let other = || format!("a sequence has {real} real tokens of {width}: 1 to {width} are possible");
+            ensure!((1..=width).contains(&(real as usize)), Error::Config(other()));
             tokens.extend_from_slice(&row[width - real as usize..]);
         }
         Ok(Batch { inputs: Inputs::Tokens(tokens), lengths: lengths.to_vec(), targets: None }.with_classes(classes))
@@ -215,18 +208,16 @@ impl Batch {
     /// sequence.
     pub fn split(&self, parts: usize) -> Vec<MicroBatch> {
         let target = self.steps().div_ceil(parts.max(1));
-        let mut out = Vec::new();
-        let mut part = MicroBatch::default();
+        let (mut out, mut begin) = (Vec::<MicroBatch>::new(), 0);
         for (at, &length) in self.lengths.iter().enumerate() {
-            if part.tokens.len() + length as usize > target && !part.sequences.is_empty() {
-                out.push(part.clone());
-                part = MicroBatch { sequences: at..at, tokens: part.tokens.end..part.tokens.end };
+            let end = begin + length as usize;
+            match out.last_mut() {
+                Some(part) if end - part.tokens.start <= target => {
+                    (part.sequences.end, part.tokens.end) = (at + 1, end);
+                }
+                _ => out.push(MicroBatch { sequences: at..at + 1, tokens: begin..end }),
             }
-            part.sequences.end = at + 1;
-            part.tokens.end += length as usize;
-        }
-        if !part.sequences.is_empty() {
-            out.push(part);
+            begin = end;
         }
         out
     }
@@ -243,14 +234,13 @@ impl Batch {
 /// # Errors
 /// [`Error::Config`] if the numbers of sequence `row` are not whole steps.
 pub(crate) fn check_steps(row: usize, count: usize, width: usize) -> Result<()> {
-    if width == 0 || !count.is_multiple_of(width) {
-        return Err(Error::Config(format!("sequence {row} has {count} numbers, which make no steps of {width}")));
-    }
+    let whole = width > 0 && count.is_multiple_of(width);
+    ensure!(whole, Error::Config(format!("sequence {row} has {count} numbers, which make no steps of {width}")));
     Ok(())
 }
 
 /// Neighbouring sequences of a batch: a micro-batch.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MicroBatch {
     /// Their places among the B sequences.
     pub sequences: std::ops::Range<usize>,

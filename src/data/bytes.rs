@@ -2,11 +2,11 @@
 //! byte-level normaliser writes every byte as a printable character of its own (as GPT-2 did), and every character is
 //! then a word. Here no such detour is taken: a byte's token is its value plus [`FIRST_ID`].
 
-use tokenizers::decoders::byte_level::ByteLevel as ByteDecoder;
-use tokenizers::models::wordlevel::WordLevel;
+use tokenizers::SplitDelimiterBehavior;
 use tokenizers::normalizers::ByteLevel;
 use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
-use tokenizers::{DecoderWrapper, Model, NormalizerWrapper, PreTokenizerWrapper, SplitDelimiterBehavior};
+
+use super::words::{Known, Rules};
 
 /// The token of byte 0, behind padding and the unknown word.
 pub(super) const FIRST_ID: u32 = 2;
@@ -22,34 +22,11 @@ pub(super) fn words() -> impl Iterator<Item = String> {
     moved.filter_map(char::from_u32).map(String::from)
 }
 
-/// The tokens of a text; the caller has to do with an empty one.
-pub(super) fn encode(text: &str) -> Vec<u32> {
-    text.bytes().map(|byte| FIRST_ID + u32::from(byte)).collect()
-}
-
-pub(super) fn normalizer() -> NormalizerWrapper {
-    ByteLevel::new().into()
-}
-
-pub(super) fn splits() -> tokenizers::Result<PreTokenizerWrapper> {
+/// The rules of a file.
+pub(super) fn rules() -> tokenizers::Result<Rules> {
     // No byte's character is a line break, so that a dot is any of them.
-    Ok(Split::new(SplitPattern::Regex(".".into()), SplitDelimiterBehavior::Isolated, false)?.into())
-}
-
-pub(super) fn decoder() -> DecoderWrapper {
-    ByteDecoder::default().into()
-}
-
-/// Whether a file's parts are the ones above.
-pub(super) fn are(
-    normalizer: Option<&NormalizerWrapper>,
-    splits: Option<&PreTokenizerWrapper>,
-    model: &WordLevel,
-) -> tokenizers::Result<bool> {
-    let (our_normalizer, our_splits) = (self::normalizer(), self::splits()?);
-    let same_rules = serde_json::to_value((normalizer, splits))? == serde_json::to_value((our_normalizer, our_splits))?;
-    let same_words = || words().zip(FIRST_ID..).all(|(word, id)| model.token_to_id(&word) == Some(id));
-    Ok(same_rules && model.get_vocab_size() == FIRST_ID as usize + 256 && same_words())
+    let each = Split::new(SplitPattern::Regex(".".into()), SplitDelimiterBehavior::Isolated, false)?;
+    Ok(Rules { normalizer: Some(ByteLevel::new().into()), splits: Some(each.into()), known: Known::Bytes })
 }
 
 #[cfg(test)]

@@ -4,9 +4,9 @@ use std::collections::{BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
 
-use super::examples::Examples;
-use crate::error::{Error, Result};
-use crate::listing::{listed, quoted};
+use super::Examples;
+use crate::error::{Error, Result, ensure};
+use crate::listing::quoted;
 
 /// Of an example whose label has no letter.
 const EMPTY: &str = "has an empty label";
@@ -16,10 +16,8 @@ const EMPTY: &str = "has an empty label";
 /// The order is that of the numbers where all names are whole numbers (`2` before `10`), else that of the
 /// characters. Serialises as the plain list of names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Vec<String>", into = "Vec<String>")]
-pub struct Classes {
-    names: Vec<String>,
-}
+#[serde(try_from = "Vec<String>")]
+pub struct Classes(Vec<String>);
 
 impl Classes {
     /// Collects the classes of a training set.
@@ -29,38 +27,31 @@ impl Classes {
     pub fn fit(examples: &Examples) -> Result<Classes> {
         let mut names = BTreeSet::new();
         for (row, name) in examples.names()?.iter().enumerate() {
-            if name.is_empty() {
-                return Err(examples.error(row, EMPTY));
-            }
+            ensure!(!name.is_empty(), examples.error(row, EMPTY));
             names.insert(name.as_str());
         }
-        if let (1, Some(only)) = (names.len(), names.first()) {
+        let mut names: Vec<String> = names.into_iter().map(str::to_owned).collect();
+        if let [only] = &names[..] {
             let problem = format!("every sequence has the label {}: a classifier needs two", quoted(only));
             return Err(Error::data(&examples.place, problem));
         }
-        let mut names: Vec<String> = names.into_iter().map(str::to_owned).collect();
-        let numbers: Option<Vec<i64>> = names.iter().map(|name| name.parse().ok()).collect();
-        if numbers.is_some() {
+        let number = |name: &String| name.parse::<i64>().ok();
+        if names.iter().all(|name| number(name).is_some()) {
             // Stable, so that `01` and `1` stay in the order of their characters.
-            names.sort_by_key(|name| name.parse::<i64>().unwrap_or_default());
+            names.sort_by_key(number);
         }
         Classes::try_from(names)
     }
 
-    /// The class's number.
-    pub fn index(&self, name: &str) -> Option<u32> {
-        self.names.iter().position(|known| known == name).map(|index| index as u32)
-    }
-
     /// The names by class number.
     pub fn names(&self) -> &[String] {
-        &self.names
+        &self.0
     }
 
     /// How many classes there are, at least two.
     #[expect(clippy::len_without_is_empty, reason = "there are always two or more")]
     pub fn len(&self) -> usize {
-        self.names.len()
+        self.0.len()
     }
 
     /// The class number of each example.
@@ -68,13 +59,10 @@ impl Classes {
     /// # Errors
     /// [`Error::Data`] with file and line for an example with an unknown label or none.
     pub fn encode(&self, examples: &Examples) -> Result<Vec<u32>> {
-        let numbers: HashMap<&str, u32> = self.names.iter().map(String::as_str).zip(0..).collect();
+        let numbers: HashMap<&str, u32> = self.0.iter().map(String::as_str).zip(0..).collect();
         let unknown = |row: usize, name: &str| match name {
             "" => examples.error(row, EMPTY),
-            _ => {
-                let known = listed(self.names.iter().map(String::as_str));
-                examples.error(row, format!("has the label {}, and the classes are {known}", quoted(name)))
-            }
+            _ => examples.unknown(row, name, "classes", &self.0),
         };
         let names = examples.names()?.iter().enumerate();
         names.map(|(row, name)| numbers.get(name.as_str()).copied().ok_or_else(|| unknown(row, name))).collect()
@@ -86,27 +74,20 @@ impl TryFrom<Vec<String>> for Classes {
 
     /// Takes the names as they are ordered.
     fn try_from(names: Vec<String>) -> Result<Classes> {
-        if names.len() < 2 {
-            return Err(Error::Config(format!("{} class names: a classifier needs two", names.len())));
-        }
+        let count = names.len();
+        ensure!(count >= 2, Error::Config(format!("{count} class names: a classifier needs two")));
         let mut seen = BTreeSet::new();
-        if let Some(twice) = names.iter().find(|name| !seen.insert(name.as_str())) {
-            return Err(Error::Config(format!("the class name {} stands twice", quoted(twice))));
+        for name in &names {
+            ensure!(seen.insert(name), Error::Config(format!("the class name {} stands twice", quoted(name))));
         }
-        Ok(Classes { names })
-    }
-}
-
-impl From<Classes> for Vec<String> {
-    fn from(labels: Classes) -> Vec<String> {
-        labels.names
+        Ok(Classes(names))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::examples::{RawInputs, RawTargets};
+    use crate::data::{RawInputs, RawTargets};
 
     fn examples(labels: &[&str]) -> Examples {
         let names = labels.iter().map(|label| label.to_string()).collect();
@@ -139,7 +120,7 @@ mod tests {
     #[test]
     fn encodes_and_names_what_is_unknown() {
         let labels = Classes::fit(&examples(&["b", "a"])).unwrap();
-        assert_eq!((labels.len(), labels.index("b"), labels.index("c")), (2, Some(1), None));
+        assert_eq!(labels.len(), 2);
         assert_eq!(labels.encode(&examples(&["b", "a", "b"])).unwrap(), [1, 0, 1]);
         let error = labels.encode(&examples(&["b", "c"])).unwrap_err().to_string();
         assert_eq!(error, "t:3: has the label `c`, and the classes are `a`, `b`");

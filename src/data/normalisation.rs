@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, ensure};
 
 /// Relative error that the mean of very many numbers may have in double precision.
 const ROUNDING: f64 = 1e-12;
@@ -26,12 +26,10 @@ impl Normalisation {
     /// # Errors
     /// [`Error::Config`] if there is no step, the width is 0 or does not divide a sequence, or a number is not finite.
     pub fn fit(sequences: &[impl AsRef<[f32]>], width: usize) -> Result<Normalisation> {
-        if width == 0 {
-            return Err(Error::Config("numbers of width 0 cannot be normalised".into()));
-        }
-        if let Some(ragged) = sequences.iter().find(|sequence| sequence.as_ref().len() % width != 0) {
-            let problem = format!("{} numbers are no steps of {width} numbers each", ragged.as_ref().len());
-            return Err(Error::Config(problem));
+        ensure!(width > 0, Error::Config("numbers of width 0 cannot be normalised".into()));
+        for length in sequences.iter().map(|sequence| sequence.as_ref().len()) {
+            let ragged = || Error::Config(format!("{length} numbers are no steps of {width} numbers each"));
+            ensure!(length % width == 0, ragged());
         }
         let steps = || sequences.iter().flat_map(|sequence| sequence.as_ref().chunks_exact(width));
         let mut count = 0.0;
@@ -42,9 +40,7 @@ impl Normalisation {
                 *sum += f64::from(value);
             }
         }
-        if count == 0.0 {
-            return Err(Error::Config("there is no step from which to learn mean and deviation".into()));
-        }
+        ensure!(count > 0.0, Error::Config("there is no step from which to learn mean and deviation".into()));
         mean.iter_mut().for_each(|sum| *sum /= count);
         let mut squares = vec![0.0; width];
         for step in steps() {
@@ -52,15 +48,14 @@ impl Normalisation {
                 *sum += (f64::from(value) - mean).powi(2);
             }
         }
-        let deviation = mean.iter().zip(squares).map(|(mean, squares): (&f64, f64)| {
+        let deviation = |(mean, squares): (&f64, f64)| {
             let deviation = (squares / count).sqrt();
             // What remains of a column that never changes is the rounding of its mean.
             let constant = deviation <= ROUNDING * mean.abs() || deviation < f64::from(f32::MIN_POSITIVE);
             if constant { 1.0 } else { deviation as f32 }
-        });
-        let deviation = deviation.collect();
-        let mean = mean.iter().map(|&mean| mean as f32).collect();
-        let fitted = Normalisation { mean, deviation };
+        };
+        let deviation = mean.iter().zip(squares).map(deviation).collect();
+        let fitted = Normalisation { mean: mean.iter().map(|&mean| mean as f32).collect(), deviation };
         fitted.check(width)?;
         Ok(fitted)
     }
@@ -85,16 +80,12 @@ impl Normalisation {
     /// [`Error::Config`] otherwise.
     pub fn check(&self, width: usize) -> Result<()> {
         let (means, deviations) = (self.mean.len(), self.deviation.len());
-        if means != width || deviations != width {
-            let problem =
-                format!("the normalisation has {means} means and {deviations} deviations, not {width} of each");
-            return Err(Error::Config(problem));
-        }
+        let other = format!("the normalisation has {means} means and {deviations} deviations, not {width} of each");
+        ensure!(means == width && deviations == width, Error::Config(other));
         for (column, (mean, deviation)) in self.mean.iter().zip(&self.deviation).enumerate() {
-            if !mean.is_finite() || !deviation.is_finite() || *deviation <= 0.0 {
-                let problem = format!("the normalisation of column {column} has mean {mean} and deviation {deviation}");
-                return Err(Error::Config(problem));
-            }
+            let problem = format!("the normalisation of column {column} has mean {mean} and deviation {deviation}");
+            let good = mean.is_finite() && deviation.is_finite() && *deviation > 0.0;
+            ensure!(good, Error::Config(problem));
         }
         Ok(())
     }

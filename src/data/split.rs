@@ -14,21 +14,14 @@
 /// When a label is not below `classes`.
 pub fn hold_out(labels: &[u32], classes: usize, fraction: f64) -> (Vec<usize>, Vec<usize>) {
     let mut counts = vec![0usize; classes];
-    for &label in labels {
-        counts[label as usize] += 1;
-    }
+    labels.iter().for_each(|&label| counts[label as usize] += 1);
     let mut kept: Vec<usize> = counts.iter().map(|&count| count - held(count, fraction)).collect();
-    let (mut train, mut valid) = (Vec::new(), Vec::new());
-    for (row, &label) in labels.iter().enumerate() {
-        let left = &mut kept[label as usize];
-        if *left > 0 {
-            *left -= 1;
-            train.push(row);
-        } else {
-            valid.push(row);
-        }
-    }
-    (train, valid)
+    (0..labels.len()).partition(|&row| {
+        let left = &mut kept[labels[row] as usize];
+        let keep = *left > 0;
+        *left -= usize::from(keep);
+        keep
+    })
 }
 
 /// Splits `count` rows that have no classes into (training, validation), as [`hold_out`] does.

@@ -5,14 +5,15 @@ use std::path::Path;
 
 use rayon::prelude::*;
 use serde::de::IgnoredAny;
+use tokenizers::decoders::byte_level::ByteLevel;
 use tokenizers::models::wordlevel::WordLevel;
 use tokenizers::{
     AddedToken, DecoderWrapper, Model, NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper, TokenizerImpl,
 };
 
 use super::bytes;
-use super::words::WordRules;
-use crate::error::{Error, Result};
+use super::words::{Known, Rules};
+use crate::error::{Error, Result, ensure};
 use crate::listing::quoted;
 
 /// The token of padded steps.
@@ -39,15 +40,8 @@ type File = TokenizerImpl<WordLevel, NormalizerWrapper, PreTokenizerWrapper, Pos
 /// Bytes: see [`Tokenizer::bytes`].
 #[derive(Debug, Clone)]
 pub struct Tokenizer {
-    rules: Rules,
+    rules: Box<Rules>,
     model: WordLevel,
-}
-
-/// How a text becomes tokens.
-#[derive(Debug, Clone)]
-enum Rules {
-    Words(Box<WordRules>),
-    Bytes,
 }
 
 impl Tokenizer {
@@ -57,22 +51,16 @@ impl Tokenizer {
     /// # Errors
     /// [`Error::Config`] when `vocabulary` leaves no room for a word, or no word is frequent enough.
     pub fn fit<S: AsRef<str> + Sync>(texts: &[S], vocabulary: usize, min_count: u64) -> Result<Tokenizer> {
-        if vocabulary < 3 || u32::try_from(vocabulary).is_err() {
-            let problem =
-                format!("a vocabulary of {vocabulary}: it must hold {PADDING}, {UNKNOWN} and a word, and fit 32 bits");
-            return Err(Error::Config(problem));
-        }
-        let rules = WordRules::standard().map_err(internal)?;
+        let wanted = format!("it must hold {PADDING}, {UNKNOWN} and a word, and fit 32 bits");
+        let fits = vocabulary >= 3 && u32::try_from(vocabulary).is_ok();
+        ensure!(fits, Error::Config(format!("a vocabulary of {vocabulary}: {wanted}")));
+        let rules = Rules::words().map_err(internal)?;
         let counts = count_words(&rules, texts);
         let mut words: Vec<(String, u64)> = counts.into_iter().filter(|&(_, count)| count >= min_count).collect();
-        if words.is_empty() {
-            let problem = format!("no word occurs {min_count} times or more in the {} training texts", texts.len());
-            return Err(Error::Config(problem));
-        }
+        let none = format!("no word occurs {min_count} times or more in the {} training texts", texts.len());
+        ensure!(!words.is_empty(), Error::Config(none));
         words.sort_unstable_by(|(a, in_a), (b, in_b)| in_b.cmp(in_a).then_with(|| a.cmp(b)));
-        let words = words.into_iter().map(|(word, _)| word);
-        let names = [PADDING, UNKNOWN].into_iter().map(str::to_owned).chain(words).take(vocabulary);
-        Ok(Tokenizer { rules: Rules::Words(Box::new(rules)), model: word_level(names)? })
+        Tokenizer::of(rules, words.into_iter().map(|(word, _)| word).take(vocabulary - 2))
     }
 
     /// Every byte of a text's UTF-8 is a token: [`PADDING`], [`UNKNOWN`] and the 256 bytes, in order (V = 258). Nothing
@@ -81,25 +69,32 @@ impl Tokenizer {
     /// # Errors
     /// [`Error::Config`] when the `tokenizers` crate refuses the vocabulary, which it does not.
     pub fn bytes() -> Result<Tokenizer> {
-        let names = [PADDING, UNKNOWN].into_iter().map(str::to_owned).chain(bytes::words());
-        Ok(Tokenizer { rules: Rules::Bytes, model: word_level(names)? })
+        Tokenizer::of(bytes::rules().map_err(internal)?, bytes::words())
+    }
+
+    /// The vocabulary of these words behind the two special ones.
+    fn of(rules: Rules, words: impl Iterator<Item = String>) -> Result<Tokenizer> {
+        let names = [PADDING, UNKNOWN].into_iter().map(str::to_owned).chain(words);
+        let model = WordLevel::builder().vocab(names.zip(0..).collect()).unk_token(UNKNOWN.into()).build();
+        Ok(Tokenizer { rules: Box::new(rules), model: model.map_err(internal)? })
     }
 
     /// Whether the tokens are bytes.
     pub fn reads_bytes(&self) -> bool {
-        matches!(self.rules, Rules::Bytes)
+        self.rules.known == Known::Bytes
     }
 
     /// The numbers of the text's tokens, each below [`vocabulary_size`](Tokenizer::vocabulary_size). A text without a
     /// token is one [`UNKNOWN`], as a sequence has at least one step.
     pub fn encode(&self, text: &str) -> Vec<u32> {
         let mut ids = Vec::new();
-        match &self.rules {
-            Rules::Bytes => ids = bytes::encode(text),
-            Rules::Words(rules) => rules.each_word(text, |word| {
+        if self.reads_bytes() {
+            ids.extend(text.bytes().map(|byte| bytes::FIRST_ID + u32::from(byte)));
+        } else {
+            self.rules.each_word(text, |word| {
                 // A text cannot ask for padding, not even by foreign rules that leave `[PAD]` whole.
                 ids.push(self.model.token_to_id(word).filter(|&id| id != PADDING_ID).unwrap_or(UNKNOWN_ID));
-            }),
+            });
         }
         if ids.is_empty() {
             ids.push(UNKNOWN_ID);
@@ -119,12 +114,7 @@ impl Tokenizer {
 
     /// The tokens by number, `[V]`; a byte is the character that GPT-2 writes for it.
     pub fn words(&self) -> Vec<String> {
-        (0..self.vocabulary_size() as u32).map_while(|id| self.token(id)).collect()
-    }
-
-    /// The word of a number; `None` beyond the vocabulary.
-    pub fn token(&self, id: u32) -> Option<String> {
-        self.model.id_to_token(id)
+        (0..self.vocabulary_size() as u32).map_while(|id| self.model.id_to_token(id)).collect()
     }
 
     /// The text of a `tokenizer.json`, which Hugging Face's libraries load and which cuts texts as this does (with the
@@ -134,15 +124,11 @@ impl Tokenizer {
     /// [`Error::Config`] when the `tokenizers` crate cannot write it.
     pub fn to_json(&self) -> Result<String> {
         let mut file = File::new(self.model.clone());
-        let (normalizer, splits) = match &self.rules {
-            Rules::Words(rules) => (rules.normalizer.clone(), rules.splits.clone()),
-            Rules::Bytes => {
-                file.with_decoder(Some(bytes::decoder()));
-                (Some(bytes::normalizer()), Some(bytes::splits().map_err(internal)?))
-            }
-        };
-        file.with_normalizer(normalizer).map_err(internal)?;
-        file.with_pre_tokenizer(splits);
+        if self.reads_bytes() {
+            file.with_decoder(Some(ByteLevel::default()));
+        }
+        file.with_normalizer(self.rules.normalizer.clone()).map_err(internal)?;
+        file.with_pre_tokenizer(self.rules.splits.clone());
         file.add_special_tokens([PADDING, UNKNOWN].map(|token| AddedToken::from(token, true))).map_err(internal)?;
         file.to_string(true).map_err(internal)
     }
@@ -159,44 +145,34 @@ impl Tokenizer {
         let file: File = json.parse().map_err(|fault: tokenizers::Error| none(fault.to_string()))?;
         let model = file.get_model().clone();
         let size = model.get_vocab_size();
-        let refuse = |problem: String| Err(Error::model(path, problem));
+        let wrong = |problem: &str| Error::model(path, problem);
         for (token, id) in [(PADDING, PADDING_ID), (UNKNOWN, UNKNOWN_ID)] {
-            if model.token_to_id(token) != Some(id) {
-                return refuse(format!("the word number {id} must be {token}"));
-            }
+            let own = model.token_to_id(token);
+            ensure!(own == Some(id), wrong(&format!("the word number {id} must be {token}")));
         }
-        if model.unk_token != UNKNOWN {
-            return refuse(format!("unknown words are {}, and must be {UNKNOWN}", quoted(&model.unk_token)));
-        }
+        let other = format!("unknown words are {}, and must be {UNKNOWN}", quoted(&model.unk_token));
+        ensure!(model.unk_token == UNKNOWN, wrong(&other));
         if let Some(gap) = (0..size as u32).find(|&id| model.id_to_token(id).is_none()) {
-            return refuse(format!("has {size} words but none with the number {gap}"));
+            return Err(wrong(&format!("has {size} words but none with the number {gap}")));
         }
-        if file.get_vocab_size(true) != size {
-            return refuse("has added tokens that are not in its vocabulary".into());
+        ensure!(file.get_vocab_size(true) == size, wrong("has added tokens that are not in its vocabulary"));
+        let more =
+            file.get_truncation().is_some() || file.get_padding().is_some() || file.get_post_processor().is_some();
+        ensure!(!more, wrong("has a truncation, a padding or a post-processor, which are not applied here"));
+        let (normalizer, splits) = (file.get_normalizer().cloned(), file.get_pre_tokenizer().cloned());
+        let mut rules = Rules { normalizer, splits, known: Known::Not };
+        let bytes = Tokenizer::bytes()?;
+        if rules.same(&Rules::words().map_err(internal)?) {
+            rules.known = Known::Words;
+        } else if rules.same(&bytes.rules) && model.get_vocab() == bytes.model.get_vocab() {
+            rules.known = Known::Bytes;
         }
-        if file.get_truncation().is_some() || file.get_padding().is_some() || file.get_post_processor().is_some() {
-            return refuse("has a truncation, a padding or a post-processor, which are not applied here".into());
-        }
-        let (normalizer, splits) = (file.get_normalizer(), file.get_pre_tokenizer());
-        let rules = match bytes::are(normalizer, splits, &model).map_err(internal)? {
-            true => Rules::Bytes,
-            false => {
-                let rules = WordRules::given(normalizer.cloned(), splits.cloned());
-                Rules::Words(Box::new(rules.map_err(internal)?))
-            }
-        };
-        Ok(Tokenizer { rules, model })
+        Ok(Tokenizer { rules: Box::new(rules), model })
     }
 }
 
-/// The vocabulary of these names, numbered from 0.
-fn word_level(names: impl Iterator<Item = String>) -> Result<WordLevel> {
-    let model = WordLevel::builder().vocab(names.zip(0..).collect()).unk_token(UNKNOWN.into()).build();
-    model.map_err(internal)
-}
-
 /// Counts the words of all texts, on all cores.
-fn count_words<S: AsRef<str> + Sync>(rules: &WordRules, texts: &[S]) -> HashMap<String, u64> {
+fn count_words<S: AsRef<str> + Sync>(rules: &Rules, texts: &[S]) -> HashMap<String, u64> {
     let count = |mut counts: HashMap<String, u64>, text: &S| {
         rules.each_word(text.as_ref(), |word| match counts.get_mut(word) {
             Some(count) => *count += 1,
@@ -237,7 +213,6 @@ mod tests {
         assert_eq!(tokenizer.encode("B zebra"), [2, UNKNOWN_ID]);
         assert_eq!(tokenizer.encode_batch(&["", " \n", "a"]), [vec![UNKNOWN_ID], vec![UNKNOWN_ID], vec![3]]);
         assert_eq!(tokenizer.encode("[PAD]"), [6, 10, 7]);
-        assert_eq!((tokenizer.token(2).as_deref(), tokenizer.token(99)), (Some("b"), None));
     }
 
     #[test]

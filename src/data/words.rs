@@ -19,42 +19,46 @@ const CUTS: &str = r"n't\b|'(?:s|m|d|re|ve|ll)\b|\.\.\.|--|[^\s\p{L}\p{M}\p{N}]"
 /// The endings of [`CUTS`] behind an apostrophe.
 const ENDINGS: [&[u8]; 6] = [b"s", b"m", b"d", b"re", b"ve", b"ll"];
 
-/// How a text becomes words.
+/// How a text becomes tokens.
 #[derive(Debug, Clone)]
-pub(super) struct WordRules {
+pub(super) struct Rules {
     pub normalizer: Option<NormalizerWrapper>,
     pub splits: Option<PreTokenizerWrapper>,
-    /// These are [`WordRules::standard`]'s, which the scanner knows. Others come from foreign or older files.
-    standard: bool,
+    pub known: Known,
 }
 
-impl WordRules {
+/// Rules that are known here, so that no library need apply them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Known {
+    /// [`Rules::words`], which the scanner knows.
+    Words,
+    /// [`bytes::rules`](super::bytes::rules).
+    Bytes,
+    /// Of a foreign or older file.
+    Not,
+}
+
+impl Rules {
     /// Composed characters (NFC), lower case, a straight apostrophe; cut at blanks and by [`CUTS`].
-    pub fn standard() -> tokenizers::Result<WordRules> {
+    pub fn words() -> tokenizers::Result<Rules> {
         let apostrophe: NormalizerWrapper = Replace::new("’", "'")?.into();
         let cuts = Split::new(SplitPattern::Regex(CUTS.into()), SplitDelimiterBehavior::Isolated, false)?;
-        Ok(WordRules {
+        Ok(Rules {
             normalizer: Some(Normalizers::new(vec![NFC.into(), Lowercase.into(), apostrophe]).into()),
             splits: Some(Splits::new(vec![WhitespaceSplit.into(), cuts.into()]).into()),
-            standard: true,
+            known: Known::Words,
         })
     }
 
-    /// The rules of a file.
-    pub fn given(
-        normalizer: Option<NormalizerWrapper>,
-        splits: Option<PreTokenizerWrapper>,
-    ) -> tokenizers::Result<WordRules> {
-        let standard = WordRules::standard()?;
-        let json = |rules: &WordRules| serde_json::to_value((&rules.normalizer, &rules.splits));
-        let mut given = WordRules { normalizer, splits, standard: false };
-        given.standard = json(&given)? == json(&standard)?;
-        Ok(given)
+    /// Whether a file with both holds the same.
+    pub fn same(&self, other: &Rules) -> bool {
+        let json = |rules: &Rules| serde_json::to_value((&rules.normalizer, &rules.splits)).ok();
+        json(self).is_some_and(|own| json(other) == Some(own))
     }
 
     /// Calls `each` with every word of the text, in order.
     pub fn each_word(&self, text: &str, mut each: impl FnMut(&str)) {
-        if !self.standard {
+        if self.known != Known::Words {
             return self.each_by_rules(text, &mut each);
         }
         let mut lower = String::new();
@@ -72,14 +76,10 @@ impl WordRules {
     }
 
     fn each_by_rules(&self, text: &str, each: &mut impl FnMut(&str)) {
-        match self.by_rules(text) {
-            Ok(cut) => {
-                let words = cut.get_splits(OffsetReferential::Normalized, OffsetType::None);
-                words.into_iter().map(|(word, ..)| word).filter(|word| !word.is_empty()).for_each(each);
-            }
-            // Only a foreign file's regular expression can give up on a text, which then stays whole.
-            Err(_) => each(text),
-        }
+        // Only a foreign file's regular expression can give up on a text, which then stays whole.
+        let Ok(cut) = self.by_rules(text) else { return each(text) };
+        let words = cut.get_splits(OffsetReferential::Normalized, OffsetType::None);
+        words.into_iter().map(|(word, ..)| word).filter(|word| !word.is_empty()).for_each(each);
     }
 
     fn by_rules(&self, text: &str) -> tokenizers::Result<PreTokenizedString> {
@@ -100,17 +100,17 @@ fn each_ascii_word(piece: &str, each: &mut impl FnMut(&str)) {
     let bytes = piece.as_bytes();
     let (mut start, mut at) = (0, 0);
     while at < bytes.len() {
-        match ascii_cut(&bytes[at..]) {
-            0 => at += 1,
-            length => {
-                if start < at {
-                    each(&piece[start..at]);
-                }
-                each(&piece[at..at + length]);
-                at += length;
-                start = at;
-            }
+        let length = ascii_cut(&bytes[at..]);
+        if length == 0 {
+            at += 1;
+            continue;
         }
+        if start < at {
+            each(&piece[start..at]);
+        }
+        each(&piece[at..at + length]);
+        at += length;
+        start = at;
     }
     if start < at {
         each(&piece[start..]);
@@ -139,7 +139,7 @@ mod tests {
 
     use super::*;
 
-    fn words(rules: &WordRules, text: &str) -> Vec<String> {
+    fn words(rules: &Rules, text: &str) -> Vec<String> {
         let mut words = Vec::new();
         rules.each_word(text, |word| words.push(word.to_owned()));
         words
@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn cuts_as_the_treebank_does() {
-        let rules = WordRules::standard().unwrap();
+        let rules = Rules::words().unwrap();
         let cut = |text: &str| words(&rules, text).join(" ");
         assert_eq!(cut("It's FINE, don't you think?"), "it 's fine , do n't you think ?");
         assert_eq!(
@@ -164,8 +164,8 @@ mod tests {
 
     #[test]
     fn the_scanner_and_the_rules_agree() {
-        let scanner = WordRules::standard().unwrap();
-        let rules = WordRules { standard: false, ..scanner.clone() };
+        let scanner = Rules::words().unwrap();
+        let rules = Rules { known: Known::Not, ..scanner.clone() };
         let parts = [
             "n't", "'", "s", "'s", "re", "'ve", "ll", ".", "..", "-", "--", "_", " ", "\n", "\u{b}", "\u{1c}", "A",
             "n", "N", "t", "9", "\0", "é", "E\u{301}", "\u{301}", "’", "İ", "ß", "\u{a0}", "\u{85}", "中", "ǅ", "½",
@@ -181,9 +181,10 @@ mod tests {
 
     #[test]
     fn only_our_own_rules_are_scanned() {
-        let ours = WordRules::standard().unwrap();
-        assert!(WordRules::given(ours.normalizer, ours.splits.clone()).unwrap().standard);
-        let cased = WordRules::given(None, ours.splits).unwrap();
+        let ours = Rules::words().unwrap();
+        assert!(ours.same(&Rules { known: Known::Not, ..ours.clone() }));
+        let cased = Rules { normalizer: None, known: Known::Not, ..ours.clone() };
+        assert!(!ours.same(&cased) && !ours.same(&crate::data::bytes::rules().unwrap()));
         assert_eq!(words(&cased, "It's"), ["It", "'s"]);
     }
 }

@@ -4,10 +4,11 @@
 use super::dataset::Dataset;
 use crate::data::batch::Targets;
 use crate::data::{Classes, Examples, Normalisation, RawInputs, RawTargets, Tokenizer};
-use crate::error::{Error, Result};
-use crate::listing::{listed, quoted};
-use crate::network::{Input, Task};
+use crate::error::{Error, Result, ensure};
+use crate::listing::quoted;
+use crate::network::Task;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// How the inputs of files become the network's.
 #[derive(Clone)]
@@ -44,12 +45,9 @@ impl TargetEncoder {
                 Ok(TargetEncoder::Labels((0..*width).map(|i| i.to_string()).collect()))
             }
             (Task::Labels, _) => {
-                let names: std::collections::BTreeSet<&str> =
-                    examples.names()?.iter().flat_map(|own| items(own)).collect();
-                if names.is_empty() {
-                    let problem = "there is no label: each row lists its labels with commas between them";
-                    return Err(Error::data(&examples.place, problem));
-                }
+                let names: BTreeSet<&str> = examples.names()?.iter().flat_map(|own| items(own)).collect();
+                let none = "there is no label: each row lists its labels with commas between them";
+                ensure!(!names.is_empty(), Error::data(&examples.place, none));
                 Ok(TargetEncoder::Labels(names.into_iter().map(str::to_owned).collect()))
             }
             (Task::Regression, _) => {
@@ -83,39 +81,33 @@ impl TargetEncoder {
     /// # Errors
     /// [`Error::Data`] for what the model does not know, or cannot tell.
     pub fn encode(&self, examples: &Examples) -> Result<Targets> {
-        let wrong = |problem: String| Err(Error::data(&examples.place, problem));
+        let wrong = |problem: String| Error::data(&examples.place, problem);
         match (self, &examples.targets) {
             (TargetEncoder::Classes(_), Some(RawTargets::Numbers { .. })) => {
-                wrong("its labels are numbers, and the model tells classes".into())
+                Err(wrong("its labels are numbers, and the model tells classes".into()))
             }
             (TargetEncoder::Classes(classes), _) => classes.encode(examples).map(Targets::Classes),
             (TargetEncoder::Labels(names), targets) => {
                 let width = names.len();
-                let values = match targets {
-                    Some(RawTargets::Numbers { width: own, .. }) if *own != width => {
-                        return wrong(format!("it has {own} labels a row, and the model {width}"));
-                    }
-                    Some(RawTargets::Numbers { values, .. }) => values.clone(),
-                    _ => marks(examples, names)?,
+                let Some(RawTargets::Numbers { width: own, values }) = targets else {
+                    return Ok(Targets::Labels { width, values: marks(examples, names)? });
                 };
-                if let Some(at) = values.iter().position(|value| *value != 0.0 && *value != 1.0) {
-                    let (row, value) = (at / width, values[at]);
-                    return wrong(format!("row {row}: the label is {value}: each is 0 or 1"));
+                ensure!(*own == width, wrong(format!("it has {own} labels a row, and the model {width}")));
+                match values.iter().position(|value| *value != 0.0 && *value != 1.0) {
+                    Some(at) => Err(wrong(format!("row {}: the label is {}: each is 0 or 1", at / width, values[at]))),
+                    None => Ok(Targets::Labels { width, values: values.clone() }),
                 }
-                Ok(Targets::Labels { width, values })
             }
             (TargetEncoder::Numbers(normalisation), _) => {
-                let (width, mut values) = numbers_of(examples)?;
-                if width != normalisation.mean.len() {
-                    let known = normalisation.mean.len();
-                    return wrong(format!("it has {width} numbers to tell a row, and the model tells {known}"));
-                }
+                let ((width, mut values), known) = (numbers_of(examples)?, normalisation.mean.len());
+                let other = format!("it has {width} numbers to tell a row, and the model tells {known}");
+                ensure!(width == known, wrong(other));
                 normalisation.apply(&mut values);
-                if let Some(at) = values.iter().position(|value| !value.is_finite()) {
-                    let row = at / width;
-                    return wrong(format!("row {row}: what is told is too far from what was trained on"));
+                let far = |at| wrong(format!("row {}: what is told is too far from what was trained on", at / width));
+                match values.iter().position(|value| !value.is_finite()) {
+                    Some(at) => Err(far(at)),
+                    None => Ok(Targets::Numbers { width, values }),
                 }
-                Ok(Targets::Numbers { width, values })
             }
         }
     }
@@ -133,11 +125,7 @@ fn marks(examples: &Examples, names: &[String]) -> Result<Vec<f32>> {
     for (row, (list, marks)) in lists.iter().zip(values.chunks_mut(names.len())).enumerate() {
         for name in items(list) {
             let known = names.iter().position(|own| own == name);
-            let unknown = || {
-                let known = listed(names.iter().map(String::as_str));
-                examples.error(row, format!("has the label {}, and the labels are {known}", quoted(name)))
-            };
-            marks[known.ok_or_else(unknown)?] = 1.0;
+            marks[known.ok_or_else(|| examples.unknown(row, name, "labels", names))?] = 1.0;
         }
     }
     Ok(values)
@@ -156,40 +144,30 @@ fn numbers_of(examples: &Examples) -> Result<(usize, Vec<f32>)> {
 }
 
 impl InputEncoder {
-    /// What a network must read.
-    pub fn input(&self) -> Input {
-        match self {
-            InputEncoder::Tokens(_) => Input::Tokens,
-            InputEncoder::Numbers(_) => Input::Numbers,
-        }
-    }
-
     /// The inputs of a file as the network reads them.
     ///
     /// # Errors
     /// [`Error::Data`] for numbers where the model reads text, for text where it reads numbers, or for another width.
     pub fn encode(&self, examples: &Examples) -> Result<Dataset> {
-        let wrong = |problem: String| Err(Error::data(&examples.place, problem));
+        let wrong = |problem: &str| Error::data(&examples.place, problem);
         match (self, &examples.inputs) {
             (InputEncoder::Tokens(tokenizer), RawInputs::Texts(texts)) => {
                 Ok(Dataset::of_tokens(&tokenizer.encode_batch(texts)))
             }
             (InputEncoder::Numbers(normalisation), RawInputs::Numbers { width, sequences }) => {
                 let own = normalisation.mean.len();
-                if own != *width {
-                    return wrong(format!("its steps have {width} numbers, and the model reads steps of {own}"));
-                }
+                let other = format!("its steps have {width} numbers, and the model reads steps of {own}");
+                ensure!(own == *width, wrong(&other));
+                let far = |row| wrong(&format!("row {row}: its numbers are too far from those that were trained on"));
                 let mut sequences = sequences.clone();
                 for (row, sequence) in sequences.iter_mut().enumerate() {
                     normalisation.apply(sequence);
-                    if sequence.iter().any(|number| !number.is_finite()) {
-                        return wrong(format!("row {row}: its numbers are too far from those that were trained on"));
-                    }
+                    ensure!(sequence.iter().all(|number| number.is_finite()), far(row));
                 }
                 Dataset::of_numbers(&sequences, *width)
             }
-            (InputEncoder::Tokens(_), _) => wrong("it holds numbers, and the model reads text".into()),
-            (InputEncoder::Numbers(_), _) => wrong("it holds text, and the model reads numbers".into()),
+            (InputEncoder::Tokens(_), _) => Err(wrong("it holds numbers, and the model reads text")),
+            (InputEncoder::Numbers(_), _) => Err(wrong("it holds text, and the model reads numbers")),
         }
     }
 }

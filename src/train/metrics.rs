@@ -2,7 +2,7 @@
 
 use super::dataset::Dataset;
 use crate::data::batch::Targets;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, ensure};
 use crate::kernel::element_loss::binary_cross_entropy;
 use crate::kernel::softmax_cross_entropy::first_largest;
 use crate::network::{Network, Task};
@@ -61,10 +61,12 @@ pub struct LabelCounts {
 }
 
 impl LabelCounts {
-    fn add(&mut self, told: bool, truth: bool) {
+    /// Counts a sequence; whether it was told rightly.
+    fn add(&mut self, told: bool, truth: bool) -> bool {
         self.hits += usize::from(told && truth);
         self.false_alarms += usize::from(told && !truth);
         self.misses += usize::from(!told && truth);
+        told == truth
     }
 
     /// 2 hits / (2 hits + false alarms + misses); 0 if there is none.
@@ -90,57 +92,50 @@ impl Evaluation {
     /// # Errors
     /// As [`Network::logits`]; [`Error::Config`] for a data set without sequences or targets.
     pub fn of(network: &mut Network, data: &Dataset, batch: usize) -> Result<Evaluation> {
-        if data.is_empty() {
-            return Err(Error::Config("there is no sequence to evaluate with".into()));
-        }
+        ensure!(!data.is_empty(), Error::Config("there is no sequence to evaluate with".into()));
         let config = network.config().clone();
         let width = config.classes;
         let (mut loss, mut correct) = (0.0, 0);
-        let mut confusion = vec![vec![0; width]; if config.task == Task::Class { width } else { 0 }];
-        let mut counts = vec![LabelCounts::default(); width];
         let mut errors = vec![Errors::default(); width];
+        let mut details = match config.task {
+            Task::Class => Details::Classes(vec![vec![0; width]; width]),
+            Task::Labels => Details::Labels(vec![LabelCounts::default(); width]),
+            Task::Regression => Details::Numbers(vec![]),
+        };
         for rows in data.by_length(batch, config.length) {
             let batch = data.batch(&config, &rows, |_| false)?;
             config.check_batch(&batch, true)?;
-            let logits = network.logits(&batch)?;
-            let rows = logits.chunks(width);
-            match batch.targets.as_ref() {
-                Some(Targets::Classes(classes)) => {
-                    for (logits, &class) in rows.zip(classes) {
-                        let (class, guess) = (class as usize, first_largest(logits));
+            for (row, logits) in network.logits(&batch)?.chunks(width).enumerate() {
+                match (&mut details, &batch.targets) {
+                    (Details::Classes(confusion), Some(Targets::Classes(classes))) => {
+                        let (class, guess) = (classes[row] as usize, first_largest(logits));
                         loss += cross_entropy(logits, class);
                         confusion[class][guess] += 1;
                         correct += usize::from(class == guess);
                     }
-                }
-                Some(Targets::Labels { values, .. }) => {
-                    for (logits, labels) in rows.zip(values.chunks(width)) {
-                        for ((count, &x), &y) in counts.iter_mut().zip(logits).zip(labels) {
+                    (Details::Labels(counts), Some(Targets::Labels { values, .. })) => {
+                        let mut all = true;
+                        for ((count, &x), &y) in counts.iter_mut().zip(logits).zip(&values[row * width..]) {
                             loss += f64::from(binary_cross_entropy(x, y)) / width as f64;
-                            count.add(x > 0.0, y > 0.5);
+                            all &= count.add(x > 0.0, y > 0.5);
                         }
-                        let all = logits.iter().zip(labels).all(|(x, y)| (*x > 0.0) == (*y > 0.5));
                         correct += usize::from(all);
                     }
-                }
-                Some(Targets::Numbers { values, .. }) => {
-                    for (logits, numbers) in rows.zip(values.chunks(width)) {
-                        for ((error, &x), &y) in errors.iter_mut().zip(logits).zip(numbers) {
+                    (_, Some(Targets::Numbers { values, .. })) => {
+                        for ((error, &x), &y) in errors.iter_mut().zip(logits).zip(&values[row * width..]) {
                             loss += f64::from(x - y).powi(2) / width as f64;
                             error.add(x.into(), y.into());
                         }
                     }
+                    _ => {}
                 }
-                None => {}
             }
+        }
+        if let Details::Numbers(numbers) = &mut details {
+            *numbers = errors.iter().map(Errors::of).collect();
         }
         let sequences = data.len();
         let (loss, accuracy) = (loss / sequences as f64, correct as f64 / sequences as f64);
-        let details = match config.task {
-            Task::Class => Details::Classes(confusion),
-            Task::Labels => Details::Labels(counts),
-            Task::Regression => Details::Numbers(errors.iter().map(Errors::of).collect()),
-        };
         Ok(Evaluation { loss, accuracy, sequences, details })
     }
 
@@ -162,18 +157,14 @@ pub fn micro_f1(counts: &[LabelCounts]) -> f64 {
 
 /// Precision, recall and F1 of every class of a confusion matrix `[C, C]`.
 pub fn class_metrics(confusion: &[Vec<usize>]) -> Vec<ClassMetrics> {
-    let share = |part: usize, whole: usize| if whole == 0 { 0.0 } else { part as f64 / whole as f64 };
-    (0..confusion.len())
-        .map(|class| {
-            let hits = confusion[class][class];
-            let support = confusion[class].iter().sum();
-            let called = confusion.iter().map(|row| row[class]).sum();
-            let (precision, recall) = (share(hits, called), share(hits, support));
-            let both = precision + recall;
-            let f1 = if both == 0.0 { 0.0 } else { 2.0 * precision * recall / both };
-            ClassMetrics { precision, recall, f1, support }
-        })
-        .collect()
+    let metrics = |class: usize| {
+        let hits = confusion[class][class];
+        let (called, support) = (confusion.iter().map(|row| row[class]).sum(), confusion[class].iter().sum());
+        let share_of = |whole: usize| hits as f64 / whole.max(1) as f64;
+        let f1 = LabelCounts { hits, false_alarms: called - hits, misses: support - hits }.f1();
+        ClassMetrics { precision: share_of(called), recall: share_of(support), f1, support }
+    };
+    (0..confusion.len()).map(metrics).collect()
 }
 
 /// Sums over the sequences of one number.

@@ -26,7 +26,7 @@ pub use schedule::Schedule;
 #[cfg(feature = "files")]
 pub use sources::{Sources, TrainingData};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, ensure};
 use crate::kernel::dropout::hash;
 use crate::network::{Network, Optimiser, Parameters, PendingTotals};
 use serde::{Deserialize, Serialize};
@@ -74,18 +74,15 @@ impl Options {
     /// [`Error::Setting`] for a size of 0, a share beyond its range or a learning rate that is not positive.
     pub fn check(&self) -> Result<()> {
         let sizes = [("epochs", self.epochs), ("batch", self.batch), ("patience", self.patience.unwrap_or(1))];
-        if let Some((name, size)) = sizes.into_iter().find(|(_, size)| *size == 0) {
-            return Err(Error::setting(name, size, "at least 1"));
+        for (name, size) in sizes {
+            ensure!(size > 0, Error::setting(name, size, "at least 1"));
         }
-        if !(0.0..1.0).contains(&self.word_dropout) {
-            return Err(Error::setting("word_dropout", self.word_dropout, "at least 0 and less than 1"));
-        }
+        let share = self.word_dropout;
+        ensure!((0.0..1.0).contains(&share), Error::setting("word_dropout", share, "at least 0 and less than 1"));
         let rate = self.optimiser.rule.learning_rate();
         let clip = self.optimiser.clip.unwrap_or(f32::INFINITY);
         for (name, value, most) in [("learning_rate", rate, f32::MAX), ("clip", clip, f32::INFINITY)] {
-            if !(value > 0.0 && value <= most) {
-                return Err(Error::setting(name, value, "a positive number"));
-            }
+            ensure!(value > 0.0 && value <= most, Error::setting(name, value, "a positive number"));
         }
         Optimiser { class_weights: vec![], ..self.optimiser.clone() }.check(2)?;
         self.schedule.check()
@@ -133,7 +130,7 @@ pub struct StepReport {
     pub tokens: usize,
     /// Seconds that this stretch of the epoch took.
     pub seconds: f64,
-    /// Mean loss and accuracy of the epoch so far, when they have just been read.
+    /// Mean loss and accuracy of the epoch as far as they were read; `None` before the first reading.
     pub totals: Option<(f64, f64)>,
 }
 
@@ -157,9 +154,7 @@ pub trait Observer {
 }
 
 /// Watches nothing.
-pub struct Silent;
-
-impl Observer for Silent {}
+impl Observer for () {}
 
 /// How training ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -172,14 +167,17 @@ pub enum Ending {
     Stopped,
 }
 
-/// Trains a network.
+/// Trains a network: from the beginning, or on from where `progress` stands. Then the network must hold the weights and
+/// the optimiser's state of that moment.
 pub struct Trainer {
     /// The network that is trained, with the weights of the last step.
     pub network: Network,
     /// How it is trained.
     pub options: Options,
-    progress: Progress,
-    best: Option<Parameters>,
+    /// Where training stands.
+    pub progress: Progress,
+    /// The weights of the best epoch so far, if one has been finished.
+    pub best: Option<Parameters>,
 }
 
 /// Steps after which loss and accuracy are read from the device.
@@ -191,22 +189,6 @@ impl Trainer {
         Trainer { network, options, progress: Progress::default(), best: None }
     }
 
-    /// Goes on where `progress` stands; `best` are the weights of the best epoch so far. The network must hold the
-    /// weights and the optimiser's state of that moment.
-    pub fn resume(network: Network, options: Options, progress: Progress, best: Option<Parameters>) -> Trainer {
-        Trainer { network, options, progress, best }
-    }
-
-    /// Where training stands.
-    pub fn progress(&self) -> &Progress {
-        &self.progress
-    }
-
-    /// The weights of the best epoch, if one has been finished.
-    pub fn best(&self) -> Option<&Parameters> {
-        self.best.as_ref()
-    }
-
     /// Trains until all epochs are run, the validation stops improving, or the observer says so. Afterwards the
     /// network holds the best weights, unless it was stopped.
     ///
@@ -216,38 +198,28 @@ impl Trainer {
     pub fn fit(&mut self, train: &Dataset, valid: &Dataset, observer: &mut dyn Observer) -> Result<Ending> {
         self.options.check()?;
         for (data, verb) in [(train, "train"), (valid, "validate")] {
-            if data.is_empty() {
-                return Err(Error::Config(format!("there is no sequence to {verb} with")));
-            }
+            ensure!(!data.is_empty(), Error::Config(format!("there is no sequence to {verb} with")));
         }
+        let mut ending = Ending::Finished;
         while self.progress.epoch < self.options.epochs {
             let Some(seconds_and_tokens) = self.run_epoch(train, observer)? else {
                 return Ok(Ending::Stopped);
             };
             let epoch = self.finish_epoch(valid, seconds_and_tokens)?;
             observer.epoch(&epoch, self)?;
-            if self.out_of_patience() {
-                self.restore_best()?;
-                return Ok(Ending::NoImprovement);
+            let since_best = self.progress.epoch - self.progress.best.as_ref().map_or(0, |best| best.epoch);
+            if self.options.patience.is_some_and(|patience| since_best >= patience) {
+                ending = Ending::NoImprovement;
+                break;
             }
             if observer.stop() && self.progress.epoch < self.options.epochs {
                 return Ok(Ending::Stopped);
             }
         }
-        self.restore_best()?;
-        Ok(Ending::Finished)
-    }
-
-    fn out_of_patience(&self) -> bool {
-        let since_best = self.progress.epoch - self.progress.best.as_ref().map_or(0, |best| best.epoch);
-        self.options.patience.is_some_and(|patience| since_best >= patience)
-    }
-
-    fn restore_best(&mut self) -> Result<()> {
-        match &self.best {
-            Some(best) => self.network.set_parameters(best),
-            None => Ok(()),
+        if let Some(best) = &self.best {
+            self.network.set_parameters(best)?;
         }
+        Ok(ending)
     }
 
     /// Runs the rest of the current epoch; `None` if it was stopped. Gives its seconds and tokens.
@@ -258,7 +230,7 @@ impl Trainer {
         let length = config.length;
         let batches = train.epoch(batch, length, seed, self.progress.epoch);
         let (start, mut tokens) = (Instant::now(), 0);
-        let (before, mut reading) = (self.progress.step, None);
+        let (before, mut reading) = (self.progress.step, None::<PendingTotals>);
         for (at, rows) in batches.iter().enumerate().skip(before) {
             // Every step draws numbers of its own, the same ones again when training goes on.
             optimiser.seed = hash(seed_of(seed) ^ (self.progress.epoch * batches.len() + at) as u32);
@@ -270,30 +242,25 @@ impl Trainer {
             tokens += batch.steps();
             self.progress.step = at + 1;
             // What was asked for after the step before arrives while this one is under way.
-            let mut totals = self.add_totals(reading.take())?;
+            if let Some(arrived) = reading.take() {
+                self.progress.add(&arrived.finish()?);
+            }
             let last = at + 1 == batches.len();
             let stop = observer.stop() && !last;
             if last || stop {
-                let rest = self.network.begin_totals()?;
-                totals = self.add_totals(Some(rest))?;
+                self.progress.add(&self.network.totals()?);
             } else if (at + 1) % READ_EVERY == 0 {
                 reading = Some(self.network.begin_totals()?);
             }
             let seconds = start.elapsed().as_secs_f64();
-            let (epoch, steps) = (self.progress.epoch + 1, batches.len());
+            let (epoch, steps, progress) = (self.progress.epoch + 1, batches.len(), &self.progress);
+            let totals = (progress.sequences > 0).then(|| (progress.loss(), progress.accuracy()));
             observer.step(&StepReport { epoch, step: at + 1, before, steps, tokens, seconds, totals });
             if stop {
                 return Ok(None);
             }
         }
         Ok(Some((start.elapsed().as_secs_f64(), tokens)))
-    }
-
-    /// Adds what a reading brings to the progress; mean loss and accuracy so far, if there was one.
-    fn add_totals(&mut self, reading: Option<PendingTotals>) -> Result<Option<(f64, f64)>> {
-        let Some(reading) = reading else { return Ok(None) };
-        self.progress.add(&reading.finish()?);
-        Ok(Some((self.progress.loss(), self.progress.accuracy())))
     }
 
     fn finish_epoch(&mut self, valid: &Dataset, (seconds, tokens): (f64, usize)) -> Result<Epoch> {
@@ -338,7 +305,7 @@ mod tests {
     fn nothing_to_train_or_to_validate_with_is_refused() {
         let data = Dataset::new(&[[3, 4], [5, 6]], vec![0, 1]).unwrap();
         let (none, mut trainer) = (data.select(&[]), trainer(Options::default()));
-        let mut error = |train, valid| trainer.fit(train, valid, &mut Silent).unwrap_err().to_string();
+        let mut error = |train, valid| trainer.fit(train, valid, &mut ()).unwrap_err().to_string();
         assert_eq!(error(&data, &none), "there is no sequence to validate with");
         assert_eq!(error(&none, &data), "there is no sequence to train with");
         assert!(Evaluation::of(&mut trainer.network, &none, 5).is_err());
@@ -358,7 +325,7 @@ mod tests {
             (Options { schedule: Schedule::Step { epochs: 0, factor: 0.1 }, ..good.clone() }, "schedule "),
             (Options { schedule: Schedule::Cosine { warmup: 1.0 }, ..good }, "schedule "),
         ] {
-            let error = trainer(bad).fit(&data, &data, &mut Silent).unwrap_err().to_string();
+            let error = trainer(bad).fit(&data, &data, &mut ()).unwrap_err().to_string();
             assert!(error.starts_with(words), "{error}");
         }
     }

@@ -4,7 +4,7 @@ use super::sources::Origin;
 use super::{Dataset, Epoch, InputEncoder, Options, Progress, TargetEncoder, Trainer};
 use crate::data::{Examples, Normalisation, ReadOptions, Source, Tokenizer};
 use crate::engine::Device;
-use crate::error::{Error, Problem, Result};
+use crate::error::{Error, Problem, Result, ensure};
 use crate::files::write_atomically;
 use crate::network::{Config, Input, Network, OptimiserState, Parameters, buffer};
 use safetensors::SafeTensors;
@@ -50,48 +50,45 @@ impl Model {
     /// # Errors
     /// [`Error::Io`] or [`Error::Model`], naming the file that is missing, damaged or foreign.
     pub fn load(folder: &Path) -> Result<Model> {
-        if !folder.is_dir() {
-            return Err(Error::model(folder, Problem::NoModel));
-        }
+        ensure!(folder.is_dir(), Error::model(folder, Problem::NoModel));
         let path = folder.join(CONFIG);
-        let text = read_text(&path)?;
-        let file: ConfigFile = serde_json::from_str(&text)
-            .map_err(|error| Error::model(&path, format!("this is no configuration of srnn: {error}")))?;
-        if file.format != FORMAT {
-            let problem = format!("format `{}` is unknown: this version reads `{FORMAT}`", file.format);
-            return Err(Error::model(&path, problem));
+        let wrong = |problem: String| Error::model(&path, problem);
+        let refused = |error: Error| wrong(error.to_string());
+        let ConfigFile { format, network: config, tells: targets, normalisation } =
+            serde_json::from_str(&read_text(&path)?)
+                .map_err(|error| wrong(format!("this is no configuration of srnn: {error}")))?;
+        let unknown = format!("format `{format}` is unknown: this version reads `{FORMAT}`");
+        ensure!(format == FORMAT, wrong(unknown));
+        config.check().map_err(refused)?;
+        let (told, classes) = (targets.names().len(), config.classes);
+        ensure!(told == classes, wrong(format!("{told} labels for {classes} classes")));
+        ensure!(targets.task() == config.task, wrong("what it tells is not the task of its network".into()));
+        if let TargetEncoder::Numbers(normalisation) = &targets {
+            normalisation.check(classes).map_err(refused)?;
         }
-        file.network.check().map_err(|error| Error::model(&path, error.to_string()))?;
-        let (told, classes) = (file.tells.names().len(), file.network.classes);
-        if told != classes {
-            return Err(Error::model(&path, format!("{told} labels for {classes} classes")));
-        }
-        if let TargetEncoder::Numbers(normalisation) = &file.tells {
-            normalisation.check(classes).map_err(|error| Error::model(&path, error.to_string()))?;
-        }
-        if file.tells.task() != file.network.task {
-            return Err(Error::model(&path, "what it tells is not the task of its network"));
-        }
-        let inputs = match (file.network.input, file.normalisation) {
+        let inputs = match (config.input, normalisation) {
             (Input::Tokens, _) => {
                 let path = folder.join(TOKENIZER);
                 let tokenizer = Tokenizer::from_json(&path, &read_text(&path)?)?;
-                if tokenizer.vocabulary_size() != file.network.vocabulary {
-                    let (words, ids) = (tokenizer.vocabulary_size(), file.network.vocabulary);
-                    let problem = format!("{words} words, and the network has {ids}: not of this model");
-                    return Err(Error::model(&path, problem));
-                }
+                let (words, ids) = (tokenizer.vocabulary_size(), config.vocabulary);
+                let foreign = format!("{words} words, and the network has {ids}: not of this model");
+                ensure!(words == ids, Error::model(path, foreign));
                 InputEncoder::Tokens(tokenizer)
             }
             (Input::Numbers, Some(normalisation)) => {
-                let width = file.network.embedding;
-                normalisation.check(width).map_err(|error| Error::model(&path, error.to_string()))?;
+                normalisation.check(config.embedding).map_err(refused)?;
                 InputEncoder::Numbers(normalisation)
             }
-            (Input::Numbers, None) => return Err(Error::model(&path, "the normalisation is missing")),
+            (Input::Numbers, None) => return Err(wrong("the normalisation is missing".into())),
         };
-        let parameters = read_weights(&folder.join(WEIGHTS), &file.network)?;
-        Ok(Model { config: file.network, inputs, targets: file.tells, parameters })
+        let path = folder.join(WEIGHTS);
+        let wrong = |problem: String| Error::model(&path, problem);
+        let bytes = std::fs::read(&path).map_err(Error::io(&path))?;
+        let file = SafeTensors::deserialize(&bytes)
+            .map_err(|error| wrong(format!("this is no safetensors file, or it is damaged: {error}")))?;
+        let parameters =
+            Parameters::from_tensors(&config, |name| floats(&file, name)).map_err(|error| wrong(error.to_string()))?;
+        Ok(Model { config, inputs, targets, parameters })
     }
 
     /// Reads a file for this model, with its targets or without.
@@ -99,9 +96,8 @@ impl Model {
     /// # Errors
     /// What the readers say; [`Error::Data`] for a file of texts where the model reads numbers.
     pub fn read(&self, options: &ReadOptions, source: &Source, targets: bool) -> Result<Examples> {
-        if self.config.input == Input::Numbers && !options.is_numbers(source) {
-            return Err(Error::data(source, Problem::NotNumbers));
-        }
+        let fits = self.config.input == Input::Tokens || options.is_numbers(source);
+        ensure!(fits, Error::data(source, Problem::NotNumbers));
         options.read(source, targets)
     }
 
@@ -138,7 +134,8 @@ impl Model {
             InputEncoder::Numbers(normalisation) => Some(normalisation.clone()),
         };
         let file = ConfigFile { format: FORMAT.into(), network, tells, normalisation };
-        write_atomically(&folder.join(CONFIG), to_json(&file).as_bytes())?;
+        let text = serde_json::to_string_pretty(&file).expect("plain data") + "\n";
+        write_atomically(&folder.join(CONFIG), text.as_bytes())?;
         self.save_weights(folder)
     }
 
@@ -147,7 +144,10 @@ impl Model {
     /// # Errors
     /// [`Error::Io`], naming the file.
     pub fn save_weights(&self, folder: &Path) -> Result<()> {
-        write_weights(&folder.join(WEIGHTS), &self.config, &self.parameters)
+        let tensors = self.parameters.tensors(&self.config);
+        let tensors = tensors.iter().map(|own| (own.name.as_str(), own.shape.clone(), &own.values[..]));
+        // Readers of the usual layout look for this key.
+        write_tensors(&folder.join(WEIGHTS), tensors, ("format", "pt"))
     }
 }
 
@@ -157,23 +157,19 @@ impl Model {
 /// [`Error::Model`] if there is something already and `overwrite` is not set; with it, if what is there is neither
 /// empty nor a model directory.
 pub fn check_folder(folder: &Path, overwrite: bool) -> Result<()> {
-    if folder.exists() && !folder.is_dir() {
-        return Err(Error::model(folder, "this is a file, and a model is a directory"));
-    }
+    let file = folder.exists() && !folder.is_dir();
+    ensure!(!file, Error::model(folder, "this is a file, and a model is a directory"));
     let used = folder.is_dir() && std::fs::read_dir(folder).map_err(Error::io(folder))?.next().is_some();
-    if used && !overwrite {
-        return Err(Error::model(folder, Problem::Occupied));
-    }
-    if used && !is_model(folder) {
-        return Err(Error::model(folder, "the directory holds other things than a model: it is not overwritten"));
-    }
+    ensure!(overwrite || !used, Error::model(folder, Problem::Occupied));
+    let foreign = "the directory holds other things than a model: it is not overwritten";
+    ensure!(!used || is_model(folder), Error::model(folder, foreign));
     Ok(())
 }
 
 /// Whether the folder's `config.json` names a format of this crate; other programs have files of that name too.
 fn is_model(folder: &Path) -> bool {
     let config = std::fs::read(folder.join(CONFIG)).ok();
-    let config = config.and_then(|bytes| serde_json::from_slice::<serde_json::Value>(&bytes).ok());
+    let config: Option<serde_json::Value> = config.and_then(|bytes| serde_json::from_slice(&bytes).ok());
     config.is_some_and(|config| config["format"].as_str().is_some_and(|format| format.starts_with("srnn-")))
 }
 
@@ -182,11 +178,9 @@ fn is_model(folder: &Path) -> bool {
 /// # Errors
 /// [`Error::Model`] if it cannot be made or written to.
 pub fn prepare_folder(folder: &Path) -> Result<()> {
-    std::fs::create_dir_all(folder)
-        .map_err(|error| Error::model(folder, format!("the directory could not be made: {error}")))?;
-    tempfile::tempfile_in(folder)
-        .map(drop)
-        .map_err(|error| Error::model(folder, format!("the directory cannot be written to: {error}")))
+    let wrong = |what: &str, error| Error::model(folder, format!("the directory {what}: {error}"));
+    std::fs::create_dir_all(folder).map_err(|error| wrong("could not be made", error))?;
+    tempfile::tempfile_in(folder).map(drop).map_err(|error| wrong("cannot be written to", error))
 }
 
 /// Adds the line of an epoch to `metrics.jsonl`; it takes the place of its own line, and of later ones, that a run left
@@ -197,10 +191,9 @@ pub fn prepare_folder(folder: &Path) -> Result<()> {
 pub fn append_metrics(folder: &Path, epoch: &Epoch) -> Result<()> {
     let path = folder.join(METRICS);
     let text = if path.exists() { read_text(&path)? } else { String::new() };
-    let mut text: String = text.split_inclusive('\n').take(epoch.epoch - 1).collect();
-    text.push_str(&serde_json::to_string(epoch).expect("metrics are plain numbers"));
-    text.push('\n');
-    write_atomically(&path, text.as_bytes())
+    let before: String = text.split_inclusive('\n').take(epoch.epoch - 1).collect();
+    let line = serde_json::to_string(epoch).expect("metrics are plain numbers");
+    write_atomically(&path, format!("{before}{line}\n").as_bytes())
 }
 
 /// Everything that training needs to go on, beside the model itself.
@@ -216,31 +209,24 @@ pub(super) struct Checkpoint {
 /// # Errors
 /// [`Error::Io`], naming the file.
 pub(super) fn save_checkpoint(folder: &Path, trainer: &mut Trainer, origin: &Origin) -> Result<()> {
-    let checkpoint =
-        serde_json::json!({ "options": trainer.options, "progress": trainer.progress(), "origin": origin });
-    let network = &mut trainer.network;
-    let state = network.optimiser_state()?;
-    let parameters = network.parameters()?;
+    let Trainer { network, options, progress, .. } = trainer;
+    let checkpoint = serde_json::json!({ "options": options, "progress": progress, "origin": origin }).to_string();
+    let (state, parameters) = (network.optimiser_state()?, network.parameters()?);
     let weights = [("weights", &parameters.flat), ("embedding", &parameters.embedding)];
     let tensors = weights.into_iter().chain(buffer::OPTIMISER.map(|name| name.holds).into_iter().zip(&state.0));
+    let tensors = tensors.map(|(name, values)| (name, vec![values.len()], &values[..]));
     // One file holds the state and the place it belongs to, so that a crash in between cannot part them.
-    let info = std::collections::HashMap::from([("checkpoint".to_string(), checkpoint.to_string())]);
-    let views = tensors.map(|(name, values)| (name.to_string(), view(&[values.len()], values)));
-    write_safetensors(&folder.join(CHECKPOINT), views.into_iter().collect(), Some(info))
+    write_tensors(&folder.join(CHECKPOINT), tensors, ("checkpoint", &checkpoint))
 }
 
 /// Reads a checkpoint: how training stands, and the weights and the optimiser's state of that moment.
 ///
 /// # Errors
 /// [`Error::Io`] or [`Error::Model`], naming the file.
-pub(super) fn load_checkpoint(folder: &Path) -> Result<(Checkpoint, CheckpointState)> {
+pub(super) fn load_checkpoint(folder: &Path) -> Result<(Checkpoint, Parameters, OptimiserState)> {
     let path = folder.join(CHECKPOINT);
-    if folder.is_dir() && !path.exists() {
-        return Err(Error::model(
-            folder,
-            "there is no checkpoint to go on from: training was finished, or never begun",
-        ));
-    }
+    let ended = "there is no checkpoint to go on from: training was finished, or never begun";
+    ensure!(path.exists() || !folder.is_dir(), Error::model(folder, ended));
     let bytes = std::fs::read(&path).map_err(Error::io(&path))?;
     let damaged = |error: String| Error::model(&path, format!("this is no checkpoint of srnn: {error}"));
     let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| damaged(e.to_string()))?;
@@ -249,21 +235,13 @@ pub(super) fn load_checkpoint(folder: &Path) -> Result<(Checkpoint, CheckpointSt
     let other = |e| damaged(format!("it is damaged, or of another version ({e})"));
     let checkpoint = serde_json::from_str(text).map_err(other)?;
     let file = SafeTensors::deserialize(&bytes).map_err(|e| damaged(e.to_string()))?;
-    let take =
-        |name: &str| floats(&file, name).map(|(_, values)| values).ok_or_else(|| damaged(format!("no `{name}`")));
+    let missing = |name| damaged(format!("no `{name}`"));
+    let take = |name| floats(&file, name).map(|(_, values)| values).ok_or_else(|| missing(name));
     let mut optimiser = OptimiserState(Default::default());
     for (own, name) in optimiser.0.iter_mut().zip(buffer::OPTIMISER) {
         *own = take(name.holds)?;
     }
-    let state =
-        CheckpointState { parameters: Parameters { flat: take("weights")?, embedding: take("embedding")? }, optimiser };
-    Ok((checkpoint, state))
-}
-
-/// Weights and optimiser of a checkpoint.
-pub(super) struct CheckpointState {
-    pub parameters: Parameters,
-    pub optimiser: OptimiserState,
+    Ok((checkpoint, Parameters { flat: take("weights")?, embedding: take("embedding")? }, optimiser))
 }
 
 /// Removes a finished training's checkpoint.
@@ -281,46 +259,26 @@ fn remove_if_there(path: &Path) -> Result<()> {
     }
 }
 
-fn to_json<T: Serialize>(value: &T) -> String {
-    serde_json::to_string_pretty(value).expect("plain data") + "\n"
-}
-
 fn read_text(path: &Path) -> Result<String> {
     let bytes = std::fs::read(path).map_err(Error::io(path))?;
     String::from_utf8(bytes).map_err(|_| Error::model(path, "this is no text file"))
 }
 
-fn view<'a>(shape: &[usize], values: &'a [f32]) -> TensorView<'a> {
-    TensorView::new(Dtype::F32, shape.to_vec(), bytemuck::cast_slice(values)).expect("the shape fits the values")
-}
-
-fn write_safetensors(
+/// Writes tensors by name, shape and values, with one entry of metadata.
+fn write_tensors<'a>(
     path: &Path,
-    views: Vec<(String, TensorView)>,
-    info: Option<std::collections::HashMap<String, String>>,
+    tensors: impl Iterator<Item = (&'a str, Vec<usize>, &'a [f32])>,
+    (key, info): (&str, &str),
 ) -> Result<()> {
-    let bytes = safetensors::serialize(views, info)
-        .map_err(|error| Error::model(path, format!("the weights cannot be written: {error}")))?;
-    write_atomically(path, &bytes)
-}
-
-fn write_weights(path: &Path, config: &Config, parameters: &Parameters) -> Result<()> {
-    let tensors = parameters.tensors(config);
-    let views = tensors.iter().map(|tensor| (tensor.name.clone(), view(&tensor.shape, &tensor.values))).collect();
-    // Readers of the usual layout look for this key.
-    let info = std::collections::HashMap::from([("format".to_string(), "pt".to_string())]);
-    write_safetensors(path, views, Some(info))
+    let wrong = |error| Error::model(path, format!("the weights cannot be written: {error}"));
+    let view = |(name, shape, values)| Ok((name, TensorView::new(Dtype::F32, shape, bytemuck::cast_slice(values))?));
+    let views = tensors.map(view).collect::<std::result::Result<Vec<_>, _>>().map_err(wrong)?;
+    let info = std::collections::HashMap::from([(key.to_string(), info.to_string())]);
+    write_atomically(path, &safetensors::serialize(views, Some(info)).map_err(wrong)?)
 }
 
 /// Shape and values of a tensor of 32-bit floats.
 fn floats(file: &SafeTensors, name: &str) -> Option<(Vec<usize>, Vec<f32>)> {
     let tensor = file.tensor(name).ok().filter(|tensor| tensor.dtype() == Dtype::F32)?;
     Some((tensor.shape().to_vec(), bytemuck::pod_collect_to_vec(tensor.data())))
-}
-
-fn read_weights(path: &Path, config: &Config) -> Result<Parameters> {
-    let bytes = std::fs::read(path).map_err(Error::io(path))?;
-    let file = SafeTensors::deserialize(&bytes)
-        .map_err(|error| Error::model(path, format!("this is no safetensors file, or it is damaged: {error}")))?;
-    Parameters::from_tensors(config, |name| floats(&file, name)).map_err(|error| Error::model(path, error.to_string()))
 }

@@ -7,7 +7,7 @@ use super::{StepReport, TargetEncoder, Trainer, TrainingData};
 use crate::data::batch::Padding;
 use crate::data::{Normalisation, RawInputs, Targets, Tokenizer, read_vectors};
 use crate::engine::Device;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, ensure};
 use crate::network::{Activation, Config, Input, Network, Parameters, Reset, Task};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -59,16 +59,12 @@ impl Recipe {
     pub fn check(&self) -> Result<()> {
         self.options.check()?;
         let fraction = self.sources.valid_fraction;
-        if !(fraction > 0.0 && fraction < 1.0) {
-            return Err(Error::setting("valid_fraction", fraction, "more than 0 and less than 1"));
-        }
-        if self.network.vocabulary < 3 {
-            let wanted = "3 or more, to hold [PAD], [UNK] and a word";
-            return Err(Error::setting("vocabulary", self.network.vocabulary, wanted));
-        }
-        if self.balanced && self.network.task != Task::Class {
-            return Err(Error::Config("only classes can be balanced".into()));
-        }
+        let wanted = "more than 0 and less than 1";
+        ensure!(fraction > 0.0 && fraction < 1.0, Error::setting("valid_fraction", fraction, wanted));
+        let (words, wanted) = (self.network.vocabulary, "3 or more, to hold [PAD], [UNK] and a word");
+        ensure!(words >= 3, Error::setting("vocabulary", words, wanted));
+        let fits = !self.balanced || self.network.task == Task::Class;
+        ensure!(fits, Error::Config("only classes can be balanced".into()));
         self.network.check()
     }
 }
@@ -143,7 +139,7 @@ impl Training {
         let mut parameters = Parameters::random(&config, options.seed);
         let vectors = match (&recipe.vectors, &inputs) {
             (Some(path), InputEncoder::Tokens(tokenizer)) => {
-                Some(use_vectors(&mut parameters, path, tokenizer, config.embedding)?)
+                Some(read_vectors(path, &tokenizer.words(), &mut parameters.embedding, config.embedding)?)
             }
             _ => None,
         };
@@ -161,28 +157,24 @@ impl Training {
     /// cannot have, [`Error::Data`] if the data has changed; what the data and the device say.
     pub fn resume(folder: &Path, epochs: Option<usize>, device: Device) -> Result<Training> {
         let model = Model::load(folder)?;
-        let (Checkpoint { mut options, progress, origin }, state) = model::load_checkpoint(folder)?;
+        let (Checkpoint { mut options, progress, origin }, parameters, state) = model::load_checkpoint(folder)?;
         let laid_out = options.epochs;
-        options.epochs = epochs.unwrap_or(laid_out);
-        if options.epochs <= progress.epoch {
-            let wanted = format!("more than the {} that are done", progress.epoch);
-            return Err(Error::setting("epochs", options.epochs, wanted));
-        }
-        if matches!(options.schedule, Schedule::Cosine { .. }) && options.epochs != laid_out {
-            let wanted = format!("{laid_out}, for which the cosine schedule was laid out");
-            return Err(Error::setting("epochs", options.epochs, wanted));
-        }
+        let epochs = epochs.unwrap_or(laid_out);
+        let wanted = format!("more than the {} that are done", progress.epoch);
+        ensure!(epochs > progress.epoch, Error::setting("epochs", epochs, wanted));
+        let fits = epochs == laid_out || !matches!(options.schedule, Schedule::Cosine { .. });
+        let wanted = format!("{laid_out}, for which the cosine schedule was laid out");
+        ensure!(fits, Error::setting("epochs", epochs, wanted));
+        options.epochs = epochs;
         let sources = &origin.sources;
         let data = sources.encode(&sources.read()?, &model.inputs, &model.targets)?;
-        if data.checksum() != origin.checksum {
-            let problem = "this is not the data that the training began with: it cannot go on, begin anew";
-            return Err(Error::data(&sources.train, problem));
-        }
+        let other = "this is not the data that the training began with: it cannot go on, begin anew";
+        ensure!(data.checksum() == origin.checksum, Error::data(&sources.train, other));
         let foreign = |error: Error| Error::model(folder, format!("the checkpoint is not of this model: {error}"));
-        let mut network = Network::with_parameters(model.config.clone(), device, &state.parameters).map_err(foreign)?;
-        network.set_optimiser_state(&state.optimiser).map_err(foreign)?;
+        let mut network = Network::with_parameters(model.config.clone(), device, &parameters).map_err(foreign)?;
+        network.set_optimiser_state(&state).map_err(foreign)?;
         let best = progress.best.is_some().then(|| model.parameters.clone());
-        let trainer = Trainer::resume(network, options, progress, best);
+        let trainer = Trainer { network, options, progress, best };
         Ok(Training { trainer, model, data, vectors: None, origin, folder: folder.into() })
     }
 
@@ -194,9 +186,9 @@ impl Training {
         let Training { trainer, model, data, origin, folder, .. } = self;
         let mut saver = Saver { observer, model, origin, folder };
         let ending = trainer.fit(&data.train, &data.valid, &mut saver)?;
-        let best = trainer.progress().best.clone();
+        let best = trainer.progress.best.clone();
         if ending == Ending::Stopped {
-            if trainer.best().is_none() {
+            if trainer.best.is_none() {
                 // There is no best epoch yet: the model is what was learnt so far.
                 model.parameters = trainer.network.parameters()?;
                 model.save(folder)?;
@@ -231,13 +223,13 @@ impl Observer for Saver<'_> {
 
     fn epoch(&mut self, epoch: &Epoch, trainer: &mut Trainer) -> Result<()> {
         self.observer.epoch(epoch, trainer)?;
-        if let (true, Some(best)) = (epoch.best, trainer.best()) {
+        if let (true, Some(best)) = (epoch.best, &trainer.best) {
             self.model.parameters = best.clone();
             // Until something is learnt, the folder keeps what it had: nothing, or the model that is given up for this.
             if epoch.epoch == 1 { self.model.save(self.folder)? } else { self.model.save_weights(self.folder)? }
         }
         model::append_metrics(self.folder, epoch)?;
-        if trainer.progress().epoch < trainer.options.epochs {
+        if trainer.progress.epoch < trainer.options.epochs {
             model::save_checkpoint(self.folder, trainer, self.origin)?;
         }
         Ok(())
@@ -254,17 +246,6 @@ fn balanced(data: &Dataset, classes: usize) -> Vec<f32> {
     let mut counts = vec![0usize; classes];
     own.iter().for_each(|&class| counts[class as usize] += 1);
     counts.iter().map(|&count| own.len() as f32 / (classes * count.max(1)) as f32).collect()
-}
-
-/// Puts word vectors into the embedding, and tells of how many words; those without one keep their random numbers.
-fn use_vectors(parameters: &mut Parameters, path: &Path, tokenizer: &Tokenizer, width: usize) -> Result<usize> {
-    let vectors = read_vectors(path, &tokenizer.words(), width)?;
-    for (word, row) in parameters.embedding.chunks_mut(width).enumerate() {
-        if let Some(vector) = vectors.get(word) {
-            row.copy_from_slice(vector);
-        }
-    }
-    Ok(vectors.count())
 }
 
 #[cfg(test)]

@@ -3,10 +3,10 @@
 use super::{Dataset, InputEncoder, Options, TargetEncoder, encoding};
 use crate::data::{Examples, Inputs, ReadOptions, Source, Targets, hold_out, hold_out_unclassed};
 use crate::engine::Device;
-use crate::error::{Error, Problem, Result};
+use crate::error::{Error, Problem, Result, ensure};
 use crate::network::{Config, Layout, training_plan};
 use serde::{Deserialize, Serialize};
-use std::path::Path;
+use std::iter::once;
 
 /// Where the data of a training comes from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -56,15 +56,15 @@ impl Sources {
     /// # Errors
     /// [`Error::Config`] for a path that is not Unicode, as a checkpoint keeps it as text; [`Error::Io`].
     pub fn absolute(mut self) -> Result<Sources> {
-        for source in [Some(&mut self.train), self.valid.as_mut(), self.test.as_mut()].into_iter().flatten() {
-            *source = source.absolute()?;
-            if let Source::File(path) = source {
-                check_unicode(path)?;
-            }
-        }
-        if let Some(labels) = &mut self.reading.labels {
-            *labels = std::path::absolute(&*labels).map_err(Error::io(&*labels))?;
-            check_unicode(labels)?;
+        let sources = once(&mut self.train).chain(&mut self.valid).chain(&mut self.test);
+        let files = sources.filter_map(|source| match source {
+            Source::File(path) => Some(path),
+            Source::Stdin => None,
+        });
+        for path in files.chain(&mut self.reading.labels) {
+            *path = std::path::absolute(&*path).map_err(Error::io(&*path))?;
+            let problem = format!("{}: the path is not Unicode: rename the file or folder", path.display());
+            ensure!(path.to_str().is_some(), Error::Config(problem));
         }
         Ok(self)
     }
@@ -74,10 +74,8 @@ impl Sources {
     /// # Errors
     /// As [`ReadOptions::read`]; [`Error::Config`] if several are standard input.
     pub fn read(&self) -> Result<Files> {
-        if self.on_stdin() > 1 {
-            let problem = "one of training, validation and test data can be standard input, not several";
-            return Err(Error::Config(problem.into()));
-        }
+        let several = "one of training, validation and test data can be standard input, not several";
+        ensure!(self.on_stdin() <= 1, Error::Config(several.into()));
         let others = ReadOptions { labels: None, ..self.reading.clone() };
         let read = |source: &Option<Source>| source.as_ref().map(|source| others.read(source, true)).transpose();
         Ok(Files { train: self.reading.read(&self.train, true)?, valid: read(&self.valid)?, test: read(&self.test)? })
@@ -85,8 +83,8 @@ impl Sources {
 
     /// How many of the files are standard input.
     pub fn on_stdin(&self) -> usize {
-        let sources = [Some(&self.train), self.valid.as_ref(), self.test.as_ref()];
-        sources.into_iter().flatten().filter(|&source| *source == Source::Stdin).count()
+        let sources = once(&self.train).chain(&self.valid).chain(&self.test);
+        sources.filter(|&source| *source == Source::Stdin).count()
     }
 
     /// Rows of the training data that are trained on, and rows that are held out: of each class, where the targets are
@@ -102,9 +100,8 @@ impl Sources {
             Some(Targets::Classes(own)) => hold_out(own, classes, self.valid_fraction),
             _ => hold_out_unclassed(count, self.valid_fraction),
         };
-        if valid.is_empty() || train.is_empty() {
-            return Err(Error::data(&self.train, Problem::NothingToHoldOut));
-        }
+        let both = !train.is_empty() && !valid.is_empty();
+        ensure!(both, Error::data(&self.train, Problem::NothingToHoldOut));
         Ok((train, valid))
     }
 
@@ -126,29 +123,20 @@ impl Sources {
     }
 }
 
-fn check_unicode(path: &Path) -> Result<()> {
-    match path.to_str() {
-        Some(_) => Ok(()),
-        None => Err(Error::Config(format!("{}: the path is not Unicode: rename the file or folder", path.display()))),
-    }
-}
-
 impl TrainingData {
     /// Of the sequences and targets that are trained on and validated with, in their order.
     pub fn checksum(&self) -> u32 {
         let mut sum = flate2::Crc::new();
         for set in [&self.train, &self.valid] {
-            match &set.inputs {
-                Inputs::Tokens(tokens) => sum.update(bytemuck::cast_slice(tokens)),
-                Inputs::Numbers { values, .. } => sum.update(bytemuck::cast_slice(values)),
-            }
-            match &set.targets {
-                Some(Targets::Classes(classes)) => sum.update(bytemuck::cast_slice(classes)),
-                Some(Targets::Labels { values, .. } | Targets::Numbers { values, .. }) => {
-                    sum.update(bytemuck::cast_slice(values));
-                }
-                None => {}
-            }
+            sum.update(match &set.inputs {
+                Inputs::Tokens(tokens) => bytemuck::cast_slice(tokens),
+                Inputs::Numbers { values, .. } => bytemuck::cast_slice(values),
+            });
+            sum.update(match &set.targets {
+                Some(Targets::Classes(classes)) => bytemuck::cast_slice(classes),
+                Some(Targets::Labels { values, .. } | Targets::Numbers { values, .. }) => bytemuck::cast_slice(values),
+                None => &[],
+            });
             (0..set.len()).for_each(|row| sum.update(&(set.steps(row) as u64).to_le_bytes()));
         }
         sum.sum()
@@ -165,5 +153,26 @@ impl TrainingData {
             training_plan(config, &Layout::new(config), &batch, &options.optimiser, device.engine.limits())?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_become_absolute_and_stay_so() {
+        let sources = Sources {
+            train: Source::File("mails.tsv".into()),
+            valid: Some(Source::Stdin),
+            test: None,
+            valid_fraction: 0.1,
+            reading: ReadOptions { labels: Some("y.npy".into()), ..ReadOptions::default() },
+        };
+        let found = sources.absolute().unwrap();
+        let here = std::env::current_dir().unwrap();
+        assert_eq!((&found.train, &found.valid), (&Source::File(here.join("mails.tsv")), &Some(Source::Stdin)));
+        assert_eq!(found.reading.labels, Some(here.join("y.npy")));
+        assert_eq!(found.clone().absolute().unwrap(), found);
     }
 }

@@ -2,8 +2,8 @@
 
 use std::io::ErrorKind;
 
-use super::format::SeriesFormat;
-use super::source::{Opened, Source};
+use super::format::Format;
+use super::source::{Reader, Source};
 use crate::error::{Error, Problem, Result};
 
 /// Windows' wide text begins with one of these instead of UTF-8's mark.
@@ -11,8 +11,9 @@ const UTF16_MARKS: [[u8; 2]; 2] = [[0xFF, 0xFE], [0xFE, 0xFF]];
 
 /// The lines of a source. Holds one line at a time.
 pub(super) struct Lines {
-    file: String,
-    opened: Opened,
+    /// The name for messages.
+    pub file: String,
+    reader: Reader,
     buffer: Vec<u8>,
     line: u64,
     again: bool,
@@ -24,18 +25,8 @@ impl Lines {
     }
 
     /// Lines of something already opened; `file` is its name in messages.
-    pub fn new(file: String, opened: Opened) -> Lines {
-        Lines { file, opened, buffer: Vec::new(), line: 0, again: false }
-    }
-
-    /// The name for messages.
-    pub fn file(&self) -> &str {
-        &self.file
-    }
-
-    /// The number of the line read last; the first is 1.
-    pub fn line(&self) -> u64 {
-        self.line
+    pub fn new(file: String, reader: Reader) -> Lines {
+        Lines { file, reader, buffer: Vec::new(), line: 0, again: false }
     }
 
     /// An error about the line read last.
@@ -56,44 +47,38 @@ impl Lines {
         Ok(if self.advance()? { Some(self.current()) } else { None })
     }
 
-    /// The next line as text, without its end; `None` after the last.
+    /// The next line, counted from 1, as text without its end; `None` after the last.
     ///
     /// # Errors
     /// Those of [`Lines::next_bytes`], and [`Error::Data`] for a line that is not UTF-8.
-    pub fn next_text(&mut self) -> Result<Option<&str>> {
+    pub fn next_text(&mut self) -> Result<Option<(u64, &str)>> {
         if !self.advance()? {
             return Ok(None);
         }
-        match std::str::from_utf8(self.current()) {
-            Ok(text) => Ok(Some(text)),
-            Err(_) if self.line == 1 && UTF16_MARKS.iter().any(|mark| self.buffer.starts_with(mark)) => {
-                Err(self.error("is UTF-16 text: save the file as UTF-8"))
-            }
-            Err(_) if self.line == 1 && SeriesFormat::of_bytes(&self.buffer) != SeriesFormat::Ucr => {
-                let format = SeriesFormat::of_bytes(&self.buffer);
-                Err(Error::data(
-                    &self.file,
-                    format!("is no text but a file of numbers ({format}), and text is read here"),
-                ))
-            }
-            Err(fault) => Err(self.error(format!("is not UTF-8 text (byte {} of the line)", fault.valid_up_to() + 1))),
+        let fault = match std::str::from_utf8(self.current()) {
+            Ok(text) => return Ok(Some((self.line, text))),
+            Err(fault) => fault,
+        };
+        if self.line == 1 && UTF16_MARKS.iter().any(|mark| self.buffer.starts_with(mark)) {
+            return Err(self.error("is UTF-16 text: save the file as UTF-8"));
         }
+        if self.line == 1
+            && let Some(format) = Format::of_bytes(&self.buffer)
+        {
+            let problem = format!("is no text but a file of numbers ({format}), and text is read here");
+            return Err(Error::data(&self.file, problem));
+        }
+        Err(self.error(format!("is not UTF-8 text (byte {} of the line)", fault.valid_up_to() + 1)))
     }
 
     /// Reads one line into the buffer; false at the end.
     fn advance(&mut self) -> Result<bool> {
-        if std::mem::take(&mut self.again) {
-            return Ok(true);
+        if !std::mem::take(&mut self.again) {
+            self.buffer.clear();
+            let read = self.reader.read_until(b'\n', &mut self.buffer).map_err(|source| self.read_error(source))?;
+            self.line += u64::from(read > 0);
         }
-        self.buffer.clear();
-        match self.opened.reader.read_until(b'\n', &mut self.buffer) {
-            Ok(0) => Ok(false),
-            Ok(_) => {
-                self.line += 1;
-                Ok(true)
-            }
-            Err(source) => Err(self.read_error(source)),
-        }
+        Ok(!self.buffer.is_empty())
     }
 
     /// The buffered line without its mark and its end.
@@ -104,45 +89,35 @@ impl Lines {
         bytes.strip_prefix(mark).unwrap_or(bytes)
     }
 
+    /// Only unpacking finds data damaged; a plain file is whatever it is.
     fn read_error(&self, source: std::io::Error) -> Error {
-        let damage =
-            matches!(source.kind(), ErrorKind::InvalidInput | ErrorKind::InvalidData | ErrorKind::UnexpectedEof);
-        if self.opened.gzip && damage {
-            let problem = format!("the gzip data is damaged or cut short after line {} ({source})", self.line);
-            return Error::data(&self.file, problem);
+        match source.kind() {
+            ErrorKind::InvalidInput | ErrorKind::InvalidData | ErrorKind::UnexpectedEof => {
+                let problem = format!("the gzip data is damaged or cut short after line {} ({source})", self.line);
+                Error::data(&self.file, problem)
+            }
+            _ => Error::io(&self.file)(source),
         }
-        Error::io(&self.file)(source)
     }
 }
 
-/// The lines of a plain text, one input each, as they come. An empty line is an input too.
-///
-/// Ends after the first error.
-pub struct InputLines {
-    lines: Lines,
-    ended: bool,
-}
-
-/// Opens `source` for reading one text per line (gzip is unpacked); the first line comes out before the last is in.
+/// Opens `source` for reading one text per line (gzip is unpacked), as they come: the first line comes out before the
+/// last is in. An empty line is a text too. The lines end after the first error.
 ///
 /// # Errors
 /// [`Error::Io`] when the source cannot be opened. Each item has the errors of reading its line: [`Error::Io`], and
 /// [`Error::Data`] with the line's number for bytes that are not UTF-8 and for damaged gzip data.
-pub fn read_lines(source: &Source) -> Result<InputLines> {
-    Ok(InputLines { lines: Lines::open(source)?, ended: false })
+pub fn read_lines(source: &Source) -> Result<impl Iterator<Item = Result<String>> + use<>> {
+    Ok(texts(Lines::open(source)?))
 }
 
-impl Iterator for InputLines {
-    type Item = Result<String>;
-
-    fn next(&mut self) -> Option<Result<String>> {
-        if self.ended {
-            return None;
-        }
-        let item = self.lines.next_text().map(|line| line.map(str::to_owned)).transpose();
-        self.ended = !matches!(item, Some(Ok(_)));
+fn texts(lines: Lines) -> impl Iterator<Item = Result<String>> {
+    let mut lines = Some(lines);
+    std::iter::from_fn(move || {
+        let item = lines.as_mut()?.next_text().map(|line| line.map(|(_, text)| text.to_owned())).transpose();
+        lines = lines.take().filter(|_| matches!(item, Some(Ok(_))));
         item
-    }
+    })
 }
 
 #[cfg(test)]
@@ -150,14 +125,14 @@ mod tests {
     use std::io::Write;
 
     use super::*;
-    use crate::data::source::unpack;
+    use crate::data::readers::source::unpack;
 
     fn lines(bytes: &'static [u8]) -> Lines {
         Lines::new("in.txt".into(), unpack("in.txt", bytes, false).unwrap())
     }
 
     fn all(bytes: &'static [u8]) -> Vec<Result<String>> {
-        InputLines { lines: lines(bytes), ended: false }.collect()
+        texts(lines(bytes)).collect()
     }
 
     #[test]
@@ -193,8 +168,7 @@ mod tests {
         let mut lines = lines(b"a\nb\n");
         lines.read_again();
         for (text, line, again) in [("a", 1, true), ("a", 1, false), ("b", 2, false)] {
-            assert_eq!(lines.next_text().unwrap(), Some(text));
-            assert_eq!(lines.line(), line);
+            assert_eq!(lines.next_text().unwrap(), Some((line, text)));
             if again {
                 lines.read_again();
             }
@@ -208,8 +182,7 @@ mod tests {
         packer.write_all("a line of text\n".repeat(50).as_bytes()).unwrap();
         let mut packed = packer.finish().unwrap();
         let open = |bytes: Vec<u8>| {
-            let opened = unpack("in.gz", std::io::Cursor::new(bytes), true).unwrap();
-            InputLines { lines: Lines::new("in.gz".into(), opened), ended: false }
+            texts(Lines::new("in.gz".into(), unpack("in.gz", std::io::Cursor::new(bytes), true).unwrap()))
         };
         assert_eq!(open(packed.clone()).filter(Result::is_ok).count(), 50);
 

@@ -2,40 +2,14 @@
 //! straight line; what is missing at its end was never there, which is how the archive writes shorter series.
 
 use super::lines::Lines;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, ensure};
 use crate::listing::quoted;
 
 /// Largest whole number below which every whole number is a double.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
-/// What stands between the fields of a file.
-#[derive(Clone, Copy)]
-enum Separator {
-    Tab,
-    Comma,
-    Blanks,
-}
-
-impl Separator {
-    /// Newer files have tabs, older ones commas or columns made with blanks.
-    fn of(line: &str) -> Separator {
-        match () {
-            () if line.contains('\t') => Separator::Tab,
-            () if line.contains(',') => Separator::Comma,
-            () => Separator::Blanks,
-        }
-    }
-
-    fn split(self, line: &str) -> Vec<&str> {
-        match self {
-            Separator::Tab => line.split('\t').map(str::trim).collect(),
-            Separator::Comma => line.split(',').map(str::trim).collect(),
-            Separator::Blanks => line.split_whitespace().collect(),
-        }
-    }
-}
-
-/// The series, each `[T_i]`, and their labels. The first line decides about the separator.
+/// The series, each `[T_i]`, and their labels. The first line decides what separates the fields: tabs in newer files,
+/// commas or columns made with blanks in older ones.
 ///
 /// # Errors
 /// Those of reading the lines; [`Error::Data`], with the line, for a series without label or without a known value
@@ -43,17 +17,22 @@ impl Separator {
 pub(super) fn read(mut lines: Lines) -> Result<(Vec<Vec<f32>>, Vec<String>)> {
     let mut separator = None;
     let (mut sequences, mut labels) = (Vec::new(), Vec::new());
-    while let Some(line) = lines.next_text()? {
+    while let Some((_, line)) = lines.next_text()? {
         // A line of separators alone is a series without a label.
         if line.trim_matches([' ', '\r']).is_empty() {
             continue;
         }
-        let separator = *separator.get_or_insert_with(|| Separator::of(line));
-        let (label, values) = parse(&separator.split(line)).map_err(|problem| lines.error(problem))?;
+        let of_line = || ['\t', ','].into_iter().find(|&mark| line.contains(mark));
+        let fields: Vec<&str> = match *separator.get_or_insert_with(of_line) {
+            Some(mark) => line.split(mark).map(str::trim).collect(),
+            None => line.split_whitespace().collect(),
+        };
+        let (label, values) = parse(&fields).map_err(|problem| lines.error(problem))?;
         sequences.push(values);
         labels.push(label);
     }
-    if sequences.is_empty() { Err(Error::data(lines.file(), "has no series")) } else { Ok((sequences, labels)) }
+    ensure!(!sequences.is_empty(), Error::data(lines.file, "has no series"));
+    Ok((sequences, labels))
 }
 
 fn parse(fields: &[&str]) -> std::result::Result<(String, Vec<f32>), String> {
@@ -61,21 +40,17 @@ fn parse(fields: &[&str]) -> std::result::Result<(String, Vec<f32>), String> {
         Some(label) if !missing(label) => class(label),
         _ => return Err("has no label: the first field is the label, the others are values".into()),
     };
-    let number = |(at, field): (usize, &&str)| match missing(field) {
-        true => Ok(None),
-        false => match field.parse::<f32>() {
-            Ok(value) if value.is_finite() => Ok(Some(value)),
-            _ => Err(format!("value {at} is {}, not a finite number", quoted(field))),
-        },
+    let number = |(at, field): (usize, &&str)| match field.parse::<f32>() {
+        _ if missing(field) => Ok(None),
+        Ok(value) if value.is_finite() => Ok(Some(value)),
+        _ => Err(format!("value {at} is {}, not a finite number", quoted(field))),
     };
-    let values: Vec<Option<f32>> =
-        fields.iter().enumerate().skip(1).map(number).collect::<std::result::Result<_, _>>()?;
-    match bridge(&values) {
-        filled if filled.is_empty() => Err(match values.len() {
-            0 => "has a label and no values".into(),
-            missing => format!("has no known value, {missing} are missing: leave the line out"),
-        }),
-        filled => Ok((label, filled)),
+    let values: std::result::Result<Vec<Option<f32>>, String> = fields.iter().enumerate().skip(1).map(number).collect();
+    let filled = bridge(&values?);
+    match fields.len() - 1 {
+        _ if !filled.is_empty() => Ok((label, filled)),
+        0 => Err("has a label and no values".into()),
+        missing => Err(format!("has no known value, {missing} are missing: leave the line out")),
     }
 }
 
@@ -109,7 +84,7 @@ fn bridge(values: &[Option<f32>]) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::source::unpack;
+    use crate::data::readers::source::unpack;
 
     type Rows = (Vec<Vec<f32>>, Vec<String>);
 

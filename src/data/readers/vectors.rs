@@ -5,73 +5,49 @@ use std::path::Path;
 
 use super::lines::Lines;
 use super::source::Source;
-use super::tokenizer::{PADDING, UNKNOWN};
-use crate::error::{Error, Problem, Result};
+use crate::data::tokenizer::{PADDING, UNKNOWN};
+use crate::error::{Error, Problem, Result, ensure};
 use crate::listing::quoted;
 
-/// The vectors of a vocabulary's words.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Vectors {
-    /// Length of each vector (D).
-    pub width: usize,
-    /// `[V, D]`, a row per word; zeros where none was found.
-    pub values: Vec<f32>,
-    /// `[V]`, whether the word has a vector.
-    pub found: Vec<bool>,
-}
-
-impl Vectors {
-    /// How many words have a vector.
-    pub fn count(&self) -> usize {
-        self.found.iter().filter(|&&found| found).count()
-    }
-
-    /// The word's vector `[D]`, where it has one.
-    pub fn get(&self, word: usize) -> Option<&[f32]> {
-        self.found.get(word)?.then(|| &self.values[word * self.width..][..self.width])
-    }
-}
-
-/// Reads the vectors of `words` (the place in `words` is the row) from a text file, plain or gzipped: a word and
-/// `width` numbers per line, and on line 1 perhaps word2vec's count and width. Only lines of wanted words are parsed;
-/// where a word occurs twice the first counts. The tokenizer's `[PAD]` and `[UNK]` get none.
+/// Reads the vectors of `words` into their rows of `embedding [V, width]`, and tells of how many; the others' rows stay
+/// as they are. The file is a text, plain or gzipped: a word and `width` numbers per line, and on line 1 perhaps
+/// word2vec's count and width. Only lines of wanted words are parsed; where a word occurs twice the first counts. The
+/// tokenizer's `[PAD]` and `[UNK]` get none.
 ///
 /// # Errors
 /// [`Error::Io`] when the file cannot be read. [`Error::Data`] for another number of values than `width`, with the
 /// line; for a value that is no finite number; when no word is found; for damaged gzip data.
-pub fn read_vectors(path: &Path, words: &[String], width: usize) -> Result<Vectors> {
-    parse(Lines::open(&Source::from(path))?, words, width)
+pub fn read_vectors(path: &Path, words: &[String], embedding: &mut [f32], width: usize) -> Result<usize> {
+    parse(Lines::open(&Source::from(path))?, words, embedding, width)
 }
 
-fn parse(mut lines: Lines, words: &[String], width: usize) -> Result<Vectors> {
-    let special = |word: &String| word == PADDING || word == UNKNOWN;
-    let rows: HashMap<&[u8], usize> =
-        words.iter().zip(0..).filter(|(word, _)| !special(word)).map(|(word, row)| (word.as_bytes(), row)).collect();
-    let mut vectors = Vectors { width, values: vec![0.0; words.len() * width], found: vec![false; words.len()] };
+fn parse(mut lines: Lines, words: &[String], embedding: &mut [f32], width: usize) -> Result<usize> {
+    let wanted = words.iter().zip(embedding.chunks_mut(width)).filter(|(word, _)| *word != PADDING && *word != UNKNOWN);
+    let mut rows: HashMap<&[u8], &mut [f32]> = wanted.map(|(word, row)| (word.as_bytes(), row)).collect();
+    let known = rows.len();
     let mut unwanted = vec![0.0; width];
     let mut first = true;
     while let Some(line) = lines.next_bytes()? {
         let (word, values) = cut_word(line);
-        let row = rows.get(word).copied().filter(|&row| !vectors.found[row]);
-        let outcome = if first && let Some(told) = header_width(word, values) {
-            if told == width { Ok(()) } else { Err(Problem::VectorWidth { found: told, wanted: width }) }
-        } else if let Some(row) = row {
-            let into = &mut vectors.values[row * width..][..width];
-            parse_values(values, into, first).map(|parsed| vectors.found[row] = parsed)
+        let outcome = if first && let Some(found) = header_width(word, values) {
+            if found == width { Ok(false) } else { Err(Problem::VectorWidth { found, wanted: width }) }
+        } else if let Some(row) = rows.get_mut(word) {
+            parse_values(values, row, first)
         } else if first {
             // Parsed though nobody wants it, so that a file of another width is refused whatever words it holds.
-            parse_values(values, &mut unwanted, first).map(drop)
+            parse_values(values, &mut unwanted, first)
         } else {
             continue;
         };
+        if matches!(outcome, Ok(true)) {
+            rows.remove(word);
+        }
         first = false;
         outcome.map_err(|problem| lines.error(problem))?;
     }
-    if vectors.count() == 0 {
-        let problem = format!("has a vector for none of the {} words of the vocabulary", rows.len());
-        return Err(Error::data(lines.file(), problem));
-    }
-    Ok(vectors)
+    let problem = format!("has a vector for none of the {known} words of the vocabulary");
+    ensure!(rows.len() < known, Error::data(lines.file, problem));
+    Ok(known - rows.len())
 }
 
 /// The line's first word, and the rest.
@@ -110,12 +86,15 @@ fn parse_values(values: &[u8], into: &mut [f32], first: bool) -> std::result::Re
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::source::unpack;
+    use crate::data::readers::source::unpack;
 
-    fn read(text: &str, words: &[&str], width: usize) -> std::result::Result<Vectors, String> {
+    fn read(text: &str, words: &[&str], width: usize) -> std::result::Result<Vec<f32>, String> {
         let words: Vec<String> = words.iter().map(|word| word.to_string()).collect();
         let opened = unpack("g.txt", std::io::Cursor::new(text.as_bytes().to_vec()), false).unwrap();
-        parse(Lines::new("g.txt".into(), opened), &words, width).map_err(|error| error.to_string())
+        let mut rows = vec![0.0; words.len() * width];
+        let count = parse(Lines::new("g.txt".into(), opened), &words, &mut rows, width).map_err(|e| e.to_string())?;
+        assert_eq!(count, rows.chunks(width).filter(|row| row.iter().any(|value| *value != 0.0)).count());
+        Ok(rows)
     }
 
     fn fails(text: &str, message: &str) {
@@ -126,21 +105,16 @@ mod tests {
     fn keeps_the_words_asked_for() {
         let text = "the 9 9\nb 1 -2.5e-1\nx not parsed\na 3 4 \r\nb 7 7\n[UNK] 8 8\n";
         let vectors = read(text, &["[PAD]", "[UNK]", "a", "é", "b"], 2).unwrap();
-        assert_eq!(vectors.found, [false, false, true, false, true]);
-        assert_eq!(vectors.values, [0.0, 0.0, 0.0, 0.0, 3.0, 4.0, 0.0, 0.0, 1.0, -0.25]);
-        assert_eq!(
-            (vectors.count(), vectors.get(4), vectors.get(3), vectors.get(9)),
-            (2, Some(&[1.0, -0.25][..]), None, None)
-        );
+        assert_eq!(vectors, [0.0, 0.0, 0.0, 0.0, 3.0, 4.0, 0.0, 0.0, 1.0, -0.25]);
     }
 
     #[test]
     fn word2vec_header_and_words_with_blanks() {
-        assert_eq!(read("2 3\na 1 2 3\n", &["a"], 3).unwrap().values, [1.0, 2.0, 3.0]);
+        assert_eq!(read("2 3\na 1 2 3\n", &["a"], 3).unwrap(), [1.0, 2.0, 3.0]);
         let vectors = read("x 1 2\n. . . 5 6\n. 7 8\n", &["."], 2).unwrap();
-        assert_eq!(vectors.values, [7.0, 8.0]);
+        assert_eq!(vectors, [7.0, 8.0]);
         // A number is a word too.
-        assert_eq!(read("7 1 2\n", &["7"], 2).unwrap().values, [1.0, 2.0]);
+        assert_eq!(read("7 1 2\n", &["7"], 2).unwrap(), [1.0, 2.0]);
     }
 
     #[test]

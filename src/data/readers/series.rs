@@ -1,111 +1,56 @@
 //! Sequences of numbers: measurements, signals, images read pixel by pixel.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
-use super::examples::{Examples, RawInputs, RawTargets};
-use super::format::SeriesFormat;
+use super::examples::{Examples, Pixels, RawInputs, RawTargets, ReadOptions};
+use super::format::Format;
 use super::lines::Lines;
 use super::npy::Npy;
-use super::npz::Npz;
-use super::source::{Opened, Source};
-use super::{arrays, binary, idx, ucr};
-use crate::error::{Error, Result};
+use super::source::{Reader, Source};
+use super::{arrays, binary, idx, npz, ucr};
+use crate::error::{Error, Result, ensure};
 
-/// D, the sequences, and what the file itself tells of them.
-type Contents = (usize, Vec<Vec<f32>>, Option<RawTargets>);
-
-/// What a step of an image is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Pixels {
-    /// A pixel: T = rows x columns, D = 1.
-    #[default]
-    Each,
-    /// A row: T = rows, D = columns.
-    Rows,
-}
-
-/// Reads a whole file of sequences, packed by gzip or not. `format` overrules the file's name and first bytes; what
-/// neither of them tells is read as [`SeriesFormat::Ucr`]. `pixels` is for images alone.
+/// Reads a whole file of sequences, packed by gzip or not.
 ///
-/// With `targets` they come from the file itself (`y` of `.npz`, UCR), or from the file `labels` (`.npy`, or IDX), or,
-/// for IDX images without `labels`, from the file beside them with `labels-idx1` in its name for `images-idx3`, if there
+/// With `targets` they come from the file itself (`y` of `.npz`, UCR), or from the file of labels (`.npy`, or IDX), or,
+/// for IDX images without one, from the file beside them with `labels-idx1` in its name for `images-idx3`, if there
 /// is one. Whole numbers or texts `[N]` are class names; floats `[N]` and any numbers `[N, C]` are numbers. Without
 /// `targets` none of these is looked at.
 ///
 /// # Errors
 /// [`Error::Io`] when a file cannot be read. [`Error::Data`], with line or row, step and column (from 0), for damaged
 /// or empty files, arrays of other shapes or types, numbers that are not finite, and targets that do not fit the
-/// sequences. [`Error::Config`] for `labels` given to a file that has its own.
-pub(super) fn read_series(
-    path: &Path,
-    targets: bool,
-    labels: Option<&Path>,
-    format: Option<SeriesFormat>,
-    pixels: Pixels,
-) -> Result<Examples> {
-    let place = path.display().to_string();
-    let (width, sequences, own) = read_file(path, format, pixels, targets)?;
-    let beside = if targets && labels.is_none() { labels_beside(path) } else { None };
-    let targets = match labels.or(beside.as_deref()) {
-        Some(labels) if own.is_none() => Some(read_targets(labels, sequences.len(), &place)?),
-        Some(labels) if beside.is_none() => {
-            let problem = format!("{place} has its own targets: leave out {}", labels.display());
-            return Err(Error::Config(problem));
+/// sequences. [`Error::Config`] for a file of labels given to one that has its own.
+pub(super) fn read(path: &Path, format: Format, targets: bool, options: &ReadOptions) -> Result<Examples> {
+    let (place, reader) = open(path)?;
+    let ((width, sequences), own) = match format {
+        Format::Npy => (arrays::sequences(Npy::open(&place, reader)?, None)?, None),
+        Format::Npz => npz::read(&place, reader, targets)?,
+        Format::Idx => (idx::read_images(&place, reader, options.pixels == Pixels::Rows)?, None),
+        _ => {
+            let (sequences, names) = ucr::read(Lines::new(place.clone(), reader))?;
+            ((1, sequences), targets.then_some(RawTargets::Names(names)))
         }
-        _ => own,
     };
+    let given = options.labels.as_ref().filter(|_| targets);
+    if let (Some(labels), Some(_)) = (given, &own) {
+        return Err(Error::Config(format!("{place} has its own targets: leave out {}", labels.display())));
+    }
+    let labels = given.cloned().or_else(|| labels_beside(path).filter(|_| targets && own.is_none()));
+    let beside = labels.map(|labels| read_targets(&labels, sequences.len(), &place)).transpose()?;
+    let targets = beside.or(own);
     let lines = (1..=sequences.len() as u64).collect();
     Ok(Examples { place, lines, inputs: RawInputs::Numbers { width, sequences }, targets })
 }
 
-fn read_file(path: &Path, format: Option<SeriesFormat>, pixels: Pixels, targets: bool) -> Result<Contents> {
-    let place = path.display().to_string();
-    let (opened, found) = open(path)?;
-    Ok(match format.unwrap_or(found) {
-        SeriesFormat::Npy => {
-            let (width, sequences) = arrays::sequences(Npy::open(&place, opened.reader)?, None)?;
-            (width, sequences, None)
-        }
-        SeriesFormat::Npz if opened.gzip => return Err(Error::data(place, "is an .npz packed again: unpack the gzip")),
-        SeriesFormat::Npz => read_npz(&place, path, targets)?,
-        SeriesFormat::Ucr => {
-            let (sequences, names) = ucr::read(Lines::new(place.clone(), opened))?;
-            (1, sequences, targets.then_some(RawTargets::Names(names)))
-        }
-        SeriesFormat::Idx => {
-            let images = idx::Images::open(&place, opened.reader)?;
-            let width = if pixels == Pixels::Rows { images.columns } else { 1 };
-            (width, images.read()?, None)
-        }
-    })
-}
-
-fn read_npz(place: &str, path: &Path, targets: bool) -> Result<Contents> {
-    let open = || Npz::open(place, BufReader::new(File::open(path).map_err(Error::io(path))?));
-    // Two at a time, so that the lengths are checked against the shape of x before its numbers are read.
-    let (mut archive, mut beside) = (open()?, open()?);
-    let lengths = if beside.has("lengths") { Some(beside.member("lengths")?) } else { None };
-    let (width, sequences) = arrays::sequences(archive.member("x")?, lengths)?;
-    let targets = match targets && archive.has("y") {
-        true => Some(arrays::targets(archive.member("y")?, sequences.len(), place)?),
-        false => None,
-    };
-    Ok((width, sequences, targets))
-}
-
 /// The targets in a file of their own, for `count` sequences of the file `of`.
 fn read_targets(path: &Path, count: usize, of: &str) -> Result<RawTargets> {
-    let place = path.display().to_string();
-    let (opened, found) = open(path)?;
-    match found {
-        SeriesFormat::Npy => arrays::targets(Npy::open(&place, opened.reader)?, count, of),
-        SeriesFormat::Idx => {
-            let names = idx::read_labels(&place, opened.reader)?;
+    let (place, mut reader) = open(path)?;
+    match Format::of_bytes(reader.fill_buf().map_err(|source| binary::read_error(&place, source))?) {
+        Some(Format::Npy) => arrays::targets(Npy::open(&place, reader)?, count, of),
+        Some(Format::Idx) => {
+            let names = idx::read_labels(&place, reader)?;
             arrays::check_count(&place, names.len(), count, of)?;
             Ok(RawTargets::Names(names))
         }
@@ -120,38 +65,42 @@ fn labels_beside(images: &Path) -> Option<PathBuf> {
     (labels != images && labels.is_file()).then_some(labels)
 }
 
-/// Opens a file and finds its format.
+/// Opens a file, with its name for messages.
 ///
 /// # Errors
 /// Those of opening; [`Error::Data`] if it is empty.
-fn open(path: &Path) -> Result<(Opened, SeriesFormat)> {
+fn open(path: &Path) -> Result<(String, Reader)> {
     let place = path.display().to_string();
-    let mut opened = Source::from(path).open()?;
-    let first = opened.reader.fill_buf().map_err(|source| binary::read_error(&place, source))?;
-    if first.is_empty() {
-        return Err(Error::data(place, "is empty"));
-    }
-    let format = SeriesFormat::of_name(path).unwrap_or(SeriesFormat::of_bytes(first));
-    Ok((opened, format))
+    let mut reader = Source::from(path).open()?;
+    let first = reader.fill_buf().map_err(|source| binary::read_error(&place, source))?;
+    ensure!(!first.is_empty(), Error::data(place, "is empty"));
+    Ok((place, reader))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
     use std::io::Write;
 
     use super::*;
-    use crate::data::idx::tests::file as idx_file;
+    use crate::data::readers::fixtures::idx_file;
 
     /// A file that NumPy made; see `tests/data/make_arrays.py`.
     fn made(name: &str) -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)
     }
 
+    /// In the format that the name tells, else as UCR.
     fn read(path: &Path, labels: Option<&Path>) -> std::result::Result<Examples, String> {
-        read_series(path, true, labels, None, Pixels::Each).map_err(|error| error.to_string())
+        let format = Format::of_name(&path.into()).unwrap_or(Format::Ucr);
+        super::read(path, format, true, &options(labels)).map_err(|error| error.to_string())
     }
 
-    fn contents(examples: Examples) -> Contents {
+    fn options(labels: Option<&Path>) -> ReadOptions {
+        ReadOptions { labels: labels.map(Path::to_path_buf), ..ReadOptions::default() }
+    }
+
+    fn contents(examples: Examples) -> (usize, Vec<Vec<f32>>, Option<RawTargets>) {
         let RawInputs::Numbers { width, sequences } = examples.inputs else { unreachable!() };
         assert_eq!(examples.lines.len(), sequences.len());
         (width, sequences, examples.targets)
@@ -220,7 +169,8 @@ mod tests {
         let error = read(&images, None).unwrap_err();
         assert!(error.contains("labels-idx1-ubyte.gz: is named .gz but is not gzip data"), "{error}");
         std::fs::rename(&labels, write("labels", b"")).unwrap();
-        let rows = read_series(&images, true, Some(&folder.path().join("labels")), None, Pixels::Rows).unwrap();
+        let options = ReadOptions { pixels: Pixels::Rows, ..options(Some(&folder.path().join("labels"))) };
+        let rows = super::read(&images, Format::Idx, true, &options).unwrap();
         assert_eq!(contents(rows), (3, sequences, names(&["7"])));
         let images = write("t-images-idx3-ubyte", &idx_file(&[1, 1, 1], &[0]));
         write("t-labels-idx1-ubyte", &idx_file(&[2], &[7, 8]));
@@ -229,21 +179,25 @@ mod tests {
     }
 
     #[test]
-    fn the_rest_is_text_and_bytes_tell_what_names_do_not() {
+    fn the_format_that_is_given_is_read() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("data");
-        let read_bytes = |bytes: &[u8]| {
+        let read = |bytes: &[u8], format| {
             std::fs::write(&path, bytes).unwrap();
-            read(&path, None)
+            super::read(&path, format, true, &options(None)).map_err(|error| error.to_string())
         };
-        let found = read_bytes(b"1\t0.5\n2\t3\t4\n").unwrap();
+        let found = read(b"1\t0.5\n2\t3\t4\n", Format::Ucr).unwrap();
         assert_eq!(contents(found), (1, vec![vec![0.5], vec![3.0, 4.0]], names(&["1", "2"])));
-        assert_eq!(read_bytes(&std::fs::read(made("x_f4.npy")).unwrap()).map(contents).unwrap().0, 2);
-        assert_eq!(read_bytes(&std::fs::read(made("ragged.npz")).unwrap()).map(contents).unwrap().0, 2);
-        assert_eq!(read_bytes(&idx_file(&[1, 1, 1], &[0])).map(contents).unwrap().1, [[0.0]]);
-        assert!(read_bytes(b"").unwrap_err().ends_with("data: is empty"));
-        let error = read(&folder.path().join("none"), None).unwrap_err();
-        assert!(error.contains("none: "), "{error}");
+        assert_eq!(read(&std::fs::read(made("x_f4.npy")).unwrap(), Format::Npy).map(contents).unwrap().0, 2);
+        let ragged = std::fs::read(made("ragged.npz")).unwrap();
+        assert_eq!(read(&ragged, Format::Npz).map(contents).unwrap().0, 2);
+        assert_eq!(read(&idx_file(&[1, 1, 1], &[0]), Format::Idx).map(contents).unwrap().1, [[0.0]]);
+        assert!(read(b"", Format::Ucr).unwrap_err().ends_with("data: is empty"));
+        let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        packer.write_all(&ragged).unwrap();
+        assert_eq!(read(&packer.finish().unwrap(), Format::Npz).map(contents).unwrap().0, 2);
+        let error = super::read(&folder.path().join("none"), Format::Npy, true, &options(None)).unwrap_err();
+        assert!(error.to_string().contains("none: "), "{error}");
     }
 
     #[test]

@@ -5,12 +5,9 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::format::Format;
-use super::lines::Lines;
-use super::series::{Pixels, read_series};
 use super::source::Source;
-use super::table::{TableColumns, parse};
 use crate::error::{Error, Problem, Result};
-
+use crate::listing::{listed, quoted};
 /// N examples of a file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Examples {
@@ -73,10 +70,27 @@ impl Examples {
         }
     }
 
+    /// The error that one of them has a name which is none of the known `what`: classes or labels.
+    pub(crate) fn unknown(&self, row: usize, name: &str, what: &str, known: &[String]) -> Error {
+        let known = listed(known.iter().map(String::as_str));
+        self.error(row, format!("has the label {}, and the {what} are {known}", quoted(name)))
+    }
+
     /// An error about one of them.
     pub(crate) fn error(&self, row: usize, problem: impl Into<Problem>) -> Error {
         Error::data_line(&self.place, self.lines[row], problem)
     }
+}
+
+/// What a step of an image is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pixels {
+    /// A pixel: T = rows x columns, D = 1.
+    #[default]
+    Each,
+    /// A row: T = rows, D = columns.
+    Rows,
 }
 
 /// Which parts of a file are read, and how.
@@ -103,38 +117,12 @@ impl Default for ReadOptions {
 }
 
 impl ReadOptions {
-    /// Whether the format or the name of the file says that it holds numbers.
-    pub fn is_numbers(&self, source: &Source) -> bool {
-        matches!(self.format.or_else(|| Format::of_name(source)), Some(Format::Series(_)))
+    pub(super) fn format(&self, source: &Source) -> Option<Format> {
+        self.format.or_else(|| Format::of_name(source))
     }
 
-    /// Reads a whole file, packed by gzip or not, once; with `targets` there must be some, without none are looked at.
-    /// A byte order mark, blank lines and Windows line ends of a text are no trouble.
-    ///
-    /// # Errors
-    /// [`Error::Io`] when a file cannot be read. [`Error::Data`], with line or row, step and column where there are
-    /// some, for files that are empty, damaged or not what their format says, without a wanted column, with numbers that
-    /// are not finite, and for targets that are missing, do not fit, or stand in a file of their own beside a table.
-    pub fn read(&self, source: &Source, targets: bool) -> Result<Examples> {
-        let table = match self.format.or_else(|| Format::of_name(source)) {
-            Some(Format::Series(format)) => {
-                let Source::File(path) = source else {
-                    return Err(Error::Config("numbers are read from files, not from standard input".into()));
-                };
-                let labels = self.labels.as_deref().filter(|_| targets);
-                let examples = read_series(path, targets, labels, Some(format), self.pixels)?;
-                return match &examples.targets {
-                    None if targets => Err(Error::data(source, Problem::NoTargets)),
-                    _ => Ok(examples),
-                };
-            }
-            Some(Format::Table(format)) => Some(format),
-            None => None,
-        };
-        if targets && self.labels.is_some() {
-            return Err(Error::data(source, "a table has its labels in a column: leave out the file of labels"));
-        }
-        let columns = TableColumns { text: self.text.clone(), label: targets.then(|| self.label.clone()) };
-        parse(Lines::open(source)?, &columns, table)
+    /// Whether the format or the name of the file says that it holds numbers.
+    pub fn is_numbers(&self, source: &Source) -> bool {
+        self.format(source).is_some_and(Format::is_numbers)
     }
 }

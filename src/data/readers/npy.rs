@@ -2,16 +2,17 @@
 
 use std::io::{BufReader, ErrorKind, Read};
 
-use npyz::{DType, NpyFile, Order, TypeChar, WriterBuilder};
+use npyz::{DType, NpyFile, NpyHeader, Order, TypeChar, WriterBuilder};
 
 use super::binary::{expect_end, read_error};
 use super::npy_header::{Kind, kind, read_header, shown};
-use crate::error::{Error, Problem, Result};
+use crate::error::{Error, Problem, Result, ensure};
 
 /// An array whose header has been read.
 pub(super) struct Npy<'a> {
-    place: String,
-    file: NpyFile<BufReader<Box<dyn Read + 'a>>>,
+    pub place: String,
+    reader: BufReader<Box<dyn Read + 'a>>,
+    header: NpyHeader,
     pub shape: Vec<usize>,
     pub kind: Kind,
 }
@@ -27,15 +28,8 @@ impl<'a> Npy<'a> {
         let header = read_header(place, &mut reader)?;
         let kind = kind(&header.dtype()).map_err(|problem| Error::data(place, problem))?;
         let shape: Vec<usize> = header.shape().iter().map(|&size| size as usize).collect();
-        if shape.contains(&0) {
-            return Err(Error::data(place, format!("is an empty array: its shape is {}", shown(&shape))));
-        }
-        Ok(Npy { place: place.into(), file: NpyFile::with_header(header, reader), shape, kind })
-    }
-
-    /// The name for messages.
-    pub fn place(&self) -> &str {
-        &self.place
+        ensure!(!shape.contains(&0), Error::data(place, format!("is an empty array: its shape is {}", shown(&shape))));
+        Ok(Npy { place: place.into(), reader, header, shape, kind })
     }
 
     /// An error about the array.
@@ -47,21 +41,12 @@ impl<'a> Npy<'a> {
     ///
     /// # Errors
     /// [`Error::Data`] if there are fewer or more than promised, or these are texts; [`Error::Io`].
-    pub fn numbers(self) -> Result<Vec<f32>> {
-        let DType::Plain(number) = self.file.dtype() else { return Err(self.error("holds no numbers")) };
-        match (number.type_char(), number.size_field()) {
-            (TypeChar::Bool, 1) => self.values(|value: bool| f32::from(u8::from(value))),
-            (TypeChar::Int, 1) => self.values(|value: i8| value.into()),
-            (TypeChar::Int, 2) => self.values(|value: i16| value.into()),
-            (TypeChar::Int, 4) => self.values(|value: i32| value as f32),
-            (TypeChar::Int, 8) => self.values(|value: i64| value as f32),
-            (TypeChar::Uint, 1) => self.values(|value: u8| value.into()),
-            (TypeChar::Uint, 2) => self.values(|value: u16| value.into()),
-            (TypeChar::Uint, 4) => self.values(|value: u32| value as f32),
-            (TypeChar::Uint, 8) => self.values(|value: u64| value as f32),
-            (TypeChar::Float, 4) => self.values(|value: f32| value),
-            (TypeChar::Float, 8) => self.values(|value: f64| value as f32),
-            _ => Err(self.error("holds texts where numbers are expected")),
+    pub fn numbers(&mut self) -> Result<Vec<f32>> {
+        match self.kind {
+            Kind::Integer => self.integers(|number| number as f32),
+            Kind::Float if self.header.dtype().num_bytes() == Some(4) => self.values(|number: f32| number),
+            Kind::Float => self.values(|number: f64| number as f32),
+            Kind::Text => Err(self.error("holds texts where numbers are expected")),
         }
     }
 
@@ -69,42 +54,46 @@ impl<'a> Npy<'a> {
     ///
     /// # Errors
     /// [`Error::Data`] if there are fewer or more than promised, or these are floats; [`Error::Io`].
-    pub fn texts(self) -> Result<Vec<String>> {
-        let DType::Plain(text) = self.file.dtype() else { return Err(self.error("holds no texts")) };
-        match (text.type_char(), text.size_field()) {
-            (TypeChar::Bool, 1) => self.values(|value: bool| u8::from(value).to_string()),
-            (TypeChar::Int, 1) => self.values(|value: i8| value.to_string()),
-            (TypeChar::Int, 2) => self.values(|value: i16| value.to_string()),
-            (TypeChar::Int, 4) => self.values(|value: i32| value.to_string()),
-            (TypeChar::Int, 8) => self.values(|value: i64| value.to_string()),
-            (TypeChar::Uint, 1) => self.values(|value: u8| value.to_string()),
-            (TypeChar::Uint, 2) => self.values(|value: u16| value.to_string()),
-            (TypeChar::Uint, 4) => self.values(|value: u32| value.to_string()),
-            (TypeChar::Uint, 8) => self.values(|value: u64| value.to_string()),
-            (TypeChar::ByteStr | TypeChar::UnicodeStr, _) => self.values(|value: String| value.trim().to_string()),
-            _ => Err(self.error("holds floats where whole numbers or texts are expected")),
+    pub fn texts(&mut self) -> Result<Vec<String>> {
+        match self.kind {
+            Kind::Integer => self.integers(|number| number.to_string()),
+            Kind::Text => self.values(|text: String| text.trim().to_string()),
+            Kind::Float => Err(self.error("holds floats where whole numbers or texts are expected")),
+        }
+    }
+
+    fn integers<V: Clone>(&mut self, convert: impl Fn(i128) -> V) -> Result<Vec<V>> {
+        let DType::Plain(number) = self.header.dtype() else { return Err(self.error("holds no numbers")) };
+        match (number.type_char(), number.size_field()) {
+            (TypeChar::Bool, _) => self.values(|value: bool| convert(value.into())),
+            (TypeChar::Int, 1) => self.values(|value: i8| convert(value.into())),
+            (TypeChar::Int, 2) => self.values(|value: i16| convert(value.into())),
+            (TypeChar::Int, 4) => self.values(|value: i32| convert(value.into())),
+            (TypeChar::Int, _) => self.values(|value: i64| convert(value.into())),
+            (_, 1) => self.values(|value: u8| convert(value.into())),
+            (_, 2) => self.values(|value: u16| convert(value.into())),
+            (_, 4) => self.values(|value: u32| convert(value.into())),
+            _ => self.values(|value: u64| convert(value.into())),
         }
     }
 
     /// All values by `convert`, row-major.
-    fn values<T: npyz::Deserialize, V: Clone>(self, convert: impl Fn(T) -> V) -> Result<Vec<V>> {
-        let header = self.file.header().clone();
-        let mut reader = self.file.into_inner();
-        let typed = NpyFile::with_header(header.clone(), &mut reader).data::<T>();
+    fn values<T: npyz::Deserialize, V: Clone>(&mut self, convert: impl Fn(T) -> V) -> Result<Vec<V>> {
+        let typed = NpyFile::with_header(self.header.clone(), &mut self.reader).data::<T>();
         let typed = typed.map_err(|fault| Error::data(&self.place, fault.to_string()))?;
         // Grows with what there is, whatever the header promises.
         let values = typed.map(|value| value.map(&convert)).collect::<std::io::Result<Vec<V>>>();
         let values = values.map_err(|source| match source.kind() {
             ErrorKind::UnexpectedEof => {
                 let shape = shown(&self.shape);
-                Error::data(&self.place, format!("is cut short: its header promises the shape {shape}; save it again"))
+                self.error(format!("is cut short: its header promises the shape {shape}; save it again"))
             }
             _ => read_error(&self.place, source),
         })?;
-        expect_end(&self.place, &mut reader)?;
-        match header.order() {
-            Order::Fortran if self.shape.len() > 1 => Ok(row_major(&values, &self.shape)),
-            _ => Ok(values),
+        expect_end(&self.place, &mut self.reader)?;
+        match self.header.order() {
+            Order::Fortran => Ok(row_major(&values, &self.shape)),
+            Order::C => Ok(values),
         }
     }
 }
@@ -114,14 +103,13 @@ impl<'a> Npy<'a> {
 /// # Errors
 /// [`Error::Config`] if the shape is of another number of values.
 pub fn npy_bytes(shape: &[usize], values: &[f32]) -> Result<Vec<u8>> {
-    if shape.iter().try_fold(1, |product: usize, &size| product.checked_mul(size)) != Some(values.len()) {
-        return Err(Error::Config(format!("{} values do not make an array {}", values.len(), shown(shape))));
-    }
+    let count = shape.iter().try_fold(1, |product: usize, &size| product.checked_mul(size));
+    let problem = format!("{} values do not make an array {}", values.len(), shown(shape));
+    ensure!(count == Some(values.len()), Error::Config(problem));
     let sizes: Vec<u64> = shape.iter().map(|&size| size as u64).collect();
     let mut bytes = Vec::with_capacity(size_of_val(values) + 128);
-    let number = DType::Plain("<f4".parse().map_err(|fault| Error::Config(format!("the npyz library: {fault}")))?);
-    let write = || -> std::io::Result<()> {
-        let mut writer = npyz::WriteOptions::new().dtype(number).shape(&sizes).writer(&mut bytes).begin_nd()?;
+    let mut write = || -> std::io::Result<()> {
+        let mut writer = npyz::WriteOptions::new().default_dtype().shape(&sizes).writer(&mut bytes).begin_nd()?;
         writer.extend(values)?;
         writer.finish()
     };
@@ -131,40 +119,31 @@ pub fn npy_bytes(shape: &[usize], values: &[f32]) -> Result<Vec<u8>> {
 
 /// Column-major values of `shape` in row-major order.
 fn row_major<V: Clone>(values: &[V], shape: &[usize]) -> Vec<V> {
-    let mut index = vec![0; shape.len()];
-    let strides: Vec<usize> = (0..shape.len()).map(|axis| shape[..axis].iter().product()).collect();
-    let mut at = 0;
-    let mut out = Vec::with_capacity(values.len());
-    for _ in 0..values.len() {
-        out.push(values[at].clone());
-        for axis in (0..shape.len()).rev() {
-            index[axis] += 1;
-            at += strides[axis];
-            if index[axis] < shape[axis] {
-                break;
-            }
-            at -= strides[axis] * shape[axis];
-            index[axis] = 0;
-        }
-    }
-    out
+    let column_major = |at: usize| {
+        let step = |(rest, stride, place), &size: &usize| {
+            let stride = stride / size;
+            (rest / size, stride, place + rest % size * stride)
+        };
+        shape.iter().rev().fold((at, values.len(), 0), step).2
+    };
+    (0..values.len()).map(|at| values[column_major(at)].clone()).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::npy_header::tests::file;
+    use crate::data::readers::fixtures::npy_file as file;
 
     fn open(bytes: &[u8]) -> Result<Npy<'_>> {
         Npy::open("x.npy", bytes)
     }
 
     fn numbers(bytes: &[u8]) -> std::result::Result<Vec<f32>, String> {
-        open(bytes).and_then(Npy::numbers).map_err(|error| error.to_string())
+        open(bytes).and_then(|mut array| array.numbers()).map_err(|error| error.to_string())
     }
 
     fn texts(bytes: &[u8]) -> std::result::Result<Vec<String>, String> {
-        open(bytes).and_then(Npy::texts).map_err(|error| error.to_string())
+        open(bytes).and_then(|mut array| array.texts()).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -232,7 +211,7 @@ mod tests {
     fn what_is_written_is_read() {
         let values = [1.5, -2.0, 3.0, 4.0, f32::MAX, 0.0];
         let bytes = npy_bytes(&[3, 2], &values).unwrap();
-        let read = open(&bytes).unwrap();
+        let mut read = open(&bytes).unwrap();
         assert_eq!((&read.shape[..], read.kind), (&[3, 2][..], Kind::Float));
         assert_eq!(read.numbers().unwrap(), values);
         let error = npy_bytes(&[4, 2], &values).unwrap_err().to_string();

@@ -3,53 +3,48 @@
 use super::examples::RawTargets;
 use super::npy::Npy;
 use super::npy_header::{Kind, shown};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, ensure};
+
+/// D, and the N sequences, each `[T_i, D]` row by row.
+pub(super) type Sequences = (usize, Vec<Vec<f32>>);
 
 /// The steps of `x [N, T, D]` or `[N, T]`: D, and for each row its first `lengths[i]` steps, or all.
 ///
 /// # Errors
 /// Those of reading the array; [`Error::Data`] for other shapes, texts, lengths that do not fit, or a number among the
 /// real steps that is not finite.
-pub(super) fn sequences(x: Npy, lengths: Option<Npy>) -> Result<(usize, Vec<Vec<f32>>)> {
+pub(super) fn sequences(mut x: Npy, lengths: Option<Npy>) -> Result<Sequences> {
+    ensure!(x.kind != Kind::Text, x.error("holds texts: sequences are made of numbers"));
     let (rows, steps, width) = match x.shape[..] {
-        _ if x.kind == Kind::Text => return Err(x.error("holds texts: sequences are made of numbers")),
         [rows, steps] => (rows, steps, 1),
         [rows, steps, width] => (rows, steps, width),
-        _ => {
-            let problem = format!("has the shape {}: sequences are [N, T], or [N, T, D]", shown(&x.shape));
-            return Err(x.error(problem));
-        }
+        _ => return Err(x.error(format!("has the shape {}: sequences are [N, T], or [N, T, D]", shown(&x.shape)))),
     };
     let lengths = lengths.map(|lengths| real_steps(lengths, rows, steps)).transpose()?;
-    let place = x.place().to_string();
     let values = x.numbers()?;
-    let mut sequences = Vec::with_capacity(values.len() / (steps * width));
-    for (row, values) in values.chunks_exact(steps * width).enumerate() {
-        let real = lengths.as_ref().map_or(steps, |lengths| lengths[row]);
-        let values = &values[..real * width];
-        if let Some(at) = values.iter().position(|value| !value.is_finite()) {
-            let (step, column, value) = (at / width, at % width, named(values[at]));
-            let advice = "fill it in, leave the row out, or, if it is padding, give `lengths` in an .npz";
-            return Err(Error::data(place, format!("row {row}, step {step}, column {column} is {value}: {advice}")));
-        }
-        sequences.push(values.to_vec());
-    }
-    Ok((width, sequences))
+    let cut = |(row, values): (usize, &[f32])| {
+        let values = &values[..lengths.as_ref().map_or(steps, |lengths| lengths[row]) * width];
+        let Some((at, value)) = not_finite(values) else { return Ok(values.to_vec()) };
+        let (step, column) = (at / width, at % width);
+        let advice = "fill it in, leave the row out, or, if it is padding, give `lengths` in an .npz";
+        Err(x.error(format!("row {row}, step {step}, column {column} is {value}: {advice}")))
+    };
+    Ok((width, values.chunks_exact(steps * width).enumerate().map(cut).collect::<Result<_>>()?))
 }
 
 /// How many steps of each of `rows` sequences are real: whole numbers `[N]`, each from 1 to `steps`.
-fn real_steps(lengths: Npy, rows: usize, steps: usize) -> Result<Vec<usize>> {
+fn real_steps(mut lengths: Npy, rows: usize, steps: usize) -> Result<Vec<usize>> {
     if lengths.kind != Kind::Integer || lengths.shape != [rows] {
         let shape = shown(&lengths.shape);
         let problem = format!("has the shape {shape}: lengths are whole numbers, one for each of {rows} sequences");
         return Err(lengths.error(problem));
     }
-    let place = lengths.place().to_string();
-    let check = |(row, length): (usize, String)| match length.parse() {
+    let texts = lengths.texts()?;
+    let check = |(row, length): (usize, &String)| match length.parse() {
         Ok(length) if (1..=steps).contains(&length) => Ok(length),
-        _ => Err(Error::data(&place, format!("row {row} is {length}: 1 to {steps} steps can be real"))),
+        _ => Err(lengths.error(format!("row {row} is {length}: 1 to {steps} steps can be real"))),
     };
-    lengths.texts()?.into_iter().enumerate().map(check).collect()
+    texts.iter().enumerate().map(check).collect()
 }
 
 /// The targets of `count` sequences of the file `of`: whole numbers or texts `[N]` are class names, floats `[N]` and
@@ -58,57 +53,46 @@ fn real_steps(lengths: Npy, rows: usize, steps: usize) -> Result<Vec<usize>> {
 /// # Errors
 /// Those of reading the array; [`Error::Data`] for other shapes, another count, an empty name or a number that is not
 /// finite.
-pub(super) fn targets(y: Npy, count: usize, of: &str) -> Result<RawTargets> {
+pub(super) fn targets(mut y: Npy, count: usize, of: &str) -> Result<RawTargets> {
     let width = match (&y.shape[..], y.kind) {
         ([_], _) => 1,
         ([_, width], Kind::Float | Kind::Integer) => *width,
         _ => {
             let shape = shown(&y.shape);
-            let problem = format!("has the shape {shape}: targets are names [N], or numbers [N] or [N, C]");
-            return Err(y.error(problem));
+            return Err(y.error(format!("has the shape {shape}: targets are names [N], or numbers [N] or [N, C]")));
         }
     };
-    check_count(y.place(), y.shape[0], count, of)?;
-    let place = y.place().to_string();
+    check_count(&y.place, y.shape[0], count, of)?;
     if y.shape.len() == 1 && y.kind != Kind::Float {
         let names = y.texts()?;
         return match names.iter().position(String::is_empty) {
-            Some(row) => Err(Error::data(place, format!("row {row} is an empty name: name the class"))),
+            Some(row) => Err(y.error(format!("row {row} is an empty name: name the class"))),
             None => Ok(RawTargets::Names(names)),
         };
     }
     let values = y.numbers()?;
-    match values.iter().position(|value| !value.is_finite()) {
-        Some(at) => {
-            let (row, column, value) = (at / width, at % width, named(values[at]));
-            let advice = "give the target, or leave the row out";
-            Err(Error::data(place, format!("row {row}, column {column} is {value}: {advice}")))
-        }
-        None => Ok(RawTargets::Numbers { width, values }),
-    }
+    let Some((at, value)) = not_finite(&values) else { return Ok(RawTargets::Numbers { width, values }) };
+    let (row, column) = (at / width, at % width);
+    Err(y.error(format!("row {row}, column {column} is {value}: give the target, or leave the row out")))
 }
 
 /// # Errors
 /// [`Error::Data`] if there is not one target for each sequence of the file `of`.
 pub(super) fn check_count(place: &str, targets: usize, sequences: usize, of: &str) -> Result<()> {
-    if targets == sequences {
-        return Ok(());
-    }
     let problem = format!("has {targets} targets for the {sequences} sequences of {of}: one for each is needed");
-    Err(Error::data(place, problem))
+    if targets == sequences { Ok(()) } else { Err(Error::data(place, problem)) }
 }
 
-fn named(value: f32) -> &'static str {
-    match value {
-        value if value.is_nan() => "NaN",
-        _ => "infinite or beyond 3.4e38",
-    }
+/// The first number that is not finite: where it stands, and what it is.
+fn not_finite(values: &[f32]) -> Option<(usize, &'static str)> {
+    let at = values.iter().position(|value| !value.is_finite())?;
+    Some((at, if values[at].is_nan() { "NaN" } else { "infinite or beyond 3.4e38" }))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::npy_header::tests::file;
+    use crate::data::readers::fixtures::npy_file as file;
 
     fn floats(shape: &str, values: &[f32]) -> Vec<u8> {
         let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();

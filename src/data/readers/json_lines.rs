@@ -3,48 +3,41 @@
 use serde_json::{Map, Value};
 
 use super::lines::Lines;
-use super::table::{Row, TableColumns, missing_column};
+use super::table::{Table, missing_column};
 use crate::error::{Problem, Result};
 use crate::listing::quoted;
 
 /// Reads one row per line. The text is a string, the label a string, a number or a boolean.
-pub(super) fn read(mut lines: Lines, columns: &TableColumns) -> Result<Vec<Row>> {
-    let mut rows = Vec::new();
-    while let Some(line) = lines.next_text()? {
-        if !line.trim().is_empty() {
-            let (text, label) = cells(line, columns).map_err(|problem| lines.error(problem))?;
-            rows.push(Row { text, label, line: lines.line() });
+pub(super) fn read(mut lines: Lines, table: &mut Table) -> Result<()> {
+    while let Some((line, text)) = lines.next_text()? {
+        if !text.trim().is_empty() {
+            let (text, label) = cells(text, table).map_err(|problem| lines.error(problem))?;
+            table.row(line, &text, label.as_deref());
         }
     }
-    Ok(rows)
+    Ok(())
 }
 
-fn cells(line: &str, columns: &TableColumns) -> std::result::Result<(String, Option<String>), Problem> {
-    let mut object = match serde_json::from_str(line) {
+fn cells(line: &str, table: &Table) -> std::result::Result<(String, Option<String>), Problem> {
+    let object = match serde_json::from_str(line) {
         Ok(Value::Object(object)) => object,
         Ok(other) => return Err(format!("is {}, not a JSON object", kind(&other)).into()),
         Err(fault) => return Err(syntax_problem(line, &fault).into()),
     };
-    let label = columns.label.as_deref().map(|column| label(&object, column)).transpose()?;
-    let text = match object.remove(&columns.text) {
-        Some(Value::String(text)) => text,
-        Some(other) => {
-            return Err(format!("the text {} is {}, not a string", quoted(&columns.text), kind(&other)).into());
-        }
-        None => return Err(missing_column(&columns.text, "text", object.keys().map(String::as_str))),
-    };
-    Ok((text, label))
+    let (text, label) = table.columns;
+    let label = label.map(|label| cell(&object, "label", label)).transpose()?;
+    Ok((cell(&object, "text", text)?, label))
 }
 
-fn label(object: &Map<String, Value>, column: &str) -> std::result::Result<String, Problem> {
+fn cell(object: &Map<String, Value>, role: &'static str, column: &str) -> std::result::Result<String, Problem> {
     match object.get(column) {
-        Some(Value::String(label)) => Ok(label.trim().to_string()),
-        Some(Value::Number(number)) => Ok(number.to_string()),
-        Some(Value::Bool(flag)) => Ok(flag.to_string()),
+        Some(Value::String(text)) => Ok(text.clone()),
+        Some(value @ (Value::Number(_) | Value::Bool(_))) if role == "label" => Ok(value.to_string()),
         Some(other) => {
-            Err(format!("the label {} is {}, not a string, a number or a boolean", quoted(column), kind(other)).into())
+            let wanted = if role == "label" { "a string, a number or a boolean" } else { "a string" };
+            Err(format!("the {role} {} is {}, not {wanted}", quoted(column), kind(other)).into())
         }
-        None => Err(missing_column(column, "label", object.keys().map(String::as_str))),
+        None => Err(missing_column(column, role, object.keys())),
     }
 }
 
@@ -54,12 +47,10 @@ fn syntax_problem(line: &str, fault: &serde_json::Error) -> String {
     let place = format!(" at line {} column {}", fault.line(), fault.column());
     let reason = reason.strip_suffix(&place).unwrap_or(&reason);
     // The two layouts that are JSON but not JSON Lines.
-    let hint = if line.trim_start().starts_with('[') {
-        ": give one object per line, without a list around them"
-    } else if fault.is_eof() {
-        ": each object must stand on one line"
-    } else {
-        ""
+    let hint = match () {
+        () if line.trim_start().starts_with('[') => ": give one object per line, without a list around them",
+        () if fault.is_eof() => ": each object must stand on one line",
+        () => "",
     };
     format!("is not valid JSON ({reason}, column {}){hint}", fault.column())
 }
@@ -77,8 +68,8 @@ fn kind(value: &Value) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use crate::data::TableFormat::JsonLines;
-    use crate::data::table::tests::{read, row};
+    use crate::data::Format::JsonLines;
+    use crate::data::readers::fixtures::{read, row};
 
     fn fails(text: &str, message: &str) {
         assert_eq!(read(text, JsonLines), Err(message.to_string()), "{text:?}");

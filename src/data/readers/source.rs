@@ -1,17 +1,15 @@
 //! Where a text comes from: a file or standard input, plain or gzipped.
 
-use std::convert::Infallible;
 use std::ffi::OsString;
 use std::fmt;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
 use flate2::bufread::MultiGzDecoder;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, ensure};
 
 /// The first byte of gzip's signature. No text begins with this control character, so one byte decides: waiting
 /// for the second would hold up someone who types a line of one letter.
@@ -59,14 +57,6 @@ impl From<&Path> for Source {
     }
 }
 
-impl FromStr for Source {
-    type Err = Infallible;
-
-    fn from_str(given: &str) -> std::result::Result<Source, Infallible> {
-        Ok(OsString::from(given).into())
-    }
-}
-
 impl fmt::Display for Source {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -77,55 +67,31 @@ impl fmt::Display for Source {
 }
 
 /// An opened source, unpacked where it was gzipped.
-pub(super) struct Opened {
-    pub reader: Box<dyn BufRead + Send>,
-    /// The reader unpacks, so that its errors may mean damaged data and not a failing disk.
-    pub gzip: bool,
-}
+pub(super) type Reader = Box<dyn BufRead + Send>;
 
 impl Source {
-    /// The same source, found from any folder.
-    ///
-    /// # Errors
-    /// [`Error::Io`] where there is no current folder, or for an empty path.
-    pub fn absolute(&self) -> Result<Source> {
-        match self {
-            Source::File(path) => std::path::absolute(path).map(Source::File).map_err(Error::io(path)),
-            Source::Stdin => Ok(Source::Stdin),
-        }
-    }
-
     /// Opens the source and looks at its first byte.
     ///
     /// # Errors
     /// [`Error::Io`] when it cannot be opened or read; [`Error::Data`] for a `.gz` that holds something else.
-    pub(super) fn open(&self) -> Result<Opened> {
+    pub(super) fn open(&self) -> Result<Reader> {
         let place = self.to_string();
-        match self {
-            Source::File(path) if path.as_os_str().is_empty() => {
-                Err(Error::Config("the name of a file is empty".into()))
-            }
-            Source::File(path) => {
-                let file = File::open(path).map_err(Error::io(path))?;
-                let named_gzip = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("gz"));
-                unpack(&place, BufReader::with_capacity(READ_AHEAD, file), named_gzip)
-            }
-            Source::Stdin => unpack(&place, BufReader::new(std::io::stdin()), false),
-        }
+        let Source::File(path) = self else { return unpack(&place, BufReader::new(std::io::stdin()), false) };
+        ensure!(!place.is_empty(), Error::Config("the name of a file is empty".into()));
+        let file = File::open(path).map_err(Error::io(path))?;
+        let named_gzip = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("gz"));
+        unpack(&place, BufReader::with_capacity(READ_AHEAD, file), named_gzip)
     }
 }
 
 /// Unpacks `reader` where its first byte is gzip's; `named_gzip` means that anything else is a mistake.
-pub(super) fn unpack(place: &str, mut reader: impl BufRead + Send + 'static, named_gzip: bool) -> Result<Opened> {
+pub(super) fn unpack(place: &str, mut reader: impl BufRead + Send + 'static, named_gzip: bool) -> Result<Reader> {
     match reader.fill_buf().map_err(Error::io(place))?.first() {
-        Some(&GZIP_FIRST_BYTE) => {
-            let unpacked = BufReader::with_capacity(READ_AHEAD, MultiGzDecoder::new(reader));
-            Ok(Opened { reader: Box::new(unpacked), gzip: true })
-        }
+        Some(&GZIP_FIRST_BYTE) => Ok(Box::new(BufReader::with_capacity(READ_AHEAD, MultiGzDecoder::new(reader)))),
         Some(_) if named_gzip => {
             Err(Error::data(place, "is named .gz but is not gzip data: rename it, or fetch it again if it is damaged"))
         }
-        _ => Ok(Opened { reader: Box::new(reader), gzip: false }),
+        _ => Ok(Box::new(reader)),
     }
 }
 
@@ -135,21 +101,13 @@ mod tests {
 
     #[test]
     fn a_dash_is_standard_input() {
-        assert_eq!("-".parse(), Ok(Source::Stdin));
-        assert_eq!("mails.tsv".parse(), Ok(Source::File("mails.tsv".into())));
+        assert_eq!(Source::from(OsString::from("-")), Source::Stdin);
+        assert_eq!(Source::from(OsString::from("mails.tsv")), Source::File("mails.tsv".into()));
         assert_eq!(Source::from(Path::new("-")), Source::File("-".into()));
         assert_eq!(Source::Stdin.to_string(), "standard input");
         for source in [Source::Stdin, Source::File("a b.tsv".into())] {
             assert_eq!(Source::from(String::from(source.clone())), source);
         }
-    }
-
-    #[test]
-    fn absolute_paths_stay() {
-        let found = Source::File("mails.tsv".into()).absolute().unwrap();
-        assert_eq!(found, Source::File(std::env::current_dir().unwrap().join("mails.tsv")));
-        assert_eq!(found.absolute().unwrap(), found);
-        assert_eq!(Source::Stdin.absolute().unwrap(), Source::Stdin);
     }
 
     #[test]

@@ -2,10 +2,10 @@
 //! command run on real texts without a download.
 
 use super::examples::Examples;
-use super::format::TableFormat;
+use super::format::Format;
 use super::lines::Lines;
 use super::source::unpack;
-use super::table::{TableColumns, parse};
+use super::texts;
 use crate::error::Result;
 
 /// A part of the corpus; no text is in two of them.
@@ -19,23 +19,18 @@ pub enum Part {
     Test,
 }
 
-/// Gzipped tables with the columns `label` and `text`.
-const TRAIN: &[u8] = include_bytes!("../../data/emails/train.tsv.gz");
-const VALID: &[u8] = include_bytes!("../../data/emails/valid.tsv.gz");
-const TEST: &[u8] = include_bytes!("../../data/emails/test.tsv.gz");
-
 /// Reads a part of the corpus. Labels are `ham` and `spam`; lines are those of the unpacked table.
 ///
 /// # Errors
 /// Those of [`ReadOptions::read`](super::ReadOptions::read), when the crate was built from damaged files.
 pub fn emails(part: Part) -> Result<Examples> {
-    let (packed, name) = match part {
-        Part::Train => (TRAIN, "emails/train.tsv.gz"),
-        Part::Valid => (VALID, "emails/valid.tsv.gz"),
-        Part::Test => (TEST, "emails/test.tsv.gz"),
+    let (packed, name): (&[u8], _) = match part {
+        Part::Train => (include_bytes!("../../../data/emails/train.tsv.gz"), "emails/train.tsv.gz"),
+        Part::Valid => (include_bytes!("../../../data/emails/valid.tsv.gz"), "emails/valid.tsv.gz"),
+        Part::Test => (include_bytes!("../../../data/emails/test.tsv.gz"), "emails/test.tsv.gz"),
     };
-    let columns = TableColumns { text: "text".into(), label: Some("label".into()) };
-    parse(Lines::new(name.into(), unpack(name, packed, true)?), &columns, Some(TableFormat::Tsv))
+    let lines = Lines::new(name.into(), unpack(name, packed, true)?);
+    texts::read(lines, ("text", Some("label")), Some(Format::Tsv))
 }
 
 #[cfg(test)]

@@ -7,11 +7,9 @@ use std::io::{ErrorKind, Read};
 use npyz::{DType, NpyHeader, TypeChar};
 
 use super::binary::read_error;
-use crate::error::{Error, Result};
+use super::format::NPY;
+use crate::error::{Error, Result, ensure};
 use crate::listing::quoted;
-
-/// What every `.npy` file begins with.
-pub(super) const MAGIC: &[u8] = b"\x93NUMPY";
 
 /// Longest header in bytes; NumPy's own limit.
 const LONGEST_HEADER: usize = 10_000;
@@ -45,35 +43,28 @@ pub(super) fn shown(shape: &[usize]) -> String {
 /// [`Error::Data`] if it is none, or promises what no file can hold; [`Error::Io`].
 pub(super) fn read_header(place: &str, reader: &mut impl Read) -> Result<NpyHeader> {
     let fault = |source| read_error(place, source);
-    let refuse = |problem: &str| Err(Error::data(place, problem));
+    let wrong = |problem: &str| Error::data(place, problem);
     let mut header = vec![0; 8];
     reader.read_exact(&mut header).map_err(fault)?;
-    if !header.starts_with(MAGIC) {
-        return refuse("is no .npy file: write it with numpy.save");
-    }
-    let prefix = if header[6] == 1 { 2 } else { 4 };
+    ensure!(header.starts_with(NPY), wrong("is no .npy file: write it with numpy.save"));
+    let text = if header[6] == 1 { 10 } else { 12 };
     let mut length = [0; 4];
-    reader.read_exact(&mut length[..prefix]).map_err(fault)?;
-    header.extend_from_slice(&length[..prefix]);
+    reader.read_exact(&mut length[..text - 8]).map_err(fault)?;
+    header.extend_from_slice(&length[..text - 8]);
     let length = u32::from_le_bytes(length) as usize;
-    if length > LONGEST_HEADER {
-        return refuse("has a header that is far too long: it is damaged, or an array of records");
-    }
-    let text = header.len();
+    let long = "has a header that is far too long: it is damaged, or an array of records";
+    ensure!(length <= LONGEST_HEADER, wrong(long));
     header.resize(text + length, 0);
     reader.read_exact(&mut header[text..]).map_err(fault)?;
     let text = &header[text..];
-    if text.iter().filter(|byte| b"([{".contains(byte)).count() > MOST_BRACKETS {
-        return refuse("is no plain array of numbers or texts, or its header is damaged");
-    }
-    if !size_fits(text) {
-        return refuse("promises more numbers than any file can hold: its header is damaged");
-    }
+    let brackets = text.iter().filter(|byte| b"([{".contains(byte)).count();
+    let nested = "is no plain array of numbers or texts, or its header is damaged";
+    ensure!(brackets <= MOST_BRACKETS, wrong(nested));
+    ensure!(size_fits(text), wrong("promises more numbers than any file can hold: its header is damaged"));
     NpyHeader::from_reader(&header[..]).map_err(|source| match source.kind() {
         ErrorKind::InvalidData => {
             let cause = source.to_string();
-            let cause = cause.lines().next().unwrap_or_default();
-            Error::data(place, format!("has a header that cannot be read ({cause})"))
+            wrong(&format!("has a header that cannot be read ({})", cause.lines().next().unwrap_or_default()))
         }
         _ => fault(source),
     })
@@ -82,18 +73,10 @@ pub(super) fn read_header(place: &str, reader: &mut impl Read) -> Result<NpyHead
 /// Whether the array's bytes can be counted: the product of all whole numbers in the header, among which are the
 /// shape and the size of an item, which may be in units of 4 bytes. (The crate multiplies them unchecked.)
 fn size_fits(header: &[u8]) -> bool {
-    let numbers = header.split(|byte| !byte.is_ascii_digit()).filter(|digits| !digits.is_empty());
-    let mut product = 4u64;
-    for digits in numbers {
-        let number = digits.iter().try_fold(0u64, |number, digit| {
-            number.checked_mul(10).and_then(|number| number.checked_add(u64::from(digit - b'0')))
-        });
-        match number.and_then(|number| product.checked_mul(number.max(1))) {
-            Some(larger) => product = larger,
-            None => return false,
-        }
-    }
-    isize::try_from(product).is_ok()
+    let text = String::from_utf8_lossy(header);
+    let mut numbers = text.split(|letter: char| !letter.is_ascii_digit()).filter(|digits| !digits.is_empty());
+    let multiply = |product: i64, digits: &str| product.checked_mul(digits.parse::<i64>().ok()?.max(1));
+    numbers.try_fold(4, multiply).is_some_and(|product| isize::try_from(product).is_ok())
 }
 
 /// What an array of this type holds; the problem where it is not read.
@@ -121,22 +104,12 @@ pub(super) fn kind(dtype: &DType) -> std::result::Result<Kind, String> {
 }
 
 #[cfg(test)]
-pub(in crate::data) mod tests {
+mod tests {
     use rand::{RngExt, SeedableRng};
 
     use super::*;
-    use crate::data::npy::Npy;
-
-    /// An `.npy` file, as NumPy lays it out.
-    pub fn file(descr: &str, fortran: bool, shape: &str, bytes: &[u8]) -> Vec<u8> {
-        let order = if fortran { "True" } else { "False" };
-        with_header(&format!("{{'descr': '{descr}', 'fortran_order': {order}, 'shape': {shape}, }}\n"), bytes)
-    }
-
-    fn with_header(text: &str, bytes: &[u8]) -> Vec<u8> {
-        let length = (text.len() as u16).to_le_bytes();
-        [MAGIC, &[1, 0], &length, text.as_bytes(), bytes].concat()
-    }
+    use crate::data::readers::fixtures::{npy_file as file, npy_with_header as with_header};
+    use crate::data::readers::npy::Npy;
 
     fn error(bytes: &[u8]) -> String {
         Npy::open("x.npy", bytes).err().unwrap().to_string()
@@ -199,7 +172,7 @@ pub(in crate::data) mod tests {
                 let letters = b"0123456789(){}[],':-<>|ifuSUObV \\x\xff\0\n";
                 bytes[at] = letters[random.random_range(0..letters.len())];
             }
-            if let Ok(array) = Npy::open("x", &bytes[..]) {
+            if let Ok(mut array) = Npy::open("x", &bytes[..]) {
                 drop(if array.kind == Kind::Text { array.texts().err() } else { array.numbers().err() });
             }
         }

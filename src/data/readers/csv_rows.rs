@@ -1,0 +1,132 @@
+//! CSV tables, cut into records here and not by the `csv` crate, which counts blank lines and Windows line ends to the
+//! record before them and lets a quote that is never closed swallow the rest of the file: this way every record's line
+//! is known, and such a quote is an error.
+
+use super::lines::Lines;
+use super::table::Table;
+use crate::error::{Error, Result};
+
+/// Where in a record the scan stands.
+#[derive(Clone, Copy, PartialEq)]
+enum Place {
+    FieldStart,
+    Plain,
+    Quoted,
+    AfterQuote,
+}
+
+/// Reads RFC 4180 rows below a header. Line breaks inside a text come out as `\n`.
+pub(super) fn read(mut lines: Lines, table: &mut Table) -> Result<()> {
+    let (mut fields, mut field) = (Vec::new(), String::new());
+    let (mut place, mut begin) = (Place::FieldStart, 0);
+    while let Some((line, text)) = lines.next_text()? {
+        if place == Place::Quoted {
+            field.push('\n');
+        } else if text.trim().is_empty() {
+            continue;
+        } else {
+            (place, begin) = (Place::FieldStart, line);
+        }
+        for letter in text.chars() {
+            place = match (place, letter) {
+                (Place::FieldStart, '"') => Place::Quoted,
+                (Place::Quoted, '"') => Place::AfterQuote,
+                (Place::FieldStart | Place::Plain | Place::AfterQuote, ',') => {
+                    fields.push(std::mem::take(&mut field));
+                    Place::FieldStart
+                }
+                (Place::AfterQuote, '"') | (Place::Quoted, _) => {
+                    field.push(letter);
+                    Place::Quoted
+                }
+                (Place::FieldStart | Place::Plain, _) => {
+                    field.push(letter);
+                    Place::Plain
+                }
+                (Place::AfterQuote, _) => {
+                    let problem = "has text behind a closing quote: a quote inside a quoted text is doubled";
+                    return Err(lines.error(problem));
+                }
+            };
+        }
+        if place != Place::Quoted {
+            fields.push(std::mem::take(&mut field));
+            table.record(begin, &fields)?;
+            fields.clear();
+        }
+    }
+    match place {
+        Place::Quoted => Err(Error::data_line(&lines.file, begin, "opens a quoted text that is never closed")),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::{RngExt, SeedableRng};
+
+    use crate::data::Format::Csv;
+    use crate::data::readers::fixtures::{read, read_bytes, row};
+
+    fn fails(text: &str, message: &str) {
+        assert_eq!(read(text, Csv), Err(message.to_string()), "{text:?}");
+    }
+
+    #[test]
+    fn quotes_commas_and_line_breaks() {
+        let text = "\u{feff}label, text \r\n\r\nham,\"a, \"\"b\"\"\r\n\r\nc\"\r\n\r\n\r\nspam,5\" disk\r\nspam,\"\"\n";
+        let rows = vec![row("a, \"b\"\n\nc", "ham", 3), row("5\" disk", "spam", 8), row("", "spam", 9)];
+        assert_eq!(read(text, Csv), Ok(rows));
+    }
+
+    #[test]
+    fn whatever_a_writer_writes_comes_back_with_its_line() {
+        let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(7);
+        for _ in 0..500 {
+            let mut writer = csv::Writer::from_writer(Vec::new());
+            writer.write_record(["text", "label"]).unwrap();
+            let (mut rows, mut line) = (Vec::new(), 2);
+            for _ in 0..random.random_range(1..6) {
+                let length = random.random_range(0..8);
+                let text: String =
+                    (0..length).map(|_| ['"', ',', '\n', 'a', ' ', 'é'][random.random_range(0..6)]).collect();
+                writer.write_record([text.as_str(), "x"]).unwrap();
+                rows.push(row(&text, "x", line));
+                line += 1 + text.matches('\n').count() as u64;
+            }
+            let text = String::from_utf8(writer.into_inner().unwrap()).unwrap();
+            assert_eq!(read(&text, Csv), Ok(rows.clone()), "{text:?}");
+            assert_eq!(read(&text.replace('\n', "\r\n"), Csv), Ok(rows), "{text:?}");
+        }
+        assert_eq!(read("text,label\na\rb,x\n", Csv), Ok(vec![row("a\rb", "x", 2)]));
+    }
+
+    #[test]
+    fn a_text_longer_than_every_buffer() {
+        let long = "word, ".repeat(50_000);
+        let found = read(&format!("text,label\n\"{long}\",x\ny,z"), Csv).unwrap();
+        assert_eq!(found, [row(&long, "x", 2), row("y", "z", 3)]);
+    }
+
+    #[test]
+    fn without_rows_or_columns() {
+        fails("", "t: has no rows");
+        fails("text,label\r\n\r\n", "t: has no rows");
+        fails("a,b\n1,2\n", "t:1: has no column `text`, only `a`, `b`");
+    }
+
+    #[test]
+    fn broken_rows_name_their_line() {
+        fails("text,label\r\n\r\nx,y\r\na,b,c\r\n", "t:4: has 3 fields, but the header has 2");
+        fails("text,label\n\"x\ny\",z\na\n", "t:4: has 1 field, but the header has 2");
+        let error = read_bytes(b"text,label\n\"x\n\xFF\",y\n", Some(Csv));
+        assert_eq!(error, Err("t:3: is not UTF-8 text (byte 1 of the line)".into()));
+    }
+
+    #[test]
+    fn quotes_that_swallow_rows_are_refused() {
+        fails("label,text\nham,x\nham,\"hello\nspam,y\n", "t:3: opens a quoted text that is never closed");
+        let behind = "has text behind a closing quote: a quote inside a quoted text is doubled";
+        fails("label,text\nham,\"hello\nspam,\"bye\"\n", &format!("t:3: {behind}"));
+    }
+}

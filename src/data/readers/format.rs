@@ -1,0 +1,114 @@
+//! How a file of data is written down, and which way a file is.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use strum::{Display, EnumString};
+
+use super::source::Source;
+use crate::error::Error;
+use crate::listing::quoted;
+
+/// What every `.npy` file begins with.
+pub(super) const NPY: &[u8] = b"\x93NUMPY";
+
+/// What every `.npz` file begins with, as every zip archive.
+const NPZ: &[u8] = b"PK";
+
+/// What every IDX file of unsigned bytes begins with; the fourth byte is the number of dimensions.
+pub(super) const IDX: &[u8] = &[0, 0, 8];
+
+/// How texts with or without targets (the first three), or sequences of numbers are written down. Reads its name, or
+/// the ending of a table's file, in any case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Display, EnumString)]
+#[strum(serialize_all = "lowercase", ascii_case_insensitive, parse_err_ty = Error, parse_err_fn = unknown)]
+pub enum Format {
+    /// A header line, then one row per line; fields lie between tabs and are never quoted.
+    Tsv,
+    /// RFC 4180 with a header line; quoted fields may hold commas, quotes and line breaks.
+    Csv,
+    /// One JSON object per line, no header.
+    #[strum(to_string = "jsonl", serialize = "ndjson", serialize = "json")]
+    JsonLines,
+    /// One NumPy array `[N, T, D]`, or `[N, T]` with D = 1.
+    Npy,
+    /// Named NumPy arrays: `x` as in [`Format::Npy`], and, where given, `y` (targets) and `lengths [N]` (the steps of
+    /// each sequence that are real).
+    Npz,
+    /// Text, a series a line with its label in front, as in the UCR archive; D = 1.
+    Ucr,
+    /// Images of unsigned bytes, as in MNIST.
+    Idx,
+}
+
+fn unknown(given: &str) -> Error {
+    let known = "give tsv, csv or jsonl for texts, npy, npz, ucr or idx for numbers";
+    Error::Config(format!("no format is called {}: {known}", quoted(given)))
+}
+
+impl Format {
+    /// Whether it is for sequences of numbers.
+    pub fn is_numbers(self) -> bool {
+        !matches!(self, Format::Tsv | Format::Csv | Format::JsonLines)
+    }
+
+    /// The format that the source's name tells: `.tsv`, `.csv`, `.jsonl`, `.ndjson`, `.json`, `.npy`, `.npz`, or `idx`
+    /// with a digit and `-ubyte` anywhere in it, each also with `.gz`.
+    pub fn of_name(source: &Source) -> Option<Format> {
+        let Source::File(path) = source else { return None };
+        let name = path.file_name()?.to_string_lossy().to_lowercase();
+        let name = name.strip_suffix(".gz").unwrap_or(&name);
+        let is_idx = |rest: &str| {
+            let rest = rest.strip_prefix(|digit: char| digit.is_ascii_digit());
+            rest.is_some_and(|rest| rest.starts_with("-ubyte"))
+        };
+        if name.split("idx").skip(1).any(is_idx) {
+            return Some(Format::Idx);
+        }
+        let format = Path::new(name).extension()?.to_str()?.parse().ok();
+        format.filter(|format| !matches!(format, Format::Ucr | Format::Idx))
+    }
+
+    /// The format of numbers whose signature a file begins with; [`Format::Ucr`] has none.
+    pub(super) fn of_bytes(first: &[u8]) -> Option<Format> {
+        let signatures = [(Format::Npy, NPY), (Format::Npz, NPZ), (Format::Idx, IDX)];
+        signatures.into_iter().find(|(_, magic)| first.starts_with(magic)).map(|(format, _)| format)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_tell_the_format() {
+        let of = |name: &str| Format::of_name(&Source::File(name.into()));
+        for (format, names) in [
+            (Format::Tsv, &["a/b.tsv", "Adiac_TRAIN.tsv"][..]),
+            (Format::Csv, &["B.CSV.gz"]),
+            (Format::JsonLines, &["x.jsonl", "x.ndjson.GZ", "x.json"]),
+            (Format::Npy, &["a/x.npy", "X.NPY.GZ"]),
+            (Format::Npz, &["x.npz"]),
+            (Format::Idx, &["train-images-idx3-ubyte", "t10k-labels-idx1-ubyte.gz", "train-images.idx3-ubyte"]),
+        ] {
+            names.iter().for_each(|name| assert_eq!(of(name), Some(format), "{name}"));
+        }
+        for name in ["x.txt", "tsv", "x.tsv.zip", ".gz", "idx-ubyte", "x", "npy", ""] {
+            assert_eq!(of(name), None, "{name}");
+        }
+        assert_eq!(Format::of_name(&Source::Stdin), None);
+    }
+
+    #[test]
+    fn formats_by_name() {
+        for (name, format) in [("TSV", Format::Tsv), ("csv", Format::Csv), ("json", Format::JsonLines)] {
+            assert_eq!(name.parse::<Format>().unwrap(), format);
+        }
+        for format in [Format::Npy, Format::Npz, Format::Ucr, Format::Idx] {
+            assert_eq!(format.to_string().to_uppercase().parse::<Format>().unwrap(), format);
+        }
+        let error = "xml".parse::<Format>().unwrap_err().to_string();
+        let known = "give tsv, csv or jsonl for texts, npy, npz, ucr or idx for numbers";
+        assert_eq!(error, format!("no format is called `xml`: {known}"));
+    }
+}

@@ -1,0 +1,102 @@
+//! The readers of files: tables of texts, arrays, images and series of numbers, word vectors.
+
+mod arrays;
+mod binary;
+mod csv_rows;
+mod emails;
+mod examples;
+mod format;
+mod idx;
+mod json_lines;
+mod lines;
+mod npy;
+mod npy_header;
+mod npz;
+mod series;
+mod source;
+mod table;
+mod texts;
+mod ucr;
+mod vectors;
+
+pub use emails::{Part, emails};
+pub use examples::{Examples, Pixels, RawInputs, RawTargets, ReadOptions};
+pub use format::Format;
+pub use lines::read_lines;
+pub use npy::npy_bytes;
+pub use source::Source;
+pub use vectors::read_vectors;
+
+use crate::error::{Error, Problem, Result, ensure};
+use lines::Lines;
+
+impl ReadOptions {
+    /// Reads a whole file, packed by gzip or not, once; with `targets` there must be some, without none are looked at.
+    /// A byte order mark, blank lines and Windows line ends of a text are no trouble.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when a file cannot be read. [`Error::Data`], with line or row, step and column where there are
+    /// some, for files that are empty, damaged or not what their format says, without a wanted column, with numbers that
+    /// are not finite, and for targets that are missing, do not fit, or stand in a file of their own beside a table.
+    pub fn read(&self, source: &Source, targets: bool) -> Result<Examples> {
+        let format = self.format(source);
+        if let Some(format) = format.filter(|format| format.is_numbers()) {
+            let Source::File(path) = source else {
+                return Err(Error::Config("numbers are read from files, not from standard input".into()));
+            };
+            let examples = series::read(path, format, targets, self)?;
+            ensure!(examples.targets.is_some() || !targets, Error::data(source, Problem::NoTargets));
+            return Ok(examples);
+        }
+        let beside = "a table has its labels in a column: leave out the file of labels";
+        ensure!(self.labels.is_none() || !targets, Error::data(source, beside));
+        let columns = (self.text.as_str(), targets.then_some(self.label.as_str()));
+        texts::read(Lines::open(source)?, columns, format)
+    }
+}
+
+/// Files, and what is read of them, for the tests of several readers.
+#[cfg(test)]
+mod fixtures {
+    use super::lines::Lines;
+    use super::source::unpack;
+    use super::{Examples, Format, RawInputs, RawTargets, format, texts};
+
+    /// An IDX file of unsigned bytes.
+    pub fn idx_file(sizes: &[u32], bytes: &[u8]) -> Vec<u8> {
+        let sizes = sizes.iter().flat_map(|size| size.to_be_bytes());
+        let dimensions = sizes.clone().count() as u8 / 4;
+        format::IDX.iter().copied().chain([dimensions]).chain(sizes).chain(bytes.iter().copied()).collect()
+    }
+
+    /// An `.npy` file, as NumPy lays it out.
+    pub fn npy_file(descr: &str, fortran: bool, shape: &str, bytes: &[u8]) -> Vec<u8> {
+        let order = if fortran { "True" } else { "False" };
+        npy_with_header(&format!("{{'descr': '{descr}', 'fortran_order': {order}, 'shape': {shape}, }}\n"), bytes)
+    }
+
+    pub fn npy_with_header(text: &str, bytes: &[u8]) -> Vec<u8> {
+        let length = (text.len() as u16).to_le_bytes();
+        [format::NPY, &[1, 0], &length, text.as_bytes(), bytes].concat()
+    }
+
+    /// Text, label and line.
+    pub type Row = (String, String, u64);
+
+    /// Reads `bytes` as the table `t`, columns `text` and `label`.
+    pub fn read(bytes: &str, format: Format) -> Result<Vec<Row>, String> {
+        read_bytes(bytes.as_bytes(), Some(format))
+    }
+
+    pub fn read_bytes(bytes: &[u8], format: Option<Format>) -> Result<Vec<Row>, String> {
+        let lines = Lines::new("t".into(), unpack("t", std::io::Cursor::new(bytes.to_vec()), false).unwrap());
+        let read = texts::read(lines, ("text", Some("label")), format);
+        let Examples { lines, inputs, targets, .. } = read.map_err(|error| error.to_string())?;
+        let (RawInputs::Texts(texts), Some(RawTargets::Names(names))) = (inputs, targets) else { unreachable!() };
+        Ok(texts.into_iter().zip(names).zip(lines).map(|((text, name), line)| (text, name, line)).collect())
+    }
+
+    pub fn row(text: &str, label: &str, line: u64) -> Row {
+        (text.into(), label.into(), line)
+    }
+}

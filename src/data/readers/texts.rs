@@ -1,0 +1,125 @@
+//! Texts with or without labels, in any format of tables.
+
+use super::examples::Examples;
+use super::format::Format;
+use super::lines::Lines;
+use super::table::{Columns, Table};
+use super::{csv_rows, json_lines};
+use crate::error::{Error, Result};
+
+/// Reads a table; without a `format` its first line decides.
+///
+/// # Errors
+/// Those of reading its lines; [`Error::Data`], with the line where there is one, for a table without rows, without a
+/// wanted column or with a broken row.
+pub(super) fn read(mut lines: Lines, columns: Columns, format: Option<Format>) -> Result<Examples> {
+    let format = match format {
+        Some(format) => format,
+        None => of_first_line(&mut lines)?,
+    };
+    let mut table = Table::new(lines.file.clone(), columns);
+    match format {
+        Format::Csv => csv_rows::read(lines, &mut table),
+        Format::JsonLines => json_lines::read(lines, &mut table),
+        _ => read_tsv(lines, &mut table),
+    }?;
+    table.finish()
+}
+
+fn read_tsv(mut lines: Lines, table: &mut Table) -> Result<()> {
+    while let Some((line, text)) = lines.next_text()? {
+        // A line of tabs alone is a row of empty fields.
+        if !text.trim().is_empty() || text.contains('\t') {
+            table.record(line, &text.split('\t').collect::<Vec<_>>())?;
+        }
+    }
+    Ok(())
+}
+
+/// The format of texts that the first line with anything on it looks like; the line is left to be read again.
+///
+/// # Errors
+/// Those of reading the line; [`Error::Data`] when there is none.
+fn of_first_line(lines: &mut Lines) -> Result<Format> {
+    let format = loop {
+        match lines.next_text()? {
+            None => return Err(Error::data(&lines.file, "has no rows: it is empty")),
+            Some((_, line)) if line.trim().is_empty() => {}
+            Some((_, line)) if line.trim_start().starts_with('{') => break Format::JsonLines,
+            Some((_, line)) if line.contains('\t') => break Format::Tsv,
+            Some(_) => break Format::Csv,
+        }
+    };
+    lines.read_again();
+    Ok(format)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::readers::fixtures::{read, read_bytes, row};
+    use crate::data::readers::source::unpack;
+
+    fn fails(bytes: &str, message: &str) {
+        assert_eq!(read(bytes, Format::Tsv), Err(message.to_string()), "{bytes:?}");
+    }
+
+    #[test]
+    fn tsv_rows_with_marks_blank_lines_and_windows_ends() {
+        let found = read("\u{feff}label\ttext\r\n\r\n ham \tHello, \"you\"\r\nspam\t\r\n\n", Format::Tsv);
+        assert_eq!(found, Ok(vec![row("Hello, \"you\"", "ham", 3), row("", "spam", 4)]));
+    }
+
+    #[test]
+    fn every_format_is_found_by_its_first_line() {
+        for bytes in ["text\tlabel\nx\ty\n", "text,label\nx,y\n", "\n{\"text\":\"x\",\"label\":\"y\"}"] {
+            let found = read_bytes(bytes.as_bytes(), None).unwrap();
+            assert_eq!((found[0].0.as_str(), found[0].1.as_str()), ("x", "y"));
+        }
+    }
+
+    #[test]
+    fn without_rows() {
+        fails("", "t: has no rows");
+        fails("\n\n", "t: has no rows");
+        fails("text\tlabel\n", "t: has no rows");
+    }
+
+    #[test]
+    fn a_missing_column_lists_those_there() {
+        fails("label\tbody\nx\ty\n", "t:1: has no column `text`, only `label`, `body`");
+        fails("\ntext\tclass\nx\ty\n", "t:2: has no column `label`, only `text`, `class`");
+        fails("text\tlabel\ttext\n", "t:1: has the column `text` more than once");
+    }
+
+    #[test]
+    fn broken_rows_name_their_line() {
+        fails("text\tlabel\nx\ty\n\na\tb\tc\n", "t:4: has 3 fields, but the header has 2");
+        fails("text\tlabel\nx\n", "t:2: has 1 field, but the header has 2");
+        // Of several labels a row may have none.
+        assert_eq!(read("text\tlabel\nx\t \n\t\n", Format::Tsv), Ok(vec![row("x", "", 2), row("", "", 3)]));
+        let error = read_bytes(b"text\tlabel\nx\ty\n\xE9\ty\n", Some(Format::Tsv));
+        assert_eq!(error, Err("t:3: is not UTF-8 text (byte 1 of the line)".into()));
+    }
+
+    #[test]
+    fn labels_that_are_not_asked_for_are_not_looked_for() {
+        let file = tempfile::Builder::new().suffix(".tsv").tempfile().unwrap();
+        std::fs::write(file.path(), "id\ttext\n1\tx\n").unwrap();
+        let found = super::read(Lines::open(&file.path().into()).unwrap(), ("text", None), None).unwrap();
+        assert_eq!((found.texts(), &found.lines[..]), (Some(&["x".to_string()][..]), &[2][..]));
+        assert_eq!(found.targets, None);
+    }
+
+    #[test]
+    fn the_first_line_tells_the_format() {
+        let of = |bytes: &'static [u8]| {
+            let mut lines = Lines::new("-".into(), unpack("-", bytes, false).unwrap());
+            of_first_line(&mut lines).map_err(|error| error.to_string())
+        };
+        assert_eq!(of(b"\n \r\n  {\"text\": 1}\n"), Ok(Format::JsonLines));
+        assert_eq!(of(b"\xEF\xBB\xBFlabel\ttext\n"), Ok(Format::Tsv));
+        assert_eq!(of(b"text\n"), Ok(Format::Csv));
+        assert_eq!(of(b"\n\n"), Err("-: has no rows: it is empty".into()));
+    }
+}
