@@ -2,7 +2,7 @@
 
 use super::parameters::{Affine, Layout};
 use crate::data::batch::{Batch, Inputs, Padding, Targets, Truncate};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, ensure};
 use crate::kernel::activation::Activation;
 use crate::kernel::cell::{Cell, Reset};
 use crate::kernel::pool_forward::Pooled;
@@ -160,11 +160,10 @@ impl Config {
     /// # Errors
     /// [`Error::Setting`], [`Error::Config`] or [`Error::Slicing`], naming the setting.
     pub fn check(&self) -> Result<()> {
-        let wrong = |problem: String| Err(Error::Config(problem));
-        if self.input == Input::Numbers && self.vocabulary > 0 {
-            return wrong("numbers have no vocabulary: it must be 0".into());
-        }
-        let vocabulary = if self.input == Input::Tokens { self.vocabulary } else { 1 };
+        let wrong = |problem: String| Error::Config(problem);
+        let numbers = self.input == Input::Numbers;
+        ensure!(!numbers || self.vocabulary == 0, wrong("numbers have no vocabulary: it must be 0".into()));
+        let vocabulary = if numbers { 1 } else { self.vocabulary };
         for (name, size, [least, most]) in [
             ("embedding", self.embedding, [1, MOST]),
             ("hidden", self.hidden, [1, MOST]),
@@ -173,32 +172,23 @@ impl Config {
             ("vocabulary", vocabulary, [1, MOST]),
             ("classes", self.classes, [if self.task == Task::Class { 2 } else { 1 }, MOST_CLASSES]),
         ] {
-            if size < least {
-                return Err(Error::setting(name, size, format!("at least {least}")));
-            }
-            if size > most {
-                return Err(Error::setting(name, size, format!("at most {most}")));
-            }
+            ensure!(size >= least, Error::setting(name, size, format!("at least {least}")));
+            ensure!(size <= most, Error::setting(name, size, format!("at most {most}")));
         }
-        let Some(recurrence) = self.cell.recurrence(self.reset) else {
-            return wrong("only a GRU has a reset gate: leave the reset at `after`".into());
-        };
-        if self.activation != Activation::Tanh && recurrence.activation.is_none() {
-            return wrong(format!("a cell of kind {recurrence:?} has no other activation than tanh"));
-        }
-        if self.context > 0 {
-            if self.context > self.length {
-                let (context, length) = (self.context, self.length);
-                return wrong(format!("a context of {context} steps: a sequence has at most {length}"));
-            }
-            if self.slicing.k() == 0 {
-                return wrong("context is for slices: the plain network has one slice, which misses nothing".into());
-            }
-        }
-        if self.input == Input::Numbers && self.padding == Padding::Unmasked {
-            return wrong("numbers have no padding token: use masked padding".into());
-        }
-        self.slicing.check(self.length)
+        let other_reset = || wrong("only a GRU has a reset gate: leave the reset at `after`".into());
+        let recurrence = self.cell.recurrence(self.reset).ok_or_else(other_reset)?;
+        ensure!(
+            self.activation == Activation::Tanh || recurrence.activation.is_some(),
+            wrong(format!("a cell of kind {recurrence:?} has no other activation than tanh"))
+        );
+        let Config { context, length, .. } = *self;
+        let too_much = format!("a context of {context} steps: a sequence has at most {length}");
+        ensure!(context <= length, wrong(too_much));
+        let useless = "context is for slices: the plain network has one slice, which misses nothing";
+        ensure!(context == 0 || self.slicing.k() > 0, wrong(useless.into()));
+        let masked = self.padding == Padding::Masked;
+        ensure!(!numbers || masked, wrong("numbers have no padding token: use masked padding".into()));
+        self.slicing.check(length)
     }
 
     /// The kernels of the cell; of a reset that it does not have, which [`Config::check`] refuses, those of the usual one.
@@ -248,70 +238,63 @@ impl Config {
     /// # Errors
     /// [`Error::Config`], naming the sequence.
     pub fn check_batch(&self, batch: &Batch, with_targets: bool) -> Result<()> {
-        let wrong = |problem: String| Err(Error::Config(problem));
-        if batch.is_empty() {
-            return wrong("the batch has no sequence".into());
-        }
+        let wrong = |problem: String| Error::Config(problem);
+        ensure!(!batch.is_empty(), wrong("the batch has no sequence".into()));
         if let Some(at) = batch.lengths.iter().position(|&l| l == 0 || l as usize > self.length) {
             let length = batch.lengths[at];
-            return wrong(format!("sequence {at} has {length} tokens: the network takes 1 to {}", self.length));
+            return Err(wrong(format!("sequence {at} has {length} tokens: the network takes 1 to {}", self.length)));
         }
         let steps = batch.steps();
         match (&batch.inputs, self.input) {
             (Inputs::Tokens(tokens), Input::Tokens) => {
-                if steps != tokens.len() {
-                    let count = tokens.len();
-                    return wrong(format!("the lengths add up to {steps}, and the batch has {count} tokens"));
-                }
+                let count = tokens.len();
+                let other = format!("the lengths add up to {steps}, and the batch has {count} tokens");
+                ensure!(steps == count, wrong(other));
                 if let Some(token) = tokens.iter().find(|&&token| token as usize >= self.vocabulary) {
-                    return wrong(format!("token {token} is beyond the vocabulary of {}", self.vocabulary));
+                    return Err(wrong(format!("token {token} is beyond the vocabulary of {}", self.vocabulary)));
                 }
             }
             (Inputs::Numbers { width, values }, Input::Numbers) => {
-                if *width != self.embedding {
-                    return wrong(format!("steps of {width} numbers, and the network reads {}", self.embedding));
-                }
-                if steps * width != values.len() {
-                    return wrong(format!("{} numbers are not {steps} steps of {width} numbers", values.len()));
-                }
+                let other = format!("steps of {width} numbers, and the network reads {}", self.embedding);
+                ensure!(*width == self.embedding, wrong(other));
+                let other = format!("{} numbers are not {steps} steps of {width} numbers", values.len());
+                ensure!(steps * width == values.len(), wrong(other));
                 if let Some(at) = values.iter().position(|value| !value.is_finite()) {
                     let (step, value) = (at / width, values[at]);
-                    return wrong(format!("step {step} of the batch holds {value}: only finite numbers are possible"));
+                    let problem = format!("step {step} of the batch holds {value}: only finite numbers are possible");
+                    return Err(wrong(problem));
                 }
             }
-            (_, input) => return wrong(format!("the network reads {input:?}, and the batch holds something else")),
+            (_, input) => {
+                return Err(wrong(format!("the network reads {input:?}, and the batch holds something else")));
+            }
         }
         match &batch.targets {
-            None if with_targets => wrong("the batch has no targets".into()),
-            None => Ok(()),
             Some(targets) => self.check_targets(targets, batch.len()),
+            None if with_targets => Err(wrong("the batch has no targets".into())),
+            None => Ok(()),
         }
     }
 
     fn check_targets(&self, targets: &Targets, sequences: usize) -> Result<()> {
-        let wrong = |problem: String| Err(Error::Config(problem));
-        if targets.count() != Some(sequences) {
-            return wrong(format!("the targets are not those of {sequences} sequences"));
-        }
+        let wrong = |problem: String| Error::Config(problem);
+        let other = format!("the targets are not those of {sequences} sequences");
+        ensure!(targets.count() == Some(sequences), wrong(other));
         match (targets, self.task) {
             (Targets::Classes(classes), Task::Class) => {
-                match classes.iter().find(|&&class| class as usize >= self.classes) {
-                    Some(class) => wrong(format!("class {class} is beyond the {} classes", self.classes)),
-                    None => Ok(()),
+                if let Some(class) = classes.iter().find(|&&class| class as usize >= self.classes) {
+                    return Err(wrong(format!("class {class} is beyond the {} classes", self.classes)));
                 }
             }
             (Targets::Labels { width, values }, Task::Labels)
             | (Targets::Numbers { width, values }, Task::Regression) => {
-                if *width != self.classes {
-                    return wrong(format!("{width} targets a sequence, and the network tells {}", self.classes));
-                }
-                if values.iter().any(|value| !value.is_finite()) {
-                    return wrong("a target is not finite".into());
-                }
-                Ok(())
+                let other = format!("{width} targets a sequence, and the network tells {}", self.classes);
+                ensure!(*width == self.classes, wrong(other));
+                ensure!(values.iter().all(|value| value.is_finite()), wrong("a target is not finite".into()));
             }
-            _ => wrong(format!("the targets are not those of the task {:?}", self.task)),
+            _ => return Err(wrong(format!("the targets are not those of the task {:?}", self.task))),
         }
+        Ok(())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::planner::{Planner, buffer};
 use super::tokens::slots_of;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, ensure};
 use crate::kernel::squared_norm::{self, PARTS};
 use crate::kernel::step_control::{self, CONTROL};
 use crate::kernel::update::{self, Adam, Gradient, Rule, Sgd};
@@ -104,23 +104,22 @@ impl Optimiser {
             ("embedding dropout", self.embedding_dropout),
             ("label smoothing", self.label_smoothing),
         ];
+        let wrong = |problem: String| Error::Config(problem);
         for (name, share) in shares {
-            if !(0.0..1.0).contains(&share) {
-                return Err(Error::Config(format!("{name} {share}: it must be at least 0 and less than 1")));
-            }
+            let problem = format!("{name} {share}: it must be at least 0 and less than 1");
+            ensure!((0.0..1.0).contains(&share), wrong(problem));
         }
         if let Some(norm) = self.clip.filter(|norm| norm.is_nan() || *norm <= 0.0) {
-            return Err(Error::Config(format!("clipping at norm {norm}: it must be positive, or None")));
+            return Err(wrong(format!("clipping at norm {norm}: it must be positive, or None")));
         }
         self.rule.check()?;
         let weights = &self.class_weights;
-        if !weights.is_empty() && weights.len() != classes {
-            return Err(Error::Config(format!("{} class weights for {classes} classes", weights.len())));
+        let other = format!("{} class weights for {classes} classes", weights.len());
+        ensure!(weights.is_empty() || weights.len() == classes, wrong(other));
+        match weights.iter().find(|weight| !(weight.is_finite() && **weight > 0.0)) {
+            Some(weight) => Err(wrong(format!("a class weight is {weight}: it must be a positive number"))),
+            None => Ok(()),
         }
-        if let Some(weight) = weights.iter().find(|weight| !(weight.is_finite() && **weight > 0.0)) {
-            return Err(Error::Config(format!("a class weight is {weight}: it must be a positive number")));
-        }
-        Ok(())
     }
 }
 

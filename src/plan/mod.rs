@@ -8,7 +8,7 @@ mod kernel;
 
 pub use kernel::{Access, Binding, BindingSpec, Element, Field, Kernel, lane_types};
 
-use crate::error::{Error, LimitKind, Result};
+use crate::error::{Error, LimitKind, Result, ensure};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -341,8 +341,11 @@ impl<'b> Plan<'b> {
     /// [`Error::Plan`] for a dispatch that does not fit its kernel or its buffers, [`Error::Limit`] for work that
     /// does not fit the device.
     pub fn check(&self, limits: &Limits) -> Result<()> {
-        let over = |what: String, [needed, limit]: [u64; 2], kind| {
-            Err(Error::Limit { what, needed, limit, device: limits.device.clone(), kind })
+        // Names are made only for errors: a plan is checked at every step.
+        let over = |what: &dyn Fn() -> String, needed, limit, kind| {
+            let device = || limits.device.clone();
+            ensure!(needed <= limit, Error::Limit { what: what(), needed, limit, device: device(), kind });
+            Ok(())
         };
         if let Some((name, [one, other])) = self.fault {
             let problem = format!("is asked for as {one:?} and as {other:?}");
@@ -350,75 +353,57 @@ impl<'b> Plan<'b> {
         }
         for (buffer, data) in &self.uploads {
             let spec = &self.buffers[buffer.0];
-            if data.len() > spec.len() {
-                let problem = format!("upload of {} elements into {:?}", data.len(), spec.shape);
-                return Err(Error::Plan { operation: spec.name.to_string(), problem });
-            }
+            let problem = || format!("upload of {} elements into {:?}", data.len(), spec.shape);
+            let operation = || spec.name.to_string();
+            ensure!(data.len() <= spec.len(), Error::Plan { operation: operation(), problem: problem() });
         }
         for dispatch in &self.dispatches {
             self.check_bindings(dispatch)?;
-            let operation = format!("`{}` ({})", dispatch.kernel.name, dispatch.place);
+            let operation = || format!("`{}` ({})", dispatch.kernel.name, dispatch.place);
             for (view, binding) in dispatch.bindings.iter().zip(dispatch.kernel.bindings) {
-                let needed = 4 * view.len as u64;
-                if needed > limits.binding {
-                    let name = &self.buffers[view.buffer.0].name;
-                    let what = format!("{operation}: buffer `{name}` {}", binding.shape);
-                    return over(what, [needed, limits.binding], LimitKind::Buffer);
-                }
+                let name = self.buffers[view.buffer.0].name;
+                let what = || format!("{}: buffer `{name}` {}", operation(), binding.shape);
+                over(&what, 4 * view.len as u64, limits.binding, LimitKind::Buffer)?;
             }
-            let counts = [dispatch.bindings.len() as u32, limits.storage_buffers];
-            if counts[0] > counts[1] {
-                let what = format!("{operation}: the number of storage buffers");
-                return over(what, counts.map(u64::from), LimitKind::Buffers);
-            }
-            let counts = [dispatch.workgroups.into_iter().max().unwrap_or(0), limits.workgroups];
-            if counts[0] > counts[1] {
-                let what = format!("{operation}: the number of workgroups");
-                return over(what, counts.map(u64::from), LimitKind::Workgroups);
-            }
-            let memory = [(dispatch.kernel.workgroup_memory)(dispatch), limits.workgroup_memory];
-            if memory[0] > memory[1] {
-                let what = format!("{operation}: workgroup memory");
-                return over(what, memory.map(u64::from), LimitKind::WorkgroupMemory);
+            let workgroups = dispatch.workgroups.into_iter().max().unwrap_or(0);
+            let memory = (dispatch.kernel.workgroup_memory)(dispatch);
+            for (what, needed, limit, kind) in [
+                (
+                    "the number of storage buffers",
+                    dispatch.bindings.len() as u32,
+                    limits.storage_buffers,
+                    LimitKind::Buffers,
+                ),
+                ("the number of workgroups", workgroups, limits.workgroups, LimitKind::Workgroups),
+                ("workgroup memory", memory, limits.workgroup_memory, LimitKind::WorkgroupMemory),
+            ] {
+                over(&|| format!("{}: {what}", operation()), needed.into(), limit.into(), kind)?;
             }
         }
-        let memory = self.memory();
-        if memory > limits.memory {
-            let what = "the smallest micro-batch".to_string();
-            return over(what, [memory, limits.memory], LimitKind::Memory);
-        }
-        Ok(())
+        over(&|| "the smallest micro-batch".into(), self.memory(), limits.memory, LimitKind::Memory)
     }
 
     fn check_bindings(&self, dispatch: &Dispatch) -> Result<()> {
-        let kernel = dispatch.kernel;
-        let wrong = |problem: String| {
-            Err(Error::Plan { operation: format!("`{}` ({})", kernel.name, dispatch.place), problem })
-        };
-        if dispatch.bindings.len() != kernel.bindings.len() {
-            return wrong(format!("{} bindings for {} declared", dispatch.bindings.len(), kernel.bindings.len()));
-        }
-        for (at, (view, declared)) in dispatch.bindings.iter().zip(kernel.bindings).enumerate() {
-            let spec = &self.buffers[view.buffer.0];
-            if view.len == 0 || view.offset + view.len > spec.len() || view.offset % ALIGNMENT != 0 {
-                return wrong(format!(
-                    "`{}` {}: elements {}..{} of a buffer `{}` {:?}",
-                    declared.name,
-                    declared.shape,
-                    view.offset,
-                    view.offset + view.len,
-                    spec.name,
-                    spec.shape
-                ));
-            }
-            let alone = declared.access == Access::Read
-                || dispatch.bindings.iter().enumerate().all(|(other, v)| other == at || v.buffer != view.buffer);
-            if !alone {
-                return wrong(format!(
-                    "`{}` writes buffer `{}`, which another binding uses too",
-                    declared.name, spec.name
-                ));
-            }
+        let (kernel, bindings) = (dispatch.kernel, &dispatch.bindings);
+        let operation = || format!("`{}` ({})", kernel.name, dispatch.place);
+        let wrong = |problem: String| Error::Plan { operation: operation(), problem };
+        let counts = [bindings.len(), kernel.bindings.len()];
+        ensure!(counts[0] == counts[1], wrong(format!("{} bindings for {} declared", counts[0], counts[1])));
+        for (at, (view, declared)) in bindings.iter().zip(kernel.bindings).enumerate() {
+            let (spec, begin, end) = (&self.buffers[view.buffer.0], view.offset, view.offset + view.len);
+            let BindingSpec { name, shape, .. } = declared;
+            ensure!(
+                view.len > 0 && end <= spec.len() && begin.is_multiple_of(ALIGNMENT),
+                wrong(format!(
+                    "`{name}` {shape}: elements {begin}..{end} of a buffer `{}` {:?}",
+                    spec.name, spec.shape
+                ))
+            );
+            let alone = || bindings.iter().enumerate().all(|(other, v)| other == at || v.buffer != view.buffer);
+            ensure!(
+                declared.access == Access::Read || alone(),
+                wrong(format!("`{name}` writes buffer `{}`, which another binding uses too", spec.name))
+            );
         }
         Ok(())
     }
