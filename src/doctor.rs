@@ -82,7 +82,7 @@ pub fn check_up(device: &mut dyn Engine) -> Result<Vec<Finding>> {
             // The tape of level 0 is the largest buffer: half of it leaves room for micro-batches only.
             let tape = 4 * (5 * config.hidden * batch.steps()) as u64;
             // 8 workgroups are left by 4 rows to each at level 0, and by fewer above.
-            let tuning = Tuning { workgroups: 8 };
+            let tuning = Tuning { workgroups: 8, ..limits[0].tuning };
             limits.push(Limits { binding: tape / 2, dispatch_operations: 2e6, tuning, ..limits[0].clone() });
         } else {
             let sgd = Sgd { learning_rate: 0.1, momentum: 0.9, weight_decay: 0.01 };

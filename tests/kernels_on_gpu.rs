@@ -16,7 +16,7 @@ use srnn::kernel::element_loss::{self, Form};
 use srnn::kernel::loss;
 use srnn::kernel::matmul::{self, Columns};
 use srnn::kernel::pool_forward::{self, Pool, Pooled};
-use srnn::kernel::recurrence::{self, BackwardViews, ForwardViews, LANES, Recurrence, Span, matrix_offset};
+use srnn::kernel::recurrence::{self, BackwardViews, CHUNKS, ForwardViews, LANES, Recurrence, Span, matrix_offset};
 use srnn::kernel::step_control::{self, NORM, SKIPPED, STEPS, TAKE};
 use srnn::kernel::sum_by_token::{self, Members};
 use srnn::kernel::update::{self, Adam, Gradient, NO_SLOT, Rule, Sgd};
@@ -170,6 +170,7 @@ struct Trials {
     longest: usize,
     shares: (usize, usize),
     lanes: usize,
+    chunk: usize,
     /// slotted, reverse, stepwise, last of two directions, states given
     options: [bool; 5],
     activation: Activation,
@@ -177,12 +178,27 @@ struct Trials {
 
 impl Trials {
     fn span(&self, steps: usize) -> Span {
-        let Trials { hidden, rows, longest, shares: (from, to), lanes, activation, .. } = *self;
+        let Trials { hidden, rows, longest, shares: (from, to), lanes, chunk, activation, .. } = *self;
         let [slotted, reverse, stepwise, second, first] = self.options;
         let begin = from * longest / 100;
         let end = begin + 1 + to * (longest - begin - 1) / 99;
         let (stride, column) = if second { (2 * hidden, hidden) } else { (hidden, 0) };
-        Span { rows, steps, begin, end, hidden, lanes, first, slotted, reverse, stepwise, activation, stride, column }
+        Span {
+            rows,
+            steps,
+            begin,
+            end,
+            hidden,
+            lanes,
+            chunk,
+            first,
+            slotted,
+            reverse,
+            stepwise,
+            activation,
+            stride,
+            column,
+        }
     }
 
     /// Numbers of all recurrent weights.
@@ -247,12 +263,12 @@ impl Trials {
 fn recurrences() -> impl Strategy<Value = Trials> {
     let hidden = prop_oneof![Just(1usize), Just(32), Just(50), Just(130), 1usize..=130];
     let shares = prop_oneof![Just((0usize, 99usize)), (0usize..100, 0usize..100)];
-    let lanes = proptest::sample::select(&LANES[..]);
+    let lanes = (proptest::sample::select(&LANES[..]), proptest::sample::select(&CHUNKS[..]));
     let cell = proptest::sample::select(RECURRENCES);
     let activation = proptest::sample::select(&[Activation::Tanh, Activation::Identity, Activation::Relu][..]);
     let shape = (hidden, 1usize..=70, 1usize..=9, shares, lanes);
     (any::<u64>(), shape, cell, any::<[bool; 5]>(), activation).prop_map(
-        |(seed, (hidden, rows, longest, shares, lanes), cell, options, activation)| Trials {
+        |(seed, (hidden, rows, longest, shares, (lanes, chunk)), cell, options, activation)| Trials {
             seed,
             cell,
             hidden,
@@ -260,6 +276,7 @@ fn recurrences() -> impl Strategy<Value = Trials> {
             longest,
             shares,
             lanes,
+            chunk,
             options,
             activation,
         },
@@ -601,6 +618,7 @@ fn grus() -> Trials {
         longest: 1,
         shares: (0, 99),
         lanes: 4,
+        chunk: 16,
         options: [true, false, false, false, false],
         activation: Activation::Tanh,
     }
@@ -630,8 +648,8 @@ fn grids_of_two_dimensions() {
 #[cfg_attr(skip_gpu_tests, ignore = "SRNN_SKIP_GPU_TESTS=1")]
 fn wide_recurrences() {
     let limits = on_gpu(|engine| engine.limits().clone());
-    for (hidden, lanes) in [(256, 4), (300, 4), (512, 2), (1024, 1)] {
-        let wide = Trials { hidden, rows: 6, longest: 3, lanes, ..grus() };
+    for (hidden, lanes, chunk) in [(256, 4, 16), (300, 4, 1), (512, 2, 1), (1024, 1, 16)] {
+        let wide = Trials { hidden, rows: 6, longest: 3, lanes, chunk, ..grus() };
         for trial in [wide.forward(true), wide.backward([true, false])] {
             // Not every device has workgroup memory for this one.
             if hidden != 300 || trial.plan.check(&limits).is_ok() {

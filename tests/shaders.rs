@@ -10,10 +10,9 @@ use srnn::Device;
 use srnn::data::{Batch, Targets};
 use srnn::engine::gpu::adapter::INVOCATIONS;
 use srnn::kernel::cell::{Cell, Reset};
-use srnn::kernel::recurrence::LANES;
 use srnn::kernel::{Access, Element, Kernel, kernels};
 use srnn::network::{Config, Layout, Network, Optimiser, Rule, Sgd, Task, training_plan};
-use srnn::plan::{Dispatch, Field, Limits, Plan, lane_types};
+use srnn::plan::{BY_CONSTANT, Dispatch, Field, Limits, Plan};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
@@ -56,6 +55,7 @@ fn dispatches() -> Vec<Dispatch> {
 fn choices(name: &str, kernel: &str) -> &'static [u32] {
     match name {
         "LANES" => &[1, 2, 4],
+        "CHUNK" => &[1, 16],
         "FIRST" | "REVERSE" | "STEPWISE" | "SLOTTED" | "SAVE" | "LISTED" | "BY_SLOT" | "WEIGHTED" | "RULE" => &[0, 1],
         "FORM" if kernel == "element_loss" => &[0, 1],
         "ACTIVATION" | "MODE" | "FORM" => &[0, 1, 2],
@@ -202,7 +202,7 @@ fn every_file_of_shaders_belongs_to_a_kernel() {
         }
     }
     let mut parts: BTreeSet<String> = kernels().flat_map(|kernel| kernel.shader).map(|part| part.to_string()).collect();
-    parts.extend(LANES.map(|lanes| lane_types(lanes as u32).to_string()));
+    parts.extend(BY_CONSTANT.map(|(.., part)| part.to_string()));
     assert!(files == parts, "files and parts differ");
 }
 

@@ -11,7 +11,7 @@ fn unit(s: Step, j: u32, g: Lanes) -> Lanes {
     let d_z = g * (h - n) * z * (1.0 - z);
     give(s, j, 0u, 1u, array<Lanes, 6>(d_n, d_n, d_n, d_n, d_n, d_n));
     give(s, j, 2u, 1u, array<Lanes, 6>(d_z, d_z, d_z, d_z, d_z, d_z));
-    delta_n[j / 16u][j % 16u] = select(Lanes(0.0), d_n, s.live);
+    delta_n[j / CHUNK][j % CHUNK] = select(Lanes(0.0), d_n, s.live);
     return g * z;
 }
 
@@ -20,9 +20,9 @@ fn settle(s: Step, j: u32) {
     let h = load(s, 4u, j);
     // The gradient of r h.
     var g = Lanes(0.0);
-    for (var c = 0u; c < WHOLE; c++) { g = add_eight(g, delta_n[c], eight(CANDIDATE + 16u * c * H + j)); }
-    for (var i = 16u * WHOLE; i < H; i++) { g += delta_n[i / 16u][i % 16u] * weights_transposed[CANDIDATE + i * H + j]; }
+    for (var c = 0u; c < WHOLE; c++) { g = add_chunk(g, delta_n[c], take_chunk(CANDIDATE + CHUNK * c * H + j, H)); }
+    for (var i = CHUNK * WHOLE; i < H; i++) { g += delta_n[i / CHUNK][i % CHUNK] * weight(CANDIDATE + i * H + j); }
     let d_r = g * h * r * (1.0 - r);
     give(s, j, 1u, 1u, array<Lanes, 6>(d_r, d_r, d_r, d_r, d_r, d_r));
-    carry[0][j / 16u][j % 16u] += select(Lanes(0.0), g * r, s.live);
+    carry[0][j / CHUNK][j % CHUNK] += select(Lanes(0.0), g * r, s.live);
 }

@@ -12,18 +12,18 @@ fn prepare(s: Step, j: u32) {
     let h = before(s, j);
     let r = sigmoid(x_r + q[0]);
     let z = sigmoid(x_z + q[1]);
-    reset[j / 16u][j % 16u] = r * h;
-    update[j / 16u][j % 16u] = z;
+    reset[j / CHUNK][j % CHUNK] = r * h;
+    update[j / CHUNK][j % CHUNK] = z;
     keep(s, j, 1u, 4u, array<Lanes, 6>(r, z, r * h, h, h, h));
 }
 
 fn unit(s: Step, j: u32) -> Lanes {
     var a = gate(s, 0u, j);
     if (s.t > 0u || FIRST == 1u) {
-        for (var c = 0u; c < WHOLE; c++) { a = add_eight(a, reset[c], eight(CANDIDATE + 16u * c * H + j, H)); }
-        for (var i = 16u * WHOLE; i < H; i++) { a += reset[i / 16u][i % 16u] * weights[CANDIDATE + i * H + j]; }
+        for (var c = 0u; c < WHOLE; c++) { a = add_chunk(a, reset[c], take_chunk(CANDIDATE + CHUNK * c * H + j, H)); }
+        for (var i = CHUNK * WHOLE; i < H; i++) { a += reset[i / CHUNK][i % CHUNK] * weights[CANDIDATE + i * H + j]; }
     }
     let n = activate(a);
     keep(s, j, 0u, 1u, array<Lanes, 6>(n, n, n, n, n, n));
-    return n + update[j / 16u][j % 16u] * (before(s, j) - n);
+    return n + update[j / CHUNK][j % CHUNK] * (before(s, j) - n);
 }

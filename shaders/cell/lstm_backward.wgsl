@@ -6,7 +6,7 @@ fn unit(s: Step, j: u32, d_h: Lanes) -> Lanes {
     let g = load(s, 2u, j);
     let o = load(s, 3u, j);
     let c = load(s, 4u, j);
-    let given = carry[MEMORY][j / 16u][j % 16u];
+    let given = carry[MEMORY][j / CHUNK][j % CHUNK];
     let y = tanh_exact(f * c + i * g);
     let d_c = given + d_h * o * (1.0 - y * y);
     let d_i = d_c * g * i * (1.0 - i);
@@ -14,7 +14,7 @@ fn unit(s: Step, j: u32, d_h: Lanes) -> Lanes {
     let d_g = d_c * i * (1.0 - g * g);
     let d_o = d_h * y * o * (1.0 - o);
     give(s, j, 0u, 4u, array<Lanes, 6>(d_i, d_f, d_g, d_o, c, c));
-    carry[MEMORY][j / 16u][j % 16u] = select(given, d_c * f, s.live);
+    carry[MEMORY][j / CHUNK][j % CHUNK] = select(given, d_c * f, s.live);
     // All of the state's gradient goes through the gates.
     return Lanes(0.0);
 }

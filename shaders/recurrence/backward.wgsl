@@ -16,7 +16,7 @@
 // The gradient of the state; then of the second state.
 var<workgroup> carry: array<Column, 1u + MEMORY>;
 // Those gradients of the step that go through the first matrix.
-var<workgroup> delta: array<Chunk, (max(PRODUCTS, 1u) * H + 15u) / 16u>;
+var<workgroup> delta: array<Chunk, (max(PRODUCTS, 1u) * H + CHUNK - 1u) / CHUNK>;
 
 // Unit j of a column of the tape; of lanes that do not live, another row's, as all that they give is dropped.
 fn load(s: Step, column: u32, j: u32) -> Lanes {
@@ -33,19 +33,12 @@ fn give(s: Step, j: u32, first: u32, count: u32, values: array<Lanes, 6>) {
     for (var c = 0u; c < count; c++) {
         if (first + c >= DELTA && first + c < DELTA + PRODUCTS) {
             let i = (first + c - DELTA) * H + j;
-            delta[i / 16u][i % 16u] = select(Lanes(0.0), values[c], s.live);
+            delta[i / CHUNK][i % CHUNK] = select(Lanes(0.0), values[c], s.live);
         }
     }
 }
 
-// Numbers of a column of weights, H apart.
-fn eight(at: u32) -> Eight {
-    return Eight(
-        vec4(weights_transposed[at + 0u * H], weights_transposed[at + 1u * H], weights_transposed[at + 2u * H], weights_transposed[at + 3u * H]),
-        vec4(weights_transposed[at + 4u * H], weights_transposed[at + 5u * H], weights_transposed[at + 6u * H], weights_transposed[at + 7u * H]),
-        vec4(weights_transposed[at + 8u * H], weights_transposed[at + 9u * H], weights_transposed[at + 10u * H], weights_transposed[at + 11u * H]),
-        vec4(weights_transposed[at + 12u * H], weights_transposed[at + 13u * H], weights_transposed[at + 14u * H], weights_transposed[at + 15u * H]));
-}
+fn weight(at: u32) -> f32 { return weights_transposed[at]; }
 
 @compute @workgroup_size(THREADS)
 fn main(
@@ -67,8 +60,8 @@ fn main(
                     }
                 }
             }
-            carry[0][j / 16u][j % 16u] = g;
-            if (MEMORY == 1u) { carry[MEMORY][j / 16u][j % 16u] = c; }
+            carry[0][j / CHUNK][j % CHUNK] = g;
+            if (MEMORY == 1u) { carry[MEMORY][j / CHUNK][j % CHUNK] = c; }
         }
     }
 
@@ -77,7 +70,7 @@ fn main(
         for (var j0 = 0u; j0 < H; j0 += THREADS) {
             let j = j0 + thread;
             if (j < H) {
-                let given = carry[0][j / 16u][j % 16u];
+                let given = carry[0][j / CHUNK][j % CHUNK];
                 var g = given;
                 if (STEPWISE == 1u) {
                     for (var l = 0u; l < LANES; l++) {
@@ -85,7 +78,7 @@ fn main(
                         g = put_lane(g, l, lane(g, l) + of_output);
                     }
                 }
-                carry[0][j / 16u][j % 16u] = select(given, unit(s, j, g), s.live);
+                carry[0][j / CHUNK][j % CHUNK] = select(given, unit(s, j, g), s.live);
             }
         }
         workgroupBarrier();
@@ -103,12 +96,12 @@ fn main(
             for (var j0 = 0u; j0 < H; j0 += THREADS) {
                 let j = j0 + thread;
                 if (j < H) {
-                    var sum = carry[0][j / 16u][j % 16u];
-                    for (var c = 0u; c < PRODUCTS * H / 16u; c++) { sum = add_eight(sum, delta[c], eight(16u * c * H + j)); }
-                    for (var i = PRODUCTS * H / 16u * 16u; i < PRODUCTS * H; i++) {
-                        sum += delta[i / 16u][i % 16u] * weights_transposed[i * H + j];
+                    var sum = carry[0][j / CHUNK][j % CHUNK];
+                    for (var c = 0u; c < PRODUCTS * H / CHUNK; c++) { sum = add_chunk(sum, delta[c], take_chunk(CHUNK * c * H + j, H)); }
+                    for (var i = PRODUCTS * H / CHUNK * CHUNK; i < PRODUCTS * H; i++) {
+                        sum += delta[i / CHUNK][i % CHUNK] * weight(i * H + j);
                     }
-                    carry[0][j / 16u][j % 16u] = sum;
+                    carry[0][j / CHUNK][j % CHUNK] = sum;
                 }
             }
         }
@@ -119,8 +112,8 @@ fn main(
         if (j < H) {
             for (var l = 0u; l < LANES; l++) {
                 if (index(own.row, l) < params.rows) {
-                    states_gradient[state_at(own, l, j)] = lane(carry[0][j / 16u][j % 16u], l);
-                    if (MEMORY == 1u) { memories_gradient[index(own.row, l) * H + j] = lane(carry[MEMORY][j / 16u][j % 16u], l); }
+                    states_gradient[state_at(own, l, j)] = lane(carry[0][j / CHUNK][j % CHUNK], l);
+                    if (MEMORY == 1u) { memories_gradient[index(own.row, l) * H + j] = lane(carry[MEMORY][j / CHUNK][j % CHUNK], l); }
                 }
             }
         }

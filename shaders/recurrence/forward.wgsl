@@ -21,8 +21,8 @@ const WIDE: u32 = PRODUCTS * H;
 var<workgroup> state: array<Column, 2u + MEMORY>;
 
 // Unit j of the states before the step, and of the second one.
-fn before(s: Step, j: u32) -> Lanes { return state[s.before][j / 16u][j % 16u]; }
-fn second(j: u32) -> Lanes { return state[1u + MEMORY][j / 16u][j % 16u]; }
+fn before(s: Step, j: u32) -> Lanes { return state[s.before][j / CHUNK][j % CHUNK]; }
+fn second(j: u32) -> Lanes { return state[1u + MEMORY][j / CHUNK][j % CHUNK]; }
 
 // What unit j reads of the input, for a gate.
 fn gate(s: Step, which: u32, j: u32) -> Lanes {
@@ -33,14 +33,7 @@ fn gate(s: Step, which: u32, j: u32) -> Lanes {
     return values;
 }
 
-// Numbers of a column of weights, `wide` apart.
-fn eight(at: u32, wide: u32) -> Eight {
-    return Eight(
-        vec4(weights[at + 0u * wide], weights[at + 1u * wide], weights[at + 2u * wide], weights[at + 3u * wide]),
-        vec4(weights[at + 4u * wide], weights[at + 5u * wide], weights[at + 6u * wide], weights[at + 7u * wide]),
-        vec4(weights[at + 8u * wide], weights[at + 9u * wide], weights[at + 10u * wide], weights[at + 11u * wide]),
-        vec4(weights[at + 12u * wide], weights[at + 13u * wide], weights[at + 14u * wide], weights[at + 15u * wide]));
-}
+fn weight(at: u32) -> f32 { return weights[at]; }
 
 // h U + c of unit j, for each gate of the first matrix. The first step begins from h = 0, unless states are given.
 fn product(s: Step, j: u32) -> array<Lanes, 4> {
@@ -53,20 +46,20 @@ fn product(s: Step, j: u32) -> array<Lanes, 4> {
     }
     if (PRODUCTS > 0u && (s.t > 0u || FIRST == 1u)) {
         for (var c = 0u; c < WHOLE; c++) {
-            let at = 16u * c * WIDE + j;
-            var w: array<Eight, 4>;
-            w[0] = eight(at, WIDE);
-            if (PRODUCTS > 1u) { w[1] = eight(at + H, WIDE); }
-            if (PRODUCTS > 2u) { w[2] = eight(at + 2u * H, WIDE); }
-            if (PRODUCTS > 3u) { w[3] = eight(at + 3u * H, WIDE); }
+            let at = CHUNK * c * WIDE + j;
+            var w: array<Weights, 4>;
+            w[0] = take_chunk(at, WIDE);
+            if (PRODUCTS > 1u) { w[1] = take_chunk(at + H, WIDE); }
+            if (PRODUCTS > 2u) { w[2] = take_chunk(at + 2u * H, WIDE); }
+            if (PRODUCTS > 3u) { w[3] = take_chunk(at + 3u * H, WIDE); }
             let h = state[s.before][c];
-            q[0] = add_eight(q[0], h, w[0]);
-            if (PRODUCTS > 1u) { q[1] = add_eight(q[1], h, w[1]); }
-            if (PRODUCTS > 2u) { q[2] = add_eight(q[2], h, w[2]); }
-            if (PRODUCTS > 3u) { q[3] = add_eight(q[3], h, w[3]); }
+            q[0] = add_chunk(q[0], h, w[0]);
+            if (PRODUCTS > 1u) { q[1] = add_chunk(q[1], h, w[1]); }
+            if (PRODUCTS > 2u) { q[2] = add_chunk(q[2], h, w[2]); }
+            if (PRODUCTS > 3u) { q[3] = add_chunk(q[3], h, w[3]); }
         }
-        for (var i = 16u * WHOLE; i < H; i++) {
-            let h = state[s.before][i / 16u][i % 16u];
+        for (var i = CHUNK * WHOLE; i < H; i++) {
+            let h = state[s.before][i / CHUNK][i % CHUNK];
             let at = i * WIDE + j;
             q[0] += h * weights[at];
             if (PRODUCTS > 1u) { q[1] += h * weights[at + H]; }
@@ -101,8 +94,8 @@ fn main(
                     if (MEMORY == 1u) { c = put_lane(c, l, memories[index(own.row, l) * H + j]); }
                 }
             }
-            state[0][j / 16u][j % 16u] = h;
-            if (MEMORY == 1u) { state[1u + MEMORY][j / 16u][j % 16u] = c; }
+            state[0][j / CHUNK][j % CHUNK] = h;
+            if (MEMORY == 1u) { state[1u + MEMORY][j / CHUNK][j % CHUNK] = c; }
         }
     }
     workgroupBarrier();
@@ -126,7 +119,7 @@ fn main(
             let j = j0 + thread;
             if (j < H) {
                 let next = select(before(s, j), unit(s, j), s.live);
-                state[s.after][j / 16u][j % 16u] = next;
+                state[s.after][j / CHUNK][j % CHUNK] = next;
                 if (STEPWISE == 1u) {
                     for (var l = 0u; l < LANES; l++) {
                         if (flag(s.live, l)) {
@@ -145,7 +138,7 @@ fn main(
             for (var l = 0u; l < LANES; l++) {
                 // Rows that ended in an earlier span keep the state that they ended with.
                 if (index(own.steps, l) > params.begin) {
-                    states[state_at(own, l, j)] = lane(state[current][j / 16u][j % 16u], l);
+                    states[state_at(own, l, j)] = lane(state[current][j / CHUNK][j % CHUNK], l);
                     if (MEMORY == 1u) { memories[index(own.row, l) * H + j] = lane(second(j), l); }
                 }
             }

@@ -5,29 +5,21 @@
 // Microsoft's FXC, which DX12 compiles with where no DXC is installed, takes the barriers behind any other loop for barriers
 // in varying flow (X3663, X4026).
 //
-// Inner products along H are taken in chunks of eight: all sixteen numbers are asked for before the first is used, as a GPU
-// waits for each load that is used at once, and compilers leave long loops as they are. Columns on chip lie in such chunks, so
-// that the number within one is a constant, which needs no check of bounds; the few units behind the last whole chunk are a
-// short loop. Loads that a step can begin with come before its product, and the stores of a row stand together.
+// Inner products along H are taken in chunks of CHUNK terms (see chunks/): with sixteen, all weights are asked for before the
+// first is used, as a GPU waits for each load that is used at once, and compilers leave long loops as they are. Columns on chip
+// lie in such chunks, so that a place within one is a constant, which needs no check of bounds; the few units behind the last
+// whole chunk are a short loop. Loads that a step can begin with come before its product, and the stores of a row stand together.
 //
-// Constants of a dispatch: H hidden units, THREADS per workgroup, LANES 1, 2 or 4, REVERSE (rows are read from their last
+// Constants of a dispatch: H hidden units, THREADS per workgroup, LANES 1, 2 or 4, CHUNK 1 or 16, REVERSE (rows are read from their last
 // step to their first), STEPWISE (every step's output, or its gradient, counts), FIRST (the first states are given, and
 // their gradients asked for; otherwise they are 0), ACTIVATION (the one that the cell leaves open).
 // Constants of a cell: GATES that read the input, PRODUCTS gates that read the state by the first matrix of U, BIAS (it has
 // one), TAPE (H times so many numbers of a step on the tape, the last H of them the state before it), DELTA (the first of
 // the tape's columns that belong to that matrix), MEMORY (there is a second state).
 
-const WHOLE: u32 = H / 16u;      // chunks with sixteen units
-alias Chunk = array<Lanes, 16>;
-alias Column = array<Chunk, (H + 15u) / 16u>;
-
-// Eight numbers of a column of weights.
-struct Eight {
-    a: vec4<f32>,
-    b: vec4<f32>,
-    c: vec4<f32>,
-    d: vec4<f32>,
-}
+const WHOLE: u32 = H / CHUNK;  // chunks without a gap
+alias Chunk = array<Lanes, CHUNK>;
+alias Column = array<Chunk, (H + CHUNK - 1u) / CHUNK>;
 
 struct Params {
     rows: u32,          // R
@@ -98,27 +90,6 @@ fn save(s: Step, j: u32, first: u32, count: u32, values: array<Lanes, 6>) {
             if (count > 5u) { tape[at + 5u * H] = lane(values[5], l); }
         }
     }
-}
-
-// The sum and eight more products.
-fn add_eight(sum: Lanes, h: Chunk, w: Eight) -> Lanes {
-    var own = sum + h[0] * w.a.x;
-    own += h[1] * w.a.y;
-    own += h[2] * w.a.z;
-    own += h[3] * w.a.w;
-    own += h[4] * w.b.x;
-    own += h[5] * w.b.y;
-    own += h[6] * w.b.z;
-    own += h[7] * w.b.w;
-    own += h[8] * w.c.x;
-    own += h[9] * w.c.y;
-    own += h[10] * w.c.z;
-    own += h[11] * w.c.w;
-    own += h[12] * w.d.x;
-    own += h[13] * w.d.y;
-    own += h[14] * w.d.z;
-    own += h[15] * w.d.w;
-    return own;
 }
 
 // Exact at the ends: no overflow, and NaN stays NaN.

@@ -12,7 +12,7 @@ use srnn::{Choice, Error, Result};
 /// Measure how a GPU is best filled, and remember it
 ///
 /// Few rows are spread over as many workgroups as fill the device, many rows share workgroups of up to 4. How many
-/// workgroups that takes depends on the device; until this command has measured it, it goes by the kind of device. The
+/// workgroups that takes, and whether inner products are faster with one term or 16 at a time, depends on the device; until this command has measured it, it goes by the kind of device. The
 /// result is kept by adapter and driver in the cache folder (set SRNN_CACHE to move it) and read by all later runs.
 #[derive(Args)]
 pub struct Tune {
@@ -36,15 +36,19 @@ impl Tune {
         let measured = tuning::measure(&mut gpu)?;
         let chosen = tuning::choose(&measured, gpu.limits());
         let row = |own: &tuning::Measured| {
-            let [one, two, four] = own.seconds.map(|seconds| format!("{:.3}", 1e3 * seconds));
-            let taken = LANES[tuning::taken(own, chosen, gpu.limits())].to_string();
-            [own.hidden.to_string(), own.rows.to_string(), one, two, four, taken]
+            let (taken, seconds) = own.taken(&chosen, gpu.limits());
+            let [one, two, four] = seconds.map(|seconds| format!("{:.3}", 1e3 * seconds));
+            [own.hidden.to_string(), own.rows.to_string(), one, two, four, LANES[taken].to_string()]
         };
         let rows = table(["hidden", "rows", "1 to a workgroup, ms", "2", "4", "taken"], measured.iter().map(row));
+        let terms = if chosen.chunk == 1 { "one term" } else { "16 terms" };
         let kept = match tuning::remember(&adapter, chosen) {
             Some(path) => format!("kept in {}", path.display()),
             None => "not kept, as there is no cache folder to write to".into(),
         };
-        print(&format!("{rows}\n{} workgroups fill {}: {kept}\n", chosen.workgroups, adapter.title()))
+        let (workgroups, title) = (chosen.workgroups, adapter.title());
+        print(&format!(
+            "{rows}\n{workgroups} workgroups fill {title}, which takes {terms} of a product at a time: {kept}\n"
+        ))
     }
 }

@@ -172,21 +172,22 @@ pub const fn backward(name: &'static str, shader: &'static [&'static str], twin:
 /// Rows that one workgroup of the shaders can own, in the lanes of a number, a `vec2` or a `vec4`.
 pub const LANES: [usize; 3] = [1, 2, 4];
 
-/// Numbers of a chunk of a column on chip; see `shaders/recurrence/rows.wgsl`.
-const CHUNK: usize = 16;
+/// Terms of an inner product that the shaders compute at a time; see `shaders/recurrence/rows.wgsl`.
+pub const CHUNKS: [usize; 2] = [1, 16];
 
 /// Numbers that the shaders have on chip for each row, forward and backward: the states before and after a step, or their
 /// gradients and those of all `products`, the memory, and the cell's `own` columns.
-fn on_chip(hidden: usize, memory: usize, products: usize, own: [usize; 2]) -> [usize; 2] {
-    let column = hidden.next_multiple_of(CHUNK);
-    let delta = (products.max(1) * hidden).next_multiple_of(CHUNK);
+fn on_chip(hidden: usize, chunk: usize, memory: usize, products: usize, own: [usize; 2]) -> [usize; 2] {
+    let column = hidden.next_multiple_of(chunk);
+    let delta = (products.max(1) * hidden).next_multiple_of(chunk);
     [(2 + memory + own[0]) * column, (1 + memory + own[1]) * column + delta]
 }
 
 /// Bytes of workgroup memory of a dispatch, if it is a forward or a backward one.
 fn workgroup_memory(d: &Dispatch) -> [u32; 2] {
     let own = [d.constant("ON_CHIP"); 2];
-    let numbers = on_chip(d.constant("H"), d.constant("MEMORY"), d.constant("PRODUCTS"), own);
+    let [hidden, chunk, memory, products] = ["H", "CHUNK", "MEMORY", "PRODUCTS"].map(|name| d.constant(name));
+    let numbers = on_chip(hidden, chunk, memory, products, own);
     numbers.map(|numbers| (4 * numbers * d.constant("LANES")) as u32)
 }
 
@@ -199,7 +200,8 @@ impl Recurrence {
     /// Rows to a workgroup: with more rows every weight that is read serves more of them, with fewer there are more
     /// workgroups. So as many as leave enough workgroups to fill the device, and as both passes have workgroup memory for.
     pub fn lanes(&self, rows: usize, hidden: usize, limits: &Limits) -> usize {
-        let [forward, backward] = on_chip(hidden, usize::from(self.memory), self.products(), self.on_chip);
+        let (chunk, memory) = (limits.tuning.chunk, usize::from(self.memory));
+        let [forward, backward] = on_chip(hidden, chunk, memory, self.products(), self.on_chip);
         let fits = |lanes: usize| 4 * lanes * forward.max(backward) <= limits.workgroup_memory as usize;
         let fills = |lanes: usize| rows.div_ceil(lanes) >= limits.tuning.workgroups;
         LANES.into_iter().rev().find(|&lanes| fits(lanes) && fills(lanes)).unwrap_or(1)
@@ -221,6 +223,8 @@ pub struct Span {
     pub hidden: usize,
     /// Rows to a workgroup: see [`Recurrence::lanes`].
     pub lanes: usize,
+    /// Terms of an inner product at a time: one of [`CHUNKS`].
+    pub chunk: usize,
     /// The states before step `begin` are given, and their gradient is asked for; otherwise they are 0.
     pub first: bool,
     /// The t-th step of row `i` reads its gates from `slots[p]`, otherwise from `p` itself; p is where it stands.
@@ -247,6 +251,7 @@ impl Span {
             end: longest,
             hidden,
             lanes: 1,
+            chunk: 1,
             first: false,
             slotted: false,
             reverse: false,
@@ -279,6 +284,7 @@ impl Span {
             ("H", self.hidden as u32),
             ("THREADS", self.threads()),
             ("LANES", self.lanes as u32),
+            ("CHUNK", self.chunk as u32),
             ("FIRST", self.first.into()),
             ("REVERSE", self.reverse.into()),
             ("STEPWISE", self.stepwise.into()),

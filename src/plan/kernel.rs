@@ -56,15 +56,14 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    /// The complete WGSL: a dispatch's constants as `const NAME: u32 = value;`, the types of its `LANES` where it has
-    /// such, then the parts of the shader.
+    /// The complete WGSL: a dispatch's constants as `const NAME: u32 = value;`, the parts that these decide, then those of the
+    /// shader.
     pub fn source(&self, constants: &[(&'static str, u32)]) -> String {
         let mut source = String::new();
         for (name, value) in constants {
             source += &format!("const {name}: u32 = {value}u;\n");
-            if *name == "LANES" {
-                source += lane_types(*value);
-            }
+            let own = BY_CONSTANT.iter().find(|(constant, of, _)| constant == name && of == value);
+            source += own.map_or("", |(.., part)| part);
         }
         source + &self.shader.concat()
     }
@@ -84,18 +83,15 @@ impl Kernel {
     }
 }
 
-/// The types of a shader with this constant `LANES`, one of [`LANES`](crate::kernel::recurrence::LANES).
-///
-/// # Panics
-/// For another number.
-pub fn lane_types(lanes: u32) -> &'static str {
-    match lanes {
-        1 => include_str!("../../shaders/lanes/1.wgsl"),
-        2 => include_str!("../../shaders/lanes/2.wgsl"),
-        4 => include_str!("../../shaders/lanes/4.wgsl"),
-        _ => unreachable!("one of LANES"),
-    }
-}
+/// Parts of shaders that a constant decides: `LANES`, one of [`LANES`](crate::kernel::recurrence::LANES), the types, and
+/// `CHUNK`, one of [`CHUNKS`](crate::kernel::recurrence::CHUNKS), the inner products.
+pub static BY_CONSTANT: [(&str, u32, &str); 5] = [
+    ("LANES", 1, include_str!("../../shaders/lanes/1.wgsl")),
+    ("LANES", 2, include_str!("../../shaders/lanes/2.wgsl")),
+    ("LANES", 4, include_str!("../../shaders/lanes/4.wgsl")),
+    ("CHUNK", 1, include_str!("../../shaders/chunks/1.wgsl")),
+    ("CHUNK", 16, include_str!("../../shaders/chunks/16.wgsl")),
+];
 
 /// What a twin gets for one binding: 4-byte words, shared or its own.
 pub enum Binding<'a> {

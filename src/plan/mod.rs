@@ -6,7 +6,7 @@
 
 mod kernel;
 
-pub use kernel::{Access, Binding, BindingSpec, Element, Field, Kernel, lane_types};
+pub use kernel::{Access, BY_CONSTANT, Binding, BindingSpec, Element, Field, Kernel};
 
 use crate::error::{Error, LimitKind, Result, ensure};
 use serde::{Deserialize, Serialize};
@@ -180,6 +180,14 @@ pub struct Limits {
 pub struct Tuning {
     /// Workgroups that fill the device: rows of a recurrence share workgroups only as far as so many are left.
     pub workgroups: usize,
+    /// Terms of a recurrence's inner product whose weights are asked for at once: one of
+    /// [`CHUNKS`](crate::kernel::recurrence::CHUNKS).
+    #[serde(default = "longest_chunk")]
+    pub chunk: usize,
+}
+
+fn longest_chunk() -> usize {
+    16
 }
 
 impl Limits {
@@ -193,7 +201,7 @@ impl Limits {
             workgroups: 65_535,
             memory: 1 << 30,
             dispatch_operations: 4e9,
-            tuning: Tuning { workgroups: 1 },
+            tuning: Tuning { workgroups: 1, chunk: longest_chunk() },
         }
     }
 }

@@ -121,7 +121,9 @@ pub fn cycles(variant: &Variant, assembly: &str) -> Result<u64> {
     });
     let inner: Vec<Loop> = inner.collect();
     let mut loads: BTreeMap<&str, u64> = BTreeMap::new();
-    for (at, instruction) in code.iter().enumerate().take(steps.1).skip(steps.0).filter(|(_, own)| own.starts_with("buffer_load")) {
+    for (at, instruction) in
+        code.iter().enumerate().take(steps.1).skip(steps.0).filter(|(_, own)| own.starts_with("buffer_load"))
+    {
         let trips = inner.iter().filter(|own| (own.first..=own.last).contains(&at)).map(|own| own.trips);
         *loads.entry(descriptor(instruction)).or_default() += trips.product::<u64>();
     }
@@ -156,7 +158,8 @@ fn run(wave: &mut Wave, code: &[&str], (first, last): (usize, usize), inner: &[L
 /// How often an inner loop runs: as often as its multiplications need, if it is one of an inner product. Another one, which
 /// computes with the results or writes them, is over units.
 fn trips(variant: &Variant, body: &[&str]) -> u64 {
-    let constant = |name: &str| variant.constants.iter().find(|(own, _)| *own == name).map(|(_, value)| u64::from(*value));
+    let constant =
+        |name: &str| variant.constants.iter().find(|(own, _)| *own == name).map(|(_, value)| u64::from(*value));
     let own: u64 = body.iter().map(|instruction| products(instruction)).sum();
     let over_units = body.iter().any(|own| own.contains("_store_") || own.starts_with("v_exp"));
     match (constant("H"), constant("THREADS"), constant("PRODUCTS"), constant("LANES")) {

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use srnn::data::{Batch, Inputs, Targets};
+use srnn::kernel::recurrence::CHUNKS;
 use srnn::kernel::{Kernel, kernels};
 use srnn::network::{
     Activation, Cell, Config, Direction, Input, Layout, Optimiser, Pooling, Reset, Rule, Sgd, Task, inference_plans,
@@ -17,7 +18,7 @@ const HIDDEN: [usize; 6] = [1, 50, 128, 256, 512, 1024];
 /// H of the networks that are not the usual ones.
 const OTHERS_HIDDEN: usize = 50;
 
-/// Workgroups that fill a device: with the rows of [`batch`], each level gets one, two and four rows to a workgroup.
+/// Workgroups that fill a device which computes many terms of a product at a time, as hardware does: with the rows of [`batch`], each level gets one, two and four rows to a workgroup.
 const FILLING: [usize; 4] = [1, 4, 8, 1024];
 
 /// A shader with its constants.
@@ -41,9 +42,10 @@ impl Variant {
         format!("{}{}", self.kernel.name, each.collect::<String>())
     }
 
-    /// Whether the table of figures has it: the usual ones of training.
+    /// Whether the table of figures has it: the usual ones of training on hardware.
     pub fn tabled(&self) -> bool {
-        self.usual && !self.constants.contains(&("SAVE", 0))
+        let left_out = [("SAVE", 0), ("CHUNK", CHUNKS[0] as u32)];
+        self.usual && !left_out.iter().any(|own| self.constants.contains(own))
     }
 
     pub fn source(&self) -> String {
@@ -140,9 +142,10 @@ impl Found {
         let rule = Rule::Sgd(Sgd { learning_rate: 0.1, momentum: 0.9, weight_decay: 0.0 });
         let class_weights = if config.task == Task::Class { vec![1.0; config.classes] } else { vec![] };
         let other = Optimiser { rule, dropout: 0.5, embedding_dropout: 0.5, class_weights, ..Optimiser::default() };
-        for workgroups in FILLING {
+        let one_by_one = (config.hidden == OTHERS_HIDDEN).then_some((1, CHUNKS[0]));
+        for (workgroups, chunk) in FILLING.map(|workgroups| (workgroups, CHUNKS[1])).into_iter().chain(one_by_one) {
             // Of spans that are split along time the later ones begin from states that are given.
-            let whole = Limits { tuning: Tuning { workgroups }, ..Limits::webgpu_default() };
+            let whole = Limits { tuning: Tuning { workgroups, chunk }, ..Limits::webgpu_default() };
             let split = Limits { dispatch_operations: 1.0, ..whole.clone() };
             for (limits, usual) in [(&whole, usual), (&split, false)] {
                 for optimiser in [&Optimiser::default(), &other] {

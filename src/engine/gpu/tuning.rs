@@ -1,11 +1,11 @@
-//! How many workgroups fill a device: by its kind, or as `srnn tune` measured it and remembered in the cache.
+//! How many workgroups fill a device, and how its inner products are cut: by its kind, or as `srnn tune` measured it and remembered in the cache.
 
 use super::adapter::{self, Adapter};
 use super::cache;
 use crate::engine::{Engine, fastest};
 use crate::error::Result;
 use crate::kernel::cell::{Cell, Reset};
-use crate::kernel::recurrence::{self, BackwardViews, ForwardViews, LANES, Recurrence, Span};
+use crate::kernel::recurrence::{self, BackwardViews, CHUNKS, ForwardViews, LANES, Recurrence, Span};
 use crate::plan::{Limits, Plan, Tuning, View};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -15,12 +15,12 @@ use wgpu::{AdapterInfo, DeviceType};
 fn by_kind(adapter: &AdapterInfo) -> Tuning {
     // A software adapter has few threads: four rows to a workgroup serve it best, however few there are. A discrete GPU
     // has 20 to 150 processors, each of which runs a workgroup or more at a time.
-    let workgroups = match adapter.device_type {
-        _ if adapter::is_software(adapter) => 1,
-        DeviceType::DiscreteGpu | DeviceType::VirtualGpu => 128,
-        _ => 16,
+    let (workgroups, chunk) = match adapter.device_type {
+        _ if adapter::is_software(adapter) => (1, 1),
+        DeviceType::DiscreteGpu | DeviceType::VirtualGpu => (128, 16),
+        _ => (16, 16),
     };
-    Tuning { workgroups }
+    Tuning { workgroups, chunk }
 }
 
 /// The tuning of an adapter: what was remembered, otherwise by its kind.
@@ -59,7 +59,8 @@ fn remembered(path: &std::path::Path) -> BTreeMap<String, Tuning> {
     })
 }
 
-/// A level of `rows` rows, with as many rows to a workgroup as [`LANES`] says in turn.
+/// A level of `rows` rows, with as many terms of an inner product at a time as [`CHUNKS`] says in turn, and as many rows to
+/// a workgroup as [`LANES`] says.
 #[derive(Clone, Debug)]
 pub struct Measured {
     /// Hidden units, H.
@@ -67,7 +68,7 @@ pub struct Measured {
     /// Rows of the level, R.
     pub rows: usize,
     /// Seconds, forward and backward together.
-    pub seconds: [f64; LANES.len()],
+    pub seconds: [[f64; LANES.len()]; CHUNKS.len()],
 }
 
 /// Steps of every row.
@@ -87,14 +88,16 @@ pub fn measure(engine: &mut dyn Engine) -> Result<Vec<Measured>> {
     let mut all = Vec::new();
     for hidden in [50, 128] {
         for rows in [1, 8, 32, 128, 512, 2048] {
-            let mut seconds = [0.0; LANES.len()];
-            for (own, lanes) in seconds.iter_mut().zip(LANES) {
-                let span = Span { lanes, ..Span::whole(rows, rows * STEPS, STEPS, hidden) };
-                let plan = recurrence(span).checked(engine.limits())?;
-                *own = fastest(engine, &plan, REPEATS)?;
+            let mut seconds = [[0.0; LANES.len()]; CHUNKS.len()];
+            for (own, chunk) in seconds.iter_mut().zip(CHUNKS) {
+                for (own, lanes) in own.iter_mut().zip(LANES) {
+                    let span = Span { lanes, chunk, ..Span::whole(rows, rows * STEPS, STEPS, hidden) };
+                    let plan = recurrence(span).checked(engine.limits())?;
+                    *own = fastest(engine, &plan, REPEATS)?;
+                }
             }
             all.push(Measured { hidden, rows, seconds });
-            if seconds.iter().any(|&own| own > PATIENCE) {
+            if seconds.as_flattened().iter().any(|&own| own > PATIENCE) {
                 break;
             }
         }
@@ -134,19 +137,22 @@ fn gru() -> &'static Recurrence {
 
 /// The tuning that loses least against the best choice of each measurement.
 pub fn choose(measured: &[Measured], limits: &Limits) -> Tuning {
-    let lost = |tuning: Tuning| -> f64 {
-        let own =
-            |m: &Measured| m.seconds[taken(m, tuning, limits)] / m.seconds.iter().copied().fold(f64::MAX, f64::min);
-        measured.iter().map(own).sum()
+    let least = |m: &Measured| m.seconds.as_flattened().iter().copied().fold(f64::MAX, f64::min);
+    let lost = |tuning: &Tuning| -> f64 {
+        measured.iter().map(|m| m.taken(tuning, limits).1[m.taken(tuning, limits).0] / least(m)).sum()
     };
-    let candidates = (0..=11).map(|power| Tuning { workgroups: 1 << power });
-    candidates.min_by(|a, b| lost(*a).total_cmp(&lost(*b))).expect("candidates")
+    let candidates =
+        CHUNKS.into_iter().flat_map(|chunk| (0..=11).map(move |power| Tuning { workgroups: 1 << power, chunk }));
+    candidates.min_by(|a, b| lost(a).total_cmp(&lost(b))).expect("candidates")
 }
 
-/// The place in [`LANES`] of what a tuning takes.
-pub fn taken(measured: &Measured, tuning: Tuning, limits: &Limits) -> usize {
-    let lanes = gru().lanes(measured.rows, measured.hidden, &Limits { tuning, ..limits.clone() });
-    LANES.iter().position(|&own| own == lanes).expect("one of LANES")
+impl Measured {
+    /// What a tuning takes: the place in [`LANES`], and the seconds of all of these with its chunk.
+    pub fn taken(&self, tuning: &Tuning, limits: &Limits) -> (usize, &[f64; LANES.len()]) {
+        let lanes = gru().lanes(self.rows, self.hidden, &Limits { tuning: *tuning, ..limits.clone() });
+        let place = |all: &[usize], own| all.iter().position(|&other| other == own).expect("one of the choices");
+        (place(&LANES, lanes), &self.seconds[place(&CHUNKS, tuning.chunk)])
+    }
 }
 
 #[cfg(test)]
@@ -156,17 +162,21 @@ mod tests {
     #[test]
     fn what_was_fastest_is_chosen() {
         let limits = Limits::webgpu_default();
-        // A device with room for 32 workgroups: rounds of work, the longer the more lanes.
-        let seconds = |rows: usize| LANES.map(|lanes| (rows.div_ceil(lanes).div_ceil(32) * (2 + lanes)) as f64);
+        // A device with room for 32 workgroups: rounds of work, the longer the more lanes, and the fewer terms at a time.
+        let seconds = |rows: usize| {
+            CHUNKS
+                .map(|chunk| LANES.map(|lanes| (rows.div_ceil(lanes).div_ceil(32) * (2 + lanes)) as f64 / chunk as f64))
+        };
         let of = |rows| Measured { hidden: 50, rows, seconds: seconds(rows) };
         let measured: Vec<Measured> = [1, 8, 32, 128, 512, 2048].map(of).to_vec();
         let tuning = choose(&measured, &limits);
         for own in &measured {
-            let best = own.seconds.iter().copied().fold(f64::MAX, f64::min);
-            assert_eq!(own.seconds[taken(own, tuning, &limits)], best, "{own:?} with {tuning:?}");
+            let best = own.seconds.as_flattened().iter().copied().fold(f64::MAX, f64::min);
+            let (lanes, seconds) = own.taken(&tuning, &limits);
+            assert_eq!(seconds[lanes], best, "{own:?} with {tuning:?}");
         }
-        // Where four lanes cost as much as one, they are always taken.
-        let flat: Vec<Measured> = measured.iter().map(|m| Measured { seconds: [1.0; 3], ..m.clone() }).collect();
-        assert_eq!(choose(&flat, &limits), Tuning { workgroups: 1 });
+        // Where four lanes cost as much as one, they are always taken, and the first of equal chunks.
+        let flat: Vec<Measured> = measured.iter().map(|m| Measured { seconds: [[1.0; 3]; 2], ..m.clone() }).collect();
+        assert_eq!(choose(&flat, &limits), Tuning { workgroups: 1, chunk: CHUNKS[0] });
     }
 }
