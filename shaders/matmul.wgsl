@@ -27,29 +27,57 @@ struct Params {
 var<workgroup> tile_a: array<vec4<f32>, 256>;    // [16, 64]
 var<workgroup> tile_b: array<vec4<f32>, 256>;    // [16, 64]
 
+// Numbers beyond an edge are 0, and are read where there is no edge: a branch would have every load wait for itself.
 fn load_a(row: u32, step: u32, end: u32) -> f32 {
-    if (row >= params.m || step >= end) { return 0.0; }
+    let inside = (row < params.m) & (step < end);
     if (FORM == 2u) {
         // The column of ones behind a sums the rows of b: the gradient of the bias.
-        if (params.bias == 1u && row == params.m - 1u) { return 1.0; }
-        return a[step * params.a_stride + params.a_column + row];
+        let ones = (params.bias == 1u) & (row == params.m - 1u);
+        let value = a[select(0u, step * params.a_stride + params.a_column + row, inside & !ones)];
+        return select(select(0.0, value, inside), 1.0, inside & ones);
     }
-    return a[row * params.a_stride + params.a_column + step];
+    return select(0.0, a[select(0u, row * params.a_stride + params.a_column + step, inside)], inside);
 }
 
 fn load_b(step: u32, column: u32, end: u32) -> f32 {
-    if (column >= params.n || step >= end) { return 0.0; }
-    if (FORM == 1u) { return b[column * params.b_stride + params.b_column + step]; }
-    return b[step * params.b_stride + params.b_column + column];
+    let inside = (column < params.n) & (step < end);
+    var at = step * params.b_stride + params.b_column + column;
+    if (FORM == 1u) { at = column * params.b_stride + params.b_column + step; }
+    return select(0.0, b[select(0u, at, inside)], inside);
 }
 
-fn load4_a(row: u32, step: u32, end: u32) -> vec4<f32> {
+// Four numbers for the tiles: neighbouring threads read neighbouring numbers, along the steps where rows are contiguous in
+// them.
+fn item_a(item: u32, first_row: u32, slab: u32, end: u32) -> vec4<f32> {
+    var row = first_row + 4u * (item / 16u);
+    var step = slab + item % 16u;
+    if (FORM == 2u) {
+        row = first_row + 4u * (item % 16u);
+        step = slab + item / 16u;
+    }
     return vec4(load_a(row, step, end), load_a(row + 1u, step, end), load_a(row + 2u, step, end), load_a(row + 3u, step, end));
 }
 
-fn load4_b(step: u32, column: u32, end: u32) -> vec4<f32> {
+fn item_b(item: u32, first_column: u32, slab: u32, end: u32) -> vec4<f32> {
+    var column = first_column + 4u * (item % 16u);
+    var step = slab + item / 16u;
+    if (FORM == 1u) {
+        column = first_column + 4u * (item / 16u);
+        step = slab + item % 16u;
+    }
     return vec4(
         load_b(step, column, end), load_b(step, column + 1u, end), load_b(step, column + 2u, end), load_b(step, column + 3u, end));
+}
+
+// Where an item stands in a tile, as it was read or with steps and the other side exchanged.
+fn exchanged(item: u32) -> u32 { return item % 16u * 16u + item / 16u; }
+
+fn keep_a(item: u32, values: vec4<f32>) {
+    if (FORM == 2u) { tile_a[item] = values; } else { tile_a[exchanged(item)] = values; }
+}
+
+fn keep_b(item: u32, values: vec4<f32>) {
+    if (FORM == 1u) { tile_b[exchanged(item)] = values; } else { tile_b[item] = values; }
 }
 
 fn store(split: u32, row: u32, column: u32, sum: vec4<f32>) {
@@ -104,21 +132,23 @@ fn main(
     var sum70 = vec4(0.0);
     var sum71 = vec4(0.0);
     for (var slab = begin; slab < end; slab += 16u) {
-        // Neighbouring threads read neighbouring numbers: along the steps where rows are contiguous in them.
-        for (var item = thread; item < 256u; item += 64u) {
-            let major = item / 16u;
-            let minor = item % 16u;
-            if (FORM == 2u) {
-                tile_a[item] = load4_a(first_row + 4u * minor, slab + major, end);
-            } else {
-                tile_a[minor * 16u + major] = load4_a(first_row + 4u * major, slab + minor, end);
-            }
-            if (FORM == 1u) {
-                tile_b[minor * 16u + major] = load4_b(slab + minor, first_column + 4u * major, end);
-            } else {
-                tile_b[item] = load4_b(slab + major, first_column + 4u * minor, end);
-            }
-        }
+        // All that a thread brings is asked for before any of it is kept.
+        let a0 = item_a(thread, first_row, slab, end);
+        let a1 = item_a(64u + thread, first_row, slab, end);
+        let a2 = item_a(128u + thread, first_row, slab, end);
+        let a3 = item_a(192u + thread, first_row, slab, end);
+        let b0 = item_b(thread, first_column, slab, end);
+        let b1 = item_b(64u + thread, first_column, slab, end);
+        let b2 = item_b(128u + thread, first_column, slab, end);
+        let b3 = item_b(192u + thread, first_column, slab, end);
+        keep_a(thread, a0);
+        keep_a(64u + thread, a1);
+        keep_a(128u + thread, a2);
+        keep_a(192u + thread, a3);
+        keep_b(thread, b0);
+        keep_b(64u + thread, b1);
+        keep_b(128u + thread, b2);
+        keep_b(192u + thread, b3);
         workgroupBarrier();
         for (var step = 0u; step < 16u; step++) {
             let a0 = tile_a[step * 16u + row];
