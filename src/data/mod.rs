@@ -5,6 +5,7 @@
 
 pub mod batch;
 pub mod normalisation;
+mod rows;
 pub mod split;
 #[cfg(feature = "texts")]
 pub mod tokenizer;
@@ -18,7 +19,7 @@ mod readers;
 #[cfg(feature = "texts")]
 mod words;
 
-pub use batch::{Batch, Inputs, Padding, Targets, Truncate};
+pub use batch::{Batch, Inputs, Padding, Rows, Targets, Truncate};
 #[cfg(feature = "files")]
 pub use classes::Classes;
 pub use normalisation::Normalisation;

@@ -8,7 +8,7 @@ pub use ceilings::Ceilings;
 pub use profile::chrome_trace;
 pub use profile::{DispatchTime, profile};
 
-use crate::data::batch::{Batch, Inputs, Targets};
+use crate::data::batch::{Batch, Inputs, Rows, Targets};
 use crate::engine::{Choice, Device};
 use crate::error::{Error, Result};
 use crate::network::{Config, Input, Network, Optimiser};
@@ -272,7 +272,7 @@ impl Bench {
             Input::Tokens => Inputs::Tokens((0..steps).map(|_| rng.random_range(0..vocabulary as u32)).collect()),
             Input::Numbers => {
                 let values = (0..steps * embedding).map(|_| rng.random_range(-1.0..1.0)).collect();
-                Inputs::Numbers { width: embedding, values }
+                Inputs::Numbers(Rows { width: embedding, values })
             }
         };
         let classes = (0..self.batch as u32).map(|i| i % classes as u32).collect();

@@ -1,6 +1,6 @@
 //! Encoded sequences with their targets, and the order in which an epoch reads them.
 
-use crate::data::batch::{Batch, Inputs, PAD, Targets, UNKNOWN_ID, check_steps};
+use crate::data::batch::{Batch, Inputs, PAD, Rows, Targets, UNKNOWN_ID, check_steps};
 use crate::error::{Error, Result};
 use crate::network::Config;
 use rand::SeedableRng;
@@ -46,7 +46,7 @@ impl Dataset {
         }
         let lengths = sequences.iter().map(|own| own.as_ref().len() / width);
         let values = sequences.iter().flat_map(|own| own.as_ref()).copied().collect();
-        Ok(Dataset { inputs: Inputs::Numbers { width, values }, starts: starts(lengths), targets: None })
+        Ok(Dataset { inputs: Inputs::Numbers(Rows { width, values }), starts: starts(lengths), targets: None })
     }
 
     /// The same sequences with what is to be told of each.
@@ -87,9 +87,9 @@ impl Dataset {
         let ranges = rows.iter().map(|&row| self.range(row));
         let inputs = match &self.inputs {
             Inputs::Tokens(tokens) => Inputs::Tokens(ranges.flat_map(|own| &tokens[own]).copied().collect()),
-            Inputs::Numbers { width, values } => {
-                let steps = ranges.flat_map(|own| &values[own.start * width..own.end * width]);
-                Inputs::Numbers { width: *width, values: steps.copied().collect() }
+            Inputs::Numbers(steps) => {
+                let values = ranges.flat_map(|own| steps.range(own)).copied().collect();
+                Inputs::Numbers(Rows { width: steps.width, values })
             }
         };
         let starts = starts(rows.iter().map(|&row| self.steps(row)));
@@ -105,9 +105,9 @@ impl Dataset {
         let ranges = rows.iter().map(|&row| self.range(row));
         let mut batch = match &self.inputs {
             Inputs::Tokens(tokens) => config.batch(&ranges.map(|own| &tokens[own]).collect::<Vec<&[u32]>>(), &[]),
-            Inputs::Numbers { width, values } => {
-                let sequences: Vec<&[f32]> = ranges.map(|own| &values[own.start * width..own.end * width]).collect();
-                Batch::of_numbers(&sequences, *width, config.length, config.truncate)?
+            Inputs::Numbers(steps) => {
+                let sequences: Vec<&[f32]> = ranges.map(|own| steps.range(own)).collect();
+                Batch::of_numbers(&sequences, steps.width, config.length, config.truncate)?
             }
         };
         if let Inputs::Tokens(tokens) = &mut batch.inputs {
@@ -174,19 +174,22 @@ mod tests {
         let error = "2 sequences and 3 targets make no data set";
         assert_eq!(with(Targets::Classes(vec![0; 3])), Err(error.into()));
         let error = "the targets do not divide by their width";
-        assert_eq!(with(Targets::Labels { width: 2, values: vec![0.0; 5] }), Err(error.into()));
-        assert_eq!(with(Targets::Numbers { width: 0, values: vec![0.0; 2] }), Err(error.into()));
-        assert!(with(Targets::Numbers { width: 2, values: vec![0.0; 4] }).is_ok());
+        assert_eq!(with(Targets::Labels(Rows { width: 2, values: vec![0.0; 5] })), Err(error.into()));
+        assert_eq!(with(Targets::Numbers(Rows { width: 0, values: vec![0.0; 2] })), Err(error.into()));
+        assert!(with(Targets::Numbers(Rows { width: 2, values: vec![0.0; 4] })).is_ok());
     }
 
     #[test]
     fn rows_are_selected_with_their_steps_and_targets() {
-        let targets = Targets::Labels { width: 2, values: vec![0.0, 1.0, 2.0, 3.0, 4.0, 5.0] };
+        let targets = Targets::Labels(Rows { width: 2, values: vec![0.0, 1.0, 2.0, 3.0, 4.0, 5.0] });
         let data = Dataset::of_numbers(&[vec![1.0, 2.0], vec![3.0], vec![]], 1).unwrap();
         let data = data.with_targets(targets).unwrap();
         let found = data.select(&[2, 0]);
-        assert_eq!(found.targets, Some(Targets::Labels { width: 2, values: vec![4.0, 5.0, 0.0, 1.0] }));
-        assert_eq!((found.inputs, found.starts), (Inputs::Numbers { width: 1, values: vec![1.0, 2.0] }, vec![0, 0, 2]));
+        assert_eq!(found.targets, Some(Targets::Labels(Rows { width: 2, values: vec![4.0, 5.0, 0.0, 1.0] })));
+        assert_eq!(
+            (found.inputs, found.starts),
+            (Inputs::Numbers(Rows { width: 1, values: vec![1.0, 2.0] }), vec![0, 0, 2])
+        );
         let none = data.select(&[]);
         assert!(none.is_empty() && none.by_length(5, 9).is_empty() && none.epoch(5, 9, 1, 0).is_empty());
     }

@@ -113,16 +113,16 @@ impl Evaluation {
                         confusion[class][guess] += 1;
                         correct += usize::from(class == guess);
                     }
-                    (Details::Labels(counts), Some(Targets::Labels { values, .. })) => {
+                    (Details::Labels(counts), Some(Targets::Labels(labels))) => {
                         let mut all = true;
-                        for ((count, &x), &y) in counts.iter_mut().zip(logits).zip(&values[row * width..]) {
+                        for ((count, &x), &y) in counts.iter_mut().zip(logits).zip(labels.row(row)) {
                             loss += f64::from(binary_cross_entropy(x, y)) / width as f64;
                             all &= count.add(x > 0.0, y > 0.5);
                         }
                         correct += usize::from(all);
                     }
-                    (_, Some(Targets::Numbers { values, .. })) => {
-                        for ((error, &x), &y) in errors.iter_mut().zip(logits).zip(&values[row * width..]) {
+                    (_, Some(Targets::Numbers(numbers))) => {
+                        for ((error, &x), &y) in errors.iter_mut().zip(logits).zip(numbers.row(row)) {
                             loss += f64::from(x - y).powi(2) / width as f64;
                             error.add(x.into(), y.into());
                         }

@@ -3,6 +3,7 @@
 use super::examples::RawTargets;
 use super::npy::Npy;
 use super::npy_header::{Kind, shown};
+use crate::data::Rows;
 use crate::error::{Error, Result, ensure};
 
 /// D, and the N sequences, each `[T_i, D]` row by row.
@@ -71,7 +72,7 @@ pub(super) fn targets(mut y: Npy, count: usize, of: &str) -> Result<RawTargets> 
         };
     }
     let values = y.numbers()?;
-    let Some((at, value)) = not_finite(&values) else { return Ok(RawTargets::Numbers { width, values }) };
+    let Some((at, value)) = not_finite(&values) else { return Ok(RawTargets::Numbers(Rows { width, values })) };
     let (row, column) = (at / width, at % width);
     Err(y.error(format!("row {row}, column {column} is {value}: give the target, or leave the row out")))
 }
