@@ -126,7 +126,7 @@ fn read_emails() -> Result<([Dataset; 3], Config)> {
     let tokenizer = Tokenizer::fit(train.texts().unwrap_or_default(), 20_000, 2)?;
     let config = Config { vocabulary: tokenizer.vocabulary_size(), embedding: 100, ..Config::default() };
     let (inputs, targets) = (InputEncoder::Tokens(tokenizer), TargetEncoder::fit(config.task, &train, &[])?);
-    let encode = |examples: &Examples| dataset(&inputs, &targets, examples);
+    let encode = |examples: &Examples| dataset(&inputs, Some(&targets), examples);
     Ok(([encode(&train)?, encode(&emails(Part::Valid)?)?, encode(&emails(Part::Test)?)?], config))
 }
 

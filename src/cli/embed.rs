@@ -34,8 +34,7 @@ impl Embed {
     pub fn run(self) -> Result<()> {
         check_free(Some(&self.out), self.force)?;
         let model = Model::load(&self.model)?;
-        let examples = model.read(&self.input.without_labels()?, &self.data, false)?;
-        let data = model.inputs.encode(&examples)?;
+        let data = model.read(&self.input.without_labels()?, &self.data, false)?;
         let count = data.len();
         let mut network = model.network(self.device.open()?)?;
         let width = model.config.width();

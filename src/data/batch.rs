@@ -52,16 +52,6 @@ pub enum Inputs {
     Numbers(Rows),
 }
 
-impl Inputs {
-    /// Steps of all sequences together, P.
-    pub fn steps(&self) -> usize {
-        match self {
-            Inputs::Tokens(tokens) => tokens.len(),
-            Inputs::Numbers(steps) => steps.values.len() / steps.width.max(1),
-        }
-    }
-}
-
 /// What is to be told of each of B sequences.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Targets {

@@ -1,7 +1,7 @@
 //! Encoded sequences with their targets, and the order in which an epoch reads them.
 
 use crate::data::batch::{Batch, Inputs, PAD, Rows, Targets, UNKNOWN_ID, check_steps};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, ensure};
 use crate::network::Config;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -54,13 +54,11 @@ impl Dataset {
     /// # Errors
     /// [`Error::Config`] if there is no sequence, or not one target for each.
     pub fn with_targets(self, targets: Targets) -> Result<Dataset> {
-        match targets.count() {
-            None => Err(Error::Config("the targets do not divide by their width".into())),
-            Some(count) if count != self.len() || self.is_empty() => {
-                Err(Error::Config(format!("{} sequences and {count} targets make no data set", self.len())))
-            }
-            Some(_) => Ok(Dataset { targets: Some(targets), ..self }),
-        }
+        let ragged = || Error::Config("the targets do not divide by their width".into());
+        let (sequences, count) = (self.len(), targets.count().ok_or_else(ragged)?);
+        let other = format!("{sequences} sequences and {count} targets make no data set");
+        ensure!(count == sequences && count > 0, Error::Config(other));
+        Ok(Dataset { targets: Some(targets), ..self })
     }
 
     /// Number of sequences.

@@ -86,18 +86,15 @@ impl TargetEncoder {
                 Err(wrong("its labels are numbers, and the model tells classes".into()))
             }
             (TargetEncoder::Classes(classes), _) => classes.encode(examples).map(Targets::Classes),
-            (TargetEncoder::Labels(names), targets) => {
-                let width = names.len();
-                let Some(RawTargets::Numbers(rows)) = targets else {
-                    return Ok(Targets::Labels(Rows { width, values: marks(examples, names)? }));
-                };
-                let (own, values) = (rows.width, &rows.values);
+            (TargetEncoder::Labels(names), Some(RawTargets::Numbers(rows))) => {
+                let (own, width, values) = (rows.width, names.len(), &rows.values);
                 ensure!(own == width, wrong(format!("it has {own} labels a row, and the model {width}")));
                 match values.iter().position(|value| *value != 0.0 && *value != 1.0) {
                     Some(at) => Err(wrong(format!("row {}: the label is {}: each is 0 or 1", at / width, values[at]))),
                     None => Ok(Targets::Labels(rows.clone())),
                 }
             }
+            (TargetEncoder::Labels(names), _) => marks(examples, names).map(Targets::Labels),
             (TargetEncoder::Numbers(normalisation), _) => {
                 let (Rows { width, mut values }, known) = (numbers_of(examples)?, normalisation.mean.len());
                 let other = format!("it has {width} numbers to tell a row, and the model tells {known}");
@@ -119,16 +116,16 @@ fn items(list: &str) -> impl Iterator<Item = &str> {
 }
 
 /// 1 for each label that a row lists, `[N, C]`.
-fn marks(examples: &Examples, names: &[String]) -> Result<Vec<f32>> {
-    let lists = examples.names()?;
-    let mut values = vec![0.0; lists.len() * names.len()];
-    for (row, (list, marks)) in lists.iter().zip(values.chunks_mut(names.len())).enumerate() {
+fn marks(examples: &Examples, names: &[String]) -> Result<Rows> {
+    let (lists, width) = (examples.names()?, names.len());
+    let mut values = vec![0.0; lists.len() * width];
+    for (row, (list, marks)) in lists.iter().zip(values.chunks_mut(width)).enumerate() {
         for name in items(list) {
             let known = names.iter().position(|own| own == name);
             marks[known.ok_or_else(|| examples.unknown(row, name, "labels", names))?] = 1.0;
         }
     }
-    Ok(values)
+    Ok(Rows { width, values })
 }
 
 /// The numbers that are to be told: as the file has them, or out of its names.
@@ -172,10 +169,12 @@ impl InputEncoder {
     }
 }
 
-/// The data set of a file, with its targets.
+/// The data set of a file, with its targets where they are wanted.
 ///
 /// # Errors
 /// As [`InputEncoder::encode`] and [`TargetEncoder::encode`].
-pub fn dataset(inputs: &InputEncoder, targets: &TargetEncoder, examples: &Examples) -> Result<Dataset> {
-    inputs.encode(examples)?.with_targets(targets.encode(examples)?)
+pub fn dataset(inputs: &InputEncoder, targets: Option<&TargetEncoder>, examples: &Examples) -> Result<Dataset> {
+    let data = inputs.encode(examples)?;
+    let Some(targets) = targets else { return Ok(data) };
+    data.with_targets(targets.encode(examples)?)
 }

@@ -110,7 +110,7 @@ impl Sources {
     /// # Errors
     /// As [`encoding::dataset`] and [`Sources::split`].
     pub fn encode(&self, files: &Files, inputs: &InputEncoder, targets: &TargetEncoder) -> Result<TrainingData> {
-        let encode = |examples: &Examples| encoding::dataset(inputs, targets, examples);
+        let encode = |examples: &Examples| encoding::dataset(inputs, Some(targets), examples);
         let all = encode(&files.train)?;
         let (train, valid) = match &files.valid {
             Some(examples) => (all, encode(examples)?),
