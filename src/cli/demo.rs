@@ -5,7 +5,7 @@ use super::plot::{self, Line, title};
 use super::{DeviceArgs, Reporter, check_free, interrupt, note, print, save, table};
 use clap::Args;
 use comfy_table::Table;
-use srnn::data::{Examples, Part, Tokenizer, emails};
+use srnn::data::{Tokenizer, emails};
 use srnn::network::{Config, Network};
 use srnn::timing::{Bench, Slicings};
 use srnn::train::encoding::dataset;
@@ -122,12 +122,12 @@ impl Demo {
 
 /// The e-mails to train with, to validate with and for the test, and the network for them.
 fn read_emails() -> Result<([Dataset; 3], Config)> {
-    let train = emails(Part::Train)?;
+    let parts @ [train, ..] = &emails()?;
     let tokenizer = Tokenizer::fit(train.texts().unwrap_or_default(), 20_000, 2)?;
     let config = Config { vocabulary: tokenizer.vocabulary_size(), embedding: 100, ..Config::default() };
-    let (inputs, targets) = (InputEncoder::Tokens(tokenizer), TargetEncoder::fit(config.task, &train, &[])?);
-    let encode = |examples: &Examples| dataset(&inputs, Some(&targets), examples);
-    Ok(([encode(&train)?, encode(&emails(Part::Valid)?)?, encode(&emails(Part::Test)?)?], config))
+    let (inputs, targets) = (InputEncoder::Tokens(tokenizer), TargetEncoder::fit(config.task, train, &[])?);
+    let [train, valid, test] = parts.each_ref().map(|part| dataset(&inputs, Some(&targets), part));
+    Ok(([train?, valid?, test?], config))
 }
 
 fn accuracy_table(results: &[Trained]) -> Table {

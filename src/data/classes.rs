@@ -48,12 +48,6 @@ impl Classes {
         &self.0
     }
 
-    /// How many classes there are, at least two.
-    #[expect(clippy::len_without_is_empty, reason = "there are always two or more")]
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
     /// The class number of each example.
     ///
     /// # Errors
@@ -120,7 +114,7 @@ mod tests {
     #[test]
     fn encodes_and_names_what_is_unknown() {
         let labels = Classes::fit(&examples(&["b", "a"])).unwrap();
-        assert_eq!(labels.len(), 2);
+        assert_eq!(labels.names().len(), 2);
         assert_eq!(labels.encode(&examples(&["b", "a", "b"])).unwrap(), [1, 0, 1]);
         let error = labels.encode(&examples(&["b", "c"])).unwrap_err().to_string();
         assert_eq!(error, "t:3: has the label `c`, and the classes are `a`, `b`");

@@ -25,8 +25,7 @@ pub use classes::Classes;
 pub use normalisation::Normalisation;
 #[cfg(feature = "files")]
 pub use readers::{
-    Examples, Format, Part, Pixels, RawInputs, RawTargets, ReadOptions, Source, emails, npy_bytes, read_lines,
-    read_vectors,
+    Examples, Format, Pixels, RawInputs, RawTargets, ReadOptions, Source, emails, npy_bytes, read_lines, read_vectors,
 };
 pub use split::{hold_out, hold_out_unclassed};
 #[cfg(feature = "texts")]

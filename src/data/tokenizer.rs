@@ -22,11 +22,8 @@ pub const PADDING: &str = "[PAD]";
 /// The token of words that are not in the vocabulary.
 pub const UNKNOWN: &str = "[UNK]";
 
-/// The number of [`PADDING`]. No text yields it.
-pub const PADDING_ID: u32 = 0;
-
-/// The number of [`UNKNOWN`].
-pub use super::batch::UNKNOWN_ID;
+/// The numbers of [`PADDING`], which no text yields, and of [`UNKNOWN`].
+pub use super::batch::{PAD as PADDING_ID, UNKNOWN_ID};
 
 /// What a `tokenizer.json` holds.
 type File = TokenizerImpl<WordLevel, NormalizerWrapper, PreTokenizerWrapper, PostProcessorWrapper, DecoderWrapper>;

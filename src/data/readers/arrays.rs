@@ -35,11 +35,9 @@ pub(super) fn sequences(mut x: Npy, lengths: Option<Npy>) -> Result<Sequences> {
 
 /// How many steps of each of `rows` sequences are real: whole numbers `[N]`, each from 1 to `steps`.
 fn real_steps(mut lengths: Npy, rows: usize, steps: usize) -> Result<Vec<usize>> {
-    if lengths.kind != Kind::Integer || lengths.shape != [rows] {
-        let shape = shown(&lengths.shape);
-        let problem = format!("has the shape {shape}: lengths are whole numbers, one for each of {rows} sequences");
-        return Err(lengths.error(problem));
-    }
+    let (fits, shape) = (lengths.kind == Kind::Integer && lengths.shape == [rows], shown(&lengths.shape));
+    let other = format!("has the shape {shape}: lengths are whole numbers, one for each of {rows} sequences");
+    ensure!(fits, lengths.error(other));
     let texts = lengths.texts()?;
     let check = |(row, length): (usize, &String)| match length.parse() {
         Ok(length) if (1..=steps).contains(&length) => Ok(length),

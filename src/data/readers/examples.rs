@@ -75,7 +75,7 @@ impl Examples {
 
     /// An error about one of them.
     pub(crate) fn error(&self, row: usize, problem: impl Into<Problem>) -> Error {
-        Error::data_line(&self.place, self.lines[row], problem)
+        Error::data(format_args!("{}:{}", self.place, self.lines[row]), problem)
     }
 }
 

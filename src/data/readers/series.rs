@@ -71,7 +71,7 @@ fn labels_beside(images: &Path) -> Option<PathBuf> {
 /// Those of opening; [`Error::Data`] if it is empty.
 fn open(path: &Path) -> Result<(String, Reader)> {
     let place = path.display().to_string();
-    let mut reader = Source::from(path).open()?;
+    let mut reader = Source::File(path.into()).open()?;
     let first = reader.fill_buf().map_err(|source| binary::read_error(&place, source))?;
     ensure!(!first.is_empty(), Error::data(place, "is empty"));
     Ok((place, reader))

@@ -32,7 +32,7 @@ impl<'a> Table<'a> {
 
     /// Takes the fields of a record that begins on this line; the first record is the header.
     pub fn record(&mut self, line: u64, fields: &[impl AsRef<str>]) -> Result<()> {
-        let wrong = |problem: Problem| Error::data_line(&self.place, line, problem);
+        let wrong = |problem: Problem| Error::data(format_args!("{}:{line}", self.place), problem);
         let Some(Header { text, label, width }) = self.header else {
             let names: Vec<&str> = fields.iter().map(|name| name.as_ref().trim()).collect();
             self.header = Some(Header::find(&names, self.columns).map_err(wrong)?);
