@@ -2,7 +2,7 @@
 
 use super::bench::timing_table;
 use super::plot::{self, Line, title};
-use super::{DeviceArgs, Reporter, check_free, interrupt, note, print, save, table};
+use super::{DeviceArgs, Reporter, check_free, ensure, interrupt, note, print, save, table};
 use clap::Args;
 use comfy_table::Table;
 use srnn::data::{Tokenizer, emails};
@@ -10,7 +10,7 @@ use srnn::network::{Config, Network};
 use srnn::timing::{Bench, Slicings};
 use srnn::train::encoding::dataset;
 use srnn::train::{Dataset, Ending, Evaluation, InputEncoder, Options, TargetEncoder, Trainer};
-use srnn::{Device, Error, Result, Slicing};
+use srnn::{Device, Result, Slicing};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -48,12 +48,12 @@ type Trained = (Config, Evaluation, f64);
 
 impl Demo {
     pub fn run(self) -> Result<ExitCode> {
-        check_free(self.plot.as_ref(), self.force)?;
+        self.plot.iter().try_for_each(|path| check_free(path, self.force))?;
         let sliced = Slicing::new(8, 2)?;
         let shortest = sliced.slices();
-        if let Some(length) = self.lengths.iter().find(|&&length| length < shortest) {
+        for &length in &self.lengths {
             let problem = format!("--lengths {length}: SRNN(8,2) has {shortest} slices, so {shortest} is the shortest");
-            return Err(Error::Config(problem));
+            ensure(length >= shortest, problem)?;
         }
         self.benches(sliced)?.iter().try_for_each(Bench::check)?;
         let device = self.device.open()?.name;
@@ -63,10 +63,9 @@ impl Demo {
         note(format_args!("data: {train} e-mails to train, {valid} to validate, {test} for the test; spam or ham"));
         let mut results = Vec::new();
         for slicing in [sliced, Slicing::plain()] {
-            match self.train(&data, Config { slicing, ..config.clone() })? {
-                Some(result) => results.push(result),
-                None => return Ok(ExitCode::from(130)),
-            }
+            let trained = self.train(&data, Config { slicing, ..config.clone() })?;
+            let Some(trained) = trained else { return Ok(ExitCode::from(130)) };
+            results.push(trained);
         }
         print(&format!("\nSpam or ham, T = {}, on {device}\n{}\n", config.length, accuracy_table(&results)))?;
 

@@ -32,7 +32,7 @@ pub struct Embed {
 
 impl Embed {
     pub fn run(self) -> Result<()> {
-        check_free(Some(&self.out), self.force)?;
+        check_free(&self.out, self.force)?;
         let model = Model::load(&self.model)?;
         let data = model.read(&self.input.without_labels()?, &self.data, false)?;
         let count = data.len();
