@@ -178,9 +178,10 @@ impl Beginning {
             ("padding unmasked", self.padding == Padding::Unmasked, of_texts),
             ("momentum", self.momentum.is_some(), of_sgd),
         ];
-        options
-            .into_iter()
-            .try_for_each(|(option, given, (fits, why))| ensure(fits || !given, format!("--{option} {why}")))
+        for (option, given, (fits, why)) in options {
+            ensure(fits || !given, format!("--{option} {why}"))?;
+        }
+        Ok(())
     }
 }
 

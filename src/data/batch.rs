@@ -139,7 +139,9 @@ impl Batch {
     pub fn of_numbers(sequences: &[&[f32]], width: usize, length: usize, truncate: Truncate) -> Result<Batch> {
         let (mut all, mut lengths) = (Vec::new(), Vec::with_capacity(sequences.len()));
         for (row, sequence) in sequences.iter().enumerate() {
-            check_steps(row, sequence.len(), width)?;
+            let count = sequence.len();
+            let ragged = format!("sequence {row} has {count} numbers, which make no steps of {width}");
+            ensure!(width > 0 && count.is_multiple_of(width), Error::Config(ragged));
             let kept = truncate.cut(sequence, length.saturating_mul(width));
             all.extend_from_slice(kept);
             lengths.push((kept.len() / width) as u32);
@@ -200,14 +202,6 @@ impl Batch {
             Inputs::Numbers(steps) => steps.range(part.tokens.clone()),
         }
     }
-}
-
-/// # Errors
-/// [`Error::Config`] if the numbers of sequence `row` are not whole steps.
-pub(crate) fn check_steps(row: usize, count: usize, width: usize) -> Result<()> {
-    let whole = width > 0 && count.is_multiple_of(width);
-    ensure!(whole, Error::Config(format!("sequence {row} has {count} numbers, which make no steps of {width}")));
-    Ok(())
 }
 
 /// Neighbouring sequences of a batch: a micro-batch.

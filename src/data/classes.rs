@@ -31,10 +31,8 @@ impl Classes {
             names.insert(name.as_str());
         }
         let mut names: Vec<String> = names.into_iter().map(str::to_owned).collect();
-        if let [only] = &names[..] {
-            let problem = format!("every sequence has the label {}: a classifier needs two", quoted(only));
-            return Err(Error::data(&examples.place, problem));
-        }
+        let only = || format!("every sequence has the label {}: a classifier needs two", quoted(&names[0]));
+        ensure!(names.len() != 1, Error::data(&examples.place, only()));
         let number = |name: &String| name.parse::<i64>().ok();
         if names.iter().all(|name| number(name).is_some()) {
             // Stable, so that `01` and `1` stay in the order of their characters.

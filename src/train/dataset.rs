@@ -1,6 +1,6 @@
 //! Encoded sequences with their targets, and the order in which an epoch reads them.
 
-use crate::data::batch::{Batch, Inputs, PAD, Rows, Targets, UNKNOWN_ID, check_steps};
+use crate::data::batch::{Batch, Inputs, PAD, Rows, Targets, Truncate, UNKNOWN_ID};
 use crate::error::{Error, Result, ensure};
 use crate::network::Config;
 use rand::SeedableRng;
@@ -41,12 +41,9 @@ impl Dataset {
     /// # Errors
     /// [`Error::Config`] if a sequence is not whole steps.
     pub fn of_numbers(sequences: &[impl AsRef<[f32]>], width: usize) -> Result<Dataset> {
-        for (row, own) in sequences.iter().enumerate() {
-            check_steps(row, own.as_ref().len(), width)?;
-        }
-        let lengths = sequences.iter().map(|own| own.as_ref().len() / width);
-        let values = sequences.iter().flat_map(|own| own.as_ref()).copied().collect();
-        Ok(Dataset { inputs: Inputs::Numbers(Rows { width, values }), starts: starts(lengths), targets: None })
+        let sequences: Vec<&[f32]> = sequences.iter().map(AsRef::as_ref).collect();
+        let Batch { inputs, lengths, .. } = Batch::of_numbers(&sequences, width, usize::MAX, Truncate::Front)?;
+        Ok(Dataset { inputs, starts: starts(lengths.into_iter().map(|length| length as usize)), targets: None })
     }
 
     /// The same sequences with what is to be told of each.

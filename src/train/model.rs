@@ -229,11 +229,9 @@ pub(super) fn load_checkpoint(folder: &Path) -> Result<(Checkpoint, Parameters, 
     let file = SafeTensors::deserialize(&bytes).map_err(|e| damaged(e.to_string()))?;
     let missing = |name| damaged(format!("no `{name}`"));
     let take = |name| floats(&file, name).map(|(_, values)| values).ok_or_else(|| missing(name));
-    let mut optimiser = OptimiserState(Default::default());
-    for (own, name) in optimiser.0.iter_mut().zip(buffer::OPTIMISER) {
-        *own = take(name.holds)?;
-    }
-    Ok((checkpoint, Parameters { flat: take("weights")?, embedding: take("embedding")? }, optimiser))
+    let mut state = OptimiserState(Default::default());
+    state.0.iter_mut().zip(buffer::OPTIMISER).try_for_each(|(own, name)| take(name.holds).map(|found| *own = found))?;
+    Ok((checkpoint, Parameters { flat: take("weights")?, embedding: take("embedding")? }, state))
 }
 
 /// Removes a file that may be there.

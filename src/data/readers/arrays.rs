@@ -64,10 +64,9 @@ pub(super) fn targets(mut y: Npy, count: usize, of: &str) -> Result<RawTargets> 
     check_count(&y.place, y.shape[0], count, of)?;
     if y.shape.len() == 1 && y.kind != Kind::Float {
         let names = y.texts()?;
-        return match names.iter().position(String::is_empty) {
-            Some(row) => Err(y.error(format!("row {row} is an empty name: name the class"))),
-            None => Ok(RawTargets::Names(names)),
-        };
+        let named = names.iter().take_while(|name| !name.is_empty()).count();
+        ensure!(named == names.len(), y.error(format!("row {named} is an empty name: name the class")));
+        return Ok(RawTargets::Names(names));
     }
     let values = y.numbers()?;
     let Some((at, value)) = not_finite(&values) else { return Ok(RawTargets::Numbers(Rows { width, values })) };

@@ -38,8 +38,7 @@ impl<'a> Table<'a> {
             self.header = Some(Header::find(&names, self.columns).map_err(wrong)?);
             return Ok(());
         };
-        let count = fields.len();
-        let plural = if count == 1 { "field" } else { "fields" };
+        let (count, plural) = (fields.len(), if fields.len() == 1 { "field" } else { "fields" });
         ensure!(count == width, wrong(format!("has {count} {plural}, but the header has {width}").into()));
         self.row(line, fields[text].as_ref(), label.map(|column| fields[column].as_ref()));
         Ok(())
