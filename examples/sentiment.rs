@@ -28,7 +28,7 @@ fn main() -> Result<()> {
     let examples = ReadOptions::default().read(&Source::from(Path::new(&path)), true)?;
     let classes = Classes::fit(&examples)?;
     let labels = classes.encode(&examples)?;
-    let (train_rows, valid_rows) = hold_out(&labels, classes.len(), 0.1);
+    let (train_rows, valid_rows) = hold_out(&labels, classes.names().len(), 0.1);
 
     // The vocabulary comes from the training rows alone.
     let texts = examples.texts().unwrap_or_default();
@@ -39,7 +39,7 @@ fn main() -> Result<()> {
 
     let config = Config {
         vocabulary: tokenizer.vocabulary_size(),
-        classes: classes.len(),
+        classes: classes.names().len(),
         embedding: 100,
         ..Config::default() // SRNN(8,2), T = 512, H = 50
     };

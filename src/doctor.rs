@@ -1,7 +1,7 @@
 //! Checks a device: every kernel of a plan, run there and on the CPU engine from the same buffers, compared.
 
 use crate::compare::{Agreement, Mismatch, compare};
-use crate::data::batch::{Batch, Inputs, Targets};
+use crate::data::batch::{Batch, Inputs, Rows, Targets};
 use crate::engine::{Device, Engine, read_f32};
 use crate::error::Result;
 use crate::kernel::Access;
@@ -132,8 +132,8 @@ fn ragged_batch(task: Task) -> Batch {
     let values = (0..3 * lengths.len()).map(|i| (i % 2) as f32).collect();
     let targets = match task {
         Task::Class => Targets::Classes((0..lengths.len() as u32).map(|i| i % 3).collect()),
-        Task::Labels => Targets::Labels { width: 3, values },
-        Task::Regression => Targets::Numbers { width: 3, values },
+        Task::Labels => Targets::Labels(Rows { width: 3, values }),
+        Task::Regression => Targets::Numbers(Rows { width: 3, values }),
     };
     Batch { inputs: Inputs::Tokens(tokens), lengths, targets: Some(targets) }
 }

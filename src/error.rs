@@ -225,14 +225,9 @@ impl Error {
         move |source| Error::Io { path, source }
     }
 
-    /// An [`Error::Data`] for a whole file.
+    /// An [`Error::Data`] for a whole file, or for one line: `mails.tsv:17`.
     pub fn data(place: impl ToString, problem: impl Into<Problem>) -> Error {
         Error::Data { place: place.to_string(), problem: problem.into() }
-    }
-
-    /// An [`Error::Data`] for one line of a file; `line` counts from 1.
-    pub fn data_line(file: impl std::fmt::Display, line: u64, problem: impl Into<Problem>) -> Error {
-        Error::Data { place: format!("{file}:{line}"), problem: problem.into() }
     }
 
     /// An [`Error::Setting`].

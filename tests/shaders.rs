@@ -7,7 +7,7 @@ use naga::valid::{Capabilities, ValidationFlags, Validator};
 use naga::{AddressSpace, GlobalVariable, Module, Scalar, ScalarKind, StorageAccess, TypeInner};
 use network_cases::{Sizes, case, family};
 use srnn::Device;
-use srnn::data::{Batch, Targets};
+use srnn::data::{Batch, Rows, Targets};
 use srnn::engine::gpu::adapter::INVOCATIONS;
 use srnn::kernel::cell::{Cell, Reset};
 use srnn::kernel::{Access, Element, Kernel, kernels};
@@ -41,8 +41,8 @@ fn dispatches() -> Vec<Dispatch> {
     for task in [Task::Labels, Task::Regression] {
         let (width, values) = (plain.config.classes, targets.clone());
         let targets = match task {
-            Task::Labels => Targets::Labels { width, values },
-            _ => Targets::Numbers { width, values },
+            Task::Labels => Targets::Labels(Rows { width, values }),
+            _ => Targets::Numbers(Rows { width, values }),
         };
         let batch = Batch { targets: Some(targets), ..plain.batch.clone() };
         let config = Config { task, ..plain.config.clone() };

@@ -1,7 +1,7 @@
 //! `srnn bench`
 
 use super::plot::{self, Line};
-use super::{DeviceArgs, NetworkArgs, check_free, network, note, print, save, table};
+use super::{DeviceArgs, NetworkArgs, check_free, ensure, network, note, print, save, table};
 use clap::Args;
 use comfy_table::Table;
 use indicatif::{BinaryBytes, HumanCount};
@@ -128,13 +128,11 @@ impl BenchArgs {
 
     /// Refuses what can be refused before anything is timed.
     fn check(&self) -> Result<()> {
-        let outputs = [&self.json, &self.plot, &self.profile].map(Option::as_ref);
-        for (at, path) in outputs.into_iter().enumerate() {
+        let outputs: Vec<&PathBuf> = [&self.json, &self.plot, &self.profile].into_iter().flatten().collect();
+        for (at, path) in outputs.iter().enumerate() {
             check_free(path, self.force)?;
-            if let (Some(path), true) = (path, outputs[..at].contains(&path)) {
-                let problem = format!("{}: --json, --plot and --profile need a file each", path.display());
-                return Err(Error::Config(problem));
-            }
+            let problem = format!("{}: --json, --plot and --profile need a file each", path.display());
+            ensure(!outputs[..at].contains(path), problem)?;
         }
         self.bench().check().map_err(|error| match error {
             // What a network calls the width of its embedding is the width of any step here.
@@ -145,11 +143,9 @@ impl BenchArgs {
             let slicings = self.slices.at(length);
             slicings.contains(&Slicing::plain()) && slicings.iter().any(|slicing| slicing.k() > 0)
         });
-        if self.plot.is_some() && !speedups {
-            let problem = "--plot draws speed-ups over the plain network: give rnn and a slicing with --slices, or longer --lengths";
-            return Err(Error::Config(problem.into()));
-        }
-        Ok(())
+        let problem =
+            "--plot draws speed-ups over the plain network: give rnn and a slicing with --slices, or longer --lengths";
+        ensure(self.plot.is_none() || speedups, problem)
     }
 
     /// What is timed, but for the mode.

@@ -2,15 +2,15 @@
 
 use super::bench::timing_table;
 use super::plot::{self, Line, title};
-use super::{DeviceArgs, Reporter, check_free, interrupt, note, print, save, table};
+use super::{DeviceArgs, Reporter, check_free, ensure, interrupt, note, print, save, table};
 use clap::Args;
 use comfy_table::Table;
-use srnn::data::{Examples, Part, Tokenizer, emails};
+use srnn::data::{Tokenizer, emails};
 use srnn::network::{Config, Network};
 use srnn::timing::{Bench, Slicings};
 use srnn::train::encoding::dataset;
 use srnn::train::{Dataset, Ending, Evaluation, InputEncoder, Options, TargetEncoder, Trainer};
-use srnn::{Device, Error, Result, Slicing};
+use srnn::{Device, Result, Slicing};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -48,12 +48,12 @@ type Trained = (Config, Evaluation, f64);
 
 impl Demo {
     pub fn run(self) -> Result<ExitCode> {
-        check_free(self.plot.as_ref(), self.force)?;
+        self.plot.iter().try_for_each(|path| check_free(path, self.force))?;
         let sliced = Slicing::new(8, 2)?;
         let shortest = sliced.slices();
-        if let Some(length) = self.lengths.iter().find(|&&length| length < shortest) {
+        for &length in &self.lengths {
             let problem = format!("--lengths {length}: SRNN(8,2) has {shortest} slices, so {shortest} is the shortest");
-            return Err(Error::Config(problem));
+            ensure(length >= shortest, problem)?;
         }
         self.benches(sliced)?.iter().try_for_each(Bench::check)?;
         let device = self.device.open()?.name;
@@ -63,10 +63,9 @@ impl Demo {
         note(format_args!("data: {train} e-mails to train, {valid} to validate, {test} for the test; spam or ham"));
         let mut results = Vec::new();
         for slicing in [sliced, Slicing::plain()] {
-            match self.train(&data, Config { slicing, ..config.clone() })? {
-                Some(result) => results.push(result),
-                None => return Ok(ExitCode::from(130)),
-            }
+            let trained = self.train(&data, Config { slicing, ..config.clone() })?;
+            let Some(trained) = trained else { return Ok(ExitCode::from(130)) };
+            results.push(trained);
         }
         print(&format!("\nSpam or ham, T = {}, on {device}\n{}\n", config.length, accuracy_table(&results)))?;
 
@@ -122,12 +121,12 @@ impl Demo {
 
 /// The e-mails to train with, to validate with and for the test, and the network for them.
 fn read_emails() -> Result<([Dataset; 3], Config)> {
-    let train = emails(Part::Train)?;
+    let parts @ [train, ..] = &emails()?;
     let tokenizer = Tokenizer::fit(train.texts().unwrap_or_default(), 20_000, 2)?;
     let config = Config { vocabulary: tokenizer.vocabulary_size(), embedding: 100, ..Config::default() };
-    let (inputs, targets) = (InputEncoder::Tokens(tokenizer), TargetEncoder::fit(config.task, &train, &[])?);
-    let encode = |examples: &Examples| dataset(&inputs, &targets, examples);
-    Ok(([encode(&train)?, encode(&emails(Part::Valid)?)?, encode(&emails(Part::Test)?)?], config))
+    let (inputs, targets) = (InputEncoder::Tokens(tokenizer), TargetEncoder::fit(config.task, train, &[])?);
+    let [train, valid, test] = parts.each_ref().map(|part| dataset(&inputs, Some(&targets), part));
+    Ok(([train?, valid?, test?], config))
 }
 
 fn accuracy_table(results: &[Trained]) -> Table {

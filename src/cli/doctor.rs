@@ -2,7 +2,6 @@
 
 use super::{DeviceArgs, print, table};
 use clap::Args;
-use srnn::compare::Agreement;
 use srnn::doctor::{Finding, check_up};
 use srnn::engine::gpu::adapter::INSTALL_ADVICE;
 use srnn::{Error, Result};
@@ -52,8 +51,7 @@ impl Doctor {
 
 /// The share of the allowed error that was made; infinite for what is off.
 fn severity(finding: &Finding) -> f64 {
-    let share = |fine: &Agreement| fine.error / fine.allowed.max(f64::MIN_POSITIVE);
-    finding.outcome.as_ref().map_or(f64::INFINITY, share)
+    finding.outcome.as_ref().map_or(f64::INFINITY, |fine| fine.error / fine.allowed.max(f64::MIN_POSITIVE))
 }
 
 /// Of each kernel and binding the worst finding, in the order of the plan.

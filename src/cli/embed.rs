@@ -32,13 +32,11 @@ pub struct Embed {
 
 impl Embed {
     pub fn run(self) -> Result<()> {
-        check_free(Some(&self.out), self.force)?;
+        check_free(&self.out, self.force)?;
         let model = Model::load(&self.model)?;
-        let examples = model.read(&self.input.without_labels()?, &self.data, false)?;
-        let data = model.inputs.encode(&examples)?;
-        let count = data.len();
+        let data = model.read(&self.input.without_labels()?, &self.data, false)?;
         let mut network = model.network(self.device.open()?)?;
-        let width = model.config.width();
+        let (count, width) = (data.len(), model.config.width());
         let mut states = vec![0.0; count * width];
         for rows in data.by_length(self.batch as usize, model.config.length) {
             let own = network.states(&data.batch(&model.config, &rows, |_| false)?)?;

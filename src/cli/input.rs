@@ -1,9 +1,9 @@
 //! The options that say what data files hold.
 
-use super::named;
+use super::{ensure, named};
 use clap::Args;
+use srnn::Result;
 use srnn::data::{Format, Pixels, ReadOptions};
-use srnn::{Error, Result};
 use std::path::PathBuf;
 
 /// What a file holds, and which parts of it to read.
@@ -36,18 +36,16 @@ impl InputArgs {
     /// The options of a command that reads no labels.
     ///
     /// # Errors
-    /// [`Error::Config`] if there is a file of them.
+    /// [`srnn::Error::Config`] if there is a file of them.
     pub fn without_labels(&self) -> Result<ReadOptions> {
-        match self.labels {
-            Some(_) => Err(Error::Config("--labels: this command reads no labels".into())),
-            None => Ok(self.options()),
-        }
+        ensure(self.labels.is_none(), "--labels: this command reads no labels")?;
+        Ok(self.options())
     }
 
     /// Refuses what has no meaning for texts that stand one per line.
     ///
     /// # Errors
-    /// [`Error::Config`], naming the option.
+    /// [`srnn::Error::Config`], naming the option.
     pub fn check_for_lines(&self) -> Result<()> {
         let (own, usual) = (self.options(), ReadOptions::default());
         let given = [
@@ -57,11 +55,8 @@ impl InputArgs {
             ("--labels", own.labels.is_some()),
             ("--pixels", own.pixels != usual.pixels),
         ];
-        let given = given.into_iter().find(|(_, given)| *given);
-        given.map_or(Ok(()), |(name, _)| {
-            Err(Error::Config(format!(
-                "{name} is for files of numbers or tables: this model reads texts, one per line"
-            )))
+        given.into_iter().try_for_each(|(name, given)| {
+            ensure(!given, format!("{name} is for files of numbers or tables: this model reads texts, one per line"))
         })
     }
 }

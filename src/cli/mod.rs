@@ -24,7 +24,7 @@ use network::{NetworkArgs, named};
 use reporter::{Reporter, score};
 use srnn::{Choice, Device, Error, Result};
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 /// Sliced recurrent neural networks: classify long sequences on any GPU, or on the CPU.
@@ -109,20 +109,17 @@ fn table(header: impl Into<Row>, rows: impl IntoIterator<Item = impl Into<Row>>)
 
 /// Refuses, before any work, to overwrite a result unasked or to write where there is no folder. Devices and pipes
 /// (`/dev/stdout`) are written to as they are.
-fn check_free(path: Option<&PathBuf>, force: bool) -> Result<()> {
-    let Some(path) = path else { return Ok(()) };
+fn check_free(path: &Path, force: bool) -> Result<()> {
     let place = path.display();
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let problem = if path.is_dir() {
-        format!("{place} is a directory: give the name of a file")
-    } else if path.is_file() && !force {
-        format!("{place} is there already: give another name, or --force to overwrite")
-    } else if !folder.is_dir() {
-        format!("{place} cannot be written: there is no directory {}", folder.display())
-    } else {
-        return Ok(());
-    };
-    Err(Error::Config(problem))
+    ensure(!path.is_dir(), format!("{place} is a directory: give the name of a file"))?;
+    ensure(force || !path.is_file(), format!("{place} is there already: give another name, or --force to overwrite"))?;
+    ensure(folder.is_dir(), format!("{place} cannot be written: there is no directory {}", folder.display()))
+}
+
+/// The error that something does not fit, in this command's own words.
+fn ensure(fits: bool, problem: impl Into<String>) -> Result<()> {
+    if fits { Ok(()) } else { Err(Error::Config(problem.into())) }
 }
 
 /// Writes a result file and says where it is.

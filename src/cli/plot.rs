@@ -26,10 +26,8 @@ impl Line {
         let mut seen = HashSet::new();
         let slicings = timings.iter().map(|own| own.slicing).filter(|own| own.k() > 0 && seen.insert(*own));
         let line = |slicing: Slicing| {
-            Line::of(
-                format!("{what}, {}", title(slicing)),
-                timings.iter().filter(move |timing| timing.slicing == slicing),
-            )
+            let own = timings.iter().filter(move |timing| timing.slicing == slicing);
+            Line::of(format!("{what}, {}", title(slicing)), own)
         };
         slicings.map(line).collect()
     }

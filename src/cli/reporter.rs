@@ -17,7 +17,6 @@ pub struct Reporter {
     unit: &'static str,
     epochs: usize,
     last_line: Instant,
-    totals: Option<(f64, f64)>,
     /// Seconds of all epochs so far, without validation.
     pub seconds: f64,
 }
@@ -33,7 +32,7 @@ impl Reporter {
             .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
             .with_finish(ProgressFinish::AndClear);
         let unit = if config.input == Input::Tokens { "tokens" } else { "steps" };
-        Reporter { bar, name, task: config.task, unit, epochs, last_line: Instant::now(), totals: None, seconds: 0.0 }
+        Reporter { bar, name, task: config.task, unit, epochs, last_line: Instant::now(), seconds: 0.0 }
     }
 
     /// Loss, and the share of sequences of which all is told right; of numbers nothing is ever just right.
@@ -57,10 +56,9 @@ pub fn score(task: Task, value: f64) -> String {
 
 impl Observer for Reporter {
     fn step(&mut self, step: &StepReport) {
-        self.totals = step.totals.or(self.totals);
         let unit = self.unit;
         let speed = HumanCount((step.tokens as f64 / step.seconds.max(1e-9)) as u64);
-        let scores = self.totals.map_or(String::new(), |(loss, right)| self.train_scores(loss, right) + "  ");
+        let scores = step.totals.map_or(String::new(), |(loss, right)| self.train_scores(loss, right) + "  ");
         let title = format!("{}epoch {}/{}", self.name, step.epoch, self.epochs);
         if !self.bar.is_hidden() {
             self.bar.set_prefix(title);
@@ -89,7 +87,6 @@ impl Observer for Reporter {
                 "  {skipped} steps so far had gradients that are not finite and were skipped: try a lower --learning-rate"
             ));
         }
-        self.totals = None;
         self.last_line = Instant::now();
         self.bar.reset();
         self.seconds += seconds;

@@ -1,13 +1,13 @@
 //! `srnn train`
 
-use super::{DeviceArgs, InputArgs, NetworkArgs, Reporter, interrupt, named, network, note, print, score};
+use super::{DeviceArgs, InputArgs, NetworkArgs, Reporter, ensure, interrupt, named, network, note, print, score};
 use clap::Args;
 use srnn::data::Source;
 use srnn::data::batch::{Padding, Truncate};
 use srnn::network::{Adam, Config, Optimiser, Rule, Sgd, Task};
 use srnn::train::recipe::Tokens;
 use srnn::train::{Ending, Options, Recipe, Schedule, Sources, Training, model};
-use srnn::{Error, Result, Slicing};
+use srnn::{Result, Slicing};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -165,7 +165,7 @@ impl Beginning {
         let bytes = self.tokens == "bytes";
         let of_words = if bytes { (false, "is for words, and --tokens bytes was said") } else { of_texts };
         let of_sgd = (self.optimiser == "sgd", "is of sgd: say --optimiser sgd too");
-        let wrong = [
+        let options = [
             ("label-smoothing", self.label_smoothing > 0.0, of_classes),
             ("class-weights", self.class_weights != "none", of_classes),
             ("vocabulary", self.vocabulary.is_some(), of_words),
@@ -177,10 +177,11 @@ impl Beginning {
             ("freeze-embedding", self.freeze_embedding, of_texts),
             ("padding unmasked", self.padding == Padding::Unmasked, of_texts),
             ("momentum", self.momentum.is_some(), of_sgd),
-        ]
-        .into_iter()
-        .find(|(_, given, (fits, _))| *given && !fits);
-        wrong.map_or(Ok(()), |(option, _, (_, why))| Err(Error::Config(format!("--{option} {why}"))))
+        ];
+        for (option, given, (fits, why)) in options {
+            ensure(fits || !given, format!("--{option} {why}"))?;
+        }
+        Ok(())
     }
 }
 

@@ -1,5 +1,6 @@
 //! A batch: what the network reads of each sequence, real steps only, and what it is to tell of them.
 
+pub use super::rows::Rows;
 use crate::error::{Error, Result, ensure};
 use serde::{Deserialize, Serialize};
 
@@ -47,23 +48,8 @@ pub enum Padding {
 pub enum Inputs {
     /// `[P]`
     Tokens(Vec<u32>),
-    /// `[P, width]`
-    Numbers {
-        /// Numbers of one step, D.
-        width: usize,
-        /// Row-major, P times `width` of them.
-        values: Vec<f32>,
-    },
-}
-
-impl Inputs {
-    /// Steps of all sequences together, P.
-    pub fn steps(&self) -> usize {
-        match self {
-            Inputs::Tokens(tokens) => tokens.len(),
-            Inputs::Numbers { width, values } => values.len() / width.max(&1),
-        }
-    }
+    /// `[P, D]`
+    Numbers(Rows),
 }
 
 /// What is to be told of each of B sequences.
@@ -71,20 +57,10 @@ impl Inputs {
 pub enum Targets {
     /// `[B]`: its class.
     Classes(Vec<u32>),
-    /// `[B, width]`: 1 for each label that it has, 0 for the others.
-    Labels {
-        /// Number of labels, C.
-        width: usize,
-        /// Row-major, each 0 or 1.
-        values: Vec<f32>,
-    },
-    /// `[B, width]`: numbers.
-    Numbers {
-        /// Numbers to be told of a sequence, C.
-        width: usize,
-        /// Row-major, on the scale that the network is trained on.
-        values: Vec<f32>,
-    },
+    /// `[B, C]`: 1 for each label that it has, 0 for the others.
+    Labels(Rows),
+    /// `[B, C]`: numbers, on the scale that the network is trained on.
+    Numbers(Rows),
 }
 
 impl Targets {
@@ -92,21 +68,16 @@ impl Targets {
     pub fn count(&self) -> Option<usize> {
         match self {
             Targets::Classes(classes) => Some(classes.len()),
-            Targets::Labels { width, values } | Targets::Numbers { width, values } => {
-                (*width > 0 && values.len() % width == 0).then(|| values.len() / width)
-            }
+            Targets::Labels(rows) | Targets::Numbers(rows) => rows.count(),
         }
     }
 
     /// Those of the sequences at these places.
     pub fn select(&self, rows: &[usize]) -> Targets {
-        let of = |width: usize, values: &[f32]| -> Vec<f32> {
-            rows.iter().flat_map(|&row| &values[row * width..][..width]).copied().collect()
-        };
         match self {
             Targets::Classes(classes) => Targets::Classes(rows.iter().map(|&row| classes[row]).collect()),
-            Targets::Labels { width, values } => Targets::Labels { width: *width, values: of(*width, values) },
-            Targets::Numbers { width, values } => Targets::Numbers { width: *width, values: of(*width, values) },
+            Targets::Labels(labels) => Targets::Labels(labels.select(rows)),
+            Targets::Numbers(numbers) => Targets::Numbers(numbers.select(rows)),
         }
     }
 }
@@ -168,12 +139,14 @@ impl Batch {
     pub fn of_numbers(sequences: &[&[f32]], width: usize, length: usize, truncate: Truncate) -> Result<Batch> {
         let (mut all, mut lengths) = (Vec::new(), Vec::with_capacity(sequences.len()));
         for (row, sequence) in sequences.iter().enumerate() {
-            check_steps(row, sequence.len(), width)?;
+            let count = sequence.len();
+            let ragged = format!("sequence {row} has {count} numbers, which make no steps of {width}");
+            ensure!(width > 0 && count.is_multiple_of(width), Error::Config(ragged));
             let kept = truncate.cut(sequence, length.saturating_mul(width));
             all.extend_from_slice(kept);
             lengths.push((kept.len() / width) as u32);
         }
-        Ok(Batch { inputs: Inputs::Numbers { width, values: all }, lengths, targets: None })
+        Ok(Batch { inputs: Inputs::Numbers(Rows { width, values: all }), lengths, targets: None })
     }
 
     /// The same sequences, with the class of each; none are known where `classes` is empty.
@@ -200,7 +173,7 @@ impl Batch {
     pub fn tokens(&self) -> &[u32] {
         match &self.inputs {
             Inputs::Tokens(tokens) => tokens,
-            Inputs::Numbers { .. } => &[],
+            Inputs::Numbers(_) => &[],
         }
     }
 
@@ -226,17 +199,9 @@ impl Batch {
     pub fn values_of(&self, part: &MicroBatch) -> &[f32] {
         match &self.inputs {
             Inputs::Tokens(_) => &[],
-            Inputs::Numbers { width, values } => &values[part.tokens.start * width..part.tokens.end * width],
+            Inputs::Numbers(steps) => steps.range(part.tokens.clone()),
         }
     }
-}
-
-/// # Errors
-/// [`Error::Config`] if the numbers of sequence `row` are not whole steps.
-pub(crate) fn check_steps(row: usize, count: usize, width: usize) -> Result<()> {
-    let whole = width > 0 && count.is_multiple_of(width);
-    ensure!(whole, Error::Config(format!("sequence {row} has {count} numbers, which make no steps of {width}")));
-    Ok(())
 }
 
 /// Neighbouring sequences of a batch: a micro-batch.
@@ -276,7 +241,7 @@ mod tests {
     fn numbers_are_cut_to_whole_steps() {
         let of = |width, truncate| Batch::of_numbers(&[&[1.0, 2.0, 3.0, 4.0], &[5.0, 6.0]], width, 1, truncate);
         let front = of(2, Truncate::Front).unwrap();
-        assert_eq!(front.inputs, Inputs::Numbers { width: 2, values: vec![3.0, 4.0, 5.0, 6.0] });
+        assert_eq!(front.inputs, Inputs::Numbers(Rows { width: 2, values: vec![3.0, 4.0, 5.0, 6.0] }));
         assert_eq!(of(2, Truncate::Back).unwrap().values_of(&front.split(1)[0]), [1.0, 2.0, 5.0, 6.0]);
         let error = of(4, Truncate::Back).unwrap_err().to_string();
         assert_eq!(error, "sequence 1 has 2 numbers, which make no steps of 4");

@@ -31,10 +31,8 @@ impl Classes {
             names.insert(name.as_str());
         }
         let mut names: Vec<String> = names.into_iter().map(str::to_owned).collect();
-        if let [only] = &names[..] {
-            let problem = format!("every sequence has the label {}: a classifier needs two", quoted(only));
-            return Err(Error::data(&examples.place, problem));
-        }
+        let only = || format!("every sequence has the label {}: a classifier needs two", quoted(&names[0]));
+        ensure!(names.len() != 1, Error::data(&examples.place, only()));
         let number = |name: &String| name.parse::<i64>().ok();
         if names.iter().all(|name| number(name).is_some()) {
             // Stable, so that `01` and `1` stay in the order of their characters.
@@ -46,12 +44,6 @@ impl Classes {
     /// The names by class number.
     pub fn names(&self) -> &[String] {
         &self.0
-    }
-
-    /// How many classes there are, at least two.
-    #[expect(clippy::len_without_is_empty, reason = "there are always two or more")]
-    pub fn len(&self) -> usize {
-        self.0.len()
     }
 
     /// The class number of each example.
@@ -120,7 +112,7 @@ mod tests {
     #[test]
     fn encodes_and_names_what_is_unknown() {
         let labels = Classes::fit(&examples(&["b", "a"])).unwrap();
-        assert_eq!(labels.len(), 2);
+        assert_eq!(labels.names().len(), 2);
         assert_eq!(labels.encode(&examples(&["b", "a", "b"])).unwrap(), [1, 0, 1]);
         let error = labels.encode(&examples(&["b", "c"])).unwrap_err().to_string();
         assert_eq!(error, "t:3: has the label `c`, and the classes are `a`, `b`");

@@ -5,6 +5,7 @@
 
 pub mod batch;
 pub mod normalisation;
+mod rows;
 pub mod split;
 #[cfg(feature = "texts")]
 pub mod tokenizer;
@@ -18,14 +19,13 @@ mod readers;
 #[cfg(feature = "texts")]
 mod words;
 
-pub use batch::{Batch, Inputs, Padding, Targets, Truncate};
+pub use batch::{Batch, Inputs, Padding, Rows, Targets, Truncate};
 #[cfg(feature = "files")]
 pub use classes::Classes;
 pub use normalisation::Normalisation;
 #[cfg(feature = "files")]
 pub use readers::{
-    Examples, Format, Part, Pixels, RawInputs, RawTargets, ReadOptions, Source, emails, npy_bytes, read_lines,
-    read_vectors,
+    Examples, Format, Pixels, RawInputs, RawTargets, ReadOptions, Source, emails, npy_bytes, read_lines, read_vectors,
 };
 pub use split::{hold_out, hold_out_unclassed};
 #[cfg(feature = "texts")]

@@ -32,29 +32,24 @@ impl Normalisation {
             ensure!(length % width == 0, ragged());
         }
         let steps = || sequences.iter().flat_map(|sequence| sequence.as_ref().chunks_exact(width));
-        let mut count = 0.0;
-        let mut mean = vec![0.0; width];
-        for step in steps() {
-            count += 1.0;
-            for (sum, &value) in mean.iter_mut().zip(step) {
-                *sum += f64::from(value);
-            }
-        }
+        let count = steps().count() as f64;
         ensure!(count > 0.0, Error::Config("there is no step from which to learn mean and deviation".into()));
-        mean.iter_mut().for_each(|sum| *sum /= count);
-        let mut squares = vec![0.0; width];
-        for step in steps() {
-            for ((sum, &value), mean) in squares.iter_mut().zip(step).zip(&mean) {
-                *sum += (f64::from(value) - mean).powi(2);
+        let means = |of: &dyn Fn(usize, f64) -> f64| -> Vec<f64> {
+            let mut sums = vec![0.0; width];
+            for step in steps() {
+                (0..width).for_each(|column| sums[column] += of(column, step[column].into()));
             }
-        }
-        let deviation = |(mean, squares): (&f64, f64)| {
-            let deviation = (squares / count).sqrt();
+            sums.into_iter().map(|sum| sum / count).collect()
+        };
+        let mean = means(&|_, value| value);
+        let variance = means(&|column, value| (value - mean[column]).powi(2));
+        let deviation = |(mean, variance): (&f64, f64)| {
+            let deviation = variance.sqrt();
             // What remains of a column that never changes is the rounding of its mean.
             let constant = deviation <= ROUNDING * mean.abs() || deviation < f64::from(f32::MIN_POSITIVE);
             if constant { 1.0 } else { deviation as f32 }
         };
-        let deviation = mean.iter().zip(squares).map(deviation).collect();
+        let deviation = mean.iter().zip(variance).map(deviation).collect();
         let fitted = Normalisation { mean: mean.iter().map(|&mean| mean as f32).collect(), deviation };
         fitted.check(width)?;
         Ok(fitted)

@@ -22,11 +22,8 @@ pub const PADDING: &str = "[PAD]";
 /// The token of words that are not in the vocabulary.
 pub const UNKNOWN: &str = "[UNK]";
 
-/// The number of [`PADDING`]. No text yields it.
-pub const PADDING_ID: u32 = 0;
-
-/// The number of [`UNKNOWN`].
-pub use super::batch::UNKNOWN_ID;
+/// The numbers of [`PADDING`], which no text yields, and of [`UNKNOWN`].
+pub use super::batch::{PAD as PADDING_ID, UNKNOWN_ID};
 
 /// What a `tokenizer.json` holds.
 type File = TokenizerImpl<WordLevel, NormalizerWrapper, PreTokenizerWrapper, PostProcessorWrapper, DecoderWrapper>;
@@ -152,9 +149,8 @@ impl Tokenizer {
         }
         let other = format!("unknown words are {}, and must be {UNKNOWN}", quoted(&model.unk_token));
         ensure!(model.unk_token == UNKNOWN, wrong(&other));
-        if let Some(gap) = (0..size as u32).find(|&id| model.id_to_token(id).is_none()) {
-            return Err(wrong(&format!("has {size} words but none with the number {gap}")));
-        }
+        let filled = (0..size as u32).take_while(|&id| model.id_to_token(id).is_some()).count();
+        ensure!(filled == size, wrong(&format!("has {size} words but none with the number {filled}")));
         ensure!(file.get_vocab_size(true) == size, wrong("has added tokens that are not in its vocabulary"));
         let more =
             file.get_truncation().is_some() || file.get_padding().is_some() || file.get_post_processor().is_some();

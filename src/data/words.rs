@@ -97,20 +97,15 @@ impl Rules {
 
 /// Cuts a lower-case ASCII piece without blanks.
 fn each_ascii_word(piece: &str, each: &mut impl FnMut(&str)) {
-    let bytes = piece.as_bytes();
     let (mut start, mut at) = (0, 0);
-    while at < bytes.len() {
-        let length = ascii_cut(&bytes[at..]);
-        if length == 0 {
-            at += 1;
-            continue;
+    while at < piece.len() {
+        let length = ascii_cut(&piece.as_bytes()[at..]);
+        if length > 0 {
+            let words = [&piece[start..at], &piece[at..at + length]];
+            words.into_iter().filter(|word| !word.is_empty()).for_each(&mut *each);
+            start = at + length;
         }
-        if start < at {
-            each(&piece[start..at]);
-        }
-        each(&piece[at..at + length]);
-        at += length;
-        start = at;
+        at += length.max(1);
     }
     if start < at {
         each(&piece[start..]);

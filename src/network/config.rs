@@ -1,7 +1,7 @@
 //! What a network is: its sizes and its slicing.
 
 use super::parameters::{Affine, Layout};
-use crate::data::batch::{Batch, Inputs, Padding, Targets, Truncate};
+use crate::data::batch::{Batch, Inputs, Padding, Rows, Targets, Truncate};
 use crate::error::{Error, Result, ensure};
 use crate::kernel::activation::Activation;
 use crate::kernel::cell::{Cell, Reset};
@@ -254,7 +254,7 @@ impl Config {
                     return Err(wrong(format!("token {token} is beyond the vocabulary of {}", self.vocabulary)));
                 }
             }
-            (Inputs::Numbers { width, values }, Input::Numbers) => {
+            (Inputs::Numbers(Rows { width, values }), Input::Numbers) => {
                 let other = format!("steps of {width} numbers, and the network reads {}", self.embedding);
                 ensure!(*width == self.embedding, wrong(other));
                 let other = format!("{} numbers are not {steps} steps of {width} numbers", values.len());
@@ -286,8 +286,8 @@ impl Config {
                     return Err(wrong(format!("class {class} is beyond the {} classes", self.classes)));
                 }
             }
-            (Targets::Labels { width, values }, Task::Labels)
-            | (Targets::Numbers { width, values }, Task::Regression) => {
+            (Targets::Labels(Rows { width, values }), Task::Labels)
+            | (Targets::Numbers(Rows { width, values }), Task::Regression) => {
                 let other = format!("{width} targets a sequence, and the network tells {}", self.classes);
                 ensure!(*width == self.classes, wrong(other));
                 ensure!(values.iter().all(|value| value.is_finite()), wrong("a target is not finite".into()));
@@ -344,13 +344,15 @@ mod tests {
             config.check_batch(&batch, true).unwrap_err().to_string()
         };
         assert!(bad(|b| b.inputs = Inputs::Tokens(vec![1, 10, 3])).contains("token 10"));
-        assert!(bad(|b| b.inputs = Inputs::Numbers { width: 1, values: vec![0.0; 3] }).contains("reads Tokens"));
+        assert!(bad(|b| b.inputs = Inputs::Numbers(Rows { width: 1, values: vec![0.0; 3] })).contains("reads Tokens"));
         assert!(bad(|b| b.targets = Some(Targets::Classes(vec![2, 0]))).contains("class 2"));
         assert!(
-            bad(|b| b.targets = Some(Targets::Labels { width: 2, values: vec![0.0; 3] })).contains("of 2 sequences")
+            bad(|b| b.targets = Some(Targets::Labels(Rows { width: 2, values: vec![0.0; 3] })))
+                .contains("of 2 sequences")
         );
         assert!(
-            bad(|b| b.targets = Some(Targets::Numbers { width: 2, values: vec![0.0; 4] })).contains("the task Class")
+            bad(|b| b.targets = Some(Targets::Numbers(Rows { width: 2, values: vec![0.0; 4] })))
+                .contains("the task Class")
         );
         assert!(bad(|b| b.lengths[0] = 0).contains("sequence 0"));
         assert!(bad(|b| b.lengths[0] = 3).contains("add up to 4"));

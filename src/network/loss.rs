@@ -3,7 +3,7 @@
 use super::config::Config;
 use super::optimiser::Optimiser;
 use super::planner::{Planner, buffer};
-use crate::data::batch::{Batch, MicroBatch, Targets};
+use crate::data::batch::{Batch, MicroBatch, Rows, Targets};
 use crate::kernel::element_loss::{self, Form};
 use crate::kernel::loss::{TOTALS, groups};
 use crate::kernel::{softmax_cross_entropy, sum_partials};
@@ -39,15 +39,14 @@ impl<'a> Loss<'a> {
         // Several workgroups have totals of their own, which are added up.
         let own = if groups == 1 { totals } else { planner.plan.scratch("totals of groups", &[groups, TOTALS]) };
         let words = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<u32>>();
-        let mut elements = |form: Form, values: &[f32]| {
-            let rows = part.sequences.start * classes..part.sequences.end * classes;
-            let targets = planner.plan.upload("targets", &[count, classes], words(&values[rows]));
+        let mut elements = |form: Form, rows: &Rows| {
+            let targets = planner.plan.upload("targets", &[count, classes], words(rows.range(part.sequences.clone())));
             let bindings = [logits, targets, gradient, own];
             element_loss::dispatch(place.clone(), sizes, self.scale, form, groups == 1, bindings)
         };
         let dispatch = match &self.batch.targets {
-            Some(Targets::Labels { values, .. }) => elements(Form::BinaryCrossEntropy, values),
-            Some(Targets::Numbers { values, .. }) => elements(Form::SquaredError, values),
+            Some(Targets::Labels(rows)) => elements(Form::BinaryCrossEntropy, rows),
+            Some(Targets::Numbers(rows)) => elements(Form::SquaredError, rows),
             Some(Targets::Classes(labels)) => {
                 let labels = labels[part.sequences.clone()].to_vec();
                 let labels = planner.plan.upload("labels", &[count], labels);

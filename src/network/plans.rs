@@ -6,7 +6,7 @@ use super::optimiser::Optimiser;
 use super::parameters::Layout;
 use super::planner::{Dropout, Planner};
 use super::tokens::Distinct;
-use crate::data::batch::{Batch, Inputs, MicroBatch};
+use crate::data::batch::{Batch, Inputs, MicroBatch, Rows};
 use crate::engine::Device;
 use crate::error::{Error, Result};
 use crate::plan::{Checked, Limits};
@@ -126,7 +126,7 @@ pub(super) fn plan_gradients<'b>(
 pub(super) fn check_device(config: &Config, layout: &Layout, device: &Device) -> Result<()> {
     let inputs = match config.input {
         Input::Tokens => Inputs::Tokens(vec![0]),
-        Input::Numbers => Inputs::Numbers { width: config.embedding, values: vec![0.0; config.embedding] },
+        Input::Numbers => Inputs::Numbers(Rows { width: config.embedding, values: vec![0.0; config.embedding] }),
     };
     let smallest = Batch { inputs, lengths: vec![1], targets: None };
     let whole = MicroBatch { sequences: 0..1, tokens: 0..1 };

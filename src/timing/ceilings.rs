@@ -46,17 +46,14 @@ impl Ceilings {
             let out = plan.scratch(RESULT, &[size, size]);
             plan.push(matmul::project("ceiling".into(), (size, size, size), a, weights, out));
             let cost = plan.cost();
-            let seconds = plan.checked(engine.limits()).and_then(|plan| fastest(engine, &plan, REPEATS));
-            match seconds {
-                Ok(seconds) => {
-                    gflops = gflops.max(cost.operations / seconds / 1e9);
-                    if seconds > LONG_ENOUGH {
-                        break;
-                    }
-                }
+            let seconds = match plan.checked(engine.limits()).and_then(|plan| fastest(engine, &plan, REPEATS)) {
                 // A small device has its ceiling from the sizes that fit.
                 Err(Error::Limit { .. }) if gflops > 0.0 => break,
-                Err(error) => return Err(error),
+                measured => measured?,
+            };
+            gflops = gflops.max(cost.operations / seconds / 1e9);
+            if seconds > LONG_ENOUGH {
+                break;
             }
         }
         let width = 1024;

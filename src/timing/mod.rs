@@ -8,9 +8,9 @@ pub use ceilings::Ceilings;
 pub use profile::chrome_trace;
 pub use profile::{DispatchTime, profile};
 
-use crate::data::batch::{Batch, Inputs, Targets};
+use crate::data::batch::{Batch, Inputs, Rows, Targets};
 use crate::engine::{Choice, Device};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, ensure};
 use crate::network::{Config, Input, Network, Optimiser};
 use crate::plan::{Checked, Cost};
 use crate::slicing::Slicing;
@@ -186,26 +186,19 @@ impl Bench {
     pub fn check(&self) -> Result<()> {
         let shortest = self.lengths.iter().copied().min().unwrap_or(0);
         for (name, size) in [("lengths", shortest), ("batch", self.batch), ("repeats", self.repeats)] {
-            if size == 0 {
-                return Err(Error::setting(name, size, "at least 1"));
-            }
+            ensure!(size > 0, Error::setting(name, size, "at least 1"));
         }
         let Bench { batch, network: Config { input, embedding, .. }, .. } = self;
         for &length in &self.lengths {
-            let slicings = self.slicings.at(length);
-            let tokens = batch.saturating_mul(length);
-            let problem = if slicings.is_empty() {
-                "a benchmark needs a slicing; the plain network is `rnn`".into()
-            } else if tokens > MOST_TOKENS {
-                format!("{batch} sequences of {length} tokens: at most {MOST_TOKENS} tokens are timed")
-            } else if *input == Input::Numbers && tokens.saturating_mul(*embedding) > MOST_NUMBERS {
-                let steps = format!("{batch} sequences of {length} steps of {embedding} numbers");
-                format!("{steps}: at most {MOST_NUMBERS} numbers are timed")
-            } else {
-                slicings.into_iter().try_for_each(|slicing| self.config(slicing, length).check())?;
-                continue;
-            };
-            return Err(Error::Config(problem));
+            let (slicings, tokens) = (self.slicings.at(length), batch.saturating_mul(length));
+            let none = "a benchmark needs a slicing; the plain network is `rnn`";
+            ensure!(!slicings.is_empty(), Error::Config(none.into()));
+            let many = format!("{batch} sequences of {length} tokens: at most {MOST_TOKENS} tokens are timed");
+            ensure!(tokens <= MOST_TOKENS, Error::Config(many));
+            let steps = format!("{batch} sequences of {length} steps of {embedding} numbers");
+            let fits = *input == Input::Tokens || tokens.saturating_mul(*embedding) <= MOST_NUMBERS;
+            ensure!(fits, Error::Config(format!("{steps}: at most {MOST_NUMBERS} numbers are timed")));
+            slicings.into_iter().try_for_each(|slicing| self.config(slicing, length).check())?;
         }
         Ok(())
     }
@@ -237,10 +230,8 @@ impl Bench {
 
     fn time_length(&self, length: usize) -> Result<Vec<Timing>> {
         let batch = self.random_batch(length);
-        let mut runs = Vec::new();
-        for slicing in self.slicings.at(length) {
-            runs.push((self.network(slicing, length)?, Vec::new()));
-        }
+        let networks = self.slicings.at(length).into_iter().map(|slicing| self.network(slicing, length));
+        let mut runs = networks.map(|network| Ok((network?, Vec::new()))).collect::<Result<Vec<_>>>()?;
         for (network, _) in &mut runs {
             (0..self.warmup).try_for_each(|_| self.repeat(network, &batch))?;
         }
@@ -272,7 +263,7 @@ impl Bench {
             Input::Tokens => Inputs::Tokens((0..steps).map(|_| rng.random_range(0..vocabulary as u32)).collect()),
             Input::Numbers => {
                 let values = (0..steps * embedding).map(|_| rng.random_range(-1.0..1.0)).collect();
-                Inputs::Numbers { width: embedding, values }
+                Inputs::Numbers(Rows { width: embedding, values })
             }
         };
         let classes = (0..self.batch as u32).map(|i| i % classes as u32).collect();
@@ -292,10 +283,8 @@ impl Bench {
             Work::Train => vec![network.plan_training(batch, &Optimiser::default())?],
             Work::Infer => network.plan_inference(batch)?.into_iter().map(|(_, plan)| plan).collect(),
         };
-        let mut profiled = Vec::new();
-        for plan in plans.iter().filter(|_| self.profile) {
-            profiled.extend(profile(network.engine(), plan, self.repeats)?);
-        }
+        let profiled = plans.iter().filter(|_| self.profile).map(|plan| profile(network.engine(), plan, self.repeats));
+        let profile = profiled.collect::<Result<Vec<_>>>()?.concat();
         let mut cost = Cost::default();
         plans.iter().for_each(|plan| cost += plan.cost());
         let median = median(&mut seconds);
@@ -317,7 +306,7 @@ impl Bench {
             allocated,
             speedup: None,
             bound: slicing.speedup_bound(length),
-            profile: profiled,
+            profile,
         })
     }
 }

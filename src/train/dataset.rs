@@ -1,7 +1,7 @@
 //! Encoded sequences with their targets, and the order in which an epoch reads them.
 
-use crate::data::batch::{Batch, Inputs, PAD, Targets, UNKNOWN_ID, check_steps};
-use crate::error::{Error, Result};
+use crate::data::batch::{Batch, Inputs, PAD, Rows, Targets, Truncate, UNKNOWN_ID};
+use crate::error::{Error, Result, ensure};
 use crate::network::Config;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -41,12 +41,9 @@ impl Dataset {
     /// # Errors
     /// [`Error::Config`] if a sequence is not whole steps.
     pub fn of_numbers(sequences: &[impl AsRef<[f32]>], width: usize) -> Result<Dataset> {
-        for (row, own) in sequences.iter().enumerate() {
-            check_steps(row, own.as_ref().len(), width)?;
-        }
-        let lengths = sequences.iter().map(|own| own.as_ref().len() / width);
-        let values = sequences.iter().flat_map(|own| own.as_ref()).copied().collect();
-        Ok(Dataset { inputs: Inputs::Numbers { width, values }, starts: starts(lengths), targets: None })
+        let sequences: Vec<&[f32]> = sequences.iter().map(AsRef::as_ref).collect();
+        let Batch { inputs, lengths, .. } = Batch::of_numbers(&sequences, width, usize::MAX, Truncate::Front)?;
+        Ok(Dataset { inputs, starts: starts(lengths.into_iter().map(|length| length as usize)), targets: None })
     }
 
     /// The same sequences with what is to be told of each.
@@ -54,13 +51,11 @@ impl Dataset {
     /// # Errors
     /// [`Error::Config`] if there is no sequence, or not one target for each.
     pub fn with_targets(self, targets: Targets) -> Result<Dataset> {
-        match targets.count() {
-            None => Err(Error::Config("the targets do not divide by their width".into())),
-            Some(count) if count != self.len() || self.is_empty() => {
-                Err(Error::Config(format!("{} sequences and {count} targets make no data set", self.len())))
-            }
-            Some(_) => Ok(Dataset { targets: Some(targets), ..self }),
-        }
+        let ragged = || Error::Config("the targets do not divide by their width".into());
+        let (sequences, count) = (self.len(), targets.count().ok_or_else(ragged)?);
+        let other = format!("{sequences} sequences and {count} targets make no data set");
+        ensure!(count == sequences && count > 0, Error::Config(other));
+        Ok(Dataset { targets: Some(targets), ..self })
     }
 
     /// Number of sequences.
@@ -87,9 +82,9 @@ impl Dataset {
         let ranges = rows.iter().map(|&row| self.range(row));
         let inputs = match &self.inputs {
             Inputs::Tokens(tokens) => Inputs::Tokens(ranges.flat_map(|own| &tokens[own]).copied().collect()),
-            Inputs::Numbers { width, values } => {
-                let steps = ranges.flat_map(|own| &values[own.start * width..own.end * width]);
-                Inputs::Numbers { width: *width, values: steps.copied().collect() }
+            Inputs::Numbers(steps) => {
+                let values = ranges.flat_map(|own| steps.range(own)).copied().collect();
+                Inputs::Numbers(Rows { width: steps.width, values })
             }
         };
         let starts = starts(rows.iter().map(|&row| self.steps(row)));
@@ -105,9 +100,9 @@ impl Dataset {
         let ranges = rows.iter().map(|&row| self.range(row));
         let mut batch = match &self.inputs {
             Inputs::Tokens(tokens) => config.batch(&ranges.map(|own| &tokens[own]).collect::<Vec<&[u32]>>(), &[]),
-            Inputs::Numbers { width, values } => {
-                let sequences: Vec<&[f32]> = ranges.map(|own| &values[own.start * width..own.end * width]).collect();
-                Batch::of_numbers(&sequences, *width, config.length, config.truncate)?
+            Inputs::Numbers(steps) => {
+                let sequences: Vec<&[f32]> = ranges.map(|own| steps.range(own)).collect();
+                Batch::of_numbers(&sequences, steps.width, config.length, config.truncate)?
             }
         };
         if let Inputs::Tokens(tokens) = &mut batch.inputs {
@@ -174,19 +169,22 @@ mod tests {
         let error = "2 sequences and 3 targets make no data set";
         assert_eq!(with(Targets::Classes(vec![0; 3])), Err(error.into()));
         let error = "the targets do not divide by their width";
-        assert_eq!(with(Targets::Labels { width: 2, values: vec![0.0; 5] }), Err(error.into()));
-        assert_eq!(with(Targets::Numbers { width: 0, values: vec![0.0; 2] }), Err(error.into()));
-        assert!(with(Targets::Numbers { width: 2, values: vec![0.0; 4] }).is_ok());
+        assert_eq!(with(Targets::Labels(Rows { width: 2, values: vec![0.0; 5] })), Err(error.into()));
+        assert_eq!(with(Targets::Numbers(Rows { width: 0, values: vec![0.0; 2] })), Err(error.into()));
+        assert!(with(Targets::Numbers(Rows { width: 2, values: vec![0.0; 4] })).is_ok());
     }
 
     #[test]
     fn rows_are_selected_with_their_steps_and_targets() {
-        let targets = Targets::Labels { width: 2, values: vec![0.0, 1.0, 2.0, 3.0, 4.0, 5.0] };
+        let targets = Targets::Labels(Rows { width: 2, values: vec![0.0, 1.0, 2.0, 3.0, 4.0, 5.0] });
         let data = Dataset::of_numbers(&[vec![1.0, 2.0], vec![3.0], vec![]], 1).unwrap();
         let data = data.with_targets(targets).unwrap();
         let found = data.select(&[2, 0]);
-        assert_eq!(found.targets, Some(Targets::Labels { width: 2, values: vec![4.0, 5.0, 0.0, 1.0] }));
-        assert_eq!((found.inputs, found.starts), (Inputs::Numbers { width: 1, values: vec![1.0, 2.0] }, vec![0, 0, 2]));
+        assert_eq!(found.targets, Some(Targets::Labels(Rows { width: 2, values: vec![4.0, 5.0, 0.0, 1.0] })));
+        assert_eq!(
+            (found.inputs, found.starts),
+            (Inputs::Numbers(Rows { width: 1, values: vec![1.0, 2.0] }), vec![0, 0, 2])
+        );
         let none = data.select(&[]);
         assert!(none.is_empty() && none.by_length(5, 9).is_empty() && none.epoch(5, 9, 1, 0).is_empty());
     }

@@ -3,7 +3,7 @@
 
 use super::dataset::Dataset;
 use crate::data::batch::Targets;
-use crate::data::{Classes, Examples, Normalisation, RawInputs, RawTargets, Tokenizer};
+use crate::data::{Classes, Examples, Normalisation, RawInputs, RawTargets, Rows, Tokenizer};
 use crate::error::{Error, Result, ensure};
 use crate::listing::quoted;
 use crate::network::Task;
@@ -41,8 +41,8 @@ impl TargetEncoder {
     pub fn fit(task: Task, examples: &Examples, rows: &[usize]) -> Result<TargetEncoder> {
         match (task, &examples.targets) {
             (Task::Class, _) => Classes::fit(examples).map(TargetEncoder::Classes),
-            (Task::Labels, Some(RawTargets::Numbers { width, .. })) => {
-                Ok(TargetEncoder::Labels((0..*width).map(|i| i.to_string()).collect()))
+            (Task::Labels, Some(RawTargets::Numbers(rows))) => {
+                Ok(TargetEncoder::Labels((0..rows.width).map(|i| i.to_string()).collect()))
             }
             (Task::Labels, _) => {
                 let names: BTreeSet<&str> = examples.names()?.iter().flat_map(|own| items(own)).collect();
@@ -51,9 +51,8 @@ impl TargetEncoder {
                 Ok(TargetEncoder::Labels(names.into_iter().map(str::to_owned).collect()))
             }
             (Task::Regression, _) => {
-                let (width, values) = numbers_of(examples)?;
-                let own: Vec<f32> = rows.iter().flat_map(|&row| &values[row * width..][..width]).copied().collect();
-                Normalisation::fit(&[own], width).map(TargetEncoder::Numbers)
+                let own = numbers_of(examples)?.select(rows);
+                Normalisation::fit(&[own.values], own.width).map(TargetEncoder::Numbers)
             }
         }
     }
@@ -83,30 +82,28 @@ impl TargetEncoder {
     pub fn encode(&self, examples: &Examples) -> Result<Targets> {
         let wrong = |problem: String| Error::data(&examples.place, problem);
         match (self, &examples.targets) {
-            (TargetEncoder::Classes(_), Some(RawTargets::Numbers { .. })) => {
+            (TargetEncoder::Classes(_), Some(RawTargets::Numbers(_))) => {
                 Err(wrong("its labels are numbers, and the model tells classes".into()))
             }
             (TargetEncoder::Classes(classes), _) => classes.encode(examples).map(Targets::Classes),
-            (TargetEncoder::Labels(names), targets) => {
-                let width = names.len();
-                let Some(RawTargets::Numbers { width: own, values }) = targets else {
-                    return Ok(Targets::Labels { width, values: marks(examples, names)? });
-                };
-                ensure!(*own == width, wrong(format!("it has {own} labels a row, and the model {width}")));
+            (TargetEncoder::Labels(names), Some(RawTargets::Numbers(rows))) => {
+                let (own, width, values) = (rows.width, names.len(), &rows.values);
+                ensure!(own == width, wrong(format!("it has {own} labels a row, and the model {width}")));
                 match values.iter().position(|value| *value != 0.0 && *value != 1.0) {
                     Some(at) => Err(wrong(format!("row {}: the label is {}: each is 0 or 1", at / width, values[at]))),
-                    None => Ok(Targets::Labels { width, values: values.clone() }),
+                    None => Ok(Targets::Labels(rows.clone())),
                 }
             }
+            (TargetEncoder::Labels(names), _) => marks(examples, names).map(Targets::Labels),
             (TargetEncoder::Numbers(normalisation), _) => {
-                let ((width, mut values), known) = (numbers_of(examples)?, normalisation.mean.len());
+                let (Rows { width, mut values }, known) = (numbers_of(examples)?, normalisation.mean.len());
                 let other = format!("it has {width} numbers to tell a row, and the model tells {known}");
                 ensure!(width == known, wrong(other));
                 normalisation.apply(&mut values);
                 let far = |at| wrong(format!("row {}: what is told is too far from what was trained on", at / width));
                 match values.iter().position(|value| !value.is_finite()) {
                     Some(at) => Err(far(at)),
-                    None => Ok(Targets::Numbers { width, values }),
+                    None => Ok(Targets::Numbers(Rows { width, values })),
                 }
             }
         }
@@ -119,28 +116,28 @@ fn items(list: &str) -> impl Iterator<Item = &str> {
 }
 
 /// 1 for each label that a row lists, `[N, C]`.
-fn marks(examples: &Examples, names: &[String]) -> Result<Vec<f32>> {
-    let lists = examples.names()?;
-    let mut values = vec![0.0; lists.len() * names.len()];
-    for (row, (list, marks)) in lists.iter().zip(values.chunks_mut(names.len())).enumerate() {
+fn marks(examples: &Examples, names: &[String]) -> Result<Rows> {
+    let (lists, width) = (examples.names()?, names.len());
+    let mut values = vec![0.0; lists.len() * width];
+    for (row, (list, marks)) in lists.iter().zip(values.chunks_mut(width)).enumerate() {
         for name in items(list) {
             let known = names.iter().position(|own| own == name);
             marks[known.ok_or_else(|| examples.unknown(row, name, "labels", names))?] = 1.0;
         }
     }
-    Ok(values)
+    Ok(Rows { width, values })
 }
 
-/// The numbers that are to be told, and how many of each row: as the file has them, or out of its names.
-fn numbers_of(examples: &Examples) -> Result<(usize, Vec<f32>)> {
-    if let Some(RawTargets::Numbers { width, values }) = &examples.targets {
-        return Ok((*width, values.clone()));
+/// The numbers that are to be told: as the file has them, or out of its names.
+fn numbers_of(examples: &Examples) -> Result<Rows> {
+    if let Some(RawTargets::Numbers(rows)) = &examples.targets {
+        return Ok(rows.clone());
     }
     let number = |(row, name): (usize, &String)| {
         let number = name.parse::<f32>().ok().filter(|number| number.is_finite());
         number.ok_or_else(|| examples.error(row, format!("has the label {}, which is no number", quoted(name))))
     };
-    Ok((1, examples.names()?.iter().enumerate().map(number).collect::<Result<_>>()?))
+    Ok(Rows { width: 1, values: examples.names()?.iter().enumerate().map(number).collect::<Result<_>>()? })
 }
 
 impl InputEncoder {
@@ -172,10 +169,12 @@ impl InputEncoder {
     }
 }
 
-/// The data set of a file, with its targets.
+/// The data set of a file, with its targets where they are wanted.
 ///
 /// # Errors
 /// As [`InputEncoder::encode`] and [`TargetEncoder::encode`].
-pub fn dataset(inputs: &InputEncoder, targets: &TargetEncoder, examples: &Examples) -> Result<Dataset> {
-    inputs.encode(examples)?.with_targets(targets.encode(examples)?)
+pub fn dataset(inputs: &InputEncoder, targets: Option<&TargetEncoder>, examples: &Examples) -> Result<Dataset> {
+    let data = inputs.encode(examples)?;
+    let Some(targets) = targets else { return Ok(data) };
+    data.with_targets(targets.encode(examples)?)
 }

@@ -86,6 +86,22 @@ pub struct NumberErrors {
     pub r2: f64,
 }
 
+impl NumberErrors {
+    /// Of what was told of each sequence, and the truth.
+    fn of(pairs: &[(f64, f64)]) -> NumberErrors {
+        let mean = |of: &dyn Fn(f64, f64) -> f64| {
+            pairs.iter().map(|&(told, truth)| of(told, truth)).sum::<f64>() / pairs.len() as f64
+        };
+        // Seen from one of them, numbers that are all the same have no rounding, and no variance.
+        let first = pairs.first().map_or(0.0, |&(_, truth)| truth);
+        let centre = mean(&|_, truth| truth - first);
+        let squared = mean(&|told, truth| (told - truth).powi(2));
+        let variance = mean(&|_, truth| (truth - first - centre).powi(2));
+        let r2 = if variance > 0.0 { 1.0 - squared / variance } else { 0.0 };
+        NumberErrors { mae: mean(&|told, truth| (told - truth).abs()), rmse: squared.sqrt(), r2 }
+    }
+}
+
 impl Evaluation {
     /// Evaluates a network in batches of `batch` sequences.
     ///
@@ -96,7 +112,7 @@ impl Evaluation {
         let config = network.config().clone();
         let width = config.classes;
         let (mut loss, mut correct) = (0.0, 0);
-        let mut errors = vec![Errors::default(); width];
+        let mut pairs = vec![Vec::new(); width];
         let mut details = match config.task {
             Task::Class => Details::Classes(vec![vec![0; width]; width]),
             Task::Labels => Details::Labels(vec![LabelCounts::default(); width]),
@@ -113,18 +129,18 @@ impl Evaluation {
                         confusion[class][guess] += 1;
                         correct += usize::from(class == guess);
                     }
-                    (Details::Labels(counts), Some(Targets::Labels { values, .. })) => {
+                    (Details::Labels(counts), Some(Targets::Labels(labels))) => {
                         let mut all = true;
-                        for ((count, &x), &y) in counts.iter_mut().zip(logits).zip(&values[row * width..]) {
+                        for ((count, &x), &y) in counts.iter_mut().zip(logits).zip(labels.row(row)) {
                             loss += f64::from(binary_cross_entropy(x, y)) / width as f64;
                             all &= count.add(x > 0.0, y > 0.5);
                         }
                         correct += usize::from(all);
                     }
-                    (_, Some(Targets::Numbers { values, .. })) => {
-                        for ((error, &x), &y) in errors.iter_mut().zip(logits).zip(&values[row * width..]) {
+                    (_, Some(Targets::Numbers(numbers))) => {
+                        for ((pairs, &x), &y) in pairs.iter_mut().zip(logits).zip(numbers.row(row)) {
                             loss += f64::from(x - y).powi(2) / width as f64;
-                            error.add(x.into(), y.into());
+                            pairs.push((x.into(), y.into()));
                         }
                     }
                     _ => {}
@@ -132,7 +148,7 @@ impl Evaluation {
             }
         }
         if let Details::Numbers(numbers) = &mut details {
-            *numbers = errors.iter().map(Errors::of).collect();
+            *numbers = pairs.iter().map(|pairs| NumberErrors::of(pairs)).collect();
         }
         let sequences = data.len();
         let (loss, accuracy) = (loss / sequences as f64, correct as f64 / sequences as f64);
@@ -167,34 +183,6 @@ pub fn class_metrics(confusion: &[Vec<usize>]) -> Vec<ClassMetrics> {
     (0..confusion.len()).map(metrics).collect()
 }
 
-/// Sums over the sequences of one number.
-#[derive(Clone, Copy, Default)]
-struct Errors {
-    count: f64,
-    absolute: f64,
-    squared: f64,
-    /// Mean of the true numbers, and the sum of their squared distances from it, by Welford's method: a difference of
-    /// large sums would leave a variance to numbers that are all the same.
-    centre: f64,
-    spread: f64,
-}
-
-impl Errors {
-    fn add(&mut self, told: f64, truth: f64) {
-        self.count += 1.0;
-        self.absolute += (told - truth).abs();
-        self.squared += (told - truth).powi(2);
-        let from_old = truth - self.centre;
-        self.centre += from_old / self.count;
-        self.spread += from_old * (truth - self.centre);
-    }
-
-    fn of(&self) -> NumberErrors {
-        let r2 = if self.spread > 0.0 { 1.0 - self.squared / self.spread } else { 0.0 };
-        NumberErrors { mae: self.absolute / self.count, rmse: (self.squared / self.count).sqrt(), r2 }
-    }
-}
-
 fn cross_entropy(logits: &[f32], label: usize) -> f64 {
     let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let sum: f64 = logits.iter().map(|&x| f64::from(x - largest).exp()).sum();
@@ -219,13 +207,9 @@ mod tests {
     fn labels_and_numbers() {
         let counts = LabelCounts { hits: 3, false_alarms: 1, misses: 2 };
         assert!((counts.f1() - 2.0 / 3.0).abs() < 1e-12 && LabelCounts::default().f1() == 0.0);
-        let mut errors = Errors::default();
-        [(1.0, 2.0), (3.0, 2.0), (5.0, 6.0), (6.0, 6.0)].into_iter().for_each(|(told, truth)| errors.add(told, truth));
-        let NumberErrors { mae, rmse, r2 } = errors.of();
+        let NumberErrors { mae, rmse, r2 } = NumberErrors::of(&[(1.0, 2.0), (3.0, 2.0), (5.0, 6.0), (6.0, 6.0)]);
         assert!((mae - 0.75).abs() < 1e-12 && (rmse - 0.75f64.sqrt()).abs() < 1e-12 && (r2 - 0.8125).abs() < 1e-12);
-        let mut errors = Errors::default();
-        (0..10).for_each(|_| errors.add(0.5, 0.1));
-        assert_eq!(errors.of().r2, 0.0);
+        assert_eq!(NumberErrors::of(&[(0.5, 0.1); 10]).r2, 0.0);
     }
 
     #[test]

@@ -14,17 +14,16 @@ pub mod schedule;
 pub mod sources;
 
 pub use dataset::Dataset;
-#[cfg(feature = "files")]
-pub use encoding::{InputEncoder, TargetEncoder};
 pub use metrics::Evaluation;
-#[cfg(feature = "files")]
-pub use model::Model;
 pub use progress::Progress;
-#[cfg(feature = "files")]
-pub use recipe::{Recipe, Training};
 pub use schedule::Schedule;
 #[cfg(feature = "files")]
-pub use sources::{Sources, TrainingData};
+pub use {
+    encoding::{InputEncoder, TargetEncoder},
+    model::Model,
+    recipe::{Recipe, Training},
+    sources::{Sources, TrainingData},
+};
 
 use crate::error::{Error, Result, ensure};
 use crate::kernel::dropout::hash;
@@ -196,6 +195,17 @@ impl Trainer {
     /// As [`Options::check`] and [`Network::train_step`], and what the observer says; [`Error::Config`] if there is
     /// nothing to train or to validate with.
     pub fn fit(&mut self, train: &Dataset, valid: &Dataset, observer: &mut dyn Observer) -> Result<Ending> {
+        self.fit_and_save(train, valid, observer, |_, _| Ok(()))
+    }
+
+    /// [`Trainer::fit`], with something more to do after every epoch, when the observer has been told of it.
+    fn fit_and_save(
+        &mut self,
+        train: &Dataset,
+        valid: &Dataset,
+        observer: &mut dyn Observer,
+        mut save: impl FnMut(&Epoch, &mut Trainer) -> Result<()>,
+    ) -> Result<Ending> {
         self.options.check()?;
         for (data, verb) in [(train, "train"), (valid, "validate")] {
             ensure!(!data.is_empty(), Error::Config(format!("there is no sequence to {verb} with")));
@@ -207,6 +217,7 @@ impl Trainer {
             };
             let epoch = self.finish_epoch(valid, seconds_and_tokens)?;
             observer.epoch(&epoch, self)?;
+            save(&epoch, self)?;
             let since_best = self.progress.epoch - self.progress.best.as_ref().map_or(0, |best| best.epoch);
             if self.options.patience.is_some_and(|patience| since_best >= patience) {
                 ending = Ending::NoImprovement;

@@ -1,8 +1,8 @@
 //! The model directory: `config.json`, `model.safetensors`, `tokenizer.json`, and what training adds to it.
 
 use super::sources::Origin;
-use super::{Dataset, Epoch, InputEncoder, Options, Progress, TargetEncoder, Trainer};
-use crate::data::{Examples, Normalisation, ReadOptions, Source, Tokenizer};
+use super::{Dataset, Epoch, InputEncoder, Options, Progress, TargetEncoder, Trainer, encoding};
+use crate::data::{Normalisation, ReadOptions, Source, Tokenizer};
 use crate::engine::Device;
 use crate::error::{Error, Problem, Result, ensure};
 use crate::files::write_atomically;
@@ -42,7 +42,7 @@ const CONFIG: &str = "config.json";
 const WEIGHTS: &str = "model.safetensors";
 const TOKENIZER: &str = "tokenizer.json";
 const METRICS: &str = "metrics.jsonl";
-const CHECKPOINT: &str = "checkpoint.safetensors";
+pub(super) const CHECKPOINT: &str = "checkpoint.safetensors";
 
 impl Model {
     /// Reads a model directory.
@@ -91,22 +91,14 @@ impl Model {
         Ok(Model { config, inputs, targets, parameters })
     }
 
-    /// Reads a file for this model, with its targets or without.
+    /// A file's data set for this model, with its targets or without.
     ///
     /// # Errors
-    /// What the readers say; [`Error::Data`] for a file of texts where the model reads numbers.
-    pub fn read(&self, options: &ReadOptions, source: &Source, targets: bool) -> Result<Examples> {
+    /// What the readers say; [`Error::Data`] for a file of texts where the model reads numbers; as [`encoding::dataset`].
+    pub fn read(&self, options: &ReadOptions, source: &Source, targets: bool) -> Result<Dataset> {
         let fits = self.config.input == Input::Tokens || options.is_numbers(source);
         ensure!(fits, Error::data(source, Problem::NotNumbers));
-        options.read(source, targets)
-    }
-
-    /// A file's data set for this model, with its targets.
-    ///
-    /// # Errors
-    /// As [`super::encoding::dataset`].
-    pub fn dataset(&self, examples: &Examples) -> Result<Dataset> {
-        super::encoding::dataset(&self.inputs, &self.targets, examples)
+        encoding::dataset(&self.inputs, targets.then_some(&self.targets), &options.read(source, targets)?)
     }
 
     /// The network on a device.
@@ -237,22 +229,16 @@ pub(super) fn load_checkpoint(folder: &Path) -> Result<(Checkpoint, Parameters, 
     let file = SafeTensors::deserialize(&bytes).map_err(|e| damaged(e.to_string()))?;
     let missing = |name| damaged(format!("no `{name}`"));
     let take = |name| floats(&file, name).map(|(_, values)| values).ok_or_else(|| missing(name));
-    let mut optimiser = OptimiserState(Default::default());
-    for (own, name) in optimiser.0.iter_mut().zip(buffer::OPTIMISER) {
-        *own = take(name.holds)?;
-    }
-    Ok((checkpoint, Parameters { flat: take("weights")?, embedding: take("embedding")? }, optimiser))
+    let mut state = OptimiserState(Default::default());
+    state.0.iter_mut().zip(buffer::OPTIMISER).try_for_each(|(own, name)| take(name.holds).map(|found| *own = found))?;
+    Ok((checkpoint, Parameters { flat: take("weights")?, embedding: take("embedding")? }, state))
 }
 
-/// Removes a finished training's checkpoint.
+/// Removes a file that may be there.
 ///
 /// # Errors
 /// [`Error::Io`], naming the file.
-pub(super) fn remove_checkpoint(folder: &Path) -> Result<()> {
-    remove_if_there(&folder.join(CHECKPOINT))
-}
-
-fn remove_if_there(path: &Path) -> Result<()> {
+pub(super) fn remove_if_there(path: &Path) -> Result<()> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::io(path)(error)),
         _ => Ok(()),

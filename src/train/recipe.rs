@@ -3,7 +3,7 @@
 use super::model::{self, Checkpoint};
 use super::sources::Origin;
 use super::{Dataset, Ending, Epoch, Evaluation, InputEncoder, Model, Observer, Options, Schedule, Sources};
-use super::{StepReport, TargetEncoder, Trainer, TrainingData};
+use super::{TargetEncoder, Trainer, TrainingData};
 use crate::data::batch::Padding;
 use crate::data::{Normalisation, RawInputs, Targets, Tokenizer, read_vectors};
 use crate::engine::Device;
@@ -184,8 +184,16 @@ impl Training {
     /// As [`Trainer::fit`]; [`Error::Io`] for a file that cannot be written.
     pub fn run(&mut self, observer: &mut dyn Observer) -> Result<Outcome> {
         let Training { trainer, model, data, origin, folder, .. } = self;
-        let mut saver = Saver { observer, model, origin, folder };
-        let ending = trainer.fit(&data.train, &data.valid, &mut saver)?;
+        let ending = trainer.fit_and_save(&data.train, &data.valid, observer, |epoch, trainer| {
+            if let (true, Some(best)) = (epoch.best, &trainer.best) {
+                model.parameters = best.clone();
+                // Until something is learnt, the folder keeps what it had: nothing, or the model that is given up.
+                if epoch.epoch == 1 { model.save(folder)? } else { model.save_weights(folder)? }
+            }
+            model::append_metrics(folder, epoch)?;
+            let more = trainer.progress.epoch < trainer.options.epochs;
+            if more { model::save_checkpoint(folder, trainer, origin) } else { Ok(()) }
+        })?;
         let best = trainer.progress.best.clone();
         if ending == Ending::Stopped {
             if trainer.best.is_none() {
@@ -196,7 +204,7 @@ impl Training {
             model::save_checkpoint(folder, trainer, origin)?;
             return Ok(Outcome { ending, best, test: None });
         }
-        model::remove_checkpoint(folder)?;
+        model::remove_if_there(&folder.join(model::CHECKPOINT))?;
         let batch = trainer.options.batch;
         let test = data.test.as_ref().map(|test| Evaluation::of(&mut trainer.network, test, batch)).transpose()?;
         Ok(Outcome { ending, best, test })
@@ -205,38 +213,6 @@ impl Training {
     /// Whether part of the data came from standard input, and is asked for again when the training is taken up.
     pub fn read_stdin(&self) -> bool {
         self.origin.sources.on_stdin() > 0
-    }
-}
-
-/// Saves what every epoch brings, then tells the observer.
-struct Saver<'a> {
-    observer: &'a mut dyn Observer,
-    model: &'a mut Model,
-    origin: &'a Origin,
-    folder: &'a Path,
-}
-
-impl Observer for Saver<'_> {
-    fn step(&mut self, step: &StepReport) {
-        self.observer.step(step);
-    }
-
-    fn epoch(&mut self, epoch: &Epoch, trainer: &mut Trainer) -> Result<()> {
-        self.observer.epoch(epoch, trainer)?;
-        if let (true, Some(best)) = (epoch.best, &trainer.best) {
-            self.model.parameters = best.clone();
-            // Until something is learnt, the folder keeps what it had: nothing, or the model that is given up for this.
-            if epoch.epoch == 1 { self.model.save(self.folder)? } else { self.model.save_weights(self.folder)? }
-        }
-        model::append_metrics(self.folder, epoch)?;
-        if trainer.progress.epoch < trainer.options.epochs {
-            model::save_checkpoint(self.folder, trainer, self.origin)?;
-        }
-        Ok(())
-    }
-
-    fn stop(&self) -> bool {
-        self.observer.stop()
     }
 }
 
@@ -250,6 +226,7 @@ fn balanced(data: &Dataset, classes: usize) -> Vec<f32> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::StepReport;
     use super::*;
     use crate::data::{ReadOptions, Source};
     use crate::error::Problem;

@@ -110,7 +110,7 @@ impl Sources {
     /// # Errors
     /// As [`encoding::dataset`] and [`Sources::split`].
     pub fn encode(&self, files: &Files, inputs: &InputEncoder, targets: &TargetEncoder) -> Result<TrainingData> {
-        let encode = |examples: &Examples| encoding::dataset(inputs, targets, examples);
+        let encode = |examples: &Examples| encoding::dataset(inputs, Some(targets), examples);
         let all = encode(&files.train)?;
         let (train, valid) = match &files.valid {
             Some(examples) => (all, encode(examples)?),
@@ -130,11 +130,11 @@ impl TrainingData {
         for set in [&self.train, &self.valid] {
             sum.update(match &set.inputs {
                 Inputs::Tokens(tokens) => bytemuck::cast_slice(tokens),
-                Inputs::Numbers { values, .. } => bytemuck::cast_slice(values),
+                Inputs::Numbers(steps) => bytemuck::cast_slice(&steps.values),
             });
             sum.update(match &set.targets {
                 Some(Targets::Classes(classes)) => bytemuck::cast_slice(classes),
-                Some(Targets::Labels { values, .. } | Targets::Numbers { values, .. }) => bytemuck::cast_slice(values),
+                Some(Targets::Labels(rows) | Targets::Numbers(rows)) => bytemuck::cast_slice(&rows.values),
                 None => &[],
             });
             (0..set.len()).for_each(|row| sum.update(&(set.steps(row) as u64).to_le_bytes()));

@@ -8,7 +8,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use reference::{Model, Pool, Spec};
 use srnn::compare::{Tolerance, compare};
-use srnn::data::{Batch, Inputs, Targets};
+use srnn::data::{Batch, Inputs, Rows, Targets};
 use srnn::engine::Engine;
 use srnn::engine::gpu::{self, Abilities, Gpu};
 use srnn::network::{
@@ -206,7 +206,7 @@ pub fn numbers_agree_with_the_reference(case: &Case, device: Device) {
     let mut rng = ChaCha8Rng::seed_from_u64(11);
     let width = config.embedding;
     let values: Vec<f32> = (0..case.batch.steps() * width).map(|_| rng.random_range(-1.0..1.0)).collect();
-    let batch = Batch { inputs: Inputs::Numbers { width, values: values.clone() }, ..case.batch.clone() };
+    let batch = Batch { inputs: Inputs::Numbers(Rows { width, values: values.clone() }), ..case.batch.clone() };
     let mut values = values.iter().map(|&value| f64::from(value));
     let sequences: Vec<Vec<f64>> =
         batch.lengths.iter().map(|&length| values.by_ref().take(length as usize * width).collect()).collect();

@@ -1,7 +1,7 @@
 //! Every shader with every set of constants that plans give it: out of the plans themselves, which need no device.
 
 use anyhow::Result;
-use srnn::data::{Batch, Inputs, Targets};
+use srnn::data::{Batch, Inputs, Rows, Targets};
 use srnn::kernel::recurrence::CHUNKS;
 use srnn::kernel::{Kernel, kernels};
 use srnn::network::{
@@ -117,13 +117,13 @@ fn batch(config: &Config) -> Batch {
     let steps = count * length;
     let inputs = match config.input {
         Input::Tokens => Inputs::Tokens((0..steps as u32).map(|step| step % 5).collect()),
-        Input::Numbers => Inputs::Numbers { width: config.embedding, values: vec![0.0; steps * config.embedding] },
+        Input::Numbers => Inputs::Numbers(Rows { width: config.embedding, values: vec![0.0; steps * config.embedding] }),
     };
     let values = vec![0.0; count * config.classes];
     let targets = match config.task {
         Task::Class => Targets::Classes(vec![0; count]),
-        Task::Labels => Targets::Labels { width: config.classes, values },
-        Task::Regression => Targets::Numbers { width: config.classes, values },
+        Task::Labels => Targets::Labels(Rows { width: config.classes, values }),
+        Task::Regression => Targets::Numbers(Rows { width: config.classes, values }),
     };
     Batch { inputs, lengths: vec![length as u32; count], targets: Some(targets) }
 }

@@ -2,7 +2,8 @@
 
 use super::examples::RawTargets;
 use super::npy::Npy;
-use super::npy_header::{Kind, shown};
+use super::npy_header::Kind;
+use crate::data::Rows;
 use crate::error::{Error, Result, ensure};
 
 /// D, and the N sequences, each `[T_i, D]` row by row.
@@ -18,7 +19,7 @@ pub(super) fn sequences(mut x: Npy, lengths: Option<Npy>) -> Result<Sequences> {
     let (rows, steps, width) = match x.shape[..] {
         [rows, steps] => (rows, steps, 1),
         [rows, steps, width] => (rows, steps, width),
-        _ => return Err(x.error(format!("has the shape {}: sequences are [N, T], or [N, T, D]", shown(&x.shape)))),
+        _ => return Err(x.misshapen("sequences are [N, T], or [N, T, D]")),
     };
     let lengths = lengths.map(|lengths| real_steps(lengths, rows, steps)).transpose()?;
     let values = x.numbers()?;
@@ -34,11 +35,8 @@ pub(super) fn sequences(mut x: Npy, lengths: Option<Npy>) -> Result<Sequences> {
 
 /// How many steps of each of `rows` sequences are real: whole numbers `[N]`, each from 1 to `steps`.
 fn real_steps(mut lengths: Npy, rows: usize, steps: usize) -> Result<Vec<usize>> {
-    if lengths.kind != Kind::Integer || lengths.shape != [rows] {
-        let shape = shown(&lengths.shape);
-        let problem = format!("has the shape {shape}: lengths are whole numbers, one for each of {rows} sequences");
-        return Err(lengths.error(problem));
-    }
+    let wanted = format!("lengths are whole numbers, one for each of {rows} sequences");
+    ensure!(lengths.kind == Kind::Integer && lengths.shape == [rows], lengths.misshapen(wanted));
     let texts = lengths.texts()?;
     let check = |(row, length): (usize, &String)| match length.parse() {
         Ok(length) if (1..=steps).contains(&length) => Ok(length),
@@ -57,21 +55,17 @@ pub(super) fn targets(mut y: Npy, count: usize, of: &str) -> Result<RawTargets> 
     let width = match (&y.shape[..], y.kind) {
         ([_], _) => 1,
         ([_, width], Kind::Float | Kind::Integer) => *width,
-        _ => {
-            let shape = shown(&y.shape);
-            return Err(y.error(format!("has the shape {shape}: targets are names [N], or numbers [N] or [N, C]")));
-        }
+        _ => return Err(y.misshapen("targets are names [N], or numbers [N] or [N, C]")),
     };
     check_count(&y.place, y.shape[0], count, of)?;
     if y.shape.len() == 1 && y.kind != Kind::Float {
         let names = y.texts()?;
-        return match names.iter().position(String::is_empty) {
-            Some(row) => Err(y.error(format!("row {row} is an empty name: name the class"))),
-            None => Ok(RawTargets::Names(names)),
-        };
+        let named = names.iter().take_while(|name| !name.is_empty()).count();
+        ensure!(named == names.len(), y.error(format!("row {named} is an empty name: name the class")));
+        return Ok(RawTargets::Names(names));
     }
     let values = y.numbers()?;
-    let Some((at, value)) = not_finite(&values) else { return Ok(RawTargets::Numbers { width, values }) };
+    let Some((at, value)) = not_finite(&values) else { return Ok(RawTargets::Numbers(Rows { width, values })) };
     let (row, column) = (at / width, at % width);
     Err(y.error(format!("row {row}, column {column} is {value}: give the target, or leave the row out")))
 }

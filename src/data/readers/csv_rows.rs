@@ -56,7 +56,10 @@ pub(super) fn read(mut lines: Lines, table: &mut Table) -> Result<()> {
         }
     }
     match place {
-        Place::Quoted => Err(Error::data_line(&lines.file, begin, "opens a quoted text that is never closed")),
+        Place::Quoted => {
+            let place = format!("{}:{begin}", lines.file);
+            Err(Error::data(place, "opens a quoted text that is never closed"))
+        }
         _ => Ok(()),
     }
 }

@@ -8,29 +8,21 @@ use super::source::unpack;
 use super::texts;
 use crate::error::Result;
 
-/// A part of the corpus; no text is in two of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
-    /// What a network learns from.
-    Train,
-    /// What the best epoch is chosen by.
-    Valid,
-    /// What a finished network is measured on.
-    Test,
-}
-
-/// Reads a part of the corpus. Labels are `ham` and `spam`; lines are those of the unpacked table.
+/// Reads the corpus: what a network learns from, what the best epoch is chosen by, and what a finished network is
+/// measured on; no text is in two of them. Labels are `ham` and `spam`; lines are those of the unpacked tables.
 ///
 /// # Errors
 /// Those of [`ReadOptions::read`](super::ReadOptions::read), when the crate was built from damaged files.
-pub fn emails(part: Part) -> Result<Examples> {
-    let (packed, name): (&[u8], _) = match part {
-        Part::Train => (include_bytes!("../../../data/emails/train.tsv.gz"), "emails/train.tsv.gz"),
-        Part::Valid => (include_bytes!("../../../data/emails/valid.tsv.gz"), "emails/valid.tsv.gz"),
-        Part::Test => (include_bytes!("../../../data/emails/test.tsv.gz"), "emails/test.tsv.gz"),
+pub fn emails() -> Result<[Examples; 3]> {
+    let read = |name: &str, packed: &'static [u8]| {
+        let lines = Lines::new(name.into(), unpack(name, packed, true)?);
+        texts::read(lines, ("text", Some("label")), Some(Format::Tsv))
     };
-    let lines = Lines::new(name.into(), unpack(name, packed, true)?);
-    texts::read(lines, ("text", Some("label")), Some(Format::Tsv))
+    Ok([
+        read("emails/train.tsv.gz", include_bytes!("../../../data/emails/train.tsv.gz"))?,
+        read("emails/valid.tsv.gz", include_bytes!("../../../data/emails/valid.tsv.gz"))?,
+        read("emails/test.tsv.gz", include_bytes!("../../../data/emails/test.tsv.gz"))?,
+    ])
 }
 
 #[cfg(test)]
@@ -43,11 +35,10 @@ mod tests {
     #[test]
     fn every_part_has_both_classes_and_no_text_of_another() {
         let mut seen = HashSet::new();
-        for part in [Part::Train, Part::Valid, Part::Test] {
-            let examples = emails(part).unwrap();
+        for examples in emails().unwrap() {
             assert_eq!(Classes::fit(&examples).unwrap().names(), ["ham", "spam"]);
             let texts: HashSet<String> = examples.texts().unwrap().iter().cloned().collect();
-            assert!(seen.is_disjoint(&texts), "{part:?}");
+            assert!(seen.is_disjoint(&texts), "{}", examples.place);
             seen.extend(texts);
         }
     }

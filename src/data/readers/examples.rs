@@ -6,8 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::format::Format;
 use super::source::Source;
+use crate::data::Rows;
 use crate::error::{Error, Problem, Result};
 use crate::listing::{listed, quoted};
+
 /// N examples of a file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Examples {
@@ -40,13 +42,8 @@ pub enum RawInputs {
 pub enum RawTargets {
     /// `[N]`: a class, labels with commas between them, or a number as text; without blanks around it.
     Names(Vec<String>),
-    /// `[N, width]`, row-major and finite: numbers to be found, or 0 and 1 for several labels at once.
-    Numbers {
-        /// Numbers of one example, C.
-        width: usize,
-        /// N times `width` of them.
-        values: Vec<f32>,
-    },
+    /// `[N, C]`, finite: numbers to be found, or 0 and 1 for several labels at once.
+    Numbers(Rows),
 }
 
 impl Examples {
@@ -65,7 +62,7 @@ impl Examples {
     pub(crate) fn names(&self) -> Result<&[String]> {
         match &self.targets {
             Some(RawTargets::Names(names)) => Ok(names),
-            Some(RawTargets::Numbers { .. }) => Err(Error::data(&self.place, Problem::NumbersForClasses)),
+            Some(RawTargets::Numbers(_)) => Err(Error::data(&self.place, Problem::NumbersForClasses)),
             None => Err(Error::data(&self.place, Problem::NoTargets)),
         }
     }
@@ -78,7 +75,7 @@ impl Examples {
 
     /// An error about one of them.
     pub(crate) fn error(&self, row: usize, problem: impl Into<Problem>) -> Error {
-        Error::data_line(&self.place, self.lines[row], problem)
+        Error::data(format_args!("{}:{}", self.place, self.lines[row]), problem)
     }
 }
 

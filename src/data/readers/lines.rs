@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 
 use super::format::Format;
 use super::source::{Reader, Source};
-use crate::error::{Error, Problem, Result};
+use crate::error::{Error, Problem, Result, ensure};
 
 /// Windows' wide text begins with one of these instead of UTF-8's mark.
 const UTF16_MARKS: [[u8; 2]; 2] = [[0xFF, 0xFE], [0xFE, 0xFF]];
@@ -31,7 +31,7 @@ impl Lines {
 
     /// An error about the line read last.
     pub fn error(&self, problem: impl Into<Problem>) -> Error {
-        Error::data_line(&self.file, self.line, problem)
+        Error::data(format_args!("{}:{}", self.file, self.line), problem)
     }
 
     /// Makes the next call return the line read last once more.
@@ -59,16 +59,14 @@ impl Lines {
             Ok(text) => return Ok(Some((self.line, text))),
             Err(fault) => fault,
         };
-        if self.line == 1 && UTF16_MARKS.iter().any(|mark| self.buffer.starts_with(mark)) {
-            return Err(self.error("is UTF-16 text: save the file as UTF-8"));
-        }
-        if self.line == 1
-            && let Some(format) = Format::of_bytes(&self.buffer)
-        {
-            let problem = format!("is no text but a file of numbers ({format}), and text is read here");
-            return Err(Error::data(&self.file, problem));
-        }
-        Err(self.error(format!("is not UTF-8 text (byte {} of the line)", fault.valid_up_to() + 1)))
+        let start = if self.line == 1 { &self.buffer[..] } else { &[] };
+        let wide = UTF16_MARKS.iter().any(|mark| start.starts_with(mark));
+        ensure!(!wide, self.error("is UTF-16 text: save the file as UTF-8"));
+        let numbers = |format| format!("is no text but a file of numbers ({format}), and text is read here");
+        Err(match Format::of_bytes(start) {
+            Some(format) => Error::data(&self.file, numbers(format)),
+            None => self.error(format!("is not UTF-8 text (byte {} of the line)", fault.valid_up_to() + 1)),
+        })
     }
 
     /// Reads one line into the buffer; false at the end.

@@ -19,7 +19,7 @@ mod texts;
 mod ucr;
 mod vectors;
 
-pub use emails::{Part, emails};
+pub use emails::emails;
 pub use examples::{Examples, Pixels, RawInputs, RawTargets, ReadOptions};
 pub use format::Format;
 pub use lines::read_lines;

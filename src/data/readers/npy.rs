@@ -37,6 +37,11 @@ impl<'a> Npy<'a> {
         Error::data(&self.place, problem)
     }
 
+    /// The error that the array has another shape than `wanted`, or holds something else.
+    pub fn misshapen(&self, wanted: impl std::fmt::Display) -> Error {
+        self.error(format!("has the shape {}: {wanted}", shown(&self.shape)))
+    }
+
     /// The numbers in row-major order, rounded to f32; those beyond its range become infinite.
     ///
     /// # Errors

@@ -71,7 +71,7 @@ fn labels_beside(images: &Path) -> Option<PathBuf> {
 /// Those of opening; [`Error::Data`] if it is empty.
 fn open(path: &Path) -> Result<(String, Reader)> {
     let place = path.display().to_string();
-    let mut reader = Source::from(path).open()?;
+    let mut reader = Source::File(path.into()).open()?;
     let first = reader.fill_buf().map_err(|source| binary::read_error(&place, source))?;
     ensure!(!first.is_empty(), Error::data(place, "is empty"));
     Ok((place, reader))
@@ -83,6 +83,7 @@ mod tests {
     use std::io::Write;
 
     use super::*;
+    use crate::data::Rows;
     use crate::data::readers::fixtures::idx_file;
 
     /// A file that NumPy made; see `tests/data/make_arrays.py`.
@@ -133,7 +134,7 @@ mod tests {
             packed,
             expected([4; 3], 2).iter().map(|row| row.iter().map(|v| v % 256.0).collect()).collect::<Vec<Vec<f32>>>()
         );
-        assert_eq!(targets, Some(RawTargets::Numbers { width: 2, values: [0.5, 1.5].repeat(3) }));
+        assert_eq!(targets, Some(RawTargets::Numbers(Rows { width: 2, values: [0.5, 1.5].repeat(3) })));
     }
 
     #[test]
@@ -142,9 +143,9 @@ mod tests {
         assert_eq!(targets("y_integers.npy"), names(&["7", "-1", "7"]));
         assert_eq!(targets("y_names.npy"), names(&["ja", "né", "ja"]));
         assert_eq!(targets("y_bytes.npy"), names(&["ja", "no", "ja"]));
-        assert_eq!(targets("y_floats.npy"), Some(RawTargets::Numbers { width: 1, values: vec![0.5, -1.0, 2.0] }));
+        assert_eq!(targets("y_floats.npy"), Some(RawTargets::Numbers(Rows { width: 1, values: vec![0.5, -1.0, 2.0] })));
         let several = vec![0.0, 1.0, 1.0, 1.0, 0.0, 0.0];
-        assert_eq!(targets("y_several.npy"), Some(RawTargets::Numbers { width: 2, values: several }));
+        assert_eq!(targets("y_several.npy"), Some(RawTargets::Numbers(Rows { width: 2, values: several })));
         let twice = read(&made("ragged.npz"), Some(&made("y_names.npy"))).unwrap_err();
         assert!(twice.contains("ragged.npz has its own targets: leave out "), "{twice}");
         let none = read(&made("x_f4.npy"), Some(&made("make_arrays.py"))).unwrap_err();

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use flate2::bufread::MultiGzDecoder;
 use serde::{Deserialize, Serialize};
@@ -28,15 +28,10 @@ pub enum Source {
     Stdin,
 }
 
-impl From<OsString> for Source {
-    fn from(given: OsString) -> Source {
+impl<T: Into<OsString>> From<T> for Source {
+    fn from(given: T) -> Source {
+        let given = given.into();
         if given == "-" { Source::Stdin } else { Source::File(given.into()) }
-    }
-}
-
-impl From<String> for Source {
-    fn from(given: String) -> Source {
-        OsString::from(given).into()
     }
 }
 
@@ -47,13 +42,6 @@ impl From<Source> for String {
             Source::File(path) => path.to_string_lossy().into_owned(),
             Source::Stdin => "-".into(),
         }
-    }
-}
-
-impl From<&Path> for Source {
-    /// A file, whatever its name: `-` is a file called `-` here.
-    fn from(path: &Path) -> Source {
-        Source::File(path.to_path_buf())
     }
 }
 
@@ -98,12 +86,13 @@ pub(super) fn unpack(place: &str, mut reader: impl BufRead + Send + 'static, nam
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::Path;
 
     #[test]
     fn a_dash_is_standard_input() {
         assert_eq!(Source::from(OsString::from("-")), Source::Stdin);
         assert_eq!(Source::from(OsString::from("mails.tsv")), Source::File("mails.tsv".into()));
-        assert_eq!(Source::from(Path::new("-")), Source::File("-".into()));
+        assert_eq!(Source::from(Path::new("./-")), Source::File("./-".into()));
         assert_eq!(Source::Stdin.to_string(), "standard input");
         for source in [Source::Stdin, Source::File("a b.tsv".into())] {
             assert_eq!(Source::from(String::from(source.clone())), source);

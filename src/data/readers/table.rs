@@ -32,14 +32,13 @@ impl<'a> Table<'a> {
 
     /// Takes the fields of a record that begins on this line; the first record is the header.
     pub fn record(&mut self, line: u64, fields: &[impl AsRef<str>]) -> Result<()> {
-        let wrong = |problem: Problem| Error::data_line(&self.place, line, problem);
+        let wrong = |problem: Problem| Error::data(format_args!("{}:{line}", self.place), problem);
         let Some(Header { text, label, width }) = self.header else {
             let names: Vec<&str> = fields.iter().map(|name| name.as_ref().trim()).collect();
             self.header = Some(Header::find(&names, self.columns).map_err(wrong)?);
             return Ok(());
         };
-        let count = fields.len();
-        let plural = if count == 1 { "field" } else { "fields" };
+        let (count, plural) = (fields.len(), if fields.len() == 1 { "field" } else { "fields" });
         ensure!(count == width, wrong(format!("has {count} {plural}, but the header has {width}").into()));
         self.row(line, fields[text].as_ref(), label.map(|column| fields[column].as_ref()));
         Ok(())

@@ -18,7 +18,7 @@ use crate::listing::quoted;
 /// [`Error::Io`] when the file cannot be read. [`Error::Data`] for another number of values than `width`, with the
 /// line; for a value that is no finite number; when no word is found; for damaged gzip data.
 pub fn read_vectors(path: &Path, words: &[String], embedding: &mut [f32], width: usize) -> Result<usize> {
-    parse(Lines::open(&Source::from(path))?, words, embedding, width)
+    parse(Lines::open(&Source::File(path.into()))?, words, embedding, width)
 }
 
 fn parse(mut lines: Lines, words: &[String], embedding: &mut [f32], width: usize) -> Result<usize> {
@@ -28,16 +28,15 @@ fn parse(mut lines: Lines, words: &[String], embedding: &mut [f32], width: usize
     let mut unwanted = vec![0.0; width];
     let mut first = true;
     while let Some(line) = lines.next_bytes()? {
-        let (word, values) = cut_word(line);
-        let outcome = if first && let Some(found) = header_width(word, values) {
-            if found == width { Ok(false) } else { Err(Problem::VectorWidth { found, wanted: width }) }
-        } else if let Some(row) = rows.get_mut(word) {
-            parse_values(values, row, first)
-        } else if first {
+        let (word, values) = line.split_at(line.iter().position(|byte| b" \t".contains(byte)).unwrap_or(line.len()));
+        let header = if first { header_width(word, values) } else { None };
+        let outcome = match (header, rows.get_mut(word)) {
+            (Some(found), _) if found == width => Ok(false),
+            (Some(found), _) => Err(Problem::VectorWidth { found, wanted: width }),
+            (None, Some(row)) => parse_values(values, row, first),
             // Parsed though nobody wants it, so that a file of another width is refused whatever words it holds.
-            parse_values(values, &mut unwanted, first)
-        } else {
-            continue;
+            (None, None) if first => parse_values(values, &mut unwanted, first),
+            (None, None) => continue,
         };
         if matches!(outcome, Ok(true)) {
             rows.remove(word);
@@ -48,12 +47,6 @@ fn parse(mut lines: Lines, words: &[String], embedding: &mut [f32], width: usize
     let problem = format!("has a vector for none of the {known} words of the vocabulary");
     ensure!(rows.len() < known, Error::data(lines.file, problem));
     Ok(known - rows.len())
-}
-
-/// The line's first word, and the rest.
-fn cut_word(line: &[u8]) -> (&[u8], &[u8]) {
-    let end = line.iter().position(|&byte| byte == b' ' || byte == b'\t').unwrap_or(line.len());
-    line.split_at(end)
 }
 
 /// The width that word2vec's first line tells: two whole numbers and nothing else.
