@@ -1,7 +1,7 @@
 //! The weights: one flat buffer with named views, their first values, and their names in PyTorch.
 
 use super::config::{Config, Input, Pooling};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, ensure};
 use crate::kernel::product::{Strides, product};
 use crate::kernel::recurrence::matrix_offset;
 use crate::plan::ALIGNMENT;
@@ -40,21 +40,15 @@ impl Affine {
         self.len() == 0
     }
 
-    /// Where in PyTorch's tensors each of the weights and biases stands, in the order of the flat buffer.
-    fn places(&self) -> impl Iterator<Item = Place> {
+    /// In which of PyTorch's two tensors, weights and bias, and where in it each number stands, in the order of the flat
+    /// buffer.
+    fn places(&self) -> impl Iterator<Item = (usize, usize)> {
         let block = self.outputs / self.gates.len();
         let row = move |output: usize| self.gates[output / block] * block + output % block;
-        let weights = (0..self.inputs).flat_map(move |input| {
-            (0..self.outputs).map(move |output| Place::Weight(row(output) * self.inputs + input))
-        });
-        weights.chain((0..self.len() - self.inputs * self.outputs).map(move |output| Place::Bias(row(output))))
+        let weights = (0..self.inputs)
+            .flat_map(move |input| (0..self.outputs).map(move |output| (0, row(output) * self.inputs + input)));
+        weights.chain((0..self.len() - self.inputs * self.outputs).map(move |output| (1, row(output))))
     }
-}
-
-/// An element of PyTorch's weights, or of the bias.
-enum Place {
-    Weight(usize),
-    Bias(usize),
 }
 
 /// The weights of one layer of one level in one direction.
@@ -228,13 +222,9 @@ impl Parameters {
                 tensors.len() - 1
             };
             let weights = (affine.inputs > 0).then(|| tensor(&affine.name, vec![affine.rows, affine.inputs]));
-            let bias = affine.bias.as_ref().map(|name| tensor(name, vec![affine.outputs]));
-            for (place, value) in affine.places().zip(&self.flat[affine.offset..]) {
-                let (tensor, element) = match place {
-                    Place::Weight(element) => (weights, element),
-                    Place::Bias(element) => (bias, element),
-                };
-                tensors[tensor.expect("the place is of one of them")].values[element] = *value;
+            let own = [weights, affine.bias.as_ref().map(|name| tensor(name, vec![affine.outputs]))];
+            for ((which, element), value) in affine.places().zip(&self.flat[affine.offset..]) {
+                tensors[own[which].expect("only what is there has places")].values[element] = *value;
             }
         }
         tensors
@@ -250,12 +240,8 @@ impl Parameters {
     ) -> Result<Parameters> {
         let mut take = |name: &str, shape: &[usize]| {
             let (found, values) = find(name).ok_or_else(|| Error::Config(format!("tensor `{name}` is missing")))?;
-            if found != shape {
-                return Err(Error::Config(format!("tensor `{name}` has shape {found:?}, expected {shape:?}")));
-            }
-            if values.iter().any(|v| !v.is_finite()) {
-                return Err(Error::Config(format!("tensor `{name}` holds numbers that are not finite")));
-            }
+            ensure!(found == shape, "tensor `{name}` has shape {found:?}, expected {shape:?}");
+            ensure!(values.iter().all(|v| v.is_finite()), "tensor `{name}` holds numbers that are not finite");
             Ok(values)
         };
         let layout = Layout::new(config);
@@ -269,11 +255,8 @@ impl Parameters {
             let Affine { name, rows, bias, offset, inputs, outputs, .. } = affine;
             flat.resize(*offset, 0.0);
             let weights = if *inputs > 0 { take(name, &[*rows, *inputs])? } else { vec![] };
-            let bias = bias.as_ref().map_or(Ok(vec![]), |bias| take(bias, &[*outputs]))?;
-            flat.extend(affine.places().map(|place| match place {
-                Place::Weight(element) => weights[element],
-                Place::Bias(element) => bias[element],
-            }));
+            let own = [weights, bias.as_ref().map_or(Ok(vec![]), |bias| take(bias, &[*outputs]))?];
+            flat.extend(affine.places().map(|(which, element)| own[which][element]));
         }
         flat.resize(layout.len, 0.0);
         Ok(Parameters { flat, embedding })
