@@ -18,10 +18,10 @@ use srnn::kernel::matmul::{self, Columns};
 use srnn::kernel::pool_forward::{self, Pool, Pooled};
 use srnn::kernel::recurrence::{self, BackwardViews, ForwardViews, LANES, Recurrence, Span, matrix_offset};
 use srnn::kernel::step_control::{self, NORM, SKIPPED, STEPS, TAKE};
-use srnn::kernel::sum_by_token::{self, Members};
-use srnn::kernel::update::{self, Adam, Gradient, NO_SLOT, Rule, Sgd};
+use srnn::kernel::update::{self, Adam, NO_SLOT, Rule, Sgd};
 use srnn::kernel::{
-    Access, dropout, gather_rows, pool_backward, softmax_cross_entropy, squared_norm, sum_partials, transpose,
+    Access, dropout, gather_rows, pool_backward, softmax_cross_entropy, squared_norm, sum_by_token, sum_partials,
+    transpose,
 };
 use srnn::plan::{ALIGNMENT, BufferName, BufferSpec, Checked, Dispatch, Limits, Plan, View};
 
@@ -310,13 +310,12 @@ fn token_sums(seed: u64, groups: usize, most: usize, width: usize, listed: bool,
             let members = trial.below(rows.max(1), rows.max(1));
             trial.words(members)
         }
-        false => trial.unread(),
+        false => View::NONE,
     };
     let stride = width + trial.rng.random_range(0..20);
     let bindings =
         [members, trial.words(starts), trial.random(1.0, rows.max(1) * stride), trial.random(1.0, groups * width)];
-    let members_are = if listed { Members::Listed } else { Members::Consecutive };
-    trial.with(sum_by_token::dispatch(place(), (groups, width, stride), rows, members_are, accumulate, bindings))
+    trial.with(sum_by_token::dispatch(place(), (groups, width, stride), rows, accumulate, bindings))
 }
 
 proptest! {
@@ -572,7 +571,7 @@ proptest! {
                 touched.iter().rev().zip(0..).for_each(|(&row, slot)| slots[row] = slot);
                 trial.words(slots)
             }
-            false => trial.unread(),
+            false => View::NONE,
         };
         let gradient = trial.random(0.1, if by_slot { (touched.len() * width).max(1) } else { count });
         // A large rate, so that the comparison sees what a step adds to the weights.
@@ -583,10 +582,9 @@ proptest! {
         let second: Vec<f32> = first.iter().map(|m| m * m * trial.rng.random_range(1.0..4.0)).collect();
         let [first, second] = [first, second].map(|moments| trial.floats(&moments));
         let bindings = [gradient, slots, control, trial.floats(&weights), first, second];
-        let rows = if by_slot { Gradient::BySlot { width } } else { Gradient::Dense };
         let sgd = |momentum| Rule::Sgd(Sgd { learning_rate: 0.5, momentum, weight_decay: decay });
         let rule = momentum.map_or(Rule::Adam(adam), sgd);
-        let written = trial.with(update::dispatch(place(), count, rows, rule, bindings)).check();
+        let written = trial.with(update::dispatch(place(), (rows, width), rule, bindings)).check();
         prop_assert_eq!(written[0] == weights, take == 0.0, "a skipped step changes nothing, any other does");
     }
 }

@@ -176,11 +176,8 @@ impl Config {
         }
         let other_reset = || Error::Config("only a GRU has a reset gate: leave the reset at `after`".into());
         let cell = self.cell.recurrence(self.reset).ok_or_else(other_reset)?;
-        let fixed = cell.activation.is_none();
-        ensure!(
-            self.activation == Activation::Tanh || !fixed,
-            "a cell of kind {cell:?} has no other activation than tanh"
-        );
+        let possible = self.activation == Activation::Tanh || cell.activation.is_some();
+        ensure!(possible, "a cell of kind {cell:?} has no other activation than tanh");
         let Config { context, length, padding, .. } = *self;
         ensure!(context <= length, "a context of {context} steps: a sequence has at most {length}");
         let sliced = self.slicing.k() > 0;
@@ -255,11 +252,8 @@ impl Config {
                 let count = values.len();
                 ensure!(steps * width == count, "{count} numbers are not {steps} steps of {width} numbers");
                 for (at, x) in values.iter().enumerate() {
-                    ensure!(
-                        x.is_finite(),
-                        "step {} of the batch holds {x}: only finite numbers are possible",
-                        at / width
-                    );
+                    let step = || at / width;
+                    ensure!(x.is_finite(), "step {} of the batch holds {x}: only finite numbers are possible", step());
                 }
             }
             (_, input) => ensure!(false, "the network reads {input:?}, and the batch holds something else"),

@@ -5,7 +5,7 @@ use super::tokens::slots_of;
 use crate::error::{Result, ensure};
 use crate::kernel::squared_norm::{self, PARTS};
 use crate::kernel::step_control::{self, CONTROL};
-use crate::kernel::update::{self, Adam, Gradient, Rule, Sgd};
+use crate::kernel::update::{self, Adam, Rule, Sgd};
 use crate::plan::View;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
@@ -146,13 +146,13 @@ impl Planner<'_, '_> {
         let weights = self.weights();
         let [m, v] = buffer::MOMENTS.map(|name| self.plan.persistent(name, &[len]));
         let bindings = [gradient, View::NONE, control, weights, m, v];
-        self.push(update::dispatch("weights".into(), len, Gradient::Dense, optimiser.rule, bindings));
+        self.push(update::dispatch("weights".into(), (1, len), optimiser.rule, bindings));
         if let (Some(distinct), Some(gradient)) = (distinct, rows_gradient) {
             let slots = self.plan.upload("slots of tokens", &[vocabulary], slots_of(distinct, vocabulary));
             let table = self.embedding();
             let [m, v] = buffer::EMBEDDING_MOMENTS.map(|name| self.plan.persistent(name, &[vocabulary, width]));
-            let (bindings, rows) = ([gradient, slots, control, table, m, v], Gradient::BySlot { width });
-            self.push(update::dispatch("embedding".into(), vocabulary * width, rows, optimiser.rule, bindings));
+            let bindings = [gradient, slots, control, table, m, v];
+            self.push(update::dispatch("embedding".into(), (vocabulary, width), optimiser.rule, bindings));
         }
     }
 }

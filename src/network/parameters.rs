@@ -154,6 +154,10 @@ impl Layout {
         Layout { levels, head, len: end }
     }
 
+    fn units(&self) -> impl Iterator<Item = &Unit> {
+        self.levels.iter().flat_map(|level| level.layers.iter().flatten())
+    }
+
     /// All matrices, in the order of the flat buffer.
     pub fn all(&self) -> impl Iterator<Item = &Affine> {
         self.levels.iter().flat_map(LevelWeights::all).chain([&self.head])
@@ -175,11 +179,10 @@ impl Parameters {
         let layout = Layout::new(config);
         let mut flat = vec![0.0; layout.len];
         let hidden = config.hidden;
-        for unit in layout.levels.iter().flat_map(|level| level.layers.iter().flatten()) {
-            let input = &unit.input;
+        for Unit { input, .. } in layout.units() {
             glorot(&mut flat[input.offset..][..input.inputs * input.outputs], input.inputs, hidden, &mut rng);
         }
-        for unit in layout.levels.iter().flat_map(|level| level.layers.iter().flatten()) {
+        for unit in layout.units() {
             for affine in &unit.recurrent {
                 for gate in 0..affine.gates.len() {
                     let square = orthogonal(hidden, &mut rng);
@@ -285,9 +288,9 @@ fn orthogonal(size: usize, rng: &mut ChaCha8Rng) -> Vec<f32> {
             // block -= (block · doneᵀ) · done
             if first > 0 {
                 let (wide, narrow) = (Strides::rows(size), Strides::rows(first));
-                product((count, first, size), &mut along, narrow, 0.0, block, wide, done, Strides::columns(size));
+                product((count, first, size), &mut along, false, (block, wide), (done, Strides::columns(size)));
                 along[..count * first].iter_mut().for_each(|a| *a = -*a);
-                product((count, size, first), block, wide, 1.0, &along, narrow, done, wide);
+                product((count, size, first), block, true, (&along, narrow), (done, wide));
             }
             for row in 0..count {
                 let (others, own) = block.split_at_mut(row * size);
