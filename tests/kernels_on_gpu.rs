@@ -15,7 +15,7 @@ use srnn::kernel::cell::{Cell, RECURRENCES, Reset};
 use srnn::kernel::element_loss::{self, Form};
 use srnn::kernel::loss;
 use srnn::kernel::matmul::{self, Columns};
-use srnn::kernel::pool_forward::{self, Pool, Pooled};
+use srnn::kernel::pool_forward::{self, Pool, Pooling};
 use srnn::kernel::recurrence::{self, BackwardViews, ForwardViews, LANES, Recurrence, Span, matrix_offset};
 use srnn::kernel::step_control::{self, NORM, SKIPPED, STEPS, TAKE};
 use srnn::kernel::update::{self, Adam, NO_SLOT, Rule, Sgd};
@@ -267,10 +267,10 @@ fn recurrences() -> impl Strategy<Value = Trials> {
 }
 
 /// Slices pooled out of ragged rows.
-fn pool(seed: u64, pooled: Pooled, count: usize, longest: usize, width: usize) -> (Trial, Pool, [View; 5]) {
+fn pool(seed: u64, pooling: Pooling, count: usize, longest: usize, width: usize) -> (Trial, Pool, [View; 5]) {
     let mut trial = Trial::new(seed);
     let (rows, steps) = trial.ragged(count, longest);
-    let pool = Pool { pooled, rows: count, steps, width };
+    let pool = Pool { pooling, rows: count, steps, width };
     let outputs = trial.random(1.0, steps * width);
     let attention = trial.random(0.5, width);
     let shares = trial.random(1.0, steps);
@@ -337,7 +337,7 @@ proptest! {
     #[cfg_attr(skip_gpu_tests, ignore = "SRNN_SKIP_GPU_TESTS=1")]
     fn pooling(
         seed in any::<u64>(),
-        kind in proptest::sample::select(&[Pooled::Max, Pooled::Mean, Pooled::Attention][..]),
+        kind in proptest::sample::select(&[Pooling::Max, Pooling::Mean, Pooling::Attention][..]),
         count in 1usize..40,
         longest in 1usize..90,
         width in 1usize..150,
@@ -609,7 +609,7 @@ fn grus() -> Trials {
 #[cfg_attr(skip_gpu_tests, ignore = "SRNN_SKIP_GPU_TESTS=1")]
 fn grids_of_two_dimensions() {
     let long = Trials { hidden: 1, rows: 4 * 32_768 + 2, longest: 2, ..grus() };
-    let own = pool(1, Pooled::Max, 40_000, 2, 3);
+    let own = pool(1, Pooling::Max, 40_000, 2, 3);
     for trial in [
         long.forward(true),
         long.backward([true, false]),

@@ -5,7 +5,7 @@ use crate::data::batch::{Batch, Inputs, Padding, Targets, Truncate};
 use crate::error::{Error, Result, ensure};
 use crate::kernel::activation::Activation;
 use crate::kernel::cell::{Cell, Reset};
-use crate::kernel::pool_forward::Pooled;
+pub use crate::kernel::pool_forward::Pooling;
 use crate::kernel::recurrence::Recurrence;
 use crate::slicing::Slicing;
 use serde::{Deserialize, Serialize};
@@ -21,33 +21,6 @@ pub enum Direction {
     Backward,
     /// Both, each with weights of its own, and their states side by side.
     Both,
-}
-
-/// What a slice passes up.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Pooling {
-    /// The state after its last step, as in the paper.
-    #[default]
-    Last,
-    /// The largest output of every unit over its steps.
-    Max,
-    /// Their mean.
-    Mean,
-    /// A sum weighted by learnt attention (Zhou et al., 2016).
-    Attention,
-}
-
-impl Pooling {
-    /// What is pooled out of the outputs; `None` if it is the last state.
-    pub fn pooled(self) -> Option<Pooled> {
-        match self {
-            Pooling::Last => None,
-            Pooling::Max => Some(Pooled::Max),
-            Pooling::Mean => Some(Pooled::Mean),
-            Pooling::Attention => Some(Pooled::Attention),
-        }
-    }
 }
 
 /// What a step of a sequence is.
