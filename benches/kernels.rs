@@ -28,7 +28,7 @@ fn kernels(criterion: &mut Criterion) {
     let optimiser = Optimiser::default();
     // From here on every buffer holds what a training step leaves in it.
     network.train_step(&batch, &optimiser).expect("a step");
-    let whole = network.plan_training(&batch, &optimiser).expect("a plan");
+    let whole = network.plans().training(&batch, &optimiser).expect("a plan");
     let mut group = criterion.benchmark_group(name);
     for dispatch in &whole.dispatches {
         let plan = whole.with(before(dispatch, &whole)).checked(network.engine().limits()).expect("a plan");

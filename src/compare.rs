@@ -1,5 +1,7 @@
 //! Comparing two arrays of numbers so that a wrong one cannot pass.
 
+use crate::error::ensure;
+
 /// How far an actual number may lie from the expected one: `absolute + relative · scale`, where the scale is the
 /// largest expected magnitude. Rounding errors of sums follow the largest terms, not each result.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -76,19 +78,14 @@ where
     A: Copy + Into<f64>,
     E: Copy + Into<f64>,
 {
-    if actual.len() != expected.len() {
-        return Err(Mismatch::Length { actual: actual.len(), expected: expected.len() });
-    }
-    if actual.is_empty() {
-        return Err(Mismatch::Empty);
-    }
+    let lens = (actual.len(), expected.len());
+    ensure!(lens.0 == lens.1, Mismatch::Length { actual: lens.0, expected: lens.1 });
+    ensure!(!actual.is_empty(), Mismatch::Empty);
     let mut scale = 0.0f64;
     let mut worst = (0, 0.0f64);
     for (index, (&a, &e)) in actual.iter().zip(expected).enumerate() {
         let (actual, expected) = (a.into(), e.into());
-        if !actual.is_finite() || !expected.is_finite() {
-            return Err(Mismatch::NotFinite { index, actual, expected });
-        }
+        ensure!(actual.is_finite() && expected.is_finite(), Mismatch::NotFinite { index, actual, expected });
         scale = scale.max(expected.abs());
         let error = (actual - expected).abs();
         if error > worst.1 {
@@ -97,10 +94,8 @@ where
     }
     let allowed = tolerance.absolute + tolerance.relative * scale;
     let (index, error) = worst;
-    if error > allowed {
-        let (actual, expected) = (actual[index].into(), expected[index].into());
-        return Err(Mismatch::Off { index, actual, expected, error, allowed });
-    }
+    let (actual, expected) = (actual[index].into(), expected[index].into());
+    ensure!(error <= allowed, Mismatch::Off { index, actual, expected, error, allowed });
     Ok(Agreement { error, allowed })
 }
 

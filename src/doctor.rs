@@ -5,9 +5,7 @@ use crate::data::batch::{Batch, Inputs, Rows, Targets};
 use crate::engine::{Device, Engine, read_f32};
 use crate::error::Result;
 use crate::kernel::Access;
-use crate::network::{
-    Activation, Cell, Config, Direction, Network, Optimiser, Pooling, Reset, Rule, Sgd, Task, training_plan,
-};
+use crate::network::{Activation, Cell, Config, Direction, Network, Optimiser, Plans, Pooling, Reset, Rule, Sgd, Task};
 use crate::plan::{Limits, Plan, Tuning};
 use crate::slicing::Slicing;
 
@@ -73,7 +71,7 @@ pub fn check_up(device: &mut dyn Engine) -> Result<Vec<Finding>> {
     for (at, config) in networks()?.into_iter().enumerate() {
         let batch = ragged_batch(config.task);
         let mut network = Network::new(config.clone(), Device::cpu(), 7)?;
-        for (_, forward) in network.plan_inference(&batch)? {
+        for (_, forward) in network.plans().inference(&batch)? {
             findings.extend(examine(device, network.engine(), &forward)?);
         }
         let mut optimiser = Optimiser::default();
@@ -89,7 +87,7 @@ pub fn check_up(device: &mut dyn Engine) -> Result<Vec<Finding>> {
             optimiser = Optimiser { rule: Rule::Sgd(sgd), dropout: 0.3, embedding_dropout: 0.1, ..optimiser };
         }
         for limits in limits {
-            let training = training_plan(&config, network.layout(), &batch, &optimiser, &limits)?;
+            let training = Plans { limits: &limits, ..network.plans() }.training(&batch, &optimiser)?;
             findings.extend(examine(device, network.engine(), &training)?);
         }
     }

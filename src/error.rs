@@ -207,14 +207,17 @@ impl LimitKind {
 /// The result of everything in this crate that can fail.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Ends the function with `$error` where `$holds` is not so.
+/// Ends the function with `$error` where `$holds` is not so; words alone are those of an [`Error::Config`].
 macro_rules! ensure {
-    ($holds:expr, $error:expr $(,)?) => {
+    ($holds:expr, $words:literal $(, $shown:expr)* $(,)?) => {
+        $crate::error::ensure!($holds, $crate::error::Error::Config(format!($words $(, $shown)*)))
+    };
+    ($holds:expr, $error:expr $(,)?) => {{
         let holds: bool = $holds;
         if !holds {
             return Err($error);
         }
-    };
+    }};
 }
 pub(crate) use ensure;
 

@@ -15,13 +15,13 @@ use srnn::kernel::cell::{Cell, RECURRENCES, Reset};
 use srnn::kernel::element_loss::{self, Form};
 use srnn::kernel::loss;
 use srnn::kernel::matmul::{self, Columns};
-use srnn::kernel::pool_forward::{self, Pool, Pooled};
+use srnn::kernel::pool_forward::{self, Pool, Pooling};
 use srnn::kernel::recurrence::{self, BackwardViews, CHUNKS, ForwardViews, LANES, Recurrence, Span, matrix_offset};
 use srnn::kernel::step_control::{self, NORM, SKIPPED, STEPS, TAKE};
-use srnn::kernel::sum_by_token::{self, Members};
-use srnn::kernel::update::{self, Adam, Gradient, NO_SLOT, Rule, Sgd};
+use srnn::kernel::update::{self, Adam, NO_SLOT, Rule, Sgd};
 use srnn::kernel::{
-    Access, dropout, gather_rows, pool_backward, softmax_cross_entropy, squared_norm, sum_partials, transpose,
+    Access, dropout, gather_rows, pool_backward, softmax_cross_entropy, squared_norm, sum_by_token, sum_partials,
+    transpose,
 };
 use srnn::plan::{ALIGNMENT, BufferName, BufferSpec, Checked, Dispatch, Limits, Plan, View};
 
@@ -284,10 +284,10 @@ fn recurrences() -> impl Strategy<Value = Trials> {
 }
 
 /// Slices pooled out of ragged rows.
-fn pool(seed: u64, pooled: Pooled, count: usize, longest: usize, width: usize) -> (Trial, Pool, [View; 5]) {
+fn pool(seed: u64, pooling: Pooling, count: usize, longest: usize, width: usize) -> (Trial, Pool, [View; 5]) {
     let mut trial = Trial::new(seed);
     let (rows, steps) = trial.ragged(count, longest);
-    let pool = Pool { pooled, rows: count, steps, width };
+    let pool = Pool { pooling, rows: count, steps, width };
     let outputs = trial.random(1.0, steps * width);
     let attention = trial.random(0.5, width);
     let shares = trial.random(1.0, steps);
@@ -327,13 +327,12 @@ fn token_sums(seed: u64, groups: usize, most: usize, width: usize, listed: bool,
             let members = trial.below(rows.max(1), rows.max(1));
             trial.words(members)
         }
-        false => trial.unread(),
+        false => View::NONE,
     };
     let stride = width + trial.rng.random_range(0..20);
     let bindings =
         [members, trial.words(starts), trial.random(1.0, rows.max(1) * stride), trial.random(1.0, groups * width)];
-    let members_are = if listed { Members::Listed } else { Members::Consecutive };
-    trial.with(sum_by_token::dispatch(place(), (groups, width, stride), rows, members_are, accumulate, bindings))
+    trial.with(sum_by_token::dispatch(place(), (groups, width, stride), rows, accumulate, bindings))
 }
 
 proptest! {
@@ -355,7 +354,7 @@ proptest! {
     #[cfg_attr(skip_gpu_tests, ignore = "SRNN_SKIP_GPU_TESTS=1")]
     fn pooling(
         seed in any::<u64>(),
-        kind in proptest::sample::select(&[Pooled::Max, Pooled::Mean, Pooled::Attention][..]),
+        kind in proptest::sample::select(&[Pooling::Max, Pooling::Mean, Pooling::Attention][..]),
         count in 1usize..40,
         longest in 1usize..90,
         width in 1usize..150,
@@ -589,7 +588,7 @@ proptest! {
                 touched.iter().rev().zip(0..).for_each(|(&row, slot)| slots[row] = slot);
                 trial.words(slots)
             }
-            false => trial.unread(),
+            false => View::NONE,
         };
         let gradient = trial.random(0.1, if by_slot { (touched.len() * width).max(1) } else { count });
         // A large rate, so that the comparison sees what a step adds to the weights.
@@ -600,10 +599,9 @@ proptest! {
         let second: Vec<f32> = first.iter().map(|m| m * m * trial.rng.random_range(1.0..4.0)).collect();
         let [first, second] = [first, second].map(|moments| trial.floats(&moments));
         let bindings = [gradient, slots, control, trial.floats(&weights), first, second];
-        let rows = if by_slot { Gradient::BySlot { width } } else { Gradient::Dense };
         let sgd = |momentum| Rule::Sgd(Sgd { learning_rate: 0.5, momentum, weight_decay: decay });
         let rule = momentum.map_or(Rule::Adam(adam), sgd);
-        let written = trial.with(update::dispatch(place(), count, rows, rule, bindings)).check();
+        let written = trial.with(update::dispatch(place(), (rows, width), rule, bindings)).check();
         prop_assert_eq!(written[0] == weights, take == 0.0, "a skipped step changes nothing, any other does");
     }
 }
@@ -629,7 +627,7 @@ fn grus() -> Trials {
 #[cfg_attr(skip_gpu_tests, ignore = "SRNN_SKIP_GPU_TESTS=1")]
 fn grids_of_two_dimensions() {
     let long = Trials { hidden: 1, rows: 4 * 32_768 + 2, longest: 2, ..grus() };
-    let own = pool(1, Pooled::Max, 40_000, 2, 3);
+    let own = pool(1, Pooling::Max, 40_000, 2, 3);
     for trial in [
         long.forward(true),
         long.backward([true, false]),

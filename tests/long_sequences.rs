@@ -6,7 +6,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use srnn::compare::{Tolerance, compare};
 use srnn::data::{Batch, Inputs, Targets};
-use srnn::network::{Config, Layout, Network, Optimiser, Parameters, gradient_plan};
+use srnn::network::{Config, Layout, Network, Optimiser, Parameters, Plans};
 use srnn::{Choice, Device, Slicing};
 
 const LENGTH: usize = 32_768;
@@ -56,7 +56,10 @@ fn whole_and_in_micro_batches() {
 
     let limits = |memory| Device::open(Choice::Cpu, Some(memory)).unwrap().engine.limits().clone();
     let batch = batch();
-    let layout = Layout::new(&config());
-    let plan = |memory| gradient_plan(&config(), &layout, &batch, &Optimiser::default(), &limits(memory)).unwrap();
+    let (config, layout) = (config(), Layout::new(&config()));
+    let plan = |memory| {
+        let plans = Plans { config: &config, layout: &layout, limits: &limits(memory) };
+        plans.gradients(&batch, &Optimiser::default()).unwrap().0
+    };
     assert!(plan(150 << 20).memory() <= 150 << 20 && plan(4 << 30).memory() > 150 << 20);
 }

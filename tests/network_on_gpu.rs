@@ -12,7 +12,7 @@ use srnn::data::{Batch, Inputs, Targets};
 use srnn::engine::gpu::{Gpu, raw};
 use srnn::engine::{Engine, read_f32, write_f32};
 use srnn::error::LimitKind;
-use srnn::network::{Adam, Config, Layout, Network, Optimiser, Parameters, Rule, buffer, gradient_plan, training_plan};
+use srnn::network::{Adam, Config, Layout, Network, Optimiser, Parameters, Plans, Rule, buffer};
 use srnn::plan::{BufferName, Checked, Limits, Plan, Tuning};
 use srnn::{Device, Error, Result, Slicing};
 
@@ -63,12 +63,13 @@ fn plan<'b>(case: &'b Case, limits: &Limits) -> Checked<'b> {
 
 /// The first half of a step.
 fn try_plan<'b>(case: &'b Case, limits: &Limits) -> Result<Checked<'b>> {
-    gradient_plan(&case.config, &Layout::new(&case.config), &case.batch, &Optimiser::default(), limits)
+    let plans = Plans { config: &case.config, layout: &Layout::new(&case.config), limits };
+    plans.gradients(&case.batch, &Optimiser::default()).map(|(plan, _)| plan)
 }
 
 /// A whole step.
 fn step<'b>(config: &Config, batch: &'b Batch, optimiser: &Optimiser, limits: &Limits) -> Result<Checked<'b>> {
-    training_plan(config, &Layout::new(config), batch, optimiser, limits)
+    Plans { config, layout: &Layout::new(config), limits }.training(batch, optimiser)
 }
 
 fn dispatches_of(plan: &Plan, place: &str) -> usize {

@@ -3,7 +3,7 @@
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use srnn::data::{Batch, Inputs, Targets};
-use srnn::network::{self, Config, Network, Optimiser, training_plan};
+use srnn::network::{self, Config, Network, Optimiser, Plans};
 use srnn::plan::{Checked, Limits};
 use srnn::{Device, Slicing};
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -53,7 +53,8 @@ fn batch(config: &Config, sequences: usize, full: bool) -> Batch {
 }
 
 fn plan<'b>(config: &Config, batch: &'b Batch) -> Checked<'b> {
-    training_plan(config, &network::Layout::new(config), batch, &Optimiser::default(), &Limits::webgpu_default())
+    Plans { config, layout: &network::Layout::new(config), limits: &Limits::webgpu_default() }
+        .training(batch, &Optimiser::default())
         .unwrap()
 }
 

@@ -11,7 +11,7 @@ use srnn::data::{Batch, Rows, Targets};
 use srnn::engine::gpu::adapter::INVOCATIONS;
 use srnn::kernel::cell::{Cell, Reset};
 use srnn::kernel::{Access, Element, Kernel, kernels};
-use srnn::network::{Config, Layout, Network, Optimiser, Rule, Sgd, Task, training_plan};
+use srnn::network::{Config, Layout, Network, Optimiser, Plans, Rule, Sgd, Task};
 use srnn::plan::{BY_CONSTANT, Dispatch, Field, Limits, Plan};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -32,9 +32,9 @@ fn dispatches() -> Vec<Dispatch> {
     let plain = case(sizes, 1);
     for case in family().iter().chain([&plain]) {
         let network = Network::with_parameters(case.config.clone(), Device::cpu(), &case.parameters).unwrap();
-        network.plan_inference(&case.batch).unwrap().into_iter().for_each(|(_, plan)| add(&plan));
+        network.plans().inference(&case.batch).unwrap().into_iter().for_each(|(_, plan)| add(&plan));
         for optimiser in [&Optimiser::default(), &dropping] {
-            add(&training_plan(&case.config, network.layout(), &case.batch, optimiser, &limits).unwrap());
+            add(&Plans { limits: &limits, ..network.plans() }.training(&case.batch, optimiser).unwrap());
         }
     }
     let targets = vec![0.0; plain.batch.len() * plain.config.classes];
@@ -46,7 +46,8 @@ fn dispatches() -> Vec<Dispatch> {
         };
         let batch = Batch { targets: Some(targets), ..plain.batch.clone() };
         let config = Config { task, ..plain.config.clone() };
-        add(&training_plan(&config, &Layout::new(&config), &batch, &Optimiser::default(), &limits).unwrap());
+        let plans = Plans { config: &config, layout: &Layout::new(&config), limits: &limits };
+        add(&plans.training(&batch, &Optimiser::default()).unwrap());
     }
     found.into_values().collect()
 }

@@ -2,9 +2,9 @@
 
 use super::words::Words;
 use super::{Engine, Pending, Reading, Timespan, ready};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, ensure};
 use crate::kernel::{Access, Binding, threads};
-use crate::plan::{BufferName, Checked, Cost, Dispatch, Limits, MOST_BYTES, Role};
+use crate::plan::{BindingSpec, BufferName, Checked, Cost, Dispatch, Limits, MOST_BYTES, Role, View};
 use std::collections::HashMap;
 use web_time::Instant;
 
@@ -65,9 +65,8 @@ impl Engine for Cpu {
 
     fn begin_timed(&mut self, plan: &Checked) -> Result<Pending<Vec<Timespan>>> {
         for spec in plan.buffers.iter().filter(|spec| spec.role == Role::Persistent) {
-            if self.buffers.get(&spec.name).is_some_and(|words| words.len() < spec.len()) {
-                return Err(buffer_error(spec.name, "a persistent buffer cannot grow"));
-            }
+            let fits = self.buffers.get(&spec.name).is_none_or(|words| words.len() >= spec.len());
+            ensure!(fits, buffer_error(spec.name, "a persistent buffer cannot grow"));
         }
         // Out of the map for the length of the plan, so that dispatches find them by index.
         let mut buffers: Vec<Words> = Vec::with_capacity(plan.buffers.len());
@@ -109,11 +108,9 @@ impl Engine for Cpu {
     }
 
     fn begin_read(&mut self, buffer: BufferName, len: usize) -> Result<Reading> {
-        match self.buffers.get(&buffer) {
-            Some(words) if words.len() >= len => Ok(ready(Ok(words[..len].to_vec()))),
-            Some(words) => Err(buffer_error(buffer, &format!("{len} elements asked of {}", words.len()))),
-            None => Err(buffer_error(buffer, "no such buffer")),
-        }
+        let words = self.buffers.get(&buffer).ok_or_else(|| buffer_error(buffer, "no such buffer"))?;
+        ensure!(words.len() >= len, buffer_error(buffer, &format!("{len} elements asked of {}", words.len())));
+        Ok(ready(Ok(words[..len].to_vec())))
     }
 
     fn allocated(&self) -> u64 {
@@ -131,32 +128,24 @@ pub(super) fn buffer_error(buffer: BufferName, problem: &str) -> Error {
 }
 
 fn run_twin(dispatch: &Dispatch, buffers: &mut [Words]) {
-    let kernel = dispatch.kernel;
-    let is_written = |at: usize| kernel.bindings[at].access == Access::Write;
+    let (kernel, views) = (dispatch.kernel, &dispatch.bindings);
     // Written buffers are taken out while the twin runs; the plan's check saw to it that no other binding uses them.
-    let mut written: Vec<Words> = (0..dispatch.bindings.len())
-        .filter(|&at| is_written(at))
-        .map(|at| std::mem::take(&mut buffers[dispatch.bindings[at].buffer.0]))
-        .collect();
-    {
-        let mut own = written.iter_mut();
-        let mut bindings: Vec<Binding> = dispatch
-            .bindings
-            .iter()
-            .enumerate()
-            .map(|(at, view)| {
-                let range = view.offset..view.offset + view.len;
-                if is_written(at) {
-                    Binding::Write(&mut own.next().expect("one per written binding")[range])
-                } else {
-                    Binding::Read(&buffers[view.buffer.0][range])
-                }
-            })
-            .collect();
-        (kernel.twin)(dispatch, &mut bindings);
+    let take = |(view, spec): (&View, &BindingSpec)| {
+        (spec.access == Access::Write).then(|| std::mem::take(&mut buffers[view.buffer.0]))
+    };
+    let mut written: Vec<Option<Words>> = views.iter().zip(kernel.bindings).map(take).collect();
+    let mut bindings = Vec::with_capacity(views.len());
+    for (view, own) in views.iter().zip(&mut written) {
+        let range = view.offset..view.offset + view.len;
+        bindings.push(match own {
+            Some(words) => Binding::Write(&mut words[range]),
+            None => Binding::Read(&buffers[view.buffer.0][range]),
+        });
     }
-    let views = dispatch.bindings.iter().enumerate().filter(|(at, _)| is_written(*at));
-    for ((_, view), words) in views.zip(written) {
-        buffers[view.buffer.0] = words;
+    (kernel.twin)(dispatch, &mut bindings);
+    for (view, own) in views.iter().zip(written) {
+        if let Some(words) = own {
+            buffers[view.buffer.0] = words;
+        }
     }
 }

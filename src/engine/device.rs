@@ -28,10 +28,10 @@ impl FromStr for Choice {
             "auto" => Ok(Choice::Auto),
             "cpu" => Ok(Choice::Cpu),
             "gpu" => Ok(Choice::Gpu(0)),
-            _ => match text.strip_prefix("gpu:").map(str::parse) {
-                Some(Ok(at)) => Ok(Choice::Gpu(at)),
-                _ => Err(Error::NoDevice(format!("unknown device `{text}`: use auto, cpu, gpu or gpu:N"))),
-            },
+            _ => {
+                let unknown = || Error::NoDevice(format!("unknown device `{text}`: use auto, cpu, gpu or gpu:N"));
+                text.strip_prefix("gpu:").and_then(|at| at.parse().ok()).map(Choice::Gpu).ok_or_else(unknown)
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Tiled matrix products, in the three forms that a layer needs: outputs, input gradients, weight gradients.
 
 use super::prelude::*;
-use super::product::{Strides, add, product};
+use super::product::{Sizes, Strides, add, product};
 
 kernel! {
     /// The kernel: matrix products in three forms, tiled.
@@ -48,9 +48,6 @@ impl Columns {
     }
 }
 
-/// m, n and k of a product `[m, k] · [k, n]`.
-type Sizes = (usize, usize, usize);
-
 /// A product over columns of both matrices, in `splits` parts.
 fn dispatch(place: String, form: u32, params: Params, [a, b]: [Columns; 2], out: View, splits: usize) -> Dispatch {
     let Params { m, n, k, bias, .. } = params;
@@ -72,14 +69,8 @@ pub fn project(place: String, (m, n, k): Sizes, a: View, w: View, out: View) -> 
 
 /// `out [m, n] = delta [m, k] · wᵀ`, with `w [n, k]` (a bias below it is not read), added to what stands in `out` when
 /// `accumulate`.
-pub fn input_gradient(
-    place: String,
-    (m, n, k): Sizes,
-    delta: Columns,
-    w: View,
-    accumulate: bool,
-    out: View,
-) -> Dispatch {
+pub fn input_gradient(place: String, sizes: Sizes, delta: Columns, w: View, accumulate: bool, out: View) -> Dispatch {
+    let (m, n, k) = sizes;
     let params = Params { m, n, k, per_split: k, accumulate, ..Params::default() };
     dispatch(place, INPUT_GRADIENT, params, [delta, Columns::all(w, k)], out, 1)
 }
@@ -117,7 +108,6 @@ fn blocks(out: &mut [f32], numbers: usize) -> impl IndexedParallelIterator<Item 
 
 fn twin(d: &Dispatch, params: Params, Slices { a, b, out }: Slices) {
     let Params { m, n, k, a_stride, a_column, b_stride, b_column, per_split, accumulate, bias } = params;
-    let keep = if accumulate { 1.0 } else { 0.0 };
     let rows_of_a = Strides::rows(a_stride).from(a_column);
     // Blocks of rows that keep every thread busy, the packing of `b` cheap, and each worth handing to a thread.
     let worth = WORTH_A_THREAD.div_ceil(2 * n * k).max(1);
@@ -128,11 +118,11 @@ fn twin(d: &Dispatch, params: Params, Slices { a, b, out }: Slices) {
                 row.copy_from_slice(&b[k * n..][..n]);
             }
             let rows = rows_of_a.from(i * block * a_stride);
-            product((out.len() / n, n, k), out, Strides::rows(n), 1.0, a, rows, b, Strides::rows(n));
+            product((out.len() / n, n, k), out, true, (a, rows), (b, Strides::rows(n)));
         }),
         INPUT_GRADIENT => blocks(&mut out[..m * n], block * n).for_each(|(i, out)| {
             let rows = rows_of_a.from(i * block * a_stride);
-            product((out.len() / n, n, k), out, Strides::rows(n), keep, a, rows, b, Strides::columns(k));
+            product((out.len() / n, n, k), out, accumulate, (a, rows), (b, Strides::columns(k)));
         }),
         _ => {
             let splits = k.div_ceil(per_split);
@@ -146,7 +136,7 @@ fn twin(d: &Dispatch, params: Params, Slices { a, b, out }: Slices) {
                 blocks(out, block * n).for_each(|(part, out)| {
                     let inputs = (m - usize::from(bias)).saturating_sub(part * block).min(out.len() / n);
                     let x = Strides::columns(a_stride).from(a_column + first * a_stride + part * block);
-                    product((inputs, n, rows), out, Strides::rows(n), keep, a, x, b, delta);
+                    product((inputs, n, rows), out, accumulate, (a, x), (b, delta));
                     let of_bias = &mut out[inputs * n..];
                     if of_bias.is_empty() {
                         return;

@@ -1,7 +1,7 @@
 //! From the gradient of what slices pass up to the gradient of every step's output.
 
 use super::activation::{has_fused, tanh};
-use super::pool_forward::{Pool, Pooled, cut, sum_of};
+use super::pool_forward::{Pool, Pooling, cut, sum_of};
 use super::prelude::*;
 
 kernel! {
@@ -47,21 +47,22 @@ fn twin(d: &Dispatch, Params { rows: count, width }: Params, slices: Slices) {
     let slices = rows.par_chunks(2).zip(of_slices).zip(to_outputs).with_min_len(threads::at_least(16));
     let own = |row: &[u32]| row[0] as usize..(row[0] + row[1]) as usize;
     let outputs = |row: &[u32]| &outputs[row[0] as usize * width..][..row[1] as usize * width];
-    match Pooled::from_constant(d.constant("MODE")) {
-        Pooled::Mean => slices.for_each(|((row, (_, gradient)), to_outputs)| {
+    match Pooling::of(d) {
+        Pooling::Last => unreachable!("no state is pooled"),
+        Pooling::Mean => slices.for_each(|((row, (_, gradient)), to_outputs)| {
             let share = 1.0 / row[1] as f32;
             for out in to_outputs.chunks_mut(width) {
                 out.iter_mut().zip(gradient).for_each(|(out, g)| *out = share * g);
             }
         }),
-        Pooled::Max => slices.for_each_init(
+        Pooling::Max => slices.for_each_init(
             || vec![0.0; width],
             |left, ((row, (pooled, gradient)), to_outputs)| {
                 left.copy_from_slice(gradient);
                 to_maxima(outputs(row), pooled, left, to_outputs);
             },
         ),
-        Pooled::Attention => {
+        Pooling::Attention => {
             slices.zip(attention_gradient.par_chunks_mut(width)).for_each(
                 |(((row, (pooled, gradient)), to_outputs), to_attention)| {
                     attend(outputs(row), attention, &shares[own(row)], pooled, gradient, to_outputs, to_attention);

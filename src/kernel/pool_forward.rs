@@ -4,6 +4,7 @@
 use super::activation::{has_fused, tanh};
 use super::prelude::*;
 use crate::plan::Kernel;
+use serde::{Deserialize, Serialize};
 
 kernel! {
     /// The kernel: the maximum, the mean or an attention-weighted sum over the outputs of each slice.
@@ -15,20 +16,24 @@ kernel! {
     tolerance: [2e-6, 2e-5],
 }
 
-/// What is pooled out of the outputs of a slice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pooled {
-    /// The largest output of every unit.
+/// What a slice passes up; all but the last state as the shader's constant `MODE`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pooling {
+    /// The state after its last step, as in the paper: nothing is pooled.
+    #[default]
+    Last = 3,
+    /// The largest output of every unit over its steps.
     Max = 0,
-    /// The mean output of every unit.
+    /// Their mean.
     Mean = 1,
-    /// The sum of the outputs by the shares of attention.
+    /// A sum weighted by learnt attention (Zhou et al., 2016).
     Attention = 2,
 }
 
-impl Pooled {
-    pub(super) fn from_constant(constant: usize) -> Pooled {
-        [Pooled::Max, Pooled::Mean, Pooled::Attention][constant]
+impl Pooling {
+    pub(super) fn of(dispatch: &Dispatch) -> Pooling {
+        [Pooling::Max, Pooling::Mean, Pooling::Attention][dispatch.constant("MODE")]
     }
 }
 
@@ -36,7 +41,7 @@ impl Pooled {
 #[derive(Clone, Copy, Debug)]
 pub struct Pool {
     /// How they are pooled.
-    pub pooled: Pooled,
+    pub pooling: Pooling,
     /// R: slices.
     pub rows: usize,
     /// P: steps of all slices together.
@@ -48,10 +53,10 @@ pub struct Pool {
 impl Pool {
     /// A dispatch of either kernel, whose work is that of so many passes over the outputs.
     pub(super) fn dispatch(&self, kernel: &'static Kernel, place: String, views: Vec<View>, passes: f64) -> Dispatch {
-        let Pool { pooled, rows, steps, width } = *self;
+        let Pool { pooling, rows, steps, width } = *self;
         let numbers = passes * (steps * width) as f64;
         let cost = Cost { operations: numbers, bytes: 4.0 * numbers };
-        kernel.dispatch(place, views, vec![("MODE", pooled as u32)], Params { rows, width }, grid(rows), cost)
+        kernel.dispatch(place, views, vec![("MODE", pooling as u32)], Params { rows, width }, grid(rows), cost)
     }
 }
 
@@ -62,15 +67,15 @@ pub fn dispatch(place: String, pool: Pool, bindings: [View; 5]) -> Dispatch {
 
 fn twin(d: &Dispatch, Params { rows: count, width }: Params, slices: Slices) {
     let Slices { rows, outputs, attention, shares, pooled } = slices;
-    let mode = Pooled::from_constant(d.constant("MODE"));
+    let mode = Pooling::of(d);
     let rows = &rows[..2 * count];
-    let shares = cut(rows, shares, usize::from(mode == Pooled::Attention));
+    let shares = cut(rows, shares, usize::from(mode == Pooling::Attention));
     let pooled = pooled[..count * width].par_chunks_mut(width);
     rows.par_chunks(2).zip(shares).zip(pooled).with_min_len(threads::at_least(16)).for_each(
         |((row, shares), pooled)| {
             let outputs = &outputs[row[0] as usize * width..][..row[1] as usize * width];
             match mode {
-                Pooled::Attention => attend(outputs, attention, shares, pooled),
+                Pooling::Attention => attend(outputs, attention, shares, pooled),
                 _ => pool(outputs, mode, pooled),
             }
         },
@@ -85,20 +90,20 @@ pub(super) fn cut<'a>(rows: &[u32], mut buffer: &'a mut [f32], width: usize) -> 
 
 /// The maximum or mean of a slice's outputs `[steps, W]`.
 #[multiversion(targets = "simd")]
-fn pool(outputs: &[f32], mode: Pooled, pooled: &mut [f32]) {
+fn pool(outputs: &[f32], mode: Pooling, pooled: &mut [f32]) {
     let width = pooled.len();
     pooled.copy_from_slice(&outputs[..width]);
     for output in outputs[width..].chunks(width) {
         let each = pooled.iter_mut().zip(output);
         match mode {
             // Written so that NaN stays NaN.
-            Pooled::Max => {
+            Pooling::Max => {
                 each.for_each(|(value, own)| *value = if *own > *value || own.is_nan() { *own } else { *value });
             }
             _ => each.for_each(|(value, own)| *value += own),
         }
     }
-    if mode == Pooled::Mean {
+    if mode == Pooling::Mean {
         let steps = (outputs.len() / width) as f32;
         pooled.iter_mut().for_each(|value| *value /= steps);
     }
@@ -144,7 +149,7 @@ mod tests {
     #[test]
     fn the_maximum_keeps_nan() {
         let mut pooled = [0.0; 3];
-        pool(&[f32::NAN, 1.0, 2.0, 0.5, f32::NAN, 3.0, 0.7, 2.0, 1.0], Pooled::Max, &mut pooled);
+        pool(&[f32::NAN, 1.0, 2.0, 0.5, f32::NAN, 3.0, 0.7, 2.0, 1.0], Pooling::Max, &mut pooled);
         assert!(pooled[0].is_nan() && pooled[1].is_nan() && pooled[2] == 3.0, "{pooled:?}");
     }
 }

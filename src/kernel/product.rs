@@ -37,57 +37,50 @@ impl Strides {
     }
 }
 
-/// `out [m, n] = keep·out + a [m, k] · b [k, n]` on the calling thread.
+/// m, n and k of a product `[m, k] · [k, n]`.
+pub type Sizes = (usize, usize, usize);
+
+/// A matrix: the slice that it lies in, and where.
+type Matrix<'a> = (&'a [f32], Strides);
+
+/// `out [m, n] = a [m, k] · b [k, n]` on the calling thread, added to what stands in `out` when `accumulate`. `out` is
+/// dense.
 ///
 /// # Panics
 /// If a layout reaches beyond its slice.
-#[expect(clippy::too_many_arguments, reason = "the three matrices and their sizes, as in BLAS")]
-pub fn product(
-    (m, n, k): (usize, usize, usize),
-    out: &mut [f32],
-    to: Strides,
-    keep: f32,
-    a: &[f32],
-    from_a: Strides,
-    b: &[f32],
-    from_b: Strides,
-) {
-    assert!(to.end(m, n) <= out.len() && from_a.end(m, k) <= a.len() && from_b.end(k, n) <= b.len());
+pub fn product((m, n, k): Sizes, out: &mut [f32], accumulate: bool, (a, from_a): Matrix, (b, from_b): Matrix) {
+    assert!(m * n <= out.len() && from_a.end(m, k) <= a.len() && from_b.end(k, n) <= b.len());
     if m == 0 || n == 0 {
         return;
     }
     #[cfg(not(feature = "gemm"))]
     {
         let packed: Vec<f32> = (0..k * n).map(|i| b[from_b.at(i / n, i % n)]).collect();
-        let (mut own, mut sums) = (vec![0.0; k], vec![0.0; n]);
-        for row in 0..m {
+        let mut own = vec![0.0; k];
+        for (row, out) in out.chunks_mut(n).take(m).enumerate() {
             (0..k).for_each(|i| own[i] = a[from_a.at(row, i)]);
-            vector_product(n, &mut sums, false, &own, &packed);
-            for (column, sum) in sums.iter().enumerate() {
-                let out = &mut out[to.at(row, column)];
-                *out = if keep == 0.0 { *sum } else { keep * *out + sum };
-            }
+            vector_product(n, out, accumulate, &own, &packed);
         }
     }
-    // SAFETY: `end` bounds every element that the three layouts reach, the sizes were checked against the slices just
-    // above, and `out` is borrowed mutably, so that it overlaps neither `a` nor `b`.
+    // SAFETY: `end` bounds every element that the layouts of `a` and `b` reach, the sizes were checked against the slices
+    // just above, and `out` is borrowed mutably, so that it overlaps neither `a` nor `b`.
     #[cfg(feature = "gemm")]
     unsafe {
         gemm::gemm(
             m,
             n,
             k,
-            out.as_mut_ptr().add(to.offset),
-            to.column as isize,
-            to.row as isize,
-            keep != 0.0,
+            out.as_mut_ptr(),
+            1,
+            n as isize,
+            accumulate,
             a.as_ptr().add(from_a.offset.min(a.len())),
             from_a.column as isize,
             from_a.row as isize,
             b.as_ptr().add(from_b.offset.min(b.len())),
             from_b.column as isize,
             from_b.row as isize,
-            keep,
+            1.0,
             1.0,
             false,
             false,
@@ -101,11 +94,9 @@ pub fn product(
 const FEW_ROWS: usize = 2;
 
 /// `out [m, n] = a [m, k] · b [k, n]`, added to what stands in `out` when `accumulate`. All three are dense.
-pub fn dense_product((m, n, k): (usize, usize, usize), out: &mut [f32], accumulate: bool, a: &[f32], b: &[f32]) {
+pub fn dense_product((m, n, k): Sizes, out: &mut [f32], accumulate: bool, a: &[f32], b: &[f32]) {
     if m > FEW_ROWS {
-        let keep = if accumulate { 1.0 } else { 0.0 };
-        let (to, from) = (Strides::rows(n), Strides::rows(k));
-        return product((m, n, k), out, to, keep, a, from, b, Strides::rows(n));
+        return product((m, n, k), out, accumulate, (a, Strides::rows(k)), (b, Strides::rows(n)));
     }
     for (out, a) in out.chunks_mut(n).zip(a.chunks(k)).take(m) {
         vector_product(n, out, accumulate, a, b);
@@ -184,7 +175,7 @@ mod tests {
         let a_transposed: Vec<f32> = (0..m * k).map(|i| a[i % m * k + i / m]).collect();
         for (a, from_a) in [(&a, Strides::rows(k)), (&a_transposed, Strides::columns(m))] {
             let mut out = vec![2.0; m * n];
-            product((m, n, k), &mut out, Strides::rows(n), 1.0, a, from_a, &b, Strides::rows(n));
+            product((m, n, k), &mut out, true, (a, from_a), (&b, Strides::rows(n)));
             assert!(out.iter().zip(&expected).all(|(o, e)| (o - e).abs() < 1e-5));
         }
     }
@@ -219,15 +210,7 @@ mod tests {
     #[test]
     #[should_panic]
     fn reaching_beyond_a_slice_panics() {
-        product(
-            (2, 2, 2),
-            &mut [0.0; 4],
-            Strides::rows(2),
-            0.0,
-            &[0.0; 3],
-            Strides::rows(2),
-            &[0.0; 4],
-            Strides::rows(2),
-        );
+        let rows = Strides::rows(2);
+        product((2, 2, 2), &mut [0.0; 4], false, (&[0.0; 3], rows), (&[0.0; 4], rows));
     }
 }

@@ -16,26 +16,15 @@ kernel! {
 /// Members of a group that one workgroup sums; frequent tokens are summed in pieces of this size, then the pieces.
 pub const PIECE: usize = 64;
 
-/// Which rows a group sums.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Members {
-    /// Rows `members[starts[g]..starts[g+1]]`.
-    Listed,
-    /// Rows `starts[g]..starts[g+1]` themselves; `members` is not read.
-    Consecutive,
-}
+/// Groups, columns that are summed, and numbers from one row of values to the next.
+type Sizes = (usize, usize, usize);
 
-/// `out [groups, width]`: each group's sum of the first `width` columns of its rows of `values [*, stride]`, added to
-/// what stands in `out` when `accumulate`.
-pub fn dispatch(
-    place: String,
-    (groups, width, stride): (usize, usize, usize),
-    rows: usize,
-    members_are: Members,
-    accumulate: bool,
-    bindings: [View; 4],
-) -> Dispatch {
-    let constants = vec![("LISTED", (members_are == Members::Listed).into())];
+/// `out [groups, width]`: each group's sum of the first `width` columns of its rows of `values [*, stride]`, `rows` in all,
+/// added to what stands in `out` when `accumulate`. A group's rows are `members[starts[g]..starts[g+1]]`, or, where the
+/// members are [`View::NONE`], `starts[g]..starts[g+1]` themselves.
+pub fn dispatch(place: String, sizes: Sizes, rows: usize, accumulate: bool, bindings: [View; 4]) -> Dispatch {
+    let (groups, width, stride) = sizes;
+    let constants = vec![("LISTED", (bindings[0] != View::NONE).into())];
     let params = Params { groups, width, stride, accumulate };
     let cost = Cost { operations: (rows * width) as f64, bytes: 4.0 * ((rows + groups) * width) as f64 };
     KERNEL.dispatch(place, bindings, constants, params, grid(groups), cost)

@@ -64,25 +64,11 @@ pub struct Sgd {
     pub weight_decay: f32,
 }
 
-/// What the gradient's numbers belong to.
-#[derive(Clone, Copy, Debug)]
-pub enum Gradient {
-    /// Number i to weight i; `slots` is not read.
-    Dense,
-    /// Row `slots[v]` to row v of weights of this width; rows with [`NO_SLOT`] have gradient 0, and the moments still move
-    /// their weights.
-    BySlot {
-        /// Numbers of a row.
-        width: usize,
-    },
-}
-
-/// One step over `count` weights, as `control` decided. Gradient descent has no second moments.
-pub fn dispatch(place: String, count: usize, gradient: Gradient, rule: Rule, mut bindings: [View; 6]) -> Dispatch {
-    let (by_slot, width) = match gradient {
-        Gradient::Dense => (0, count),
-        Gradient::BySlot { width } => (1, width),
-    };
+/// One step over `rows` rows of weights, `width` each, as `control` decided. Row v has row `slots[v]` of the gradient; rows
+/// with [`NO_SLOT`] have gradient 0, and the moments still move their weights. Where the slots are [`View::NONE`], each row
+/// has its own. Gradient descent has no second moments.
+pub fn dispatch(place: String, (rows, width): (usize, usize), rule: Rule, mut bindings: [View; 6]) -> Dispatch {
+    let (count, by_slot) = (rows * width, (bindings[1] != View::NONE).into());
     let (rule, [learning_rate, beta1, beta2, epsilon, weight_decay]) = match rule {
         Rule::Adam(adam) => (ADAM, [adam.learning_rate, adam.beta1, adam.beta2, adam.epsilon, adam.weight_decay]),
         Rule::Sgd(sgd) => (SGD, [sgd.learning_rate, sgd.momentum, 0.0, 0.0, sgd.weight_decay]),

@@ -8,9 +8,9 @@ use super::planner::{Planner, buffer};
 use super::tokens::{Distinct, Groups};
 use crate::data::batch::{Batch, MicroBatch};
 use crate::kernel::matmul::{self, Columns};
+use crate::kernel::pool_backward::{self, Views};
 use crate::kernel::recurrence::{self, BackwardViews, matrix_offset};
-use crate::kernel::sum_by_token::{self, Members};
-use crate::kernel::{gather_rows, pool_backward, sum_partials, transpose};
+use crate::kernel::{gather_rows, sum_by_token, sum_partials, transpose};
 use crate::plan::View;
 
 /// The gradients of the gates of level 0, `[N, G·H]` by direction: summed by distinct token, or by step.
@@ -136,8 +136,7 @@ impl<'b> Planner<'_, 'b> {
         let width = self.config.width();
         let up = self.drop_backward(level.dropped, up);
         // The gradient of every step's output of a layer; nothing where only the last ones count.
-        let mut of_outputs =
-            level.pool.as_ref().map_or(View::NONE, |pool| self.pool_backward(p, level, pool, up, accumulate));
+        let mut of_outputs = self.pool_backward(p, level, up, accumulate).unwrap_or(View::NONE);
         for (l, layer) in level.layers.iter().enumerate().rev() {
             let below = match layer.inputs {
                 Some(_) => self.plan.scratch("states gradient", &[level.steps, width]),
@@ -146,7 +145,7 @@ impl<'b> Planner<'_, 'b> {
             for (d, run) in layer.runs.iter().enumerate() {
                 let inputs = layer.inputs.unwrap_or(steps.inputs);
                 self.scope(|planner| {
-                    planner.run_backward([p, l, d], run, of_outputs, up, transposed[l][d]);
+                    planner.run_backward([p, l, d], run, [of_outputs, up, transposed[l][d]]);
                     planner.unit_backward([p, l, d], run, level.steps, inputs, below, accumulate);
                 });
             }
@@ -156,7 +155,7 @@ impl<'b> Planner<'_, 'b> {
     }
 
     /// One recurrence backward, from the gradient of its outputs or, where only the last count, of what passes up.
-    fn run_backward(&mut self, [p, l, d]: [usize; 3], run: &RunViews, outputs: View, up: View, transposed: View) {
+    fn run_backward(&mut self, [p, l, d]: [usize; 3], run: &RunViews, [outputs, up, weights_transposed]: [View; 3]) {
         let (cell, count) = (self.config.recurrence(), run.rows.list.len());
         let outputs_gradient = self.own_gradient([p, l, d], run, outputs);
         let states_gradient = match run.span.stepwise {
@@ -164,14 +163,9 @@ impl<'b> Planner<'_, 'b> {
             false => up,
         };
         let memories_gradient = self.memories("memories gradient", count);
-        let views = BackwardViews {
-            rows: run.rows_view,
-            weights_transposed: transposed,
-            outputs_gradient,
-            tape: run.tape,
-            states_gradient,
-            memories_gradient,
-        };
+        let RunViews { rows_view: rows, tape, .. } = *run;
+        let views =
+            BackwardViews { rows, weights_transposed, outputs_gradient, tape, states_gradient, memories_gradient };
         let place = format!("level {p}{}{} backward", of_layer(l), of(d));
         for span in self.spans(run.span, run.rows.longest).into_iter().rev() {
             // What the span behind this one left; of the last one, what comes from above.
@@ -224,13 +218,8 @@ impl<'b> Planner<'_, 'b> {
                 Columns::all(out, wide)
             }
         };
-        self.weight_gradient(
-            &format!("{place} W"),
-            &unit.input,
-            count,
-            [Columns::all(inputs, width), delta],
-            accumulate,
-        );
+        let operands = [Columns::all(inputs, width), delta];
+        self.weight_gradient(&format!("{place} W"), &unit.input, count, operands, accumulate);
         if below != View::NONE {
             let weights = self.affine(&unit.input);
             let (place, sizes) = (format!("{place} inputs gradient"), (count, width, wide));
@@ -238,41 +227,26 @@ impl<'b> Planner<'_, 'b> {
         }
     }
 
-    /// From the gradient of what passes up to that of every step's output `[P, W]`, and the gradient of attention.
-    fn pool_backward(
-        &mut self,
-        p: usize,
-        level: &LevelViews,
-        views: &PoolViews,
-        gradient: View,
-        accumulate: bool,
-    ) -> View {
-        let attention = self.layout.levels[p].attention.as_ref();
-        let PoolViews { pool, rows, shares, pooled } = *views;
+    /// From the gradient of what passes up to that of every step's output `[P, W]`, if they were pooled, and the gradient
+    /// of attention.
+    fn pool_backward(&mut self, p: usize, level: &LevelViews, gradient: View, accumulate: bool) -> Option<View> {
+        let PoolViews { pool, rows, shares, pooled } = *level.pool.as_ref()?;
+        let affine = self.layout.levels[p].attention.as_ref();
         let outputs = level.layers.last().expect("a level has a layer").outputs;
         let outputs_gradient = self.plan.scratch("outputs gradient", &[pool.steps, pool.width]);
-        let (vector, attention_gradient) = match attention {
+        let (attention, attention_gradient) = match affine {
             Some(affine) => (self.affine(affine), self.plan.scratch("attention gradient", &[pool.rows, pool.width])),
             None => (View::NONE, View::NONE),
         };
-        let views = pool_backward::Views {
-            rows,
-            outputs,
-            attention: vector,
-            shares,
-            pooled,
-            gradient,
-            outputs_gradient,
-            attention_gradient,
-        };
+        let views = Views { rows, outputs, attention, shares, pooled, gradient, outputs_gradient, attention_gradient };
         self.push(pool_backward::dispatch(format!("level {p} pooling backward"), pool, views));
-        if let Some(affine) = attention {
+        if let Some(affine) = affine {
             // The sum over the rows, as the gradient of a bias.
             let parts = Columns::all(attention_gradient, pool.width);
             let place = format!("level {p} attention");
             self.weight_gradient(&place, affine, pool.rows, [parts, parts], accumulate);
         }
-        outputs_gradient
+        Some(outputs_gradient)
     }
 
     /// The gradient of a matrix and its bias: in one dispatch where the rows are few, else in parts that are summed.
@@ -312,26 +286,15 @@ impl<'b> Planner<'_, 'b> {
         let starts = self.plan.upload("pieces", &[pieces + 1], groups.pieces);
         self.scope(|planner| {
             let sums = if one_pass { out } else { planner.plan.scratch("sums of pieces", &[pieces, wide]) };
-            planner.push(sum_by_token::dispatch(
-                "tokens in pieces".into(),
-                (pieces, wide, tape_wide),
-                slots.len(),
-                Members::Listed,
-                one_pass && accumulate,
-                [members, starts, tape, sums],
-            ));
+            let (sizes, bindings) = ((pieces, wide, tape_wide), [members, starts, tape, sums]);
+            let add = one_pass && accumulate;
+            planner.push(sum_by_token::dispatch("tokens in pieces".into(), sizes, slots.len(), add, bindings));
             if one_pass {
                 return;
             }
             let starts = planner.plan.upload("pieces of tokens", &[count + 1], groups.tokens);
-            planner.push(sum_by_token::dispatch(
-                "tokens".into(),
-                (count, wide, wide),
-                pieces,
-                Members::Consecutive,
-                accumulate,
-                [View::NONE, starts, sums, out],
-            ));
+            let (sizes, bindings) = ((count, wide, wide), [View::NONE, starts, sums, out]);
+            planner.push(sum_by_token::dispatch("tokens".into(), sizes, pieces, accumulate, bindings));
         });
     }
 

@@ -5,7 +5,7 @@ use crate::data::batch::{Batch, Inputs, Padding, Rows, Targets, Truncate};
 use crate::error::{Error, Result, ensure};
 use crate::kernel::activation::Activation;
 use crate::kernel::cell::{Cell, Reset};
-use crate::kernel::pool_forward::Pooled;
+pub use crate::kernel::pool_forward::Pooling;
 use crate::kernel::recurrence::Recurrence;
 use crate::slicing::Slicing;
 use serde::{Deserialize, Serialize};
@@ -21,33 +21,6 @@ pub enum Direction {
     Backward,
     /// Both, each with weights of its own, and their states side by side.
     Both,
-}
-
-/// What a slice passes up.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Pooling {
-    /// The state after its last step, as in the paper.
-    #[default]
-    Last,
-    /// The largest output of every unit over its steps.
-    Max,
-    /// Their mean.
-    Mean,
-    /// A sum weighted by learnt attention (Zhou et al., 2016).
-    Attention,
-}
-
-impl Pooling {
-    /// What is pooled out of the outputs; `None` if it is the last state.
-    pub fn pooled(self) -> Option<Pooled> {
-        match self {
-            Pooling::Last => None,
-            Pooling::Max => Some(Pooled::Max),
-            Pooling::Mean => Some(Pooled::Mean),
-            Pooling::Attention => Some(Pooled::Attention),
-        }
-    }
 }
 
 /// What a step of a sequence is.
@@ -160,9 +133,8 @@ impl Config {
     /// # Errors
     /// [`Error::Setting`], [`Error::Config`] or [`Error::Slicing`], naming the setting.
     pub fn check(&self) -> Result<()> {
-        let wrong = |problem: String| Error::Config(problem);
         let numbers = self.input == Input::Numbers;
-        ensure!(!numbers || self.vocabulary == 0, wrong("numbers have no vocabulary: it must be 0".into()));
+        ensure!(!numbers || self.vocabulary == 0, "numbers have no vocabulary: it must be 0");
         let vocabulary = if numbers { 1 } else { self.vocabulary };
         for (name, size, [least, most]) in [
             ("embedding", self.embedding, [1, MOST]),
@@ -175,19 +147,15 @@ impl Config {
             ensure!(size >= least, Error::setting(name, size, format!("at least {least}")));
             ensure!(size <= most, Error::setting(name, size, format!("at most {most}")));
         }
-        let other_reset = || wrong("only a GRU has a reset gate: leave the reset at `after`".into());
-        let recurrence = self.cell.recurrence(self.reset).ok_or_else(other_reset)?;
-        ensure!(
-            self.activation == Activation::Tanh || recurrence.activation.is_some(),
-            wrong(format!("a cell of kind {recurrence:?} has no other activation than tanh"))
-        );
-        let Config { context, length, .. } = *self;
-        let too_much = format!("a context of {context} steps: a sequence has at most {length}");
-        ensure!(context <= length, wrong(too_much));
-        let useless = "context is for slices: the plain network has one slice, which misses nothing";
-        ensure!(context == 0 || self.slicing.k() > 0, wrong(useless.into()));
-        let masked = self.padding == Padding::Masked;
-        ensure!(!numbers || masked, wrong("numbers have no padding token: use masked padding".into()));
+        let other_reset = || Error::Config("only a GRU has a reset gate: leave the reset at `after`".into());
+        let cell = self.cell.recurrence(self.reset).ok_or_else(other_reset)?;
+        let possible = self.activation == Activation::Tanh || cell.activation.is_some();
+        ensure!(possible, "a cell of kind {cell:?} has no other activation than tanh");
+        let Config { context, length, padding, .. } = *self;
+        ensure!(context <= length, "a context of {context} steps: a sequence has at most {length}");
+        let sliced = self.slicing.k() > 0;
+        ensure!(context == 0 || sliced, "context is for slices: the plain network has one slice, which misses nothing");
+        ensure!(!numbers || padding == Padding::Masked, "numbers have no padding token: use masked padding");
         self.slicing.check(length)
     }
 
@@ -238,61 +206,48 @@ impl Config {
     /// # Errors
     /// [`Error::Config`], naming the sequence.
     pub fn check_batch(&self, batch: &Batch, with_targets: bool) -> Result<()> {
-        let wrong = |problem: String| Error::Config(problem);
-        ensure!(!batch.is_empty(), wrong("the batch has no sequence".into()));
-        if let Some(at) = batch.lengths.iter().position(|&l| l == 0 || l as usize > self.length) {
-            let length = batch.lengths[at];
-            return Err(wrong(format!("sequence {at} has {length} tokens: the network takes 1 to {}", self.length)));
+        ensure!(!batch.is_empty(), "the batch has no sequence");
+        let Config { length: most, vocabulary, embedding, .. } = *self;
+        for (at, &length) in batch.lengths.iter().enumerate() {
+            let fits = (1..=most).contains(&(length as usize));
+            ensure!(fits, "sequence {at} has {length} tokens: the network takes 1 to {most}");
         }
         let steps = batch.steps();
         match (&batch.inputs, self.input) {
             (Inputs::Tokens(tokens), Input::Tokens) => {
                 let count = tokens.len();
-                let other = format!("the lengths add up to {steps}, and the batch has {count} tokens");
-                ensure!(steps == count, wrong(other));
-                if let Some(token) = tokens.iter().find(|&&token| token as usize >= self.vocabulary) {
-                    return Err(wrong(format!("token {token} is beyond the vocabulary of {}", self.vocabulary)));
-                }
+                ensure!(steps == count, "the lengths add up to {steps}, and the batch has {count} tokens");
+                let largest = tokens.iter().copied().max().unwrap_or(0);
+                ensure!((largest as usize) < vocabulary, "token {largest} is beyond the vocabulary of {vocabulary}");
             }
             (Inputs::Numbers(Rows { width, values }), Input::Numbers) => {
-                let other = format!("steps of {width} numbers, and the network reads {}", self.embedding);
-                ensure!(*width == self.embedding, wrong(other));
-                let other = format!("{} numbers are not {steps} steps of {width} numbers", values.len());
-                ensure!(steps * width == values.len(), wrong(other));
-                if let Some(at) = values.iter().position(|value| !value.is_finite()) {
-                    let (step, value) = (at / width, values[at]);
-                    let problem = format!("step {step} of the batch holds {value}: only finite numbers are possible");
-                    return Err(wrong(problem));
+                ensure!(*width == embedding, "steps of {width} numbers, and the network reads {embedding}");
+                let count = values.len();
+                ensure!(steps * width == count, "{count} numbers are not {steps} steps of {width} numbers");
+                for (at, x) in values.iter().enumerate() {
+                    let step = || at / width;
+                    ensure!(x.is_finite(), "step {} of the batch holds {x}: only finite numbers are possible", step());
                 }
             }
-            (_, input) => {
-                return Err(wrong(format!("the network reads {input:?}, and the batch holds something else")));
-            }
+            (_, input) => ensure!(false, "the network reads {input:?}, and the batch holds something else"),
         }
-        match &batch.targets {
-            Some(targets) => self.check_targets(targets, batch.len()),
-            None if with_targets => Err(wrong("the batch has no targets".into())),
-            None => Ok(()),
-        }
+        ensure!(batch.targets.is_some() || !with_targets, "the batch has no targets");
+        batch.targets.as_ref().map_or(Ok(()), |targets| self.check_targets(targets, batch.len()))
     }
 
     fn check_targets(&self, targets: &Targets, sequences: usize) -> Result<()> {
-        let wrong = |problem: String| Error::Config(problem);
-        let other = format!("the targets are not those of {sequences} sequences");
-        ensure!(targets.count() == Some(sequences), wrong(other));
-        match (targets, self.task) {
-            (Targets::Classes(classes), Task::Class) => {
-                if let Some(class) = classes.iter().find(|&&class| class as usize >= self.classes) {
-                    return Err(wrong(format!("class {class} is beyond the {} classes", self.classes)));
-                }
+        ensure!(targets.count() == Some(sequences), "the targets are not those of {sequences} sequences");
+        match (targets, self.task, self.classes) {
+            (Targets::Classes(own), Task::Class, classes) => {
+                let largest = own.iter().copied().max().unwrap_or(0);
+                ensure!((largest as usize) < classes, "class {largest} is beyond the {classes} classes");
             }
-            (Targets::Labels(Rows { width, values }), Task::Labels)
-            | (Targets::Numbers(Rows { width, values }), Task::Regression) => {
-                let other = format!("{width} targets a sequence, and the network tells {}", self.classes);
-                ensure!(*width == self.classes, wrong(other));
-                ensure!(values.iter().all(|value| value.is_finite()), wrong("a target is not finite".into()));
+            (Targets::Labels(Rows { width, values }), Task::Labels, told)
+            | (Targets::Numbers(Rows { width, values }), Task::Regression, told) => {
+                ensure!(*width == told, "{width} targets a sequence, and the network tells {told}");
+                ensure!(values.iter().all(|value| value.is_finite()), "a target is not finite");
             }
-            _ => return Err(wrong(format!("the targets are not those of the task {:?}", self.task))),
+            (_, task, _) => ensure!(false, "the targets are not those of the task {task:?}"),
         }
         Ok(())
     }

@@ -1,12 +1,11 @@
 //! The forward plan: steps → gates → layer by layer, level by level → logits.
 
 use super::config::{Config, Input, Pooling};
-use super::parameters::Unit;
 use super::planner::{Dropped, Planner, buffer};
 use super::warmup::{Rows, rows_of};
 use crate::kernel::gather_rows;
 use crate::kernel::matmul::{self, Columns};
-use crate::kernel::pool_forward::{self, Pool, Pooled};
+use crate::kernel::pool_forward::{self, Pool};
 use crate::kernel::recurrence::{self, ForwardViews, Span};
 use crate::network::tokens::Distinct;
 use crate::plan::View;
@@ -136,11 +135,12 @@ impl<'b> Planner<'_, 'b> {
     }
 
     fn project_level0(&mut self, count: usize, inputs: View) -> Vec<View> {
-        let units = self.layout.levels[0].layers[0].iter().enumerate();
-        units.map(|(d, unit)| self.project(format!("level 0 gates{}", of(d)), unit, count, inputs)).collect()
+        (0..self.config.directions().len()).map(|d| self.project([0, 0, d], count, inputs)).collect()
     }
 
-    fn project(&mut self, place: String, unit: &Unit, count: usize, inputs: View) -> View {
+    /// The gates `[count, G·H]` of one layer of a level in one direction.
+    fn project(&mut self, [p, l, d]: [usize; 3], count: usize, inputs: View) -> View {
+        let (unit, place) = (&self.layout.levels[p].layers[l][d], format!("level {p}{}{} gates", of_layer(l), of(d)));
         let (width, wide) = (unit.input.inputs, unit.input.outputs);
         let gates = self.plan.scratch("gates", &[count, wide]);
         let weights = self.affine(&unit.input);
@@ -198,12 +198,12 @@ impl<'b> Planner<'_, 'b> {
             layers.push(views);
         }
         let outputs = layers.last().expect("a level has a layer").outputs;
-        let pool = self.config.pooling_of(p).pooled().map(|pooled| {
+        let pool = (self.config.pooling_of(p) != Pooling::Last).then(|| {
             let rows = match &ways[0].rows.warmup {
                 None => ways[0].list,
                 Some(_) => self.plan.upload("slices", &[count, 2], level.rows.concat()),
             };
-            self.pool((p, level), pooled, rows, outputs, passed)
+            self.pool(p, level, [rows, outputs, passed])
         });
         let (up, dropped) = self.drop([p, 0], self.dropout.states, count * width, passed);
         LevelViews { count, steps: level.steps, layers, pool, up, dropped }
@@ -251,9 +251,9 @@ impl<'b> Planner<'_, 'b> {
         let own = way.own.filter(|_| stepwise);
         let (stride, column) = if own.is_some() { (hidden, 0) } else { (width, d * hidden) };
         let (span, slots) = self.scope(|planner| {
-            let (gates, slots, slot_view) = planner.gates(at, [l, d], way, below);
+            let (gates, read, slots) = planner.gates(at, [l, d], way, below);
             let span = Span {
-                slotted: slots.is_some(),
+                slotted: read.is_some(),
                 reverse: config.directions()[d],
                 stepwise,
                 activation: config.activation,
@@ -261,7 +261,8 @@ impl<'b> Planner<'_, 'b> {
                 column,
                 ..Span::whole(count, rows.steps, rows.longest, hidden)
             };
-            let written = match own {
+            let side_by_side = outputs;
+            let outputs = match own {
                 Some(_) => planner.plan.scratch("outputs with context", &[rows.steps, hidden]),
                 None => outputs,
             };
@@ -269,25 +270,16 @@ impl<'b> Planner<'_, 'b> {
             let states = if stepwise { planner.plan.scratch("carried states", &[count, stride]) } else { passed };
             let memories = planner.memories("memories", count);
             let weights = planner.recurrent(unit);
-            let views = ForwardViews {
-                rows: way.list,
-                slots: slot_view,
-                gates,
-                weights,
-                tape,
-                states,
-                outputs: written,
-                memories,
-            };
+            let views = ForwardViews { rows: way.list, slots, gates, weights, tape, states, outputs, memories };
             for span in planner.spans(span, rows.longest) {
                 planner.push(recurrence::forward_dispatch(cell, format!("{place} forward"), span, save, views));
             }
             if let Some(own) = own {
                 let (place, sizes) = (format!("{place} own outputs"), (level.steps, hidden));
-                let to = Columns { column: d * hidden, ..Columns::all(outputs, width) };
-                planner.push(gather_rows::dispatch(place, sizes, own, Columns::all(written, hidden), to));
+                let to = Columns { column: d * hidden, ..Columns::all(side_by_side, width) };
+                planner.push(gather_rows::dispatch(place, sizes, own, Columns::all(outputs, hidden), to));
             }
-            (span, slots)
+            (span, read)
         });
         RunViews { rows: rows.clone(), rows_view: way.list, span, tape, slots }
     }
@@ -317,26 +309,18 @@ impl<'b> Planner<'_, 'b> {
             }
             Below::Outputs(outputs) => outputs,
         };
-        let unit = &self.layout.levels[p].layers[l][d];
-        let gates = self.project(format!("level {p}{}{} gates", of_layer(l), of(d)), unit, level.steps, outputs);
+        let gates = self.project([p, l, d], level.steps, outputs);
         (gates, warmup.map(|warmup| warmup.steps_read.clone()), way.steps_read.unwrap_or(View::NONE))
     }
 
     /// The outputs `[P, W]` of each slice, one of the `rows`, pooled into what it passes up.
-    fn pool(
-        &mut self,
-        (p, level): (usize, &Level),
-        mode: Pooled,
-        rows: View,
-        outputs: View,
-        pooled: View,
-    ) -> PoolViews {
+    fn pool(&mut self, p: usize, level: &Level, [rows, outputs, pooled]: [View; 3]) -> PoolViews {
         let (count, steps, width) = (level.rows.len(), level.steps, self.config.width());
         let (shares, attention) = match &self.layout.levels[p].attention {
             Some(attention) => (self.plan.scratch("shares", &[steps]), self.affine(attention)),
             None => (View::NONE, View::NONE),
         };
-        let pool = Pool { pooled: mode, rows: count, steps, width };
+        let pool = Pool { pooling: self.config.pooling_of(p), rows: count, steps, width };
         let bindings = [rows, outputs, attention, shares, pooled];
         self.push(pool_forward::dispatch(format!("level {p} pooling"), pool, bindings));
         PoolViews { pool, rows, shares, pooled }

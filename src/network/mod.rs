@@ -19,15 +19,15 @@ pub use config::{Config, Direction, Input, Pooling, Task};
 pub use optimiser::Optimiser;
 pub use parameters::{Layout, Parameters, Tensor};
 pub use planner::buffer;
-pub use plans::{apply_plan, gradient_plan, inference_plans, training_plan};
+pub use plans::Plans;
 pub use state::{Gradients, OptimiserState, PendingTotals, Totals};
 
-use crate::data::batch::{Batch, MicroBatch};
+use crate::data::batch::Batch;
 use crate::engine::{Device, Engine, block_on};
 use crate::error::Result;
 use crate::kernel::loss::TOTALS;
 use crate::kernel::step_control;
-use crate::plan::{BufferName, Checked};
+use crate::plan::BufferName;
 use std::mem::{Discriminant, discriminant};
 
 /// A network on a device.
@@ -68,8 +68,9 @@ impl Network {
     fn unset(config: Config, device: Device) -> Result<Network> {
         config.check()?;
         let layout = Layout::new(&config);
-        plans::check_device(&config, &layout, &device)?;
-        Ok(Network { config, layout, device, has_optimiser: false, rule: None, gradients_of: None })
+        let network = Network { config, layout, device, has_optimiser: false, rule: None, gradients_of: None };
+        network.plans().check()?;
+        Ok(network)
     }
 
     fn start(mut self, parameters: &Parameters) -> Result<Network> {
@@ -136,7 +137,7 @@ impl Network {
     /// An output of `width` numbers for each sequence.
     async fn infer(&mut self, batch: &Batch, output: BufferName, width: usize) -> Result<Vec<f32>> {
         let mut all = Vec::with_capacity(batch.len() * width);
-        for (part, plan) in self.plan_inference(batch)? {
+        for (part, plan) in self.plans().inference(batch)? {
             self.device.engine.run(&plan)?;
             all.extend(self.read(output, part.sequences.len() * width).await?);
         }
@@ -181,7 +182,7 @@ impl Network {
     /// # Errors
     /// As [`Network::logits`].
     pub fn train_step(&mut self, batch: &Batch, optimiser: &Optimiser) -> Result<()> {
-        let plan = self.plan_training(batch, optimiser)?;
+        let plan = self.plans().training(batch, optimiser)?;
         self.prepare_optimiser(optimiser)?;
         self.gradients_of = None;
         self.device.engine.run(&plan)
@@ -193,8 +194,7 @@ impl Network {
     /// # Errors
     /// As [`Network::logits`].
     pub fn compute_gradients(&mut self, batch: &Batch, optimiser: &Optimiser) -> Result<()> {
-        let limits = self.device.engine.limits();
-        let (plan, tokens) = plans::plan_gradients(&self.config, &self.layout, batch, optimiser, limits, |_, _| {})?;
+        let (plan, tokens) = self.plans().gradients(batch, optimiser)?;
         self.device.engine.run(&plan)?;
         self.gradients_of = Some(tokens);
         Ok(())
@@ -208,7 +208,7 @@ impl Network {
     pub fn apply_gradients(&mut self, optimiser: &Optimiser) -> Result<()> {
         let Some(tokens) = self.gradients_of.take() else { return Err(state::no_gradients()) };
         let distinct = (self.config.input == Input::Tokens).then_some(&tokens[..]);
-        let plan = apply_plan(&self.config, &self.layout, distinct, optimiser, self.device.engine.limits())?;
+        let plan = self.plans().update(distinct, optimiser)?;
         self.prepare_optimiser(optimiser)?;
         self.device.engine.run(&plan)
     }
@@ -234,19 +234,8 @@ impl Network {
         Ok(())
     }
 
-    /// The plan of one training step on this network's device.
-    ///
-    /// # Errors
-    /// As [`training_plan`].
-    pub fn plan_training<'b>(&self, batch: &'b Batch, optimiser: &Optimiser) -> Result<Checked<'b>> {
-        training_plan(&self.config, &self.layout, batch, optimiser, self.device.engine.limits())
-    }
-
-    /// The forward plans of a batch, one per micro-batch; each ends with its logits.
-    ///
-    /// # Errors
-    /// As [`inference_plans`].
-    pub fn plan_inference<'b>(&self, batch: &'b Batch) -> Result<Vec<(MicroBatch, Checked<'b>)>> {
-        inference_plans(&self.config, &self.layout, batch, self.device.engine.limits())
+    /// Makes the plans of this network on its device.
+    pub fn plans(&self) -> Plans<'_> {
+        Plans { config: &self.config, layout: &self.layout, limits: self.device.engine.limits() }
     }
 }

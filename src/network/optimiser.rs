@@ -2,10 +2,10 @@
 
 use super::planner::{Planner, buffer};
 use super::tokens::slots_of;
-use crate::error::{Error, Result, ensure};
+use crate::error::{Result, ensure};
 use crate::kernel::squared_norm::{self, PARTS};
 use crate::kernel::step_control::{self, CONTROL};
-use crate::kernel::update::{self, Adam, Gradient, Rule, Sgd};
+use crate::kernel::update::{self, Adam, Rule, Sgd};
 use crate::plan::View;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
@@ -36,13 +36,12 @@ impl Rule {
                 ("weight decay", weight_decay, finite),
             ],
         };
-        match numbers.into_iter().find(|(_, value, range)| !range.contains(value)) {
-            Some((name, value, Range { start, end })) => {
-                let problem = format!("{name} {value}: it must be at least {start:?} and less than {end:?}");
-                Err(Error::Config(problem))
-            }
-            None => Ok(()),
+        for (name, value, range) in numbers {
+            let Range { start, end } = range;
+            let within = range.contains(&value);
+            ensure!(within, "{name} {value}: it must be at least {start:?} and less than {end:?}");
         }
+        Ok(())
     }
 
     /// The same rule with steps of another size.
@@ -104,22 +103,18 @@ impl Optimiser {
             ("embedding dropout", self.embedding_dropout),
             ("label smoothing", self.label_smoothing),
         ];
-        let wrong = |problem: String| Error::Config(problem);
         for (name, share) in shares {
-            let problem = format!("{name} {share}: it must be at least 0 and less than 1");
-            ensure!((0.0..1.0).contains(&share), wrong(problem));
+            ensure!((0.0..1.0).contains(&share), "{name} {share}: it must be at least 0 and less than 1");
         }
-        if let Some(norm) = self.clip.filter(|norm| norm.is_nan() || *norm <= 0.0) {
-            return Err(wrong(format!("clipping at norm {norm}: it must be positive, or None")));
-        }
+        let norm = self.clip.unwrap_or(f32::INFINITY);
+        ensure!(norm > 0.0, "clipping at norm {norm}: it must be positive, or None");
         self.rule.check()?;
-        let weights = &self.class_weights;
-        let other = format!("{} class weights for {classes} classes", weights.len());
-        ensure!(weights.is_empty() || weights.len() == classes, wrong(other));
-        match weights.iter().find(|weight| !(weight.is_finite() && **weight > 0.0)) {
-            Some(weight) => Err(wrong(format!("a class weight is {weight}: it must be a positive number"))),
-            None => Ok(()),
+        let count = self.class_weights.len();
+        ensure!([0, classes].contains(&count), "{count} class weights for {classes} classes");
+        for &weight in &self.class_weights {
+            ensure!(weight.is_finite() && weight > 0.0, "a class weight is {weight}: it must be a positive number");
         }
+        Ok(())
     }
 }
 
@@ -151,13 +146,13 @@ impl Planner<'_, '_> {
         let weights = self.weights();
         let [m, v] = buffer::MOMENTS.map(|name| self.plan.persistent(name, &[len]));
         let bindings = [gradient, View::NONE, control, weights, m, v];
-        self.push(update::dispatch("weights".into(), len, Gradient::Dense, optimiser.rule, bindings));
+        self.push(update::dispatch("weights".into(), (1, len), optimiser.rule, bindings));
         if let (Some(distinct), Some(gradient)) = (distinct, rows_gradient) {
             let slots = self.plan.upload("slots of tokens", &[vocabulary], slots_of(distinct, vocabulary));
             let table = self.embedding();
             let [m, v] = buffer::EMBEDDING_MOMENTS.map(|name| self.plan.persistent(name, &[vocabulary, width]));
-            let (bindings, rows) = ([gradient, slots, control, table, m, v], Gradient::BySlot { width });
-            self.push(update::dispatch("embedding".into(), vocabulary * width, rows, optimiser.rule, bindings));
+            let bindings = [gradient, slots, control, table, m, v];
+            self.push(update::dispatch("embedding".into(), (vocabulary, width), optimiser.rule, bindings));
         }
     }
 }

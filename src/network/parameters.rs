@@ -1,7 +1,7 @@
 //! The weights: one flat buffer with named views, their first values, and their names in PyTorch.
 
 use super::config::{Config, Input, Pooling};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, ensure};
 use crate::kernel::product::{Strides, product};
 use crate::kernel::recurrence::matrix_offset;
 use crate::plan::ALIGNMENT;
@@ -40,21 +40,15 @@ impl Affine {
         self.len() == 0
     }
 
-    /// Where in PyTorch's tensors each of the weights and biases stands, in the order of the flat buffer.
-    fn places(&self) -> impl Iterator<Item = Place> {
+    /// In which of PyTorch's two tensors, weights and bias, and where in it each number stands, in the order of the flat
+    /// buffer.
+    fn places(&self) -> impl Iterator<Item = (usize, usize)> {
         let block = self.outputs / self.gates.len();
         let row = move |output: usize| self.gates[output / block] * block + output % block;
-        let weights = (0..self.inputs).flat_map(move |input| {
-            (0..self.outputs).map(move |output| Place::Weight(row(output) * self.inputs + input))
-        });
-        weights.chain((0..self.len() - self.inputs * self.outputs).map(move |output| Place::Bias(row(output))))
+        let weights = (0..self.inputs)
+            .flat_map(move |input| (0..self.outputs).map(move |output| (0, row(output) * self.inputs + input)));
+        weights.chain((0..self.len() - self.inputs * self.outputs).map(move |output| (1, row(output))))
     }
-}
-
-/// An element of PyTorch's weights, or of the bias.
-enum Place {
-    Weight(usize),
-    Bias(usize),
 }
 
 /// The weights of one layer of one level in one direction.
@@ -160,6 +154,10 @@ impl Layout {
         Layout { levels, head, len: end }
     }
 
+    fn units(&self) -> impl Iterator<Item = &Unit> {
+        self.levels.iter().flat_map(|level| level.layers.iter().flatten())
+    }
+
     /// All matrices, in the order of the flat buffer.
     pub fn all(&self) -> impl Iterator<Item = &Affine> {
         self.levels.iter().flat_map(LevelWeights::all).chain([&self.head])
@@ -181,11 +179,10 @@ impl Parameters {
         let layout = Layout::new(config);
         let mut flat = vec![0.0; layout.len];
         let hidden = config.hidden;
-        for unit in layout.levels.iter().flat_map(|level| level.layers.iter().flatten()) {
-            let input = &unit.input;
+        for Unit { input, .. } in layout.units() {
             glorot(&mut flat[input.offset..][..input.inputs * input.outputs], input.inputs, hidden, &mut rng);
         }
-        for unit in layout.levels.iter().flat_map(|level| level.layers.iter().flatten()) {
+        for unit in layout.units() {
             for affine in &unit.recurrent {
                 for gate in 0..affine.gates.len() {
                     let square = orthogonal(hidden, &mut rng);
@@ -228,13 +225,9 @@ impl Parameters {
                 tensors.len() - 1
             };
             let weights = (affine.inputs > 0).then(|| tensor(&affine.name, vec![affine.rows, affine.inputs]));
-            let bias = affine.bias.as_ref().map(|name| tensor(name, vec![affine.outputs]));
-            for (place, value) in affine.places().zip(&self.flat[affine.offset..]) {
-                let (tensor, element) = match place {
-                    Place::Weight(element) => (weights, element),
-                    Place::Bias(element) => (bias, element),
-                };
-                tensors[tensor.expect("the place is of one of them")].values[element] = *value;
+            let own = [weights, affine.bias.as_ref().map(|name| tensor(name, vec![affine.outputs]))];
+            for ((which, element), value) in affine.places().zip(&self.flat[affine.offset..]) {
+                tensors[own[which].expect("only what is there has places")].values[element] = *value;
             }
         }
         tensors
@@ -250,12 +243,8 @@ impl Parameters {
     ) -> Result<Parameters> {
         let mut take = |name: &str, shape: &[usize]| {
             let (found, values) = find(name).ok_or_else(|| Error::Config(format!("tensor `{name}` is missing")))?;
-            if found != shape {
-                return Err(Error::Config(format!("tensor `{name}` has shape {found:?}, expected {shape:?}")));
-            }
-            if values.iter().any(|v| !v.is_finite()) {
-                return Err(Error::Config(format!("tensor `{name}` holds numbers that are not finite")));
-            }
+            ensure!(found == shape, "tensor `{name}` has shape {found:?}, expected {shape:?}");
+            ensure!(values.iter().all(|v| v.is_finite()), "tensor `{name}` holds numbers that are not finite");
             Ok(values)
         };
         let layout = Layout::new(config);
@@ -269,11 +258,8 @@ impl Parameters {
             let Affine { name, rows, bias, offset, inputs, outputs, .. } = affine;
             flat.resize(*offset, 0.0);
             let weights = if *inputs > 0 { take(name, &[*rows, *inputs])? } else { vec![] };
-            let bias = bias.as_ref().map_or(Ok(vec![]), |bias| take(bias, &[*outputs]))?;
-            flat.extend(affine.places().map(|place| match place {
-                Place::Weight(element) => weights[element],
-                Place::Bias(element) => bias[element],
-            }));
+            let own = [weights, bias.as_ref().map_or(Ok(vec![]), |bias| take(bias, &[*outputs]))?];
+            flat.extend(affine.places().map(|(which, element)| own[which][element]));
         }
         flat.resize(layout.len, 0.0);
         Ok(Parameters { flat, embedding })
@@ -302,9 +288,9 @@ fn orthogonal(size: usize, rng: &mut ChaCha8Rng) -> Vec<f32> {
             // block -= (block · doneᵀ) · done
             if first > 0 {
                 let (wide, narrow) = (Strides::rows(size), Strides::rows(first));
-                product((count, first, size), &mut along, narrow, 0.0, block, wide, done, Strides::columns(size));
+                product((count, first, size), &mut along, false, (block, wide), (done, Strides::columns(size)));
                 along[..count * first].iter_mut().for_each(|a| *a = -*a);
-                product((count, size, first), block, wide, 1.0, &along, narrow, done, wide);
+                product((count, size, first), block, true, (&along, narrow), (done, wide));
             }
             for row in 0..count {
                 let (others, own) = block.split_at_mut(row * size);

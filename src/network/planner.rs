@@ -2,6 +2,7 @@
 
 use super::config::Config;
 use super::parameters::{Affine, Layout, Unit};
+use super::plans::Plans;
 use crate::kernel::dropout::{self, hash};
 use crate::kernel::recurrence::Span;
 use crate::plan::{Dispatch, Limits, Plan, View};
@@ -44,7 +45,7 @@ const LONGEST_SPAN: usize = 4_000_000;
 pub(super) struct Planner<'a, 'b> {
     pub config: &'a Config,
     pub layout: &'a Layout,
-    pub limits: &'a Limits,
+    limits: &'a Limits,
     pub plan: Plan<'b>,
     /// What is dropped in this step; nothing in inference.
     pub dropout: Dropout,
@@ -72,7 +73,7 @@ pub(super) struct Dropped {
 }
 
 impl<'a, 'b> Planner<'a, 'b> {
-    pub fn new(config: &'a Config, layout: &'a Layout, limits: &'a Limits, dropout: Dropout) -> Planner<'a, 'b> {
+    pub fn new(Plans { config, layout, limits }: Plans<'a>, dropout: Dropout) -> Planner<'a, 'b> {
         Planner { config, layout, limits, plan: Plan::default(), dropout, dropped: BTreeMap::new() }
     }
 
@@ -167,7 +168,8 @@ mod tests {
     fn long_recurrences_are_split_along_time_however_few_the_rows() {
         let config = Config { hidden: 50, ..Config::default() };
         let (layout, limits) = (Layout::new(&config), Limits::webgpu_default());
-        let planner = Planner::new(&config, &layout, &limits, Dropout::default());
+        let plans = Plans { config: &config, layout: &layout, limits: &limits };
+        let planner = Planner::new(plans, Dropout::default());
         // One row: little work, and many steps that wait for one another.
         let longest = 262_144;
         let whole = Span::whole(1, longest, longest, 50);
@@ -177,8 +179,8 @@ mod tests {
         assert!(!spans[0].first && spans[1..].iter().all(|span| span.first));
         assert_eq!((spans[0].begin, spans[spans.len() - 1].end), (0, longest));
         // A CPU has no watchdog.
-        let limits = Limits { dispatch_operations: f64::INFINITY, ..limits };
-        let planner = Planner::new(&config, &layout, &limits, Dropout::default());
+        let limits = Limits { dispatch_operations: f64::INFINITY, ..limits.clone() };
+        let planner = Planner::new(Plans { limits: &limits, ..plans }, Dropout::default());
         assert_eq!(planner.spans(whole, longest).len(), 1);
     }
 }

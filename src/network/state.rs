@@ -3,7 +3,7 @@
 use super::planner::buffer;
 use super::{Network, Parameters};
 use crate::engine::{Reading, block_on, write_f32};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, ensure};
 use crate::kernel::loss::TOTALS;
 use crate::kernel::step_control::{self, CONTROL};
 use crate::plan::BufferName;
@@ -105,9 +105,8 @@ impl Network {
     /// # Errors
     /// [`Error::Config`] for weights of another network, [`Error::Device`] when the device fails.
     pub fn set_parameters(&mut self, parameters: &Parameters) -> Result<()> {
-        if [parameters.flat.len(), parameters.embedding.len()] != [self.layout.len, self.table()] {
-            return Err(Error::Config("the weights belong to a network of other sizes".into()));
-        }
+        let lens = [parameters.flat.len(), parameters.embedding.len()];
+        ensure!(lens == [self.layout.len, self.table()], "the weights belong to a network of other sizes");
         self.write(buffer::WEIGHTS, &parameters.flat)?;
         self.write(buffer::EMBEDDING, &parameters.embedding)
     }
@@ -144,9 +143,8 @@ impl Network {
         let mut seen = vec![false; vocabulary];
         let once = |&token: &u32| seen.get_mut(token as usize).is_some_and(|seen| !std::mem::replace(seen, true));
         let expected = [self.layout.len, tokens.len() * self.config.embedding];
-        if [flat.len(), embedding.len()] != expected || !tokens.iter().all(once) {
-            return Err(Error::Config("the gradients belong to a network of other sizes".into()));
-        }
+        let fit = [flat.len(), embedding.len()] == expected && tokens.iter().all(once);
+        ensure!(fit, "the gradients belong to a network of other sizes");
         self.write(buffer::GRADIENTS, flat)?;
         self.write(buffer::EMBEDDING_GRADIENT, embedding)?;
         self.gradients_of = Some(tokens.clone());
@@ -208,9 +206,8 @@ impl Network {
     /// [`Error::Config`] for the state of another network, [`Error::Device`] when the device fails.
     pub fn set_optimiser_state(&mut self, state: &OptimiserState) -> Result<()> {
         let buffers = self.optimiser_buffers();
-        if state.0.iter().zip(&buffers).any(|(own, (_, len))| own.len() != *len) {
-            return Err(Error::Config("the optimiser's state belongs to a network of other sizes".into()));
-        }
+        let fit = state.0.iter().zip(&buffers).all(|(own, (_, len))| own.len() == *len);
+        ensure!(fit, "the optimiser's state belongs to a network of other sizes");
         for (own, (name, _)) in state.0.iter().zip(buffers) {
             self.write(name, own)?;
         }

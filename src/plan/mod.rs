@@ -373,15 +373,11 @@ impl<'b> Plan<'b> {
                 let what = || format!("{}: buffer `{name}` {}", operation(), binding.shape);
                 over(&what, 4 * view.len as u64, limits.binding, LimitKind::Buffer)?;
             }
+            let buffers = dispatch.bindings.len() as u32;
             let workgroups = dispatch.workgroups.into_iter().max().unwrap_or(0);
             let memory = (dispatch.kernel.workgroup_memory)(dispatch);
             for (what, needed, limit, kind) in [
-                (
-                    "the number of storage buffers",
-                    dispatch.bindings.len() as u32,
-                    limits.storage_buffers,
-                    LimitKind::Buffers,
-                ),
+                ("the number of storage buffers", buffers, limits.storage_buffers, LimitKind::Buffers),
                 ("the number of workgroups", workgroups, limits.workgroups, LimitKind::Workgroups),
                 ("workgroup memory", memory, limits.workgroup_memory, LimitKind::WorkgroupMemory),
             ] {
@@ -399,19 +395,13 @@ impl<'b> Plan<'b> {
         ensure!(counts[0] == counts[1], wrong(format!("{} bindings for {} declared", counts[0], counts[1])));
         for (at, (view, declared)) in bindings.iter().zip(kernel.bindings).enumerate() {
             let (spec, begin, end) = (&self.buffers[view.buffer.0], view.offset, view.offset + view.len);
-            let BindingSpec { name, shape, .. } = declared;
-            ensure!(
-                view.len > 0 && end <= spec.len() && begin.is_multiple_of(ALIGNMENT),
-                wrong(format!(
-                    "`{name}` {shape}: elements {begin}..{end} of a buffer `{}` {:?}",
-                    spec.name, spec.shape
-                ))
-            );
+            let (BindingSpec { name, shape, .. }, BufferSpec { name: buffer, shape: sizes, .. }) = (declared, spec);
+            let within = view.len > 0 && end <= spec.len() && begin.is_multiple_of(ALIGNMENT);
+            let other = || format!("`{name}` {shape}: elements {begin}..{end} of a buffer `{buffer}` {sizes:?}");
+            ensure!(within, wrong(other()));
             let alone = || bindings.iter().enumerate().all(|(other, v)| other == at || v.buffer != view.buffer);
-            ensure!(
-                declared.access == Access::Read || alone(),
-                wrong(format!("`{name}` writes buffer `{}`, which another binding uses too", spec.name))
-            );
+            let free = declared.access == Access::Read || alone();
+            ensure!(free, wrong(format!("`{name}` writes buffer `{buffer}`, which another binding uses too")));
         }
         Ok(())
     }

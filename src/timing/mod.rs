@@ -280,8 +280,8 @@ impl Bench {
 
     fn timing(&self, mut network: Network, batch: &Batch, mut seconds: Vec<f64>) -> Result<Timing> {
         let plans: Vec<Checked> = match self.work {
-            Work::Train => vec![network.plan_training(batch, &Optimiser::default())?],
-            Work::Infer => network.plan_inference(batch)?.into_iter().map(|(_, plan)| plan).collect(),
+            Work::Train => vec![network.plans().training(batch, &Optimiser::default())?],
+            Work::Infer => network.plans().inference(batch)?.into_iter().map(|(_, plan)| plan).collect(),
         };
         let profiled = plans.iter().filter(|_| self.profile).map(|plan| profile(network.engine(), plan, self.repeats));
         let profile = profiled.collect::<Result<Vec<_>>>()?.concat();

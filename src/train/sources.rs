@@ -4,7 +4,7 @@ use super::{Dataset, InputEncoder, Options, TargetEncoder, encoding};
 use crate::data::{Examples, Inputs, ReadOptions, Source, Targets, hold_out, hold_out_unclassed};
 use crate::engine::Device;
 use crate::error::{Error, Problem, Result, ensure};
-use crate::network::{Config, Layout, training_plan};
+use crate::network::{Config, Layout, Plans};
 use serde::{Deserialize, Serialize};
 use std::iter::once;
 
@@ -145,12 +145,13 @@ impl TrainingData {
     /// Refuses a network whose largest batch the device cannot train on.
     ///
     /// # Errors
-    /// As [`training_plan`].
+    /// As [`Plans::training`].
     pub fn check_fits(&self, config: &Config, options: &Options, device: &Device) -> Result<()> {
+        let plans = Plans { config, layout: &Layout::new(config), limits: device.engine.limits() };
         for set in [&self.train, &self.valid].into_iter().chain(&self.test) {
             let rows = set.by_length(options.batch, config.length).swap_remove(0);
             let batch = set.batch(config, &rows, |_| false)?;
-            training_plan(config, &Layout::new(config), &batch, &options.optimiser, device.engine.limits())?;
+            plans.training(&batch, &options.optimiser)?;
         }
         Ok(())
     }

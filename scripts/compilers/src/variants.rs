@@ -5,8 +5,7 @@ use srnn::data::{Batch, Inputs, Rows, Targets};
 use srnn::kernel::recurrence::CHUNKS;
 use srnn::kernel::{Kernel, kernels};
 use srnn::network::{
-    Activation, Cell, Config, Direction, Input, Layout, Optimiser, Pooling, Reset, Rule, Sgd, Task, inference_plans,
-    training_plan,
+    Activation, Cell, Config, Direction, Input, Layout, Optimiser, Plans, Pooling, Reset, Rule, Sgd, Task,
 };
 use srnn::plan::{Limits, Plan, Tuning};
 use srnn::{Error, Slicing};
@@ -148,11 +147,12 @@ impl Found {
             let whole = Limits { tuning: Tuning { workgroups, chunk }, ..Limits::webgpu_default() };
             let split = Limits { dispatch_operations: 1.0, ..whole.clone() };
             for (limits, usual) in [(&whole, usual), (&split, false)] {
+                let all = Plans { config, layout: &layout, limits };
                 for optimiser in [&Optimiser::default(), &other] {
-                    let plan = training_plan(config, &layout, &batch, optimiser, limits);
+                    let plan = all.training(&batch, optimiser);
                     self.add(config, plan.map(|plan| vec![(*plan).clone()]), usual)?;
                 }
-                let plans = inference_plans(config, &layout, &batch, limits);
+                let plans = all.inference(&batch);
                 let plans = plans.map(|plans| plans.into_iter().map(|(_, plan)| (*plan).clone()).collect());
                 self.add(config, plans, usual)?;
             }

@@ -1,7 +1,7 @@
 //! The adapters of this machine: which there are, which one to take, and what it can do.
 
 use crate::engine::block_on;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, ensure};
 use crate::plan::{Limits, MOST_BYTES, Tuning};
 use wgpu::{Backend, DeviceType, DownlevelFlags, Features};
 
@@ -114,13 +114,10 @@ pub fn adapter(at: usize) -> Result<Adapter> {
 /// [`Error::NoAdapter`] if there is none, [`Error::NoDevice`] if there are not so many.
 pub async fn adapter_async(at: usize) -> Result<Adapter> {
     let mut found = adapters_async().await;
-    if found.is_empty() {
-        return Err(Error::NoAdapter);
-    }
-    if at >= found.len() {
-        let names: Vec<String> = found.iter().enumerate().map(|(i, a)| format!("gpu:{i} is {}", a.title())).collect();
-        return Err(Error::NoDevice(format!("there is no gpu:{at}: {}", names.join(", "))));
-    }
+    ensure!(!found.is_empty(), Error::NoAdapter);
+    let names =
+        found.iter().enumerate().map(|(i, a)| format!("gpu:{i} is {}", a.title())).collect::<Vec<_>>().join(", ");
+    ensure!(at < found.len(), Error::NoDevice(format!("there is no gpu:{at}: {names}")));
     Ok(found.swap_remove(at))
 }
 

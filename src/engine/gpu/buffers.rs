@@ -28,19 +28,7 @@ pub(super) const PARAMETER_STRIDE: usize = 256;
 
 impl Buffers {
     pub fn new(device: wgpu::Device, queue: wgpu::Queue) -> Buffers {
-        let uniform = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
-            label: Some("parameters"),
-            entries: &[wgpu::BindGroupLayoutEntry {
-                binding: 0,
-                visibility: wgpu::ShaderStages::COMPUTE,
-                ty: wgpu::BindingType::Buffer {
-                    ty: wgpu::BufferBindingType::Uniform,
-                    has_dynamic_offset: true,
-                    min_binding_size: None,
-                },
-                count: None,
-            }],
-        });
+        let uniform = layout(&device, "parameters", [wgpu::BufferBindingType::Uniform]);
         let (named, bound, made) = (HashMap::new(), HashMap::new(), Made::default());
         Buffers { device, queue, named, bound, parameters: None, uniform, made }
     }
@@ -86,9 +74,7 @@ impl Buffers {
     /// A buffer of `size` bytes, all 0, in the place of the one of this name.
     fn make(&mut self, name: BufferName, size: u64) {
         let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
-        let label = Some(name.holds);
-        let buffer =
-            self.device.create_buffer(&wgpu::BufferDescriptor { label, size, usage, mapped_at_creation: false });
+        let buffer = new_buffer(&self.device, name.holds, size, usage);
         self.made.buffers += 1;
         if let Some(old) = self.named.insert(name, buffer) {
             self.bound.retain(|(_, views), _| views.iter().all(|(buffer, _)| *buffer != old));
@@ -144,18 +130,38 @@ impl Buffers {
     }
 
     fn make_parameters(&mut self, size: u64) -> (wgpu::Buffer, wgpu::BindGroup) {
-        let (label, usage) = (Some("parameters"), wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST);
-        let buffer =
-            self.device.create_buffer(&wgpu::BufferDescriptor { label, size, usage, mapped_at_creation: false });
+        let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
+        let buffer = new_buffer(&self.device, "parameters", size, usage);
         let size = NonZeroU64::new(PARAMETER_STRIDE as u64);
         let resource = wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer: &buffer, offset: 0, size });
+        let (label, layout) = (Some("parameters"), &self.uniform);
         let entries = &[wgpu::BindGroupEntry { binding: 0, resource }];
-        let layout = &self.uniform;
         let group = self.device.create_bind_group(&wgpu::BindGroupDescriptor { label, layout, entries });
         self.made.buffers += 1;
         self.made.bind_groups += 1;
         (buffer, group)
     }
+}
+
+/// A buffer of `size` bytes, all 0.
+pub(super) fn new_buffer(device: &wgpu::Device, label: &str, size: u64, usage: wgpu::BufferUsages) -> wgpu::Buffer {
+    let label = Some(label);
+    device.create_buffer(&wgpu::BufferDescriptor { label, size, usage, mapped_at_creation: false })
+}
+
+/// The layout of a group of bindings, of which uniforms are bound where a dispatch's own begins.
+pub(super) fn layout(
+    device: &wgpu::Device,
+    label: &str,
+    kinds: impl IntoIterator<Item = wgpu::BufferBindingType>,
+) -> wgpu::BindGroupLayout {
+    let entry = |(binding, kind)| {
+        let has_dynamic_offset = kind == wgpu::BufferBindingType::Uniform;
+        let ty = wgpu::BindingType::Buffer { ty: kind, has_dynamic_offset, min_binding_size: None };
+        wgpu::BindGroupLayoutEntry { binding, visibility: wgpu::ShaderStages::COMPUTE, ty, count: None }
+    };
+    let entries: Vec<wgpu::BindGroupLayoutEntry> = (0..).zip(kinds).map(entry).collect();
+    device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(label), entries: &entries })
 }
 
 /// Bytes for a buffer of a plan. What changes from batch to batch gets up to an eighth more than it needs, so that a

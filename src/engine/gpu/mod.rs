@@ -15,7 +15,7 @@ pub use cache::CACHE;
 pub use pipelines::CHECK_SHADERS;
 
 use super::{Engine, MaybeSend, Pending, Reading, Timespan, block_on, cpu::buffer_error, ready};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, ensure};
 use crate::plan::{BufferName, Checked, Dispatch, Limits};
 use arrival::arrival;
 use buffers::{Buffers, PARAMETER_STRIDE};
@@ -137,10 +137,8 @@ impl Gpu {
         name: &str,
     ) -> impl Future<Output = Result<Vec<T>>> + MaybeSend + use<T> {
         let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
-        let label = Some("read-back");
-        let staging =
-            self.device.create_buffer(&wgpu::BufferDescriptor { label, size, usage, mapped_at_creation: false });
-        let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label });
+        let staging = buffers::new_buffer(&self.device, "read-back", size, usage);
+        let mut encoder = self.encoder();
         encoder.copy_buffer_to_buffer(source, 0, &staging, 0, size);
         let submission = self.queue.submit([encoder.finish()]);
         let (callback, mapped) = arrival();
@@ -230,9 +228,8 @@ impl Engine for Gpu {
     fn begin_read(&mut self, buffer: BufferName, len: usize) -> Result<Reading> {
         let size = 4 * len as u64;
         let source = self.buffers.get(buffer).ok_or_else(|| buffer_error(buffer, "no such buffer"))?;
-        if source.size() < size {
-            return Err(buffer_error(buffer, &format!("{len} elements asked of {}", source.size() / 4)));
-        }
+        let has = source.size() / 4;
+        ensure!(len as u64 <= has, buffer_error(buffer, &format!("{len} elements asked of {has}")));
         if len == 0 {
             return Ok(ready(Ok(vec![])));
         }

@@ -1,6 +1,7 @@
 //! Compute pipelines: one per kernel and set of constants, made on first use, and kept compiled on disk where the
 //! backend can do so.
 
+use super::buffers::layout;
 use super::cache;
 use crate::kernel::{Access, Kernel};
 use crate::plan::{Dispatch, Plan};
@@ -82,23 +83,9 @@ impl Pipelines {
         // SAFETY: the shaders are this crate's own. Only the bounding of loops is off: every loop counts up or down to
         // a bound that is a constant, a uniform or a number of steps that the host wrote, so that all of them end.
         let module = unsafe { self.device.create_shader_module_trusted(source, self.checks) };
-        let entries: Vec<wgpu::BindGroupLayoutEntry> = kernel
-            .bindings
-            .iter()
-            .zip(0..)
-            .map(|(spec, binding)| wgpu::BindGroupLayoutEntry {
-                binding,
-                visibility: wgpu::ShaderStages::COMPUTE,
-                ty: wgpu::BindingType::Buffer {
-                    ty: wgpu::BufferBindingType::Storage { read_only: spec.access == Access::Read },
-                    has_dynamic_offset: false,
-                    min_binding_size: None,
-                },
-                count: None,
-            })
-            .collect();
-        let bindings =
-            self.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label, entries: &entries });
+        let read_only = kernel.bindings.iter().map(|spec| spec.access == Access::Read);
+        let kinds = read_only.map(|read_only| wgpu::BufferBindingType::Storage { read_only });
+        let bindings = layout(&self.device, kernel.name, kinds);
         let layout = self.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
             label,
             bind_group_layouts: &[Some(&bindings), Some(&self.uniform)],

@@ -1,5 +1,6 @@
 //! When the passes of a plan began and ended, by the device's own clock.
 
+use super::buffers::new_buffer;
 use crate::engine::Timespan;
 
 /// Timestamps of a plan's passes, two each.
@@ -19,18 +20,13 @@ const PASS_BYTES: u64 = 2 * wgpu::QUERY_SIZE as u64;
 impl Timestamps {
     /// Room for `passes` passes, at least one.
     pub fn new(device: &wgpu::Device, passes: usize) -> Timestamps {
-        let label = Some("timestamps");
         let set = |count: usize| {
-            let ty = wgpu::QueryType::Timestamp;
+            let (label, ty) = (Some("timestamps"), wgpu::QueryType::Timestamp);
             device.create_query_set(&wgpu::QuerySetDescriptor { label, ty, count: 2 * count as u32 })
         };
         let sets = (0..passes).step_by(PASSES).map(|first| set(PASSES.min(passes - first))).collect();
-        let ticks = device.create_buffer(&wgpu::BufferDescriptor {
-            label,
-            size: passes as u64 * PASS_BYTES,
-            usage: wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC,
-            mapped_at_creation: false,
-        });
+        let usage = wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC;
+        let ticks = new_buffer(device, "timestamps", passes as u64 * PASS_BYTES, usage);
         Timestamps { sets, passes, ticks }
     }
 

@@ -115,17 +115,11 @@ fn recurrence(span: Span) -> Plan<'static> {
     let weights = plan.scratch("tuning: weights", &[hidden + 1, 3 * hidden]);
     let tape = plan.scratch("tuning: tape", &[steps, 5 * hidden]);
     let states = plan.scratch("tuning: states", &[count, hidden]);
-    let [slots, outputs, memories] = [View::NONE; 3];
+    let [slots, outputs, memories, outputs_gradient, memories_gradient] = [View::NONE; 5];
     let views = ForwardViews { rows, slots, gates, weights, tape, states, outputs, memories };
     plan.push(recurrence::forward_dispatch(gru(), "forward".into(), span, true, views));
-    let views = BackwardViews {
-        rows,
-        weights_transposed: weights,
-        outputs_gradient: View::NONE,
-        tape,
-        states_gradient: states,
-        memories_gradient: View::NONE,
-    };
+    let [weights_transposed, states_gradient] = [weights, states];
+    let views = BackwardViews { rows, weights_transposed, outputs_gradient, tape, states_gradient, memories_gradient };
     plan.push(recurrence::backward_dispatch(gru(), "backward".into(), span, [true, false], views));
     plan
 }
