@@ -263,7 +263,8 @@ impl Trials {
 fn recurrences() -> impl Strategy<Value = Trials> {
     let hidden = prop_oneof![Just(1usize), Just(32), Just(50), Just(130), 1usize..=130];
     let shares = prop_oneof![Just((0usize, 99usize)), (0usize..100, 0usize..100)];
-    let lanes = (proptest::sample::select(&LANES[..]), proptest::sample::select(&CHUNKS[..]));
+    // Few with long chunks: a software Vulkan takes seconds to compile one.
+    let lanes = (proptest::sample::select(&LANES[..]), prop_oneof![3 => Just(CHUNKS[0]), 1 => Just(CHUNKS[1])]);
     let cell = proptest::sample::select(RECURRENCES);
     let activation = proptest::sample::select(&[Activation::Tanh, Activation::Identity, Activation::Relu][..]);
     let shape = (hidden, 1usize..=70, 1usize..=9, shares, lanes);
