@@ -30,7 +30,7 @@ enum Arguments {
 
 #[derive(Subcommand)]
 enum Amd {
-    /// Compile every shader for AMD's families, and hold the figures against the table
+    /// Compile the shaders for AMD's families, and hold the figures against the table
     Amd {
         /// The table
         table: PathBuf,

@@ -116,7 +116,9 @@ fn batch(config: &Config) -> Batch {
     let steps = count * length;
     let inputs = match config.input {
         Input::Tokens => Inputs::Tokens((0..steps as u32).map(|step| step % 5).collect()),
-        Input::Numbers => Inputs::Numbers(Rows { width: config.embedding, values: vec![0.0; steps * config.embedding] }),
+        Input::Numbers => {
+            Inputs::Numbers(Rows { width: config.embedding, values: vec![0.0; steps * config.embedding] })
+        }
     };
     let values = vec![0.0; count * config.classes];
     let targets = match config.task {
