@@ -289,7 +289,7 @@ fn a_hidden_size_beyond_the_limits_is_refused_by_name() {
     let wider = Config { hidden: WIDEST.hidden + 8, ..config };
     let Err(error) = step(&wider, &batch, &Optimiser::default(), &limits) else { panic!("1032 units are too many") };
     assert!(
-        matches!(error, Error::Limit { needed: 16_512, limit: 16_384, kind: LimitKind::WorkgroupMemory, .. }),
+        matches!(error, Error::Limit { needed: 16_576, limit: 16_384, kind: LimitKind::WorkgroupMemory, .. }),
         "{error}"
     );
     let text = error.to_string();
