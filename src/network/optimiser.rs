@@ -96,7 +96,7 @@ impl Optimiser {
     /// Checks the settings for a network of this many classes.
     ///
     /// # Errors
-    /// [`Error::Config`], naming the setting.
+    /// [`Error::Config`](crate::Error::Config), naming the setting.
     pub fn check(&self, classes: usize) -> Result<()> {
         let shares = [
             ("dropout", self.dropout),
