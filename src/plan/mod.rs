@@ -182,12 +182,7 @@ pub struct Tuning {
     pub workgroups: usize,
     /// Terms of a recurrence's inner product whose weights are asked for at once: one of
     /// [`CHUNKS`](crate::kernel::recurrence::CHUNKS).
-    #[serde(default = "longest_chunk")]
     pub chunk: usize,
-}
-
-fn longest_chunk() -> usize {
-    16
 }
 
 impl Limits {
@@ -201,7 +196,7 @@ impl Limits {
             workgroups: 65_535,
             memory: 1 << 30,
             dispatch_operations: 4e9,
-            tuning: Tuning { workgroups: 1, chunk: longest_chunk() },
+            tuning: Tuning { workgroups: 1, chunk: 16 },
         }
     }
 }

@@ -63,12 +63,12 @@ impl NullDevice {
         }
     }
 
-    /// Compiles a variant, and gives its figures.
+    /// Compiles a shader of so many storage buffers, and gives its figures.
     ///
     /// # Errors
     /// What naga or the driver says.
-    pub fn statistics(&self, variant: &Variant) -> Result<Statistics> {
-        self.with_pipeline(variant, vk::PipelineCreateFlags::CAPTURE_STATISTICS_KHR, |pipeline| {
+    pub fn statistics(&self, source: &str, buffers: usize) -> Result<Statistics> {
+        self.with_pipeline((source, buffers), vk::PipelineCreateFlags::CAPTURE_STATISTICS_KHR, |pipeline| {
             let info = vk::PipelineExecutableInfoKHR::default().pipeline(pipeline);
             // SAFETY: the pipeline was made with the flag for statistics, and is alive.
             let figures = unsafe { self.statistics.get_pipeline_executable_statistics(&info)? };
@@ -83,7 +83,8 @@ impl NullDevice {
     /// # Errors
     /// What naga or the driver says.
     pub fn assembly(&self, variant: &Variant) -> Result<String> {
-        self.with_pipeline(variant, vk::PipelineCreateFlags::CAPTURE_INTERNAL_REPRESENTATIONS_KHR, |pipeline| {
+        let shader = (&variant.source()[..], variant.kernel.bindings.len());
+        self.with_pipeline(shader, vk::PipelineCreateFlags::CAPTURE_INTERNAL_REPRESENTATIONS_KHR, |pipeline| {
             let info = vk::PipelineExecutableInfoKHR::default().pipeline(pipeline);
             let get = self.statistics.fp().get_pipeline_executable_internal_representations_khr;
             let mut count = 0;
@@ -106,13 +107,13 @@ impl NullDevice {
 
     fn with_pipeline<T>(
         &self,
-        variant: &Variant,
+        (source, buffers): (&str, usize),
         flags: vk::PipelineCreateFlags,
         ask: impl FnOnce(vk::Pipeline) -> Result<T>,
     ) -> Result<T> {
-        let code = Shader::parse(&variant.source())?.spirv((1, 6), false)?;
+        let code = Shader::parse(source)?.spirv((1, 6), false)?;
         let device = &self.device;
-        let storage = (0..variant.kernel.bindings.len() as u32).map(|at| (at, vk::DescriptorType::STORAGE_BUFFER));
+        let storage = (0..buffers as u32).map(|at| (at, vk::DescriptorType::STORAGE_BUFFER));
         let groups = [storage.collect(), vec![(0, vk::DescriptorType::UNIFORM_BUFFER_DYNAMIC)]];
         // SAFETY: as in `open`; the code is valid SPIR-V, and the layout has what its bindings need. What is made here is
         // used by nobody else and destroyed once.

@@ -8,10 +8,11 @@ mod translate;
 mod variants;
 
 use anyhow::{Context, Result};
-use clap::{Parser, Subcommand};
+use clap::Parser;
 use naga::back::hlsl::ShaderModel;
 use std::path::{Path, PathBuf};
 use translate::Shader;
+use variants::Variant;
 
 #[derive(Parser)]
 #[command(about)]
@@ -20,16 +21,10 @@ enum Arguments {
     Translate {
         /// A folder for each language is made in it
         folder: PathBuf,
-        /// Only the shaders of usual networks
+        /// HLSL only of the shaders of usual networks
         #[arg(long)]
-        usual: bool,
+        usual_hlsl: bool,
     },
-    #[command(flatten)]
-    Amd(Amd),
-}
-
-#[derive(Subcommand)]
-enum Amd {
     /// Compile the shaders for AMD's families, and hold the figures against the table
     Amd {
         /// The table
@@ -58,32 +53,33 @@ enum Amd {
 
 fn main() -> Result<()> {
     match Arguments::parse() {
-        Arguments::Translate { folder, usual } => translate_all(&folder, usual),
-        Arguments::Amd(Amd::Amd { table, driver, renew }) => amd_table::check(&table, &driver, renew),
-        Arguments::Amd(Amd::Assembly { shaders }) => {
-            let device = amd::NullDevice::open()?;
-            for variant in variants::variants()?.0 {
-                if shaders.iter().any(|own| variant.file().starts_with(own)) {
-                    println!("; {}\n{}", variant.file(), device.assembly(&variant)?);
-                }
+        Arguments::Translate { folder, usual_hlsl } => translate_all(&folder, usual_hlsl),
+        Arguments::Amd { table, driver, renew } => amd_table::check(&table, &driver, renew),
+        Arguments::Assembly { shaders } => each(&shaders, |variant, assembly| {
+            println!("; {}\n{assembly}", variant.file());
+            Ok(())
+        }),
+        Arguments::Cycles { shaders } => each(&shaders, |variant, assembly| {
+            if variant.tabled() {
+                println!("{:8} {} {}", cycles::cycles(variant, assembly)?, variant.kernel.name, variant.constants());
             }
             Ok(())
-        }
-        Arguments::Amd(Amd::Cycles { shaders }) => {
-            let device = amd::NullDevice::open()?;
-            for variant in variants::variants()?.0 {
-                if variant.tabled() && shaders.iter().any(|own| variant.file().starts_with(own)) {
-                    let cycles = cycles::cycles(&variant, &device.assembly(&variant)?)?;
-                    println!("{cycles:8} {} {}", variant.kernel.name, variant.constants());
-                }
-            }
-            Ok(())
-        }
-        Arguments::Amd(Amd::AmdFamily { family }) => amd_table::print_family(&family),
+        }),
+        Arguments::AmdFamily { family } => amd_table::print_family(&family),
     }
 }
 
-fn translate_all(folder: &Path, usual: bool) -> Result<()> {
+/// Hands on the machine code of each variant whose file's name begins so.
+fn each(names: &[String], mut tell: impl FnMut(&Variant, &str) -> Result<()>) -> Result<()> {
+    let device = amd::NullDevice::open()?;
+    let named = |variant: &Variant| names.iter().any(|own| variant.file().starts_with(own));
+    for variant in variants::variants()?.0.iter().filter(|variant| named(variant)) {
+        tell(variant, &device.assembly(variant)?)?;
+    }
+    Ok(())
+}
+
+fn translate_all(folder: &Path, usual_hlsl: bool) -> Result<()> {
     let (variants, refused) = variants::variants()?;
     for what in refused {
         println!("translate: left out: {what}");
@@ -91,9 +87,7 @@ fn translate_all(folder: &Path, usual: bool) -> Result<()> {
     for language in ["wgsl", "vulkan1.0", "vulkan1.3", "glsl", "fxc", "dxc", "metal"] {
         std::fs::create_dir_all(folder.join(language))?;
     }
-    let variants = variants.iter().filter(|variant| variant.usual || !usual);
-    let mut count = 0;
-    for variant in variants {
+    for variant in &variants {
         let (name, source) = (variant.file(), variant.source());
         let write = |language: &str, ending: &str, contents: &[u8]| {
             let path = folder.join(language).join(format!("{name}.{ending}"));
@@ -105,11 +99,12 @@ fn translate_all(folder: &Path, usual: bool) -> Result<()> {
         write("vulkan1.0", "spv", &bytes(shader.spirv((1, 0), true).with_context(|| name.clone())?))?;
         write("vulkan1.3", "spv", &bytes(shader.spirv((1, 6), false).with_context(|| name.clone())?))?;
         write("glsl", "comp", shader.glsl().with_context(|| name.clone())?.as_bytes())?;
-        write("fxc", "hlsl", shader.hlsl(ShaderModel::V5_1).with_context(|| name.clone())?.as_bytes())?;
-        write("dxc", "hlsl", shader.hlsl(ShaderModel::V6_0).with_context(|| name.clone())?.as_bytes())?;
+        if variant.usual || !usual_hlsl {
+            write("fxc", "hlsl", shader.hlsl(ShaderModel::V5_1).with_context(|| name.clone())?.as_bytes())?;
+            write("dxc", "hlsl", shader.hlsl(ShaderModel::V6_0).with_context(|| name.clone())?.as_bytes())?;
+        }
         write("metal", "metal", shader.metal().with_context(|| name.clone())?.as_bytes())?;
-        count += 1;
     }
-    println!("translate: {count} shaders in {}", folder.display());
+    println!("translate: {} shaders in {}", variants.len(), folder.display());
     Ok(())
 }
