@@ -2,7 +2,7 @@
 
 use super::config::{Config, Input, Pooling};
 use super::planner::{Dropped, Planner, buffer};
-use super::warmup::{Rows, rows_of};
+use super::warmup::{LevelRows, rows_of};
 use crate::kernel::gather_rows;
 use crate::kernel::matmul::{self, Columns};
 use crate::kernel::pool_forward::{self, Pool};
@@ -29,7 +29,7 @@ pub(super) struct StepViews {
 /// One recurrence, from its forward to its backward pass.
 pub(super) struct RunViews {
     /// Rows and steps of which it runs over; with context more than there are.
-    pub rows: Rc<Rows>,
+    pub rows: Rc<LevelRows>,
     pub rows_view: View,
     pub span: Span,
     /// What the cell keeps of every step; nothing when nothing is saved.
@@ -85,7 +85,7 @@ struct At<'l> {
 
 /// One direction of a level, the same for all of its layers.
 struct Way {
-    rows: Rc<Rows>,
+    rows: Rc<LevelRows>,
     /// `[R, 2]`: the list of rows.
     list: View,
     /// With context: which step of the layer below each step is, and `[P]`, where among them a step's own output is.
@@ -168,7 +168,7 @@ impl<'b> Planner<'_, 'b> {
     }
 
     /// Uploads what all layers of a level read in one direction.
-    fn way(&mut self, At { p, level, .. }: At, rows: Rows) -> Way {
+    fn way(&mut self, At { p, level, .. }: At, rows: LevelRows) -> Way {
         let list = self.plan.upload("rows", &[level.rows.len(), 2], rows.list.concat());
         let (mut steps_read, mut own) = (None, None);
         if let Some(warmup) = &rows.warmup {

@@ -5,7 +5,7 @@ use crate::slicing::Level;
 
 /// The rows of one level for one direction.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rows {
+pub struct LevelRows {
     /// `[R, 2]`: first step and number of steps of every row, among the steps that are read.
     pub list: Vec<[u32; 2]>,
     /// Steps read by all rows together, and by the longest.
@@ -37,9 +37,9 @@ impl Warmup {
 
 /// The rows of a level of sequences of `lengths` real steps: each slice first reads up to `context` steps of its
 /// sequence before it, or after it if rows are read in `reverse`.
-pub fn rows_of(level: &Level, lengths: &[u32], context: usize, reverse: bool) -> Rows {
+pub fn rows_of(level: &Level, lengths: &[u32], context: usize, reverse: bool) -> LevelRows {
     if context == 0 {
-        return Rows { list: level.rows.clone(), steps: level.steps, longest: level.longest, warmup: None };
+        return LevelRows { list: level.rows.clone(), steps: level.steps, longest: level.longest, warmup: None };
     }
     let (mut list, mut longest) = (vec![], 0);
     let mut warmup = Warmup { steps_read: vec![], own: vec![] };
@@ -63,7 +63,7 @@ pub fn rows_of(level: &Level, lengths: &[u32], context: usize, reverse: bool) ->
         longest = longest.max(read.len());
         warmup.steps_read.extend(read);
     }
-    Rows { list, steps: warmup.steps_read.len(), longest, warmup: Some(warmup) }
+    LevelRows { list, steps: warmup.steps_read.len(), longest, warmup: Some(warmup) }
 }
 
 #[cfg(test)]

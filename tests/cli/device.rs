@@ -70,6 +70,10 @@ fn a_tuning_is_measured_and_remembered() {
     let bench = "bench --device gpu --slices rnn --lengths 4 --repeats 1 --vocabulary 9";
     let read = run(bench, "srnn=info").err;
     assert!(read.contains("as was measured"), "{read}");
+    let odd = kept.to_string().replace(&format!("\"chunk\":{}", tuning["chunk"]), "\"chunk\":7");
+    assert_ne!(odd, kept.to_string(), "the tuning has a chunk");
+    room.write("cache/tuning.json", &odd);
+    assert!(!run(bench, "srnn=info").err.contains("as was measured"));
     room.write("cache/tuning.json", "{");
     assert!(run(bench, "srnn=info").err.contains("no tunings could be read"));
     room.srnn("tune --device cpu").refused("the CPU engine has nothing to tune");

@@ -129,9 +129,12 @@ fn batch(config: &Config) -> Batch {
     Batch { inputs, lengths: vec![length as u32; count], targets: Some(targets) }
 }
 
+/// A kernel's name and its constants.
+type Key = (&'static str, Vec<(&'static str, u32)>);
+
 #[derive(Default)]
 struct Found {
-    variants: BTreeMap<(&'static str, Vec<(&'static str, u32)>), Variant>,
+    variants: BTreeMap<Key, Variant>,
     names: BTreeSet<&'static str>,
     refused: BTreeSet<String>,
 }

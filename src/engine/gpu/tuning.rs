@@ -26,11 +26,12 @@ fn by_kind(adapter: &AdapterInfo) -> Tuning {
 /// The tuning of an adapter: what was remembered, otherwise by its kind.
 pub(super) fn of(adapter: &AdapterInfo) -> Tuning {
     match cache::path(FILE).and_then(|path| remembered(&path).remove(&key(adapter))) {
-        Some(tuning) => {
+        // The file is the user's, and there are shaders for these only.
+        Some(tuning) if CHUNKS.contains(&tuning.chunk) => {
             log::info!("{}: {} workgroups fill it, as was measured", adapter::title(adapter), tuning.workgroups);
             tuning
         }
-        None => by_kind(adapter),
+        _ => by_kind(adapter),
     }
 }
 
@@ -133,7 +134,11 @@ fn gru() -> &'static Recurrence {
 pub fn choose(measured: &[Measured], limits: &Limits) -> Tuning {
     let least = |m: &Measured| m.seconds.as_flattened().iter().copied().fold(f64::MAX, f64::min);
     let lost = |tuning: &Tuning| -> f64 {
-        measured.iter().map(|m| m.taken(tuning, limits).1[m.taken(tuning, limits).0] / least(m)).sum()
+        let own = |m: &Measured| {
+            let (lanes, seconds) = m.taken(tuning, limits);
+            seconds[lanes] / least(m)
+        };
+        measured.iter().map(own).sum()
     };
     let candidates =
         CHUNKS.into_iter().flat_map(|chunk| (0..=11).map(move |power| Tuning { workgroups: 1 << power, chunk }));
