@@ -9,6 +9,7 @@ pub use crate::plan::{Access, Binding, BindingSpec, Element, Kernel};
 pub mod cell;
 pub mod dropout;
 pub mod element_loss;
+mod faded;
 pub mod gather_rows;
 pub mod loss;
 pub mod matmul;

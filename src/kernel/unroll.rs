@@ -1,6 +1,7 @@
 //! The loop that the twins of all recurrences share: over tiles of rows in parallel, and over the steps of a tile.
 
 use super::activation::Activation;
+use super::faded::nothing_below;
 use super::prefetch::prefetch;
 use super::product::{add, dense_product};
 use super::recurrence::{BackwardSlices, ForwardSlices, Params, Recurrence, matrix_offset};
@@ -320,7 +321,7 @@ fn tile_backward(mut step: TileStep, [_, states, memories]: [&mut [f32]; 3]) {
             }
         }
         for own in [&mut *step.state, &mut *step.memory] {
-            vanish(row_of(own, 0, step.count * hidden));
+            fade(row_of(own, 0, step.count * hidden));
         }
         step.moved = t > 0 || run.first;
         (run.step)(&mut step);
@@ -328,14 +329,13 @@ fn tile_backward(mut step: TileStep, [_, states, memories]: [&mut [f32]; 3]) {
     step.end(0, states, memories);
 }
 
-/// Below this size a gradient counts as 0. Over the steps of a long slice gradients fade into numbers too small for
-/// float32's usual form, with which some processors reckon a hundred times slower, here and in ∂U.
-const VANISHED: f32 = 1e-28;
+/// Below this size a gradient counts as 0: so fade those over the steps of a long slice, here and in ∂U.
+const FADED: f32 = 1e-28;
 
 #[multiversion(targets = "simd")]
-fn vanish(gradient: &mut [f32]) {
+fn fade(gradient: &mut [f32]) {
     for x in gradient {
-        *x = if x.abs() < VANISHED { 0.0 } else { *x };
+        *x = nothing_below(FADED, *x);
     }
 }
 

@@ -1,6 +1,7 @@
 //! The optimiser's step over a flat buffer, or over a table of which only some rows have a gradient: Adam (Kingma & Ba,
 //! 2015) with decoupled weight decay (AdamW: Loshchilov & Hutter, 2019), or gradient descent with momentum.
 
+use super::faded::nothing_below;
 use super::prelude::*;
 use super::step_control::{BETA1_POWER, BETA2_POWER, SCALE, TAKE};
 use serde::{Deserialize, Serialize};
@@ -83,6 +84,13 @@ pub fn dispatch(place: String, (rows, width): (usize, usize), rule: Rule, mut bi
     KERNEL.dispatch(place, bindings, constants, params, grid(count.div_ceil(256)), cost)
 }
 
+/// A gradient below this size counts as 0: what it squares to is next to nothing to any ε. Gradients fade into such over the
+/// steps of a long slice.
+const SQUARED: f32 = 1e-16;
+
+/// And so does a moment below this, which no weight feels: moments of rows without a gradient fade at every step.
+const MOVED: f32 = 1e-28;
+
 const ADAM: u32 = 0;
 const SGD: u32 = 1;
 
@@ -95,11 +103,10 @@ fn twin(d: &Dispatch, params: Params, slices: Slices) {
     let (by_slot, sgd) = (d.constant("BY_SLOT") == 1, d.constant("RULE") == SGD as usize);
     // Whole rows to a task, and enough of them to be worth one.
     let chunk = if by_slot { width } else { 4096 };
-    let zeros = vec![0.0; if by_slot { width } else { 0 }];
     let gradient = |i: usize, len: usize| match by_slot {
-        false => &gradient[i * chunk..][..len],
-        true if slots[i] == NO_SLOT => &zeros[..],
-        true => &gradient[slots[i] as usize * width..][..width],
+        false => Some(&gradient[i * chunk..][..len]),
+        true if slots[i] == NO_SLOT => None,
+        true => Some(&gradient[slots[i] as usize * width..][..width]),
     };
     let least = threads::at_least(4096usize.div_ceil(chunk));
     let own = weights[..count].par_chunks_mut(chunk).zip(first[..count].par_chunks_mut(chunk));
@@ -114,32 +121,78 @@ fn twin(d: &Dispatch, params: Params, slices: Slices) {
     }
 }
 
-/// Adam; `rates` are the gradient's scale, learning rate over 1 − β₁ᵗ, and 1 over √(1 − β₂ᵗ).
+/// Adam; `rates` are the gradient's scale, learning rate over 1 − β₁ᵗ, and 1 over √(1 − β₂ᵗ). Without a gradient, which is
+/// how most tokens of a table stand at most steps, moments fade.
 #[multiversion(targets = "simd")]
 fn adapt(
     params: &Params,
     rates: [f32; 3],
-    gradient: &[f32],
+    gradient: Option<&[f32]>,
     weights: &mut [f32],
     first: &mut [f32],
     second: &mut [f32],
 ) {
     let Params { beta1, beta2, epsilon, decay, .. } = *params;
     let [scale, rate, correction] = rates;
-    for (((w, m), v), g) in weights.iter_mut().zip(first).zip(second).zip(gradient) {
-        let g = g * scale;
-        *m = beta1 * *m + (1.0 - beta1) * g;
-        *v = beta2 * *v + (1.0 - beta2) * g * g;
-        *w = *w - decay * *w - rate * *m / (v.sqrt() * correction + epsilon);
+    let step = |w: &mut f32, m: f32, v: f32| {
+        let (m, v) = (nothing_below(MOVED, m), nothing_below(SQUARED * SQUARED, v));
+        *w = *w - decay * *w - rate * m / (v.sqrt() * correction + epsilon);
+        (m, v)
+    };
+    let own = weights.iter_mut().zip(first).zip(second);
+    let Some(gradient) = gradient else {
+        own.for_each(|((w, m), v)| (*m, *v) = step(w, beta1 * *m, beta2 * *v));
+        return;
+    };
+    for (((w, m), v), g) in own.zip(gradient) {
+        let g = nothing_below(SQUARED, g * scale);
+        (*m, *v) = step(w, beta1 * *m + (1.0 - beta1) * g, beta2 * *v + (1.0 - beta2) * g * g);
     }
 }
 
 /// Gradient descent.
 #[multiversion(targets = "simd")]
-fn descend(params: &Params, scale: f32, gradient: &[f32], weights: &mut [f32], velocity: &mut [f32]) {
+fn descend(params: &Params, scale: f32, gradient: Option<&[f32]>, weights: &mut [f32], velocity: &mut [f32]) {
     let Params { learning_rate, beta1: momentum, decay, .. } = *params;
-    for ((w, v), g) in weights.iter_mut().zip(velocity).zip(gradient) {
-        *v = momentum * *v + g * scale;
-        *w = *w - decay * *w - learning_rate * *v;
+    let step = |w: &mut f32, v: f32| {
+        let v = nothing_below(MOVED, v);
+        *w = *w - decay * *w - learning_rate * v;
+        v
+    };
+    let own = weights.iter_mut().zip(velocity);
+    let Some(gradient) = gradient else {
+        own.for_each(|(w, v)| *v = step(w, momentum * *v));
+        return;
+    };
+    for ((w, v), g) in own.zip(gradient) {
+        *v = step(w, momentum * *v + g * scale);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_that_fade() {
+        let params = Params { learning_rate: 1e-3, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, ..Params::default() };
+        let of = |gradient: Option<f32>, first: f32, second: f32| {
+            let (gradient, mut w, mut m, mut v) = (gradient.map(|g| [g; 9]), [1.0; 9], [first; 9], [second; 9]);
+            adapt(&params, [1.0; 3], gradient.as_ref().map(|g| &g[..]), &mut w, &mut m, &mut v);
+            assert!([w, m, v].iter().all(|own| own.iter().all(|x| x.to_bits() == own[0].to_bits())));
+            (w[0], m[0], v[0])
+        };
+        assert_eq!(of(None, 1e-28, 1e-32), (1.0, 0.0, 0.0));
+        assert_eq!(of(Some(-9e-17), 0.0, 1e-40), (1.0, 0.0, 0.0));
+        assert_eq!(of(Some(0.0), 0.5, 0.25), of(None, 0.5, 0.25));
+        let (w, m, v) = of(Some(2.0), 0.0, 0.0);
+        assert!((m - 0.2).abs() < 1e-7 && (v - 0.004).abs() < 1e-6 && w < 1.0);
+        assert!(of(Some(f32::NAN), 0.0, 0.0).1.is_nan());
+
+        let (mut w, mut velocity) = ([1.0; 9], [-1e-28; 9]);
+        descend(&params, 1.0, None, &mut w, &mut velocity);
+        assert_eq!((w, velocity), ([1.0; 9], [0.0; 9]));
+        descend(&params, 0.5, Some(&[2.0; 9]), &mut w, &mut velocity);
+        assert_eq!((w, velocity), ([0.999; 9], [1.0; 9]));
     }
 }
