@@ -16,14 +16,14 @@ use srnn::kernel::element_loss::{self, Form};
 use srnn::kernel::loss;
 use srnn::kernel::matmul::{self, Columns};
 use srnn::kernel::pool_forward::{self, Pool, Pooling};
-use srnn::kernel::recurrence::{self, BackwardViews, CHUNKS, ForwardViews, LANES, Recurrence, Span, matrix_offset};
+use srnn::kernel::recurrence::{self, BackwardViews, ForwardViews, LANES, Recurrence, Span, matrix_offset};
 use srnn::kernel::step_control::{self, NORM, SKIPPED, STEPS, TAKE};
 use srnn::kernel::update::{self, Adam, NO_SLOT, Rule, Sgd};
 use srnn::kernel::{
     Access, dropout, gather_rows, pool_backward, softmax_cross_entropy, squared_norm, sum_by_token, sum_partials,
     transpose,
 };
-use srnn::plan::{ALIGNMENT, BufferName, BufferSpec, Checked, Dispatch, Limits, Plan, View};
+use srnn::plan::{ALIGNMENT, BufferName, BufferSpec, Checked, Dispatch, Limits, Plan, Product, Tuning, View};
 
 /// Words in front of and behind every binding, which no kernel may touch.
 const GUARD: usize = ALIGNMENT;
@@ -170,7 +170,7 @@ struct Trials {
     longest: usize,
     shares: (usize, usize),
     lanes: usize,
-    chunk: usize,
+    product: Product,
     /// slotted, reverse, stepwise, last of two directions, states given
     options: [bool; 5],
     activation: Activation,
@@ -178,11 +178,14 @@ struct Trials {
 
 impl Trials {
     fn span(&self, steps: usize) -> Span {
-        let Trials { hidden, rows, longest, shares: (from, to), lanes, chunk, activation, .. } = *self;
+        let Trials { cell, hidden, rows, longest, shares: (from, to), lanes, product, activation, .. } = *self;
         let [slotted, reverse, stepwise, second, first] = self.options;
         let begin = from * longest / 100;
         let end = begin + 1 + to * (longest - begin - 1) / 99;
         let (stride, column) = if second { (2 * hidden, hidden) } else { (hidden, 0) };
+        let default = Limits::webgpu_default();
+        let limits = Limits { tuning: Tuning { product, ..default.tuning }, ..default };
+        let product = cell.product(lanes, hidden, &limits);
         Span {
             rows,
             steps,
@@ -190,7 +193,7 @@ impl Trials {
             end,
             hidden,
             lanes,
-            chunk,
+            product,
             first,
             slotted,
             reverse,
@@ -264,12 +267,15 @@ fn recurrences() -> impl Strategy<Value = Trials> {
     let hidden = prop_oneof![Just(1usize), Just(32), Just(50), Just(130), 1usize..=130];
     let shares = prop_oneof![Just((0usize, 99usize)), (0usize..100, 0usize..100)];
     // Few with long chunks: a software Vulkan takes seconds to compile one.
-    let lanes = (proptest::sample::select(&LANES[..]), prop_oneof![3 => Just(CHUNKS[0]), 1 => Just(CHUNKS[1])]);
+    let lanes = (
+        proptest::sample::select(&LANES[..]),
+        prop_oneof![3 => Just(Product::Single), 1 => Just(Product::Chunked), 2 => Just(Product::Held)],
+    );
     let cell = proptest::sample::select(RECURRENCES);
     let activation = proptest::sample::select(&[Activation::Tanh, Activation::Identity, Activation::Relu][..]);
     let shape = (hidden, 1usize..=70, 1usize..=9, shares, lanes);
     (any::<u64>(), shape, cell, any::<[bool; 5]>(), activation).prop_map(
-        |(seed, (hidden, rows, longest, shares, (lanes, chunk)), cell, options, activation)| Trials {
+        |(seed, (hidden, rows, longest, shares, (lanes, product)), cell, options, activation)| Trials {
             seed,
             cell,
             hidden,
@@ -277,7 +283,7 @@ fn recurrences() -> impl Strategy<Value = Trials> {
             longest,
             shares,
             lanes,
-            chunk,
+            product,
             options,
             activation,
         },
@@ -617,7 +623,7 @@ fn grus() -> Trials {
         longest: 1,
         shares: (0, 99),
         lanes: 4,
-        chunk: 16,
+        product: Product::Chunked,
         options: [true, false, false, false, false],
         activation: Activation::Tanh,
     }
@@ -647,13 +653,37 @@ fn grids_of_two_dimensions() {
 #[cfg_attr(skip_gpu_tests, ignore = "SRNN_SKIP_GPU_TESTS=1")]
 fn wide_recurrences() {
     let limits = on_gpu(|engine| engine.limits().clone());
-    for (hidden, lanes, chunk) in [(256, 4, 16), (300, 4, 1), (512, 2, 1), (1024, 1, 16)] {
-        let wide = Trials { hidden, rows: 6, longest: 3, lanes, chunk, ..grus() };
+    let [single, chunked, _] = Product::ALL;
+    for (hidden, lanes, product) in [(256, 4, chunked), (300, 4, single), (512, 2, single), (1024, 1, chunked)] {
+        let wide = Trials { hidden, rows: 6, longest: 3, lanes, product, ..grus() };
         for trial in [wide.forward(true), wide.backward([true, false])] {
             // Not every device has workgroup memory for this one.
             if hidden != 300 || trial.plan.check(&limits).is_ok() {
                 trial.check();
             }
+        }
+    }
+}
+
+/// Cells of one matrix hold it where a part of the threads is there for every row, and rows for every part or not.
+#[test]
+#[cfg_attr(skip_gpu_tests, ignore = "SRNN_SKIP_GPU_TESTS=1")]
+fn held_weights() {
+    for (hidden, lanes, cell) in [
+        (1, 1, Cell::Rnn),
+        (17, 2, Cell::Lstm),
+        (33, 1, Cell::Lstm),
+        (50, 4, Cell::Gru),
+        (64, 2, Cell::Gru),
+        (64, 4, Cell::Rnn),
+    ] {
+        let cell = cell.recurrence(Reset::After).unwrap();
+        let own = Trials { cell, hidden, lanes, rows: 7, longest: 5, product: Product::Held, ..grus() };
+        // The first states are 0, or given.
+        for options in [own.options, [false, true, true, true, true]] {
+            let trial = Trials { options, ..own }.forward(true);
+            assert_eq!(trial.plan.dispatches[0].constant("HELD"), lanes);
+            trial.check();
         }
     }
 }

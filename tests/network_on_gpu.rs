@@ -13,7 +13,7 @@ use srnn::engine::gpu::{Gpu, raw};
 use srnn::engine::{Engine, read_f32, write_f32};
 use srnn::error::LimitKind;
 use srnn::network::{Adam, Config, Layout, Network, Optimiser, Parameters, Plans, Rule, buffer};
-use srnn::plan::{BufferName, Checked, Limits, Plan, Tuning};
+use srnn::plan::{BufferName, Checked, Limits, Plan, Product, Tuning};
 use srnn::{Device, Error, Result, Slicing};
 
 /// Two orders of rounding.
@@ -305,7 +305,10 @@ fn rows_share_workgroups_only_on_a_full_device() {
     let case = case(PAPER, 8);
     let mut network = network(&case, gpu());
     let mut run = |workgroups| {
-        let plan = plan(&case, &Limits { tuning: Tuning { workgroups, chunk: 1 }, ..Limits::webgpu_default() });
+        let plan = plan(
+            &case,
+            &Limits { tuning: Tuning { workgroups, product: Product::Single }, ..Limits::webgpu_default() },
+        );
         let lanes = |place| {
             let dispatch = plan.dispatches.iter().find(|d| d.place == place).unwrap();
             dispatch.constants.iter().find(|(name, _)| *name == "LANES").unwrap().1
@@ -362,7 +365,7 @@ fn a_warm_training_step_makes_nothing() {
     gpu.write(buffer::EMBEDDING, bytemuck::cast_slice(&case.parameters.embedding)).unwrap();
     let mut step = |batch: &Batch| {
         // With the same lanes for few rows and for many: others are other pipelines.
-        let limits = Limits { tuning: Tuning { workgroups: 1, chunk: 1 }, ..gpu.limits().clone() };
+        let limits = Limits { tuning: Tuning { workgroups: 1, product: Product::Single }, ..gpu.limits().clone() };
         let plan = step(&case.config, batch, &Optimiser::default(), &limits).unwrap();
         gpu.run(&plan).unwrap();
         let outlives_its_batch: Plan = plan.with(plan.dispatches.clone());

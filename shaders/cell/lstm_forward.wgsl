@@ -12,7 +12,7 @@ fn unit(s: Step, j: u32) -> Lanes {
     let o = sigmoid(x_o + q[3]);
     let c = second(j);
     let next = f * c + i * g;
-    state[1u + MEMORY][j / CHUNK][j % CHUNK] = select(c, next, s.live);
+    put(1u + MEMORY, j, select(c, next, s.live));
     keep(s, j, 0u, 6u, array<Lanes, 6>(i, f, g, o, c, before(s, j)));
     return o * tanh_exact(next);
 }

@@ -46,7 +46,8 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    let own = own_rows(group, groups);
+    let first = group_of(group, groups) * LANES;
+    let own = own_rows(first);
     for (var j0 = 0u; j0 < H; j0 += THREADS) {
         let j = j0 + thread;
         if (j < H) {
@@ -65,7 +66,7 @@ fn main(
         }
     }
 
-    for (var t = min(params.end, own.longest); t > params.begin; t--) {
+    for (var t = min(params.end, longest(first, LANES)); t > params.begin; t--) {
         let s = step_of(own, t - 1u, 0u);
         for (var j0 = 0u; j0 < H; j0 += THREADS) {
             let j = j0 + thread;

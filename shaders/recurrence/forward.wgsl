@@ -1,9 +1,18 @@
-// The recurrence over one level, forward: all that is not the cell's own. Constants: those of rows.wgsl, SLOTTED (gates are
-// read through slots), SAVE (write the tape). The cell, in cell/, has PHASES and
+// The recurrence over one level, forward: all that is neither the cell's own nor the product's with U. Constants: those of
+// rows.wgsl, SLOTTED (gates are read through slots), SAVE (write the tape), HELD (see product/).
+// The product, in product/, has
+//   ROWS               of a workgroup
+//   unit_of, row_of    the unit and the row that a thread begins with
+//   owns               whether a thread has a row at all
+//   on_chip, put       what a unit has on chip: its states before and after a step, in turn, then its second state
+//   take, ask          what is done before the first step, and what a step begins with
+//   gate(s, which, j)  what unit j reads of the input, for a gate
+//   product(s, j)      h U + c of unit j, for each gate of the first matrix: 0 at first, unless states are given
+// The cell, in cell/, has PHASES and
 //   unit(s, j)     the state of unit j after a step; it keeps on the tape what the backward pass needs, the state before the
 //                  step behind it
 //   prepare(s, j)  where PHASES is 2: what all units do before the first of them can be computed
-// A workgroup owns LANES rows; see rows.wgsl.
+// A workgroup owns ROWS rows.
 
 @group(0) @binding(0) var<storage, read> rows: array<vec2<u32>>;       // [R, 2] first step, number of steps
 @group(0) @binding(1) var<storage, read> slots: array<u32>;            // [P] row of gates of every step
@@ -17,58 +26,9 @@
 
 const WIDE: u32 = PRODUCTS * H;
 
-// The states of the rows before and after a step, in turn; then the second state.
-var<workgroup> state: array<Column, 2u + MEMORY>;
-
 // Unit j of the states before the step, and of the second one.
-fn before(s: Step, j: u32) -> Lanes { return state[s.before][j / CHUNK][j % CHUNK]; }
-fn second(j: u32) -> Lanes { return state[1u + MEMORY][j / CHUNK][j % CHUNK]; }
-
-// What unit j reads of the input, for a gate.
-fn gate(s: Step, which: u32, j: u32) -> Lanes {
-    var values = Lanes(0.0);
-    for (var l = 0u; l < LANES; l++) {
-        values = put_lane(values, l, gates[(index(s.slot, l) * GATES + which) * H + j]);
-    }
-    return values;
-}
-
-fn weight(at: u32) -> f32 { return weights[at]; }
-
-// h U + c of unit j, for each gate of the first matrix. The first step begins from h = 0, unless states are given.
-fn product(s: Step, j: u32) -> array<Lanes, 4> {
-    var q: array<Lanes, 4>;
-    if (BIAS == 1u) {
-        q[0] = Lanes(weights[H * WIDE + j]);
-        if (PRODUCTS > 1u) { q[1] = Lanes(weights[H * WIDE + H + j]); }
-        if (PRODUCTS > 2u) { q[2] = Lanes(weights[H * WIDE + 2u * H + j]); }
-        if (PRODUCTS > 3u) { q[3] = Lanes(weights[H * WIDE + 3u * H + j]); }
-    }
-    if (PRODUCTS > 0u && (s.t > 0u || FIRST == 1u)) {
-        for (var c = 0u; c < WHOLE; c++) {
-            let at = CHUNK * c * WIDE + j;
-            var w: array<Weights, 4>;
-            w[0] = take_chunk(at, WIDE);
-            if (PRODUCTS > 1u) { w[1] = take_chunk(at + H, WIDE); }
-            if (PRODUCTS > 2u) { w[2] = take_chunk(at + 2u * H, WIDE); }
-            if (PRODUCTS > 3u) { w[3] = take_chunk(at + 3u * H, WIDE); }
-            let h = state[s.before][c];
-            q[0] = add_chunk(q[0], h, w[0]);
-            if (PRODUCTS > 1u) { q[1] = add_chunk(q[1], h, w[1]); }
-            if (PRODUCTS > 2u) { q[2] = add_chunk(q[2], h, w[2]); }
-            if (PRODUCTS > 3u) { q[3] = add_chunk(q[3], h, w[3]); }
-        }
-        for (var i = CHUNK * WHOLE; i < H; i++) {
-            let h = state[s.before][i / CHUNK][i % CHUNK];
-            let at = i * WIDE + j;
-            q[0] += h * weights[at];
-            if (PRODUCTS > 1u) { q[1] += h * weights[at + H]; }
-            if (PRODUCTS > 2u) { q[2] += h * weights[at + 2u * H]; }
-            if (PRODUCTS > 3u) { q[3] += h * weights[at + 3u * H]; }
-        }
-    }
-    return q;
-}
+fn before(s: Step, j: u32) -> Lanes { return on_chip(s.before, j); }
+fn second(j: u32) -> Lanes { return on_chip(1u + MEMORY, j); }
 
 // Keeps unit j of columns for the backward pass.
 fn keep(s: Step, j: u32, first: u32, count: u32, values: array<Lanes, 6>) {
@@ -81,11 +41,14 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    let own = own_rows(group, groups);
-    let end = min(params.end, own.longest);
+    let group_row = group_of(group, groups) * ROWS;
+    let own = own_rows(row_of(group_row, thread));
+    let end = min(params.end, longest(group_row, ROWS));
+    let first_unit = unit_of(thread);
+    take(first_unit);
     for (var j0 = 0u; j0 < H; j0 += THREADS) {
-        let j = j0 + thread;
-        if (j < H) {
+        let j = j0 + first_unit;
+        if (j < H && owns(thread)) {
             var h = Lanes(0.0);
             var c = Lanes(0.0);
             for (var l = 0u; l < LANES; l++) {
@@ -94,8 +57,8 @@ fn main(
                     if (MEMORY == 1u) { c = put_lane(c, l, memories[index(own.row, l) * H + j]); }
                 }
             }
-            state[0][j / CHUNK][j % CHUNK] = h;
-            if (MEMORY == 1u) { state[1u + MEMORY][j / CHUNK][j % CHUNK] = c; }
+            put(0u, j, h);
+            if (MEMORY == 1u) { put(1u + MEMORY, j, c); }
         }
     }
     workgroupBarrier();
@@ -106,9 +69,13 @@ fn main(
         if (SLOTTED == 1u) {
             for (var l = 0u; l < LANES; l++) { s.slot = put_index(s.slot, l, slots[index(s.position, l)]); }
         }
+        if (HELD > 0u) {
+            ask(s, first_unit);
+            workgroupBarrier();
+        }
         if (PHASES == 2u) {
             for (var j0 = 0u; j0 < H; j0 += THREADS) {
-                let j = j0 + thread;
+                let j = j0 + first_unit;
                 if (j < H) {
                     prepare(s, j);
                 }
@@ -116,10 +83,10 @@ fn main(
             workgroupBarrier();
         }
         for (var j0 = 0u; j0 < H; j0 += THREADS) {
-            let j = j0 + thread;
-            if (j < H) {
+            let j = j0 + first_unit;
+            if (j < H && owns(thread)) {
                 let next = select(before(s, j), unit(s, j), s.live);
-                state[s.after][j / CHUNK][j % CHUNK] = next;
+                put(s.after, j, next);
                 if (STEPWISE == 1u) {
                     for (var l = 0u; l < LANES; l++) {
                         if (flag(s.live, l)) {
@@ -133,12 +100,12 @@ fn main(
         workgroupBarrier();
     }
     for (var j0 = 0u; j0 < H; j0 += THREADS) {
-        let j = j0 + thread;
-        if (j < H) {
+        let j = j0 + first_unit;
+        if (j < H && owns(thread)) {
             for (var l = 0u; l < LANES; l++) {
                 // Rows that ended in an earlier span keep the state that they ended with.
                 if (index(own.steps, l) > params.begin) {
-                    states[state_at(own, l, j)] = lane(state[current][j / CHUNK][j % CHUNK], l);
+                    states[state_at(own, l, j)] = lane(on_chip(current, j), l);
                     if (MEMORY == 1u) { memories[index(own.row, l) * H + j] = lane(second(j), l); }
                 }
             }

@@ -5,7 +5,7 @@
 // Microsoft's FXC, which DX12 compiles with where no DXC is installed, takes the barriers behind any other loop for barriers
 // in varying flow (X3663, X4026).
 //
-// Inner products along H are taken in chunks of CHUNK terms (see chunks/): with sixteen, all weights are asked for before the
+// Inner products along H, unless U is held (see product/), are taken in chunks of CHUNK terms (see chunks/): with sixteen, all weights are asked for before the
 // first is used, as a GPU waits for each load that is used at once, and compilers leave long loops as they are. Columns on chip
 // lie in such chunks, so that a place within one is a constant, which needs no check of bounds; the few units behind the last
 // whole chunk are a short loop. Loads that a step can begin with come before its product, and the stores of a row stand together.
@@ -36,7 +36,6 @@ struct Own {
     row: Indices,
     first: Indices,
     steps: Indices,
-    longest: u32,
 }
 
 // One step of them.
@@ -49,19 +48,29 @@ struct Step {
     after: u32,
 }
 
-fn own_rows(group: vec3<u32>, groups: vec3<u32>) -> Own {
+// Which workgroup this is.
+fn group_of(group: vec3<u32>, groups: vec3<u32>) -> u32 { return group.x + group.y * groups.x; }
+
+// LANES rows from `first` on.
+fn own_rows(first: u32) -> Own {
     var own: Own;
-    own.row = (group.x + group.y * groups.x) * LANES + LANE;
+    own.row = first + LANE;
     for (var l = 0u; l < LANES; l++) {
         // Rows beyond the last have no steps.
         if (index(own.row, l) < params.rows) {
             let row = rows[index(own.row, l)];
             own.first = put_index(own.first, l, row.x);
             own.steps = put_index(own.steps, l, row.y);
-            own.longest = max(own.longest, row.y);
         }
     }
     return own;
+}
+
+// Steps of the longest of `count` rows from `first` on.
+fn longest(first: u32, count: u32) -> u32 {
+    var steps = 0u;
+    for (var row = first; row < min(first + count, params.rows); row++) { steps = max(steps, rows[row].y); }
+    return steps;
 }
 
 fn step_of(own: Own, t: u32, before: u32) -> Step {

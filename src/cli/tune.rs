@@ -7,13 +7,15 @@ use srnn::engine::device::auto_choice;
 use srnn::engine::gpu::adapter::{INSTALL_ADVICE, adapter};
 use srnn::engine::gpu::{Abilities, DEFAULT_MEMORY, Gpu, adapters, tuning};
 use srnn::kernel::recurrence::LANES;
+use srnn::plan::Product;
 use srnn::{Choice, Error, Result};
 
 /// Measure how a GPU is best filled, and remember it
 ///
 /// Few rows are spread over as many workgroups as fill the device, many rows share workgroups of up to 4. How many
-/// workgroups that takes, and whether inner products are faster with one term or 16 at a time, depends on the device; until this command has measured it, it goes by the kind of device. The
-/// result is kept by adapter and driver in the cache folder (set SRNN_CACHE to move it) and read by all later runs.
+/// workgroups that takes, and whether inner products are faster term by term, 16 terms at a time or with the weights held in
+/// registers, depends on the device; until this command has measured it, it goes by the kind of device. The result is kept
+/// by adapter and driver in the cache folder (set SRNN_CACHE to move it) and read by all later runs.
 #[derive(Args)]
 pub struct Tune {
     #[command(flatten)]
@@ -41,14 +43,16 @@ impl Tune {
             [own.hidden.to_string(), own.rows.to_string(), one, two, four, LANES[taken].to_string()]
         };
         let rows = table(["hidden", "rows", "1 to a workgroup, ms", "2", "4", "taken"], measured.iter().map(row));
-        let terms = if chosen.chunk == 1 { "one term" } else { "16 terms" };
+        let products = match chosen.product {
+            Product::Single => "computes products term by term",
+            Product::Chunked => "computes 16 terms of a product at a time",
+            Product::Held => "holds the weights of small networks in registers",
+        };
         let kept = match tuning::remember(&adapter, chosen) {
             Some(path) => format!("kept in {}", path.display()),
             None => "not kept, as there is no cache folder to write to".into(),
         };
         let (workgroups, title) = (chosen.workgroups, adapter.title());
-        print(&format!(
-            "{rows}\n{workgroups} workgroups fill {title}, which takes {terms} of a product at a time: {kept}\n"
-        ))
+        print(&format!("{rows}\n{workgroups} workgroups fill {title}, which {products}: {kept}\n"))
     }
 }

@@ -7,7 +7,7 @@ use super::activation::Activation;
 use super::declare::{bindings, parameters, views};
 use super::grid;
 use crate::compare::Tolerance;
-use crate::plan::{ALIGNMENT, Binding, Cost, Dispatch, Kernel, Limits};
+use crate::plan::{ALIGNMENT, Binding, CHUNK, Cost, Dispatch, Kernel, Limits, Product};
 
 /// A cell: its kernels, and where its numbers stand. Columns of the tape and blocks of weights are H numbers wide.
 pub struct Recurrence {
@@ -150,7 +150,7 @@ pub const fn forward(name: &'static str, shader: &'static [&'static str], twin: 
         bindings: FORWARD_BINDINGS,
         parameters: Params::FIELDS,
         twin,
-        workgroup_memory: |d| workgroup_memory(d)[0],
+        workgroup_memory: workgroup_memory_forward,
         // WGSL lets exp(x) be off by 3 + 2|x| units in the last place.
         tolerance: Tolerance::new(2e-6, 2e-5),
     }
@@ -172,8 +172,8 @@ pub const fn backward(name: &'static str, shader: &'static [&'static str], twin:
 /// Rows that one workgroup of the shaders can own, in the lanes of a number, a `vec2` or a `vec4`.
 pub const LANES: [usize; 3] = [1, 2, 4];
 
-/// Terms of an inner product that the shaders compute at a time; see `shaders/recurrence/rows.wgsl`.
-pub const CHUNKS: [usize; 2] = [1, 16];
+/// Threads of the largest workgroup that every device has.
+const MOST_THREADS: usize = 256;
 
 /// Numbers that the shaders have on chip for each row, forward and backward: the states before and after a step, or their
 /// gradients and those of all `products`, the memory, and the cell's `own` columns.
@@ -183,12 +183,35 @@ fn on_chip(hidden: usize, chunk: usize, memory: usize, products: usize, own: [us
     [(2 + memory + own[0]) * column, (1 + memory + own[1]) * column + delta]
 }
 
+/// Threads that share a unit where U is held.
+fn parts(hidden: usize) -> usize {
+    hidden.div_ceil(CHUNK)
+}
+
+/// Threads that units take, in whole groups of 32.
+fn units(hidden: usize) -> usize {
+    hidden.next_multiple_of(32)
+}
+
+/// Numbers on chip for each row where U is held: the states, the memory, and what each part adds to the products.
+fn on_chip_held(hidden: usize, memory: usize, products: usize) -> usize {
+    (2 + memory) * parts(hidden) * CHUNK + parts(hidden) * products * units(hidden)
+}
+
 /// Bytes of workgroup memory of a dispatch, if it is a forward or a backward one.
 fn workgroup_memory(d: &Dispatch) -> [u32; 2] {
     let own = [d.constant("ON_CHIP"); 2];
     let [hidden, chunk, memory, products] = ["H", "CHUNK", "MEMORY", "PRODUCTS"].map(|name| d.constant(name));
     let numbers = on_chip(hidden, chunk, memory, products, own);
     numbers.map(|numbers| (4 * numbers * d.constant("LANES")) as u32)
+}
+
+/// Bytes of workgroup memory of a forward dispatch.
+fn workgroup_memory_forward(d: &Dispatch) -> u32 {
+    match d.constant("HELD") {
+        0 => workgroup_memory(d)[0],
+        rows => (4 * rows * on_chip_held(d.constant("H"), d.constant("MEMORY"), d.constant("PRODUCTS"))) as u32,
+    }
 }
 
 impl Recurrence {
@@ -200,11 +223,25 @@ impl Recurrence {
     /// Rows to a workgroup: with more rows every weight that is read serves more of them, with fewer there are more
     /// workgroups. So as many as leave enough workgroups to fill the device, and as both passes have workgroup memory for.
     pub fn lanes(&self, rows: usize, hidden: usize, limits: &Limits) -> usize {
-        let (chunk, memory) = (limits.tuning.chunk, usize::from(self.memory));
+        let (chunk, memory) = (limits.tuning.product.chunk(), usize::from(self.memory));
         let [forward, backward] = on_chip(hidden, chunk, memory, self.products(), self.on_chip);
         let fits = |lanes: usize| 4 * lanes * forward.max(backward) <= limits.workgroup_memory as usize;
         let fills = |lanes: usize| rows.div_ceil(lanes) >= limits.tuning.workgroups;
         LANES.into_iter().rev().find(|&lanes| fits(lanes) && fills(lanes)).unwrap_or(1)
+    }
+
+    /// How products are computed with so many rows to a workgroup: as the tuning has it, if U can be held.
+    pub fn product(&self, lanes: usize, hidden: usize, limits: &Limits) -> Product {
+        let memory = 4 * lanes * on_chip_held(hidden, usize::from(self.memory), self.products());
+        let can_hold = self.matrices.len() == 1
+            // Each row needs a part that owns it.
+            && lanes <= parts(hidden)
+            && parts(hidden) * units(hidden) <= MOST_THREADS
+            && memory <= limits.workgroup_memory as usize;
+        match limits.tuning.product {
+            Product::Held if !can_hold => Product::Chunked,
+            product => product,
+        }
     }
 }
 
@@ -223,8 +260,8 @@ pub struct Span {
     pub hidden: usize,
     /// Rows to a workgroup: see [`Recurrence::lanes`].
     pub lanes: usize,
-    /// Terms of an inner product at a time: one of [`CHUNKS`].
-    pub chunk: usize,
+    /// How inner products are computed: see [`Recurrence::product`].
+    pub product: Product,
     /// The states before step `begin` are given, and their gradient is asked for; otherwise they are 0.
     pub first: bool,
     /// The t-th step of row `i` reads its gates from `slots[p]`, otherwise from `p` itself; p is where it stands.
@@ -251,7 +288,7 @@ impl Span {
             end: longest,
             hidden,
             lanes: 1,
-            chunk: 1,
+            product: Product::Single,
             first: false,
             slotted: false,
             reverse: false,
@@ -260,11 +297,6 @@ impl Span {
             stride: hidden,
             column: 0,
         }
-    }
-
-    /// Threads of a workgroup: one per hidden unit, in whole groups of 32, at most what every device has.
-    pub fn threads(&self) -> u32 {
-        self.hidden.next_multiple_of(32).min(256) as u32
     }
 
     /// Share of the level's steps that lie in `begin..end`, if rows were equally long.
@@ -279,12 +311,16 @@ impl Span {
         self.work() * 2.0 * (self.hidden * (products * self.hidden).max(cell.gates.len())) as f64
     }
 
-    fn constants(&self, cell: &Recurrence, on_chip: usize) -> Vec<(&'static str, u32)> {
+    /// Of a pass that holds U for `held` rows to a workgroup, or for none.
+    fn constants(&self, cell: &Recurrence, on_chip: usize, held: usize) -> Vec<(&'static str, u32)> {
+        // One thread for each unit, as far as a workgroup goes, or for each part of it.
+        let threads =
+            if held > 0 { parts(self.hidden) * units(self.hidden) } else { units(self.hidden).min(MOST_THREADS) };
         let mut constants = vec![
             ("H", self.hidden as u32),
-            ("THREADS", self.threads()),
-            ("LANES", self.lanes as u32),
-            ("CHUNK", self.chunk as u32),
+            ("THREADS", threads as u32),
+            ("LANES", if held > 0 { 1 } else { self.lanes } as u32),
+            ("CHUNK", self.product.chunk() as u32),
             ("FIRST", self.first.into()),
             ("REVERSE", self.reverse.into()),
             ("STEPWISE", self.stepwise.into()),
@@ -327,8 +363,9 @@ pub fn forward_dispatch(
     save: bool,
     views: ForwardViews,
 ) -> Dispatch {
-    let mut constants = span.constants(cell, cell.on_chip[0]);
-    constants.extend([("SLOTTED", span.slotted.into()), ("SAVE", save.into())]);
+    let held = if span.product == Product::Held { span.lanes } else { 0 };
+    let mut constants = span.constants(cell, cell.on_chip[0], held);
+    constants.extend([("HELD", held as u32), ("SLOTTED", span.slotted.into()), ("SAVE", save.into())]);
     let moved = cell.gates.len() + if save { cell.tape } else { 0 } + usize::from(span.stepwise);
     let (parameters, cost) = (span.parameters([false; 2]), span.cost(cell, moved));
     cell.forward.dispatch(place, views, constants, parameters, span.workgroups(), cost)
@@ -346,7 +383,37 @@ pub fn backward_dispatch(
     given: [bool; 2],
     views: BackwardViews,
 ) -> Dispatch {
-    let constants = span.constants(cell, cell.on_chip[1]);
+    let constants = span.constants(cell, cell.on_chip[1], 0);
     let cost = span.cost(cell, 2 * cell.tape - 1 + usize::from(span.stepwise));
     cell.backward.dispatch(place, views, constants, span.parameters(given), span.workgroups(), cost)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::cell::{Cell, Reset};
+    use crate::plan::Tuning;
+
+    #[test]
+    fn held_where_it_fits() {
+        let default = Limits::webgpu_default();
+        let limits = Limits { tuning: Tuning { product: Product::Held, ..default.tuning }, ..default };
+        let of = |cell: Cell, reset, lanes, hidden| cell.recurrence(reset).unwrap().product(lanes, hidden, &limits);
+        for (cell, lanes, hidden) in [(Cell::Gru, 1, 1), (Cell::Gru, 4, 50), (Cell::Lstm, 2, 64), (Cell::Rnn, 2, 17)] {
+            assert_eq!(of(cell, Reset::After, lanes, hidden), Product::Held, "{cell:?}, {lanes} lanes, H = {hidden}");
+        }
+        // More rows than parts; more threads, or numbers on chip, than every device has.
+        for (cell, lanes, hidden) in [(Cell::Gru, 2, 16), (Cell::Rnn, 1, 65), (Cell::Lstm, 4, 50)] {
+            assert_eq!(
+                of(cell, Reset::After, lanes, hidden),
+                Product::Chunked,
+                "{cell:?}, {lanes} lanes, H = {hidden}"
+            );
+        }
+        // Two matrices; none.
+        assert_eq!(of(Cell::Gru, Reset::Before, 1, 50), Product::Chunked);
+        assert_eq!(of(Cell::MinGru, Reset::After, 1, 50), Product::Chunked);
+        let single = Limits { tuning: Tuning { product: Product::Single, ..limits.tuning }, ..limits.clone() };
+        assert_eq!(Cell::Gru.recurrence(Reset::After).unwrap().product(1, 50, &single), Product::Single);
+    }
 }

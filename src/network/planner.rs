@@ -149,8 +149,9 @@ impl<'a, 'b> Planner<'a, 'b> {
     /// Each begins with the states that the one before left.
     pub fn spans(&self, whole: Span, longest: usize) -> Vec<Span> {
         let (hidden, cell) = (self.config.hidden, self.config.recurrence());
-        let (lanes, chunk) = (cell.lanes(whole.rows, hidden, self.limits), self.limits.tuning.chunk);
-        let whole = Span { lanes, chunk, end: longest, ..whole };
+        let lanes = cell.lanes(whole.rows, hidden, self.limits);
+        let product = cell.product(lanes, hidden, self.limits);
+        let whole = Span { lanes, product, end: longest, ..whole };
         let parts = (whole.operations(cell) / self.limits.dispatch_operations).ceil().max(1.0) as usize;
         // However few the rows, a step takes its time: on a GPU one span is a second or so.
         let most = if self.limits.dispatch_operations.is_finite() { LONGEST_SPAN.div_ceil(hidden) } else { usize::MAX };

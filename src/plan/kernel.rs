@@ -83,14 +83,18 @@ impl Kernel {
     }
 }
 
-/// Parts of shaders that a constant decides: `LANES`, one of [`LANES`](crate::kernel::recurrence::LANES), the types, and
-/// `CHUNK`, one of [`CHUNKS`](crate::kernel::recurrence::CHUNKS), the inner products.
-pub static BY_CONSTANT: [(&str, u32, &str); 5] = [
+/// Parts of shaders that a constant decides: `LANES`, one of [`LANES`](crate::kernel::recurrence::LANES), the types; `CHUNK` and
+/// `HELD`, how the [`Product`](super::Product) is computed.
+pub static BY_CONSTANT: [(&str, u32, &str); 9] = [
     ("LANES", 1, include_str!("../../shaders/lanes/1.wgsl")),
     ("LANES", 2, include_str!("../../shaders/lanes/2.wgsl")),
     ("LANES", 4, include_str!("../../shaders/lanes/4.wgsl")),
     ("CHUNK", 1, include_str!("../../shaders/chunks/1.wgsl")),
     ("CHUNK", 16, include_str!("../../shaders/chunks/16.wgsl")),
+    ("HELD", 0, include_str!("../../shaders/product/streamed.wgsl")),
+    ("HELD", 1, include_str!("../../shaders/product/held.wgsl")),
+    ("HELD", 2, include_str!("../../shaders/product/held.wgsl")),
+    ("HELD", 4, include_str!("../../shaders/product/held.wgsl")),
 ];
 
 /// What a twin gets for one binding: 4-byte words, shared or its own.

@@ -180,10 +180,36 @@ pub struct Limits {
 pub struct Tuning {
     /// Workgroups that fill the device: rows of a recurrence share workgroups only as far as so many are left.
     pub workgroups: usize,
-    /// Terms of a recurrence's inner product whose weights are asked for at once: one of
-    /// [`CHUNKS`](crate::kernel::recurrence::CHUNKS).
-    pub chunk: usize,
+    /// How a recurrence's inner products are computed.
+    pub product: Product,
 }
+
+/// How the shaders compute inner products along H.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Product {
+    /// One term after the other: for software adapters, which wait for no load and whose compilers take seconds for long
+    /// code.
+    Single,
+    /// Sixteen terms at a time, whose weights are asked for together.
+    Chunked,
+    /// The forward pass holds U in registers from the first step to the last, where the cell has one matrix, 16 numbers of a
+    /// column a thread are enough and workgroup memory has room for the sums; the rest is chunked.
+    Held,
+}
+
+impl Product {
+    /// All of them.
+    pub const ALL: [Product; 3] = [Product::Single, Product::Chunked, Product::Held];
+
+    /// Terms at a time; see `shaders/chunks/`.
+    pub fn chunk(self) -> usize {
+        if self == Product::Single { 1 } else { CHUNK }
+    }
+}
+
+/// Terms of a product at a time, unless it is one.
+pub(crate) const CHUNK: usize = 16;
 
 impl Limits {
     /// WebGPU's default limits, those that every conforming device has.
@@ -196,7 +222,7 @@ impl Limits {
             workgroups: 65_535,
             memory: 1 << 30,
             dispatch_operations: 4e9,
-            tuning: Tuning { workgroups: 1, chunk: 16 },
+            tuning: Tuning { workgroups: 1, product: Product::Chunked },
         }
     }
 }

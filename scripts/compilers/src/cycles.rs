@@ -161,8 +161,11 @@ fn trips(variant: &Variant, body: &[&str]) -> u64 {
     let constant =
         |name: &str| variant.constants.iter().find(|(own, _)| *own == name).map(|(_, value)| u64::from(*value));
     let own: u64 = body.iter().map(|instruction| products(instruction)).sum();
+    let held = constant("HELD").unwrap_or(0);
     let over_units = body.iter().any(|own| own.contains("_store_") || own.starts_with("v_exp"));
     match (constant("H"), constant("THREADS"), constant("PRODUCTS"), constant("LANES")) {
+        // Held weights: 16 terms a thread for every row.
+        (Some(_), _, Some(products), _) if own > 0 && held > 0 => (16 * products * held).div_ceil(own),
         (Some(h), Some(threads), ..) if over_units => h.div_ceil(threads),
         (Some(h), _, Some(products), Some(lanes)) if own > 0 => (h * products.max(1) * lanes).div_ceil(own),
         // The matrix product: a slab of 16 steps, 64 sums a thread.

@@ -2,12 +2,11 @@
 
 use anyhow::Result;
 use srnn::data::{Batch, Inputs, Rows, Targets};
-use srnn::kernel::recurrence::CHUNKS;
 use srnn::kernel::{Kernel, kernels};
 use srnn::network::{
     Activation, Cell, Config, Direction, Input, Layout, Optimiser, Plans, Pooling, Reset, Rule, Sgd, Task,
 };
-use srnn::plan::{Limits, Plan, Tuning};
+use srnn::plan::{Limits, Plan, Product, Tuning};
 use srnn::{Error, Slicing};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -43,7 +42,7 @@ impl Variant {
 
     /// Whether the table of figures has it: the usual ones of training on hardware.
     pub fn tabled(&self) -> bool {
-        let left_out = [("SAVE", 0), ("CHUNK", CHUNKS[0] as u32)];
+        let left_out = [("SAVE", 0), ("CHUNK", 1)];
         self.usual && !left_out.iter().any(|own| self.constants.contains(own))
     }
 
@@ -146,10 +145,11 @@ impl Found {
         let rule = Rule::Sgd(Sgd { learning_rate: 0.1, momentum: 0.9, weight_decay: 0.0 });
         let class_weights = if config.task == Task::Class { vec![1.0; config.classes] } else { vec![] };
         let other = Optimiser { rule, dropout: 0.5, embedding_dropout: 0.5, class_weights, ..Optimiser::default() };
-        let one_by_one = (config.hidden == OTHERS_HIDDEN).then_some((1, CHUNKS[0]));
-        for (workgroups, chunk) in FILLING.map(|workgroups| (workgroups, CHUNKS[1])).into_iter().chain(one_by_one) {
+        let one_by_one = (config.hidden == OTHERS_HIDDEN).then_some((1, Product::Single));
+        let filling = |product: Product| FILLING.map(|workgroups| (workgroups, product));
+        for (workgroups, product) in filling(Product::Chunked).into_iter().chain(filling(Product::Held)).chain(one_by_one) {
             // Of spans that are split along time the later ones begin from states that are given.
-            let whole = Limits { tuning: Tuning { workgroups, chunk }, ..Limits::webgpu_default() };
+            let whole = Limits { tuning: Tuning { workgroups, product }, ..Limits::webgpu_default() };
             let split = Limits { dispatch_operations: 1.0, ..whole.clone() };
             for (limits, usual) in [(&whole, usual), (&split, false)] {
                 let all = Plans { config, layout: &layout, limits };

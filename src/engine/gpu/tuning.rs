@@ -1,12 +1,12 @@
-//! How many workgroups fill a device, and how its inner products are cut: by its kind, or as `srnn tune` measured it and remembered in the cache.
+//! How many workgroups fill a device, and how its inner products are computed: by its kind, or as `srnn tune` measured it and remembered in the cache.
 
 use super::adapter::{self, Adapter};
 use super::cache;
 use crate::engine::{Engine, fastest};
 use crate::error::Result;
 use crate::kernel::cell::{Cell, Reset};
-use crate::kernel::recurrence::{self, BackwardViews, CHUNKS, ForwardViews, LANES, Recurrence, Span};
-use crate::plan::{Limits, Plan, Tuning, View};
+use crate::kernel::recurrence::{self, BackwardViews, ForwardViews, LANES, Recurrence, Span};
+use crate::plan::{Limits, Plan, Product, Tuning, View};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use wgpu::{AdapterInfo, DeviceType};
@@ -15,23 +15,22 @@ use wgpu::{AdapterInfo, DeviceType};
 fn by_kind(adapter: &AdapterInfo) -> Tuning {
     // A software adapter has few threads: four rows to a workgroup serve it best, however few there are. A discrete GPU
     // has 20 to 150 processors, each of which runs a workgroup or more at a time.
-    let (workgroups, chunk) = match adapter.device_type {
-        _ if adapter::is_software(adapter) => (1, 1),
-        DeviceType::DiscreteGpu | DeviceType::VirtualGpu => (128, 16),
-        _ => (16, 16),
+    let (workgroups, product) = match adapter.device_type {
+        _ if adapter::is_software(adapter) => (1, Product::Single),
+        DeviceType::DiscreteGpu | DeviceType::VirtualGpu => (128, Product::Held),
+        _ => (16, Product::Held),
     };
-    Tuning { workgroups, chunk }
+    Tuning { workgroups, product }
 }
 
 /// The tuning of an adapter: what was remembered, otherwise by its kind.
 pub(super) fn of(adapter: &AdapterInfo) -> Tuning {
     match cache::path(FILE).and_then(|path| remembered(&path).remove(&key(adapter))) {
-        // The file is the user's, and there are shaders for these only.
-        Some(tuning) if CHUNKS.contains(&tuning.chunk) => {
+        Some(tuning) => {
             log::info!("{}: {} workgroups fill it, as was measured", adapter::title(adapter), tuning.workgroups);
             tuning
         }
-        _ => by_kind(adapter),
+        None => by_kind(adapter),
     }
 }
 
@@ -60,8 +59,7 @@ fn remembered(path: &std::path::Path) -> BTreeMap<String, Tuning> {
     })
 }
 
-/// A level of `rows` rows, with as many terms of an inner product at a time as [`CHUNKS`] says in turn, and as many rows to
-/// a workgroup as [`LANES`] says.
+/// A level of `rows` rows, with every [`Product`] in turn, and as many rows to a workgroup as [`LANES`] says.
 #[derive(Clone, Debug)]
 pub struct Measured {
     /// Hidden units, H.
@@ -69,7 +67,7 @@ pub struct Measured {
     /// Rows of the level, R.
     pub rows: usize,
     /// Seconds, forward and backward together.
-    pub seconds: [[f64; LANES.len()]; CHUNKS.len()],
+    pub seconds: [[f64; LANES.len()]; Product::ALL.len()],
 }
 
 /// Steps of every row.
@@ -89,10 +87,12 @@ pub fn measure(engine: &mut dyn Engine) -> Result<Vec<Measured>> {
     let mut all = Vec::new();
     for hidden in [50, 128] {
         for rows in [1, 8, 32, 128, 512, 2048] {
-            let mut seconds = [[0.0; LANES.len()]; CHUNKS.len()];
-            for (own, chunk) in seconds.iter_mut().zip(CHUNKS) {
+            let mut seconds = [[0.0; LANES.len()]; Product::ALL.len()];
+            for (own, product) in seconds.iter_mut().zip(Product::ALL) {
+                let limits = with(Tuning { product, ..engine.limits().tuning }, engine.limits());
                 for (own, lanes) in own.iter_mut().zip(LANES) {
-                    let span = Span { lanes, chunk, ..Span::whole(rows, rows * STEPS, STEPS, hidden) };
+                    let product = gru().product(lanes, hidden, &limits);
+                    let span = Span { lanes, product, ..Span::whole(rows, rows * STEPS, STEPS, hidden) };
                     let plan = recurrence(span).checked(engine.limits())?;
                     *own = fastest(engine, &plan, REPEATS)?;
                 }
@@ -140,17 +140,26 @@ pub fn choose(measured: &[Measured], limits: &Limits) -> Tuning {
         };
         measured.iter().map(own).sum()
     };
-    let candidates =
-        CHUNKS.into_iter().flat_map(|chunk| (0..=11).map(move |power| Tuning { workgroups: 1 << power, chunk }));
+    let candidates = Product::ALL
+        .into_iter()
+        .flat_map(|product| (0..=11).map(move |power| Tuning { workgroups: 1 << power, product }));
     candidates.min_by(|a, b| lost(a).total_cmp(&lost(b))).expect("candidates")
 }
 
+/// The limits with another tuning.
+fn with(tuning: Tuning, limits: &Limits) -> Limits {
+    Limits { tuning, ..limits.clone() }
+}
+
+fn place<T: PartialEq>(all: &[T], own: &T) -> usize {
+    all.iter().position(|other| other == own).expect("one of the choices")
+}
+
 impl Measured {
-    /// What a tuning takes: the place in [`LANES`], and the seconds of all of these with its chunk.
+    /// What a tuning takes: the place in [`LANES`], and the seconds of all of these with its product.
     pub fn taken(&self, tuning: &Tuning, limits: &Limits) -> (usize, &[f64; LANES.len()]) {
-        let lanes = gru().lanes(self.rows, self.hidden, &Limits { tuning: *tuning, ..limits.clone() });
-        let place = |all: &[usize], own| all.iter().position(|&other| other == own).expect("one of the choices");
-        (place(&LANES, lanes), &self.seconds[place(&CHUNKS, tuning.chunk)])
+        let lanes = gru().lanes(self.rows, self.hidden, &with(*tuning, limits));
+        (place(&LANES, &lanes), &self.seconds[place(&Product::ALL, &tuning.product)])
     }
 }
 
@@ -161,10 +170,10 @@ mod tests {
     #[test]
     fn what_was_fastest_is_chosen() {
         let limits = Limits::webgpu_default();
-        // A device with room for 32 workgroups: rounds of work, the longer the more lanes, and the fewer terms at a time.
+        // A device with room for 32 workgroups: rounds of work, the longer the more lanes, and the shorter the later the product.
         let seconds = |rows: usize| {
-            CHUNKS
-                .map(|chunk| LANES.map(|lanes| (rows.div_ceil(lanes).div_ceil(32) * (2 + lanes)) as f64 / chunk as f64))
+            let rounds = |lanes: usize| (rows.div_ceil(lanes).div_ceil(32) * (2 + lanes)) as f64;
+            [3.0, 2.0, 1.0].map(|slowness| LANES.map(|lanes| slowness * rounds(lanes)))
         };
         let of = |rows| Measured { hidden: 50, rows, seconds: seconds(rows) };
         let measured: Vec<Measured> = [1, 8, 32, 128, 512, 2048].map(of).to_vec();
@@ -174,8 +183,8 @@ mod tests {
             let (lanes, seconds) = own.taken(&tuning, &limits);
             assert_eq!(seconds[lanes], best, "{own:?} with {tuning:?}");
         }
-        // Where four lanes cost as much as one, they are always taken, and the first of equal chunks.
-        let flat: Vec<Measured> = measured.iter().map(|m| Measured { seconds: [[1.0; 3]; 2], ..m.clone() }).collect();
-        assert_eq!(choose(&flat, &limits), Tuning { workgroups: 1, chunk: CHUNKS[0] });
+        // Where four lanes cost as much as one, they are always taken, and the first of equal products.
+        let flat: Vec<Measured> = measured.iter().map(|m| Measured { seconds: [[1.0; 3]; 3], ..m.clone() }).collect();
+        assert_eq!(choose(&flat, &limits), Tuning { workgroups: 1, product: Product::Single });
     }
 }
