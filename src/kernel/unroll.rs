@@ -154,20 +154,20 @@ impl<'a> TileStep<'_, 'a> {
         of_row: impl Fn(Row<G, P, B>, Option<[&mut [f32]; T]>),
     ) {
         let hidden = self.run.hidden;
-        let bias = if B > 0 { &self.run.weights[hidden * P * hidden..] } else { &[] };
+        let bias = cut(if B > 0 { &self.run.weights[hidden * P * hidden..] } else { &[] }, hidden);
         for i in 0..self.count {
             let gates = if G > 0 { self.gates(i, G * hidden) } else { &[] };
             if G == 0 && i + 1 < self.count {
                 prefetch(&self.tape[self.on_tape(i + 1)..][..T * hidden]);
             }
-            let at = self.on_tape(i);
-            let tape = if self.tape.is_empty() { None } else { Some(&mut self.tape[at..][..T * hidden]) };
+            let at = if self.tape.is_empty() { None } else { Some(self.on_tape(i)) };
+            let tape = at.map(|at| &mut self.tape[at..][..T * hidden]);
             let [a, b] = &mut self.extra;
             let row = Row {
                 units: (self.run.activation, hidden),
                 gates: cut(gates, hidden),
                 product: cut_mut(row_of(self.product, i, P * hidden), hidden),
-                bias: cut(bias, hidden),
+                bias,
                 state: row_of(self.state, i, hidden),
                 memory: row_of(self.memory, i, hidden),
                 extra: [row_of(a, i, hidden), row_of(b, i, hidden)],
