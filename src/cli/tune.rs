@@ -37,12 +37,17 @@ impl Tune {
         let mut gpu = Gpu::open(&adapter, Abilities::All, self.device.memory.unwrap_or(DEFAULT_MEMORY))?;
         let measured = tuning::measure(&mut gpu)?;
         let chosen = tuning::choose(&measured, gpu.limits());
-        let row = |own: &tuning::Measured| {
-            let (taken, seconds) = own.taken(&chosen, gpu.limits());
-            let [one, two, four] = seconds.map(|seconds| format!("{:.3}", 1e3 * seconds));
-            [own.hidden.to_string(), own.rows.to_string(), one, two, four, LANES[taken].to_string()]
+        let rows = |own: &tuning::Measured| {
+            let (own, (taken, _)) = (own.clone(), own.taken(&chosen, gpu.limits()));
+            let of = move |(product, seconds): (Product, [f64; LANES.len()])| {
+                let [one, two, four] = seconds.map(|seconds| format!("{:.3}", 1e3 * seconds));
+                let taken = if product == chosen.product { LANES[taken].to_string() } else { String::new() };
+                [own.hidden.to_string(), own.rows.to_string(), product.to_string(), one, two, four, taken]
+            };
+            Product::ALL.into_iter().zip(own.seconds).map(of)
         };
-        let rows = table(["hidden", "rows", "1 to a workgroup, ms", "2", "4", "taken"], measured.iter().map(row));
+        let head = ["hidden", "rows", "products", "1 to a workgroup, ms", "2", "4", "taken"];
+        let rows = table(head, measured.iter().flat_map(rows));
         let products = match chosen.product {
             Product::Single => "computes products term by term",
             Product::Chunked => "computes 16 terms of a product at a time",

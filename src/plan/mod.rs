@@ -198,6 +198,16 @@ pub enum Product {
     Held,
 }
 
+impl fmt::Display for Product {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(match self {
+            Product::Single => "single",
+            Product::Chunked => "chunked",
+            Product::Held => "held",
+        })
+    }
+}
+
 impl Product {
     /// All of them.
     pub const ALL: [Product; 3] = [Product::Single, Product::Chunked, Product::Held];
