@@ -59,7 +59,16 @@ impl Adapter {
 pub(super) fn is_software(info: &wgpu::AdapterInfo) -> bool {
     let name = info.name.to_lowercase();
     info.device_type == DeviceType::Cpu
-        || ["llvmpipe", "softpipe", "swiftshader", "lavapipe"].iter().any(|s| name.contains(s))
+        // The last is the name of Windows' own, WARP.
+        || ["llvmpipe", "softpipe", "swiftshader", "lavapipe", "basic render"].iter().any(|s| name.contains(s))
+        || info.backend == Backend::Dx12 && under_wine()
+}
+
+/// Whether Windows is Wine, which gives its DX12 the name and kind of a GPU of its choice, whatever is below. What there is
+/// in truth is seen by Vulkan, which it hands through.
+fn under_wine() -> bool {
+    let own = |root| std::path::Path::new(&root).join("system32").join("wineboot.exe").is_file();
+    cfg!(windows) && std::env::var_os("SystemRoot").is_some_and(own)
 }
 
 pub(super) fn title(info: &wgpu::AdapterInfo) -> String {
@@ -132,5 +141,25 @@ pub(super) fn plan_limits(device: String, limits: &wgpu::Limits, memory: u64, tu
         memory,
         tuning,
         ..Limits::webgpu_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wgpu::AdapterInfo;
+
+    #[test]
+    fn software_by_kind_or_name() {
+        let named = |kind, name: &str| AdapterInfo { name: name.into(), ..AdapterInfo::new(kind, Backend::Dx12) };
+        for (kind, name) in [
+            (DeviceType::Cpu, "anything"),
+            (DeviceType::IntegratedGpu, "Microsoft Basic Render Driver"),
+            (DeviceType::VirtualGpu, "llvmpipe (LLVM 15.0.6, 256 bits)"),
+            (DeviceType::Other, "SwiftShader Device (Subzero)"),
+        ] {
+            assert!(is_software(&named(kind, name)), "{name}");
+        }
+        assert!(!is_software(&named(DeviceType::IntegratedGpu, "Intel(R) Iris(R) Xe Graphics")));
     }
 }
