@@ -71,11 +71,12 @@ pub fn check_up(device: &mut dyn Engine) -> Result<Vec<Finding>> {
     for (at, config) in networks()?.into_iter().enumerate() {
         let batch = ragged_batch(config.task);
         let mut network = Network::new(config.clone(), Device::cpu(), 7)?;
-        for (_, forward) in network.plans().inference(&batch)? {
+        // As the device would run them, though the CPU engine gives the numbers.
+        let mut limits = vec![device.limits().clone()];
+        for (_, forward) in (Plans { limits: &limits[0], ..network.plans() }).inference(&batch)? {
             findings.extend(examine(device, network.engine(), &forward)?);
         }
         let mut optimiser = Optimiser::default();
-        let mut limits = vec![device.limits().clone()];
         if at < PLAIN {
             // The tape of level 0 is the largest buffer: half of it leaves room for micro-batches only.
             let tape = 4 * (5 * config.hidden * batch.steps()) as u64;
@@ -142,7 +143,8 @@ mod tests {
     use crate::engine::cpu::{Cpu, DEFAULT_MEMORY};
     use crate::engine::{Pending, Reading, Timespan, ready};
     use crate::kernel::kernels;
-    use crate::plan::{BufferName, Checked};
+    use crate::plan::{BufferName, Checked, Product};
+    use std::collections::BTreeSet;
 
     #[test]
     fn every_kernel_is_examined_in_every_variant() {
@@ -156,36 +158,52 @@ mod tests {
         assert!(count("level 0 backward") > 2 * 2 * 2 && count("loss") > 2 * 2 * 2);
     }
 
-    #[test]
-    fn a_kernel_that_is_off_is_found() {
-        /// Runs plans rightly, and then adds to everything that is read.
-        struct Off(Cpu);
-        impl Engine for Off {
-            fn limits(&self) -> &Limits {
-                self.0.limits()
-            }
-            fn run(&mut self, plan: &Checked) -> Result<()> {
-                self.0.run(plan)
-            }
-            fn begin_timed(&mut self, plan: &Checked) -> Result<Pending<Vec<Timespan>>> {
-                self.0.begin_timed(plan)
-            }
-            fn write(&mut self, buffer: BufferName, words: &[u32]) -> Result<()> {
-                self.0.write(buffer, words)
-            }
-            fn begin_read(&mut self, buffer: BufferName, len: usize) -> Result<Reading> {
-                let words = self.0.read(buffer, len)?;
-                let off = words.into_iter().map(|word| (f32::from_bits(word) * 1.01 + 0.01).to_bits()).collect();
-                Ok(ready(Ok(off)))
-            }
-            fn allocated(&self) -> u64 {
-                self.0.allocated()
-            }
-            fn done(&mut self) -> Pending<()> {
-                self.0.done()
-            }
+    /// Runs plans rightly, within limits of its own, and notes how they compute products; adds to everything that is read.
+    struct Off {
+        cpu: Cpu,
+        limits: Limits,
+        products: BTreeSet<(&'static str, u32)>,
+    }
+
+    impl Engine for Off {
+        fn limits(&self) -> &Limits {
+            &self.limits
         }
-        let findings = check_up(&mut Off(Cpu::new(DEFAULT_MEMORY))).unwrap();
-        assert!(findings.iter().all(|finding| finding.outcome.is_err()));
+        fn run(&mut self, plan: &Checked) -> Result<()> {
+            let constants = plan.dispatches.iter().flat_map(|dispatch| &dispatch.constants);
+            self.products.extend(constants.filter(|(name, _)| ["CHUNK", "HELD"].contains(name)));
+            self.cpu.run(plan)
+        }
+        fn begin_timed(&mut self, plan: &Checked) -> Result<Pending<Vec<Timespan>>> {
+            self.cpu.begin_timed(plan)
+        }
+        fn write(&mut self, buffer: BufferName, words: &[u32]) -> Result<()> {
+            self.cpu.write(buffer, words)
+        }
+        fn begin_read(&mut self, buffer: BufferName, len: usize) -> Result<Reading> {
+            let words = self.cpu.read(buffer, len)?;
+            let off = words.into_iter().map(|word| (f32::from_bits(word) * 1.01 + 0.01).to_bits()).collect();
+            Ok(ready(Ok(off)))
+        }
+        fn allocated(&self) -> u64 {
+            self.cpu.allocated()
+        }
+        fn done(&mut self) -> Pending<()> {
+            self.cpu.done()
+        }
+    }
+
+    #[test]
+    fn a_kernel_that_is_off_is_found_and_plans_are_as_the_device_is_tuned() {
+        let [single, held] = [Product::Single, Product::Held].map(|product| {
+            let cpu = Cpu::new(DEFAULT_MEMORY);
+            let limits = Limits { tuning: Tuning { workgroups: 8, product }, ..cpu.limits().clone() };
+            let mut device = Off { cpu, limits, products: BTreeSet::new() };
+            let findings = check_up(&mut device).unwrap();
+            assert!(findings.iter().all(|finding| finding.outcome.is_err()));
+            device.products
+        });
+        assert_eq!(single, BTreeSet::from([("CHUNK", 1), ("HELD", 0)]));
+        assert!(held.contains(&("HELD", 2)) && !held.contains(&("CHUNK", 1)), "{held:?}");
     }
 }
