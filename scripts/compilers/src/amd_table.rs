@@ -1,7 +1,8 @@
 //! The table of what AMD's compiler makes of the usual shaders, kept in the repository so that nothing gets worse unseen.
 
 use crate::amd::{NullDevice, Statistics};
-use crate::variants::variants;
+use crate::cycles::cycles;
+use crate::variants::{Variant, variants};
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -36,6 +37,9 @@ struct Row {
     /// Cycles of a wave, and cycles that it keeps its SIMD busy, by ACO's own estimate, which weighs loops by their depth.
     latency: u64,
     inverse_throughput: u64,
+    /// Cycles of one step of a recurrence, or of one slab of the matrix product, by the model of [`cycles`](crate::cycles), which
+    /// knows a loop that waits for each load; 0 for other shaders, and for other families than [`THOROUGH`].
+    step: u64,
 }
 
 impl Row {
@@ -44,7 +48,7 @@ impl Row {
     }
 
     /// Figures of which more is worse.
-    fn costs(&self) -> [(&'static str, u64); 7] {
+    fn costs(&self) -> [(&'static str, u64); 8] {
         [
             ("scalar registers in vector registers", self.scalars_in_vectors),
             ("vector registers", self.vector_registers),
@@ -53,6 +57,7 @@ impl Row {
             ("bytes of code", self.code),
             ("cycles of latency", self.latency),
             ("cycles of inverse throughput", self.inverse_throughput),
+            ("cycles of a step", self.step),
         ]
     }
 }
@@ -85,7 +90,9 @@ pub fn print_family(family: &str) -> Result<()> {
             println!("spill\t{family}: {} {}", variant.kernel.name, variant.constants());
         }
         if variant.tabled() {
-            writer.serialize(("row", row(family, variant.kernel.name, &variant.constants(), &figures)?))?;
+            let modelled = family == THOROUGH && (variant.kernel.name == "matmul" || variant.recurrent());
+            let step = if modelled { cycles(variant, &device.assembly(variant)?)? } else { 0 };
+            writer.serialize(("row", row(family, variant, &figures, step)?))?;
             writer.flush()?;
         }
     }
@@ -113,12 +120,12 @@ fn figure(figures: &Statistics, name: &str) -> Result<u64> {
     figures.get(name).copied().with_context(|| format!("the driver has no figure `{name}`"))
 }
 
-fn row(family: &str, kernel: &str, constants: &str, figures: &Statistics) -> Result<Row> {
+fn row(family: &str, variant: &Variant, figures: &Statistics, step: u64) -> Result<Row> {
     let figure = |name: &str| figure(figures, name);
     Ok(Row {
         family: family.into(),
-        kernel: kernel.into(),
-        constants: constants.into(),
+        kernel: variant.kernel.name.into(),
+        constants: variant.constants(),
         vector_registers: figure("VGPRs")?,
         scalars_in_vectors: figure("Spilled SGPRs")?,
         occupancy: figure("Subgroups per SIMD")?,
@@ -127,6 +134,7 @@ fn row(family: &str, kernel: &str, constants: &str, figures: &Statistics) -> Res
         code: figure("Code size")?,
         latency: figure("Latency")?,
         inverse_throughput: figure("Inverse Throughput")?,
+        step,
     })
 }
 
@@ -262,6 +270,7 @@ mod tests {
             code: 8000,
             latency: 5000,
             inverse_throughput: 4000,
+            step: 2881,
         }
     }
 
@@ -272,6 +281,7 @@ mod tests {
         assert!(
             problem(Row { instructions: 1101, ..some() }).contains("navi31 matmul FORM=0: instructions 1000 -> 1101")
         );
+        assert!(problem(Row { step: 4000, ..some() }).contains("cycles of a step 2881 -> 4000"));
         assert!(problem(Row { occupancy: 7, ..some() }).contains("waves on a SIMD 8 -> 7"));
         assert!(problem(Row { workgroup_memory: 9200, ..some() }).contains("workgroup memory 8192 -> 9200"));
         assert!(problem(Row { family: "navi10".into(), ..some() }).contains("navi10 matmul FORM=0: not in the table"));

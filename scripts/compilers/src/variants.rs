@@ -46,6 +46,11 @@ impl Variant {
         self.usual && !left_out.iter().any(|own| self.constants.contains(own))
     }
 
+    /// Whether it is of a cell.
+    pub fn recurrent(&self) -> bool {
+        self.constants.iter().any(|(name, _)| *name == "PRODUCTS")
+    }
+
     pub fn source(&self) -> String {
         self.kernel.source(&self.constants)
     }
@@ -147,7 +152,9 @@ impl Found {
         let other = Optimiser { rule, dropout: 0.5, embedding_dropout: 0.5, class_weights, ..Optimiser::default() };
         let one_by_one = (config.hidden == OTHERS_HIDDEN).then_some((1, Product::Single));
         let filling = |product: Product| FILLING.map(|workgroups| (workgroups, product));
-        for (workgroups, product) in filling(Product::Chunked).into_iter().chain(filling(Product::Held)).chain(one_by_one) {
+        for (workgroups, product) in
+            filling(Product::Chunked).into_iter().chain(filling(Product::Held)).chain(one_by_one)
+        {
             // Of spans that are split along time the later ones begin from states that are given.
             let whole = Limits { tuning: Tuning { workgroups, product }, ..Limits::webgpu_default() };
             let split = Limits { dispatch_operations: 1.0, ..whole.clone() };
