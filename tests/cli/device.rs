@@ -70,8 +70,8 @@ fn a_tuning_is_measured_and_remembered() {
     let bench = "bench --device gpu --slices rnn --lengths 4 --repeats 1 --vocabulary 9";
     let read = run(bench, "srnn=info").err;
     assert!(read.contains("as was measured"), "{read}");
-    let odd = kept.to_string().replace(&format!("\"chunk\":{}", tuning["chunk"]), "\"chunk\":7");
-    assert_ne!(odd, kept.to_string(), "the tuning has a chunk");
+    let odd = kept.to_string().replace(&format!("\"product\":{}", tuning["product"]), "\"product\":\"odd\"");
+    assert_ne!(odd, kept.to_string(), "the tuning has a product");
     room.write("cache/tuning.json", &odd);
     assert!(!run(bench, "srnn=info").err.contains("as was measured"));
     room.write("cache/tuning.json", "{");
