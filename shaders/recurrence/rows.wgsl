@@ -5,10 +5,11 @@
 // Microsoft's FXC, which DX12 compiles with where no DXC is installed, takes the barriers behind any other loop for barriers
 // in varying flow (X3663, X4026).
 //
-// Inner products along H, unless U is held (see product/), are taken in chunks of CHUNK terms (see chunks/): with sixteen, all weights are asked for before the
-// first is used, as a GPU waits for each load that is used at once, and compilers leave long loops as they are. Columns on chip
-// lie in such chunks, so that a place within one is a constant, which needs no check of bounds; the few units behind the last
-// whole chunk are a short loop. Loads that a step can begin with come before its product, and the stores of a row stand together.
+// Inner products along H, unless U is held (see product/), are taken in chunks of CHUNK terms (see chunks/): with sixteen, all
+// weights are asked for before the first is used, as a GPU waits for each load that is used at once, and compilers leave long
+// loops as they are. Columns on chip lie in such chunks, so that a place within one is a constant, which needs no check of
+// bounds; the few units behind the last whole chunk are a short loop. Loads that a step can begin with come before its product,
+// and the stores of a row stand together.
 //
 // Constants of a dispatch: H hidden units, THREADS per workgroup, LANES 1, 2 or 4, CHUNK 1 or 16, REVERSE (rows are read from their last
 // step to their first), STEPWISE (every step's output, or its gradient, counts), FIRST (the first states are given, and

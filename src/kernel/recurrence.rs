@@ -173,7 +173,7 @@ pub const fn backward(name: &'static str, shader: &'static [&'static str], twin:
 pub const LANES: [usize; 3] = [1, 2, 4];
 
 /// Threads of the largest workgroup that every device has.
-const MOST_THREADS: usize = 256;
+pub(crate) const MOST_THREADS: usize = 256;
 
 /// Numbers that the shaders have on chip for each row, forward and backward: the states before and after a step, or their
 /// gradients and those of all `products`, the memory, and the cell's `own` columns.

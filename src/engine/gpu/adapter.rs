@@ -2,6 +2,7 @@
 
 use crate::engine::block_on;
 use crate::error::{Error, Result, ensure};
+use crate::kernel::recurrence::MOST_THREADS;
 use crate::plan::{Limits, MOST_BYTES, Tuning};
 use wgpu::{Backend, DeviceType, DownlevelFlags, Features};
 
@@ -80,7 +81,7 @@ pub(super) fn driver(info: &wgpu::AdapterInfo) -> String {
 }
 
 /// Invocations of the largest workgroup among the kernels: what every WebGPU device has, but not every GLES one.
-pub const INVOCATIONS: u32 = 256;
+pub const INVOCATIONS: u32 = MOST_THREADS as u32;
 
 /// [`adapters_async`], waited for. On the web there are none, as nothing can be waited for.
 pub fn adapters() -> Vec<Adapter> {

@@ -1,4 +1,5 @@
-//! How many workgroups fill a device, and how its inner products are computed: by its kind, or as `srnn tune` measured it and remembered in the cache.
+//! How many workgroups fill a device, and how its inner products are computed: by its kind, or as `srnn tune` measured it
+//! and remembered in the cache.
 
 use super::adapter::{self, Adapter};
 use super::cache;
