@@ -13,7 +13,7 @@ use srnn::kernel::matmul::{self, Columns};
 use srnn::kernel::recurrence::{BackwardViews, ForwardViews, Span, backward_dispatch, forward_dispatch, matrix_offset};
 use srnn::kernel::transpose;
 use srnn::network::{Config, Direction, Input, Layout, Parameters, buffer};
-use srnn::plan::{BufferName, Plan, View};
+use srnn::plan::{BufferName, Plan, Product, View};
 
 const STATES: BufferName = BufferName::of("states");
 const MEMORIES: BufferName = BufferName::of("memories");
@@ -89,7 +89,7 @@ fn run(golden: &Golden, engine: &mut dyn Engine, begins: &[usize]) {
 
     let part = |whole: View, offset: usize, len: usize| View { offset, len, ..whole };
     let input = part(flat, unit.input.offset, unit.input.len());
-    plan.push(matmul::project("gates".into(), (steps, wide, width), inputs, input, gates));
+    plan.push(matmul::project("gates".into(), Product::Chunked, (steps, wide, width), inputs, input, gates));
     let [mut recurrent, mut transposed] = [View::NONE; 2];
     if let (Some(first), Some(last)) = (unit.recurrent.first(), unit.recurrent.last()) {
         recurrent = part(flat, first.offset, last.offset + last.len() - first.offset);
@@ -133,10 +133,18 @@ fn run(golden: &Golden, engine: &mut dyn Engine, begins: &[usize]) {
     for (affine, operands) in [&unit.input].into_iter().chain(&unit.recurrent).zip(operands) {
         let (sizes, bias) = ((affine.inputs, affine.outputs, steps), affine.bias.is_some());
         let out = part(gradients, affine.offset, affine.len());
-        plan.push(matmul::weight_gradient("gradient".into(), sizes, bias, operands, false, out));
+        plan.push(matmul::weight_gradient("gradient".into(), Product::Chunked, sizes, bias, operands, false, out));
     }
     let sizes = (steps, width, wide);
-    plan.push(matmul::input_gradient("inputs gradient".into(), sizes, delta, input, false, inputs_gradient));
+    plan.push(matmul::input_gradient(
+        "inputs gradient".into(),
+        Product::Chunked,
+        sizes,
+        delta,
+        input,
+        false,
+        inputs_gradient,
+    ));
 
     let (states_and_more, gradients_and_more) = if cell.memory {
         (vec![(STATES, "h_0"), (MEMORIES, "c_0")], vec![(STATES_GRADIENT, "h_n"), (MEMORIES_GRADIENT, "c_n")])

@@ -314,10 +314,15 @@ fn gather(seed: u64, table: usize, count: usize, width: usize, apart: bool) -> T
     trial.with(gather_rows::dispatch(place(), (count, width), ids, from, to))
 }
 
-fn project(seed: u64, m: usize, n: usize, k: usize) -> Trial {
+/// How matrix products bring their tiles.
+fn ways() -> impl Strategy<Value = Product> {
+    proptest::sample::select(&[Product::Single, Product::Chunked][..])
+}
+
+fn project(seed: u64, way: Product, m: usize, n: usize, k: usize) -> Trial {
     let mut trial = Trial::new(seed);
     let [a, w, out] = [m * k, (k + 1) * n, m * n].map(|count| trial.random(1.0, count));
-    trial.with(matmul::project(place(), (m, n, k), a, w, out))
+    trial.with(matmul::project(place(), way, (m, n, k), a, w, out))
 }
 
 /// Groups of 0 to `most` rows each, listed in any order or consecutive.
@@ -427,14 +432,15 @@ proptest! {
 
     #[test]
     #[cfg_attr(skip_gpu_tests, ignore = "SRNN_SKIP_GPU_TESTS=1")]
-    fn projection(seed in any::<u64>(), m in 1usize..200, n in 1usize..200, k in 1usize..210) {
-        project(seed, m, n, k).check();
+    fn projection(seed in any::<u64>(), way in ways(), m in 1usize..200, n in 1usize..200, k in 1usize..210) {
+        project(seed, way, m, n, k).check();
     }
 
     #[test]
     #[cfg_attr(skip_gpu_tests, ignore = "SRNN_SKIP_GPU_TESTS=1")]
     fn input_gradient(
         seed in any::<u64>(),
+        way in ways(),
         m in 1usize..200,
         n in 1usize..200,
         k in 1usize..210,
@@ -447,13 +453,14 @@ proptest! {
         // As for the gates: weights of n inputs, k outputs, and their bias below.
         let [delta, w, out] = [m * stride, (n + 1) * k, m * n].map(|count| trial.random(1.0, count));
         let delta = Columns { view: delta, stride, column };
-        trial.with(matmul::input_gradient(place(), (m, n, k), delta, w, accumulate, out)).check();
+        trial.with(matmul::input_gradient(place(), way, (m, n, k), delta, w, accumulate, out)).check();
     }
 
     #[test]
     #[cfg_attr(skip_gpu_tests, ignore = "SRNN_SKIP_GPU_TESTS=1")]
     fn weight_gradient(
         seed in any::<u64>(),
+        way in ways(),
         m in 1usize..140,
         n in 1usize..160,
         rows in prop_oneof![1usize..40, 500usize..530, 1000usize..1600],
@@ -468,7 +475,7 @@ proptest! {
         let [x, delta, out] = counts.map(|count| trial.random(1.0, count));
         let x = Columns { view: x, stride: strides.0, column: columns.0 };
         let delta = Columns { view: delta, stride: strides.1, column: columns.1 };
-        trial.with(matmul::weight_gradient(place(), (m, n, rows), bias, [x, delta], accumulate, out)).check();
+        trial.with(matmul::weight_gradient(place(), way, (m, n, rows), bias, [x, delta], accumulate, out)).check();
     }
 
     #[test]
@@ -641,7 +648,7 @@ fn grids_of_two_dimensions() {
         own.0.with(pool_forward::dispatch(place(), own.1, own.2)),
         gather(1, 5, 70_000, 2, true),
         token_sums(1, 70_000, 2, 3, true, false),
-        project(1, 64 * 32_768 + 3, 2, 1),
+        project(1, Product::Single, 64 * 32_768 + 3, 2, 1),
     ] {
         assert!(trial.plan.dispatches[0].workgroups[1] > 1);
         trial.check();

@@ -2,6 +2,7 @@
 
 use super::prelude::*;
 use super::product::{Sizes, Strides, add, product};
+use crate::plan::Product;
 
 kernel! {
     /// The kernel: matrix products in three forms, tiled.
@@ -24,6 +25,9 @@ kernel! {
 /// Rows and columns of the output that a workgroup owns, and steps of the sum that it holds on chip at a time.
 const TILE: usize = 64;
 const SLAB: usize = 16;
+
+/// Threads of a workgroup.
+const THREADS: usize = 64;
 
 /// The form of a product, as the shader's constant `FORM`.
 const PROJECT: u32 = 0;
@@ -48,31 +52,48 @@ impl Columns {
     }
 }
 
-/// A product over columns of both matrices, in `splits` parts.
-fn dispatch(place: String, form: u32, params: Params, [a, b]: [Columns; 2], out: View, splits: usize) -> Dispatch {
+/// A product over columns of both matrices, in `splits` parts; `way` says whether loads go together.
+fn dispatch(
+    place: String,
+    way: Product,
+    form: u32,
+    params: Params,
+    [a, b]: [Columns; 2],
+    out: View,
+    splits: usize,
+) -> Dispatch {
     let Params { m, n, k, bias, .. } = params;
     let (a_stride, a_column, b_stride, b_column) = (a.stride, a.column, b.stride, b.column);
     let params = Params { a_stride, a_column, b_stride, b_column, ..params };
+    let at_once = if way == Product::Single { 1 } else { (SLAB * TILE / 4 / THREADS) as u32 };
     // Workgroups along the rows may exceed WebGPU's limit for one dimension; columns and splits do not.
     let [x, y, _] = grid(m.div_ceil(TILE));
     let workgroups = [x, y, (n.div_ceil(TILE) * splits) as u32];
     let (m, n, k) = ((m - usize::from(bias)) as f64, n as f64, k as f64);
     let cost = Cost { operations: 2.0 * m * n * k, bytes: 4.0 * (m * k + k * n + m * n) };
-    KERNEL.dispatch(place, [a.view, b.view, out], vec![("FORM", form)], params, workgroups, cost)
+    KERNEL.dispatch(place, [a.view, b.view, out], vec![("FORM", form), ("AT_ONCE", at_once)], params, workgroups, cost)
 }
 
 /// `out [m, n] = a [m, k] · w [k, n] + bias`, where the bias is row `k` of `w [k+1, n]`.
-pub fn project(place: String, (m, n, k): Sizes, a: View, w: View, out: View) -> Dispatch {
+pub fn project(place: String, way: Product, (m, n, k): Sizes, a: View, w: View, out: View) -> Dispatch {
     let params = Params { m, n, k, per_split: k, ..Params::default() };
-    dispatch(place, PROJECT, params, [Columns::all(a, k), Columns::all(w, n)], out, 1)
+    dispatch(place, way, PROJECT, params, [Columns::all(a, k), Columns::all(w, n)], out, 1)
 }
 
 /// `out [m, n] = delta [m, k] · wᵀ`, with `w [n, k]` (a bias below it is not read), added to what stands in `out` when
 /// `accumulate`.
-pub fn input_gradient(place: String, sizes: Sizes, delta: Columns, w: View, accumulate: bool, out: View) -> Dispatch {
+pub fn input_gradient(
+    place: String,
+    way: Product,
+    sizes: Sizes,
+    delta: Columns,
+    w: View,
+    accumulate: bool,
+    out: View,
+) -> Dispatch {
     let (m, n, k) = sizes;
     let params = Params { m, n, k, per_split: k, accumulate, ..Params::default() };
-    dispatch(place, INPUT_GRADIENT, params, [delta, Columns::all(w, k)], out, 1)
+    dispatch(place, way, INPUT_GRADIENT, params, [delta, Columns::all(w, k)], out, 1)
 }
 
 /// Rows of a weight gradient's sum in one part; fixed, so that the order of the sum is.
@@ -87,6 +108,7 @@ pub fn splits(rows: usize) -> usize {
 /// bias gradient unless there is none (`m` rows then). With `accumulate` the parts are added to what stands in `out`.
 pub fn weight_gradient(
     place: String,
+    way: Product,
     (m, n, rows): Sizes,
     bias: bool,
     operands: [Columns; 2],
@@ -95,7 +117,7 @@ pub fn weight_gradient(
 ) -> Dispatch {
     let (m, per_split) = (m + usize::from(bias), ROWS_PER_SPLIT);
     let params = Params { m, n, k: rows, per_split, accumulate, bias, ..Params::default() };
-    dispatch(place, WEIGHT_GRADIENT, params, operands, out, splits(rows))
+    dispatch(place, way, WEIGHT_GRADIENT, params, operands, out, splits(rows))
 }
 
 /// Operations below which a block of rows is not handed to another thread: some ten microseconds of work.

@@ -117,7 +117,7 @@ impl<'b> Planner<'_, 'b> {
         let mut up = self.plan.scratch("states gradient", &[count, width]);
         let weights = self.affine(head);
         let place = "final states gradient".into();
-        self.push(matmul::input_gradient(place, (count, width, classes), delta, weights, false, up));
+        self.push(matmul::input_gradient(place, self.way, (count, width, classes), delta, weights, false, up));
         for (p, level) in levels.iter().enumerate().rev() {
             up = self.level_backward(p, level, steps, &transposed[p], up, accumulate);
         }
@@ -223,7 +223,7 @@ impl<'b> Planner<'_, 'b> {
         if below != View::NONE {
             let weights = self.affine(&unit.input);
             let (place, sizes) = (format!("{place} inputs gradient"), (count, width, wide));
-            self.push(matmul::input_gradient(place, sizes, delta, weights, d > 0, below));
+            self.push(matmul::input_gradient(place, self.way, sizes, delta, weights, d > 0, below));
         }
     }
 
@@ -256,12 +256,12 @@ impl<'b> Planner<'_, 'b> {
         let (sizes, bias) = ((affine.inputs, affine.outputs, rows), affine.bias.is_some());
         let splits = matmul::splits(rows);
         if splits == 1 {
-            self.push(matmul::weight_gradient(place, sizes, bias, operands, accumulate, gradient));
+            self.push(matmul::weight_gradient(place, self.way, sizes, bias, operands, accumulate, gradient));
             return;
         }
         self.scope(|planner| {
             let partials = planner.plan.scratch("partial gradients", &[splits, affine.len()]);
-            planner.push(matmul::weight_gradient(place.clone(), sizes, bias, operands, false, partials));
+            planner.push(matmul::weight_gradient(place.clone(), planner.way, sizes, bias, operands, false, partials));
             let sizes = (splits, affine.len());
             planner.push(sum_partials::dispatch(place, sizes, accumulate, [partials, gradient]));
         });
@@ -319,7 +319,7 @@ impl<'b> Planner<'_, 'b> {
             let weights = self.affine(&unit.input);
             let (place, sizes) = (format!("embedding gradient{}", of(d)), (steps.count, width, wide));
             let delta = Columns::all(delta, wide);
-            self.push(matmul::input_gradient(place, sizes, delta, weights, d > 0, into));
+            self.push(matmul::input_gradient(place, self.way, sizes, delta, weights, d > 0, into));
         }
         if let Some(dropped) = steps.dropped {
             self.drop_into(dropped, into, out, "embedding gradient");

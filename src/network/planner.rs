@@ -5,7 +5,7 @@ use super::parameters::{Affine, Layout, Unit};
 use super::plans::Plans;
 use crate::kernel::dropout::{self, hash};
 use crate::kernel::recurrence::Span;
-use crate::plan::{Dispatch, Limits, Plan, View};
+use crate::plan::{Dispatch, Limits, Plan, Product, View};
 use std::collections::BTreeMap;
 
 /// The names of the buffers that are written and read from outside a plan.
@@ -46,6 +46,8 @@ pub(super) struct Planner<'a, 'b> {
     pub config: &'a Config,
     pub layout: &'a Layout,
     limits: &'a Limits,
+    /// How matrix products bring their tiles.
+    pub way: Product,
     pub plan: Plan<'b>,
     /// What is dropped in this step; nothing in inference.
     pub dropout: Dropout,
@@ -74,7 +76,15 @@ pub(super) struct Dropped {
 
 impl<'a, 'b> Planner<'a, 'b> {
     pub fn new(Plans { config, layout, limits }: Plans<'a>, dropout: Dropout) -> Planner<'a, 'b> {
-        Planner { config, layout, limits, plan: Plan::default(), dropout, dropped: BTreeMap::new() }
+        Planner {
+            config,
+            layout,
+            limits,
+            way: limits.tuning.product,
+            plan: Plan::default(),
+            dropout,
+            dropped: BTreeMap::new(),
+        }
     }
 
     pub fn push(&mut self, dispatch: Dispatch) {

@@ -180,11 +180,12 @@ pub struct Limits {
 pub struct Tuning {
     /// Workgroups that fill the device: rows of a recurrence share workgroups only as far as so many are left.
     pub workgroups: usize,
-    /// How a recurrence's inner products are computed.
+    /// How inner products are computed.
     pub product: Product,
 }
 
-/// How the shaders compute inner products along H.
+/// How the shaders compute inner products along H, and bring matrix products their tiles: number by number, or asking for all
+/// of them at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Product {

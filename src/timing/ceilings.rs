@@ -44,7 +44,14 @@ impl Ceilings {
             let a = plan.scratch(MATRIX, &[size, size]);
             let weights = plan.scratch("ceiling: weights", &[size + 1, size]);
             let out = plan.scratch(RESULT, &[size, size]);
-            plan.push(matmul::project("ceiling".into(), (size, size, size), a, weights, out));
+            plan.push(matmul::project(
+                "ceiling".into(),
+                engine.limits().tuning.product,
+                (size, size, size),
+                a,
+                weights,
+                out,
+            ));
             let cost = plan.cost();
             let seconds = match plan.checked(engine.limits()).and_then(|plan| fastest(engine, &plan, REPEATS)) {
                 // A small device has its ceiling from the sizes that fit.
