@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn a_kernel_that_is_off_is_found_and_plans_are_as_the_device_is_tuned() {
-        let [single, held] = [Product::Single, Product::Held].map(|product| {
+        let [paired, held] = [Product::Paired, Product::Held].map(|product| {
             let cpu = Cpu::new(DEFAULT_MEMORY);
             let limits = Limits { tuning: Tuning { workgroups: 8, product }, ..cpu.limits().clone() };
             let mut device = Off { cpu, limits, products: BTreeSet::new() };
@@ -203,7 +203,7 @@ mod tests {
             assert!(findings.iter().all(|finding| finding.outcome.is_err()));
             device.products
         });
-        assert_eq!(single, BTreeSet::from([("CHUNK", 1), ("HELD", 0)]));
-        assert!(held.contains(&("HELD", 2)) && !held.contains(&("CHUNK", 1)), "{held:?}");
+        assert_eq!(paired, BTreeSet::from([("CHUNK", 2), ("HELD", 0)]));
+        assert!(held.contains(&("HELD", 2)) && !held.contains(&("CHUNK", 2)), "{held:?}");
     }
 }

@@ -269,7 +269,7 @@ fn recurrences() -> impl Strategy<Value = Trials> {
     // Few with long chunks: a software Vulkan takes seconds to compile one.
     let lanes = (
         proptest::sample::select(&LANES[..]),
-        prop_oneof![3 => Just(Product::Single), 1 => Just(Product::Chunked), 2 => Just(Product::Held)],
+        prop_oneof![3 => Just(Product::Paired), 1 => Just(Product::Chunked), 2 => Just(Product::Held)],
     );
     let cell = proptest::sample::select(RECURRENCES);
     let activation = proptest::sample::select(&[Activation::Tanh, Activation::Identity, Activation::Relu][..]);
@@ -316,7 +316,7 @@ fn gather(seed: u64, table: usize, count: usize, width: usize, apart: bool) -> T
 
 /// How matrix products bring their tiles.
 fn ways() -> impl Strategy<Value = Product> {
-    proptest::sample::select(&[Product::Single, Product::Chunked][..])
+    proptest::sample::select(&[Product::Paired, Product::Chunked][..])
 }
 
 fn project(seed: u64, way: Product, m: usize, n: usize, k: usize) -> Trial {
@@ -648,7 +648,7 @@ fn grids_of_two_dimensions() {
         own.0.with(pool_forward::dispatch(place(), own.1, own.2)),
         gather(1, 5, 70_000, 2, true),
         token_sums(1, 70_000, 2, 3, true, false),
-        project(1, Product::Single, 64 * 32_768 + 3, 2, 1),
+        project(1, Product::Paired, 64 * 32_768 + 3, 2, 1),
     ] {
         assert!(trial.plan.dispatches[0].workgroups[1] > 1);
         trial.check();
@@ -660,8 +660,8 @@ fn grids_of_two_dimensions() {
 #[cfg_attr(skip_gpu_tests, ignore = "SRNN_SKIP_GPU_TESTS=1")]
 fn wide_recurrences() {
     let limits = on_gpu(|engine| engine.limits().clone());
-    let [single, chunked, _] = Product::ALL;
-    for (hidden, lanes, product) in [(256, 4, chunked), (300, 4, single), (512, 2, single), (1024, 1, chunked)] {
+    let [paired, chunked, _] = Product::ALL;
+    for (hidden, lanes, product) in [(256, 4, chunked), (300, 4, paired), (512, 2, paired), (1024, 1, chunked)] {
         let wide = Trials { hidden, rows: 6, longest: 3, lanes, product, ..grus() };
         for trial in [wide.forward(true), wide.backward([true, false])] {
             // Not every device has workgroup memory for this one.

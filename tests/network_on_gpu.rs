@@ -307,7 +307,7 @@ fn rows_share_workgroups_only_on_a_full_device() {
     let mut run = |workgroups| {
         let plan = plan(
             &case,
-            &Limits { tuning: Tuning { workgroups, product: Product::Single }, ..Limits::webgpu_default() },
+            &Limits { tuning: Tuning { workgroups, product: Product::Paired }, ..Limits::webgpu_default() },
         );
         let lanes = |place| {
             let dispatch = plan.dispatches.iter().find(|d| d.place == place).unwrap();
@@ -365,7 +365,7 @@ fn a_warm_training_step_makes_nothing() {
     gpu.write(buffer::EMBEDDING, bytemuck::cast_slice(&case.parameters.embedding)).unwrap();
     let mut step = |batch: &Batch| {
         // With the same lanes for few rows and for many: others are other pipelines.
-        let limits = Limits { tuning: Tuning { workgroups: 1, product: Product::Single }, ..gpu.limits().clone() };
+        let limits = Limits { tuning: Tuning { workgroups: 1, product: Product::Paired }, ..gpu.limits().clone() };
         let plan = step(&case.config, batch, &Optimiser::default(), &limits).unwrap();
         gpu.run(&plan).unwrap();
         let outlives_its_batch: Plan = plan.with(plan.dispatches.clone());

@@ -56,7 +56,7 @@ fn dispatches() -> Vec<Dispatch> {
 fn choices(name: &str, kernel: &str) -> &'static [u32] {
     match name {
         "LANES" => &[1, 2, 4],
-        "CHUNK" => &[1, 16],
+        "CHUNK" => &[2, 16],
         "AT_ONCE" => &[1, 4],
         "FIRST" | "REVERSE" | "STEPWISE" | "SLOTTED" | "SAVE" | "LISTED" | "BY_SLOT" | "WEIGHTED" | "RULE" => &[0, 1],
         "FORM" if kernel == "element_loss" => &[0, 1],

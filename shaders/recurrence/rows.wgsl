@@ -11,7 +11,7 @@
 // bounds; the few units behind the last whole chunk are a short loop. Loads that a step can begin with come before its product,
 // and the stores of a row stand together.
 //
-// Constants of a dispatch: H hidden units, THREADS per workgroup, LANES 1, 2 or 4, CHUNK 1 or 16, REVERSE (rows are read from their last
+// Constants of a dispatch: H hidden units, THREADS per workgroup, LANES 1, 2 or 4, CHUNK 2 or 16, REVERSE (rows are read from their last
 // step to their first), STEPWISE (every step's output, or its gradient, counts), FIRST (the first states are given, and
 // their gradients asked for; otherwise they are 0), ACTIVATION (the one that the cell leaves open).
 // Constants of a cell: GATES that read the input, PRODUCTS gates that read the state by the first matrix of U, BIAS (it has

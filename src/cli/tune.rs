@@ -13,7 +13,7 @@ use srnn::{Choice, Error, Result};
 /// Measure how a GPU is best filled, and remember it
 ///
 /// Few rows are spread over as many workgroups as fill the device, many rows share workgroups of up to 4. How many
-/// workgroups that takes, and whether inner products are faster term by term, 16 terms at a time or with the weights held in
+/// workgroups that takes, and whether inner products are faster by 2 or 16 terms at a time or with the weights held in
 /// registers, depends on the device; until this command has measured it, it goes by the kind of device. The result is kept
 /// by adapter and driver in the cache folder (set SRNN_CACHE to move it) and read by all later runs.
 #[derive(Args)]
@@ -49,7 +49,7 @@ impl Tune {
         let head = ["hidden", "rows", "products", "1 to a workgroup, ms", "2", "4", "taken"];
         let rows = table(head, measured.iter().flat_map(rows));
         let products = match chosen.product {
-            Product::Single => "computes products term by term",
+            Product::Paired => "computes 2 terms of a product at a time",
             Product::Chunked => "computes 16 terms of a product at a time",
             Product::Held => "holds the weights of small networks in registers",
         };

@@ -65,7 +65,7 @@ fn dispatch(
     let Params { m, n, k, bias, .. } = params;
     let (a_stride, a_column, b_stride, b_column) = (a.stride, a.column, b.stride, b.column);
     let params = Params { a_stride, a_column, b_stride, b_column, ..params };
-    let at_once = if way == Product::Single { 1 } else { (SLAB * TILE / 4 / THREADS) as u32 };
+    let at_once = if way == Product::Paired { 1 } else { (SLAB * TILE / 4 / THREADS) as u32 };
     // Workgroups along the rows may exceed WebGPU's limit for one dimension; columns and splits do not.
     let [x, y, _] = grid(m.div_ceil(TILE));
     let workgroups = [x, y, (n.div_ceil(TILE) * splits) as u32];
@@ -201,9 +201,10 @@ mod tests {
         let (m, n) = (61, 90);
         for rows in [7, 300, 700] {
             let mut dispatches = vec![
-                project(place(), (rows, n, m), view(rows * m), view((m + 1) * n), view(rows * n)),
+                project(place(), Product::Paired, (rows, n, m), view(rows * m), view((m + 1) * n), view(rows * n)),
                 input_gradient(
                     place(),
+                    Product::Paired,
                     (rows, m, n),
                     Columns::all(view(rows * n), n),
                     view(m * n),
@@ -215,7 +216,15 @@ mod tests {
                 let x = Columns::all(view(rows * m), m);
                 let delta = Columns { column, ..Columns::all(view(rows * (n + 5)), n + 5) };
                 let out = view(splits(rows) * (m + usize::from(bias)) * n);
-                dispatches.push(weight_gradient(place(), (m, n, rows), bias, [x, delta], accumulate, out));
+                dispatches.push(weight_gradient(
+                    place(),
+                    Product::Paired,
+                    (m, n, rows),
+                    bias,
+                    [x, delta],
+                    accumulate,
+                    out,
+                ));
             }
             for (at, dispatch) in dispatches.iter().enumerate() {
                 let expected = on(1, dispatch);

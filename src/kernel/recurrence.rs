@@ -288,7 +288,7 @@ impl Span {
             end: longest,
             hidden,
             lanes: 1,
-            product: Product::Single,
+            product: Product::Paired,
             first: false,
             slotted: false,
             reverse: false,
@@ -413,7 +413,7 @@ mod tests {
         // Two matrices; none.
         assert_eq!(of(Cell::Gru, Reset::Before, 1, 50), Product::Chunked);
         assert_eq!(of(Cell::MinGru, Reset::After, 1, 50), Product::Chunked);
-        let single = Limits { tuning: Tuning { product: Product::Single, ..limits.tuning }, ..limits.clone() };
-        assert_eq!(Cell::Gru.recurrence(Reset::After).unwrap().product(1, 50, &single), Product::Single);
+        let paired = Limits { tuning: Tuning { product: Product::Paired, ..limits.tuning }, ..limits.clone() };
+        assert_eq!(Cell::Gru.recurrence(Reset::After).unwrap().product(1, 50, &paired), Product::Paired);
     }
 }

@@ -89,7 +89,7 @@ pub static BY_CONSTANT: [(&str, u32, &str); 9] = [
     ("LANES", 1, include_str!("../../shaders/lanes/1.wgsl")),
     ("LANES", 2, include_str!("../../shaders/lanes/2.wgsl")),
     ("LANES", 4, include_str!("../../shaders/lanes/4.wgsl")),
-    ("CHUNK", 1, include_str!("../../shaders/chunks/1.wgsl")),
+    ("CHUNK", 2, include_str!("../../shaders/chunks/2.wgsl")),
     ("CHUNK", 16, include_str!("../../shaders/chunks/16.wgsl")),
     ("HELD", 0, include_str!("../../shaders/product/streamed.wgsl")),
     ("HELD", 1, include_str!("../../shaders/product/held.wgsl")),

@@ -189,9 +189,9 @@ pub struct Tuning {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Product {
-    /// One term after the other: for software adapters, which wait for no load and whose compilers take seconds for long
+    /// Two terms at a time: for software adapters, which wait for no load and whose compilers take seconds for long
     /// code.
-    Single,
+    Paired,
     /// Sixteen terms at a time, whose weights are asked for together.
     Chunked,
     /// The forward pass holds U in registers from the first step to the last, where the cell has one matrix, 16 numbers of a
@@ -202,7 +202,7 @@ pub enum Product {
 impl fmt::Display for Product {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str(match self {
-            Product::Single => "single",
+            Product::Paired => "paired",
             Product::Chunked => "chunked",
             Product::Held => "held",
         })
@@ -211,15 +211,15 @@ impl fmt::Display for Product {
 
 impl Product {
     /// All of them.
-    pub const ALL: [Product; 3] = [Product::Single, Product::Chunked, Product::Held];
+    pub const ALL: [Product; 3] = [Product::Paired, Product::Chunked, Product::Held];
 
     /// Terms at a time; see `shaders/chunks/`.
     pub fn chunk(self) -> usize {
-        if self == Product::Single { 1 } else { CHUNK }
+        if self == Product::Paired { 2 } else { CHUNK }
     }
 }
 
-/// Terms of a product at a time, unless it is one.
+/// Terms of a product at a time, unless these are two.
 pub(crate) const CHUNK: usize = 16;
 
 impl Limits {

@@ -150,7 +150,7 @@ impl Found {
         let rule = Rule::Sgd(Sgd { learning_rate: 0.1, momentum: 0.9, weight_decay: 0.0 });
         let class_weights = if config.task == Task::Class { vec![1.0; config.classes] } else { vec![] };
         let other = Optimiser { rule, dropout: 0.5, embedding_dropout: 0.5, class_weights, ..Optimiser::default() };
-        let one_by_one = (config.hidden == OTHERS_HIDDEN).then_some((1, Product::Single));
+        let one_by_one = (config.hidden == OTHERS_HIDDEN).then_some((1, Product::Paired));
         let filling = |product: Product| FILLING.map(|workgroups| (workgroups, product));
         for (workgroups, product) in
             filling(Product::Chunked).into_iter().chain(filling(Product::Held)).chain(one_by_one)

@@ -17,7 +17,7 @@ fn by_kind(adapter: &AdapterInfo) -> Tuning {
     // A software adapter has few threads: four rows to a workgroup serve it best, however few there are. A discrete GPU
     // has 20 to 150 processors, each of which runs a workgroup or more at a time.
     let (workgroups, product) = match adapter.device_type {
-        _ if adapter::is_software(adapter) => (1, Product::Single),
+        _ if adapter::is_software(adapter) => (1, Product::Paired),
         DeviceType::DiscreteGpu | DeviceType::VirtualGpu => (128, Product::Held),
         _ => (16, Product::Held),
     };
@@ -191,6 +191,6 @@ mod tests {
         }
         // Where four lanes cost as much as one, they are always taken, and the first of equal products.
         let flat: Vec<Measured> = measured.iter().map(|m| Measured { seconds: [[1.0; 3]; 3], ..m.clone() }).collect();
-        assert_eq!(choose(&flat, &limits), Tuning { workgroups: 1, product: Product::Single });
+        assert_eq!(choose(&flat, &limits), Tuning { workgroups: 1, product: Product::Paired });
     }
 }
