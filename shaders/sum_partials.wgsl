@@ -1,13 +1,14 @@
-// Sums the parts of a weight gradient in their order. A workgroup owns 256 numbers of the output, a thread one.
+// Sums the parts of several arrays, such as weight gradients, each in the order of its parts. A workgroup owns 256 numbers of
+// all the sums, which are thought one behind the other; a thread one.
 
 struct Params {
-    splits: u32,
-    len: u32,
+    sums: u32,        // A
     accumulate: u32,  // 1: add to what stands in out
 }
 
-@group(0) @binding(0) var<storage, read> partials: array<f32>;    // [splits, len]
-@group(0) @binding(1) var<storage, read_write> out: array<f32>;   // [len]
+@group(0) @binding(0) var<storage, read> sums: array<vec4<u32>>;  // [A+1, 4] first of all numbers, parts, first in partials, in out
+@group(0) @binding(1) var<storage, read> partials: array<f32>;    // of each sum [parts, len]
+@group(0) @binding(2) var<storage, read_write> out: array<f32>;   // of each sum [len]
 @group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(256)
@@ -16,12 +17,18 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    let at = (group.x + group.y * groups.x) * 256u + thread;
-    if (at >= params.len) { return; }
-    var sum = 0.0;
-    if (params.accumulate == 1u) { sum = out[at]; }
-    for (var split = 0u; split < params.splits; split++) {
-        sum += partials[split * params.len + at];
+    let number = (group.x + group.y * groups.x) * 256u + thread;
+    // The last entry is the end of the one before.
+    if (number >= sums[params.sums].x) { return; }
+    var own = 0u;
+    while (number >= sums[own + 1u].x) { own++; }
+    let sum = sums[own];
+    let len = sums[own + 1u].x - sum.x;
+    let at = sum.w + number - sum.x;
+    var total = 0.0;
+    if (params.accumulate == 1u) { total = out[at]; }
+    for (var part = 0u; part < sum.y; part++) {
+        total += partials[sum.z + part * len + number - sum.x];
     }
-    out[at] = sum;
+    out[at] = total;
 }

@@ -1,12 +1,13 @@
-// Transposes a small matrix. A workgroup owns 256 numbers of the output, a thread one.
+// Transposes several small matrices. A workgroup owns 256 numbers of the output, a thread one.
 
 struct Params {
-    m: u32,
-    n: u32,
+    matrices: u32,  // A
+    end: u32,       // numbers of the output, with the gaps between matrices
 }
 
-@group(0) @binding(0) var<storage, read> matrix: array<f32>;      // [M, N]
-@group(0) @binding(1) var<storage, read_write> out: array<f32>;   // [N, M]
+@group(0) @binding(0) var<storage, read> matrices: array<vec4<u32>>;  // [A, 4] first in out, first in weights, M, N
+@group(0) @binding(1) var<storage, read> weights: array<f32>;         // of each matrix [M, N]
+@group(0) @binding(2) var<storage, read_write> out: array<f32>;       // of each matrix [N, M]
 @group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(256)
@@ -15,7 +16,12 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    let at = (group.x + group.y * groups.x) * 256u + thread;
-    if (at >= params.m * params.n) { return; }
-    out[at] = matrix[(at % params.m) * params.n + at / params.m];
+    let number = (group.x + group.y * groups.x) * 256u + thread;
+    if (number >= params.end) { return; }
+    var own = 0u;
+    while (own + 1u < params.matrices && number >= matrices[own + 1u].x) { own++; }
+    let matrix = matrices[own];
+    let at = number - matrix.x;
+    if (at >= matrix.z * matrix.w) { return; }
+    out[number] = weights[matrix.y + (at % matrix.z) * matrix.w + at / matrix.z];
 }

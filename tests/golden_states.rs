@@ -11,7 +11,7 @@ use srnn::compare::{Tolerance, compare};
 use srnn::engine::{Engine, cpu::Cpu, read_f32, write_f32};
 use srnn::kernel::matmul::{self, Columns};
 use srnn::kernel::recurrence::{BackwardViews, ForwardViews, Span, backward_dispatch, forward_dispatch, matrix_offset};
-use srnn::kernel::transpose;
+use srnn::kernel::transpose::{self, Matrix};
 use srnn::network::{Config, Direction, Input, Layout, Parameters, buffer};
 use srnn::plan::{BufferName, Plan, Product, View};
 
@@ -95,10 +95,14 @@ fn run(golden: &Golden, engine: &mut dyn Engine, begins: &[usize]) {
         recurrent = part(flat, first.offset, last.offset + last.len() - first.offset);
         transposed = plan.scratch("transposed", &[recurrent.len]);
     }
-    for (at, affine) in unit.recurrent.iter().enumerate() {
-        let to = part(transposed, matrix_offset(cell, at, hidden), hidden * affine.outputs);
-        let matrix = part(flat, affine.offset, affine.len());
-        plan.push(transpose::dispatch("transposed".into(), (hidden, affine.outputs), [matrix, to]));
+    let matrices = unit.recurrent.iter().enumerate().map(|(at, affine)| {
+        let to = matrix_offset(cell, at, hidden);
+        Matrix { to, from: affine.offset, m: hidden, n: affine.outputs }
+    });
+    let matrices: Vec<Matrix> = matrices.collect();
+    if !matrices.is_empty() {
+        let list = plan.upload("matrices", &[matrices.len(), 4], transpose::list(&matrices));
+        plan.push(transpose::dispatch("transposed".into(), &matrices, [list, flat, transposed]));
     }
     let span = Span {
         first: true,

@@ -18,11 +18,10 @@ use srnn::kernel::matmul::{self, Columns};
 use srnn::kernel::pool_forward::{self, Pool, Pooling};
 use srnn::kernel::recurrence::{self, BackwardViews, ForwardViews, LANES, Recurrence, Span, matrix_offset};
 use srnn::kernel::step_control::{self, NORM, SKIPPED, STEPS, TAKE};
+use srnn::kernel::sum_partials::{self, Sum};
+use srnn::kernel::transpose::{self, Matrix};
 use srnn::kernel::update::{self, Adam, NO_SLOT, Rule, Sgd};
-use srnn::kernel::{
-    Access, dropout, gather_rows, pool_backward, softmax_cross_entropy, squared_norm, sum_by_token, sum_partials,
-    transpose,
-};
+use srnn::kernel::{Access, dropout, gather_rows, pool_backward, softmax_cross_entropy, squared_norm, sum_by_token};
 use srnn::plan::{ALIGNMENT, BufferName, BufferSpec, Checked, Dispatch, Limits, Plan, Product, Tuning, View};
 
 /// Words in front of and behind every binding, which no kernel may touch.
@@ -480,18 +479,43 @@ proptest! {
 
     #[test]
     #[cfg_attr(skip_gpu_tests, ignore = "SRNN_SKIP_GPU_TESTS=1")]
-    fn summed_partials(seed in any::<u64>(), splits in 1usize..30, len in 1usize..3000, accumulate in any::<bool>()) {
+    fn summed_partials(
+        seed in any::<u64>(),
+        sizes in proptest::collection::vec((1usize..3000, 1usize..30, 0usize..9, 0usize..9), 1..6),
+        accumulate in any::<bool>(),
+    ) {
         let mut trial = Trial::new(seed);
-        let bindings = [splits * len, len].map(|count| trial.random(1.0, count));
-        trial.with(sum_partials::dispatch(place(), (splits, len), accumulate, bindings)).check();
+        let (mut partials, mut out) = (0, 0);
+        let sums = sizes.into_iter().map(|(len, parts, before, between)| {
+            let sum = Sum { len, parts, from: partials + before, to: out + between };
+            (partials, out) = (sum.from + parts * len, sum.to + len);
+            sum
+        });
+        let mut sums: Vec<Sum> = sums.collect();
+        // In any order, as levels are summed from the top.
+        sums.reverse();
+        let list = trial.words(sum_partials::list(&sums));
+        let [partials, out] = [partials, out].map(|count| trial.random(1.0, count));
+        trial.with(sum_partials::dispatch(place(), &sums, accumulate, [list, partials, out])).check();
     }
 
     #[test]
     #[cfg_attr(skip_gpu_tests, ignore = "SRNN_SKIP_GPU_TESTS=1")]
-    fn transposed(seed in any::<u64>(), m in 1usize..140, n in 1usize..400) {
+    fn transposed(
+        seed in any::<u64>(),
+        sizes in proptest::collection::vec((1usize..140, 1usize..400, 0usize..9, 0usize..70), 1..4),
+    ) {
         let mut trial = Trial::new(seed);
-        let bindings = [m * n, m * n].map(|count| trial.random(1.0, count));
-        trial.with(transpose::dispatch(place(), (m, n), bindings)).check();
+        let (mut weights, mut out) = (0, 0);
+        let matrices = sizes.into_iter().map(|(m, n, before, between)| {
+            let matrix = Matrix { to: out, from: weights + before, m, n };
+            (weights, out) = (matrix.from + m * n, out + m * n + between);
+            matrix
+        });
+        let matrices: Vec<Matrix> = matrices.collect();
+        let list = trial.words(transpose::list(&matrices));
+        let [weights, out] = [weights, out].map(|count| trial.random(1.0, count));
+        trial.with(transpose::dispatch(place(), &matrices, [list, weights, out])).check();
     }
 
     #[test]
@@ -537,10 +561,16 @@ proptest! {
 
     #[test]
     #[cfg_attr(skip_gpu_tests, ignore = "SRNN_SKIP_GPU_TESTS=1")]
-    fn norms(seed in any::<u64>(), count in prop_oneof![1usize..300, 1usize..50_000]) {
+    fn norms(
+        seed in any::<u64>(),
+        count in prop_oneof![1usize..300, 1usize..50_000],
+        second in proptest::option::of(prop_oneof![1usize..300, 1usize..50_000]),
+    ) {
         let mut trial = Trial::new(seed);
-        let bindings = [trial.random(0.1, count), trial.random(1.0, squared_norm::PARTS)];
-        trial.with(squared_norm::dispatch(place(), count, bindings)).check();
+        let gradient = (trial.random(0.1, count), count);
+        let second = second.map(|count| (trial.random(0.1, count), count));
+        let parts = trial.random(1.0, if second.is_some() { 2 } else { 1 } * squared_norm::PARTS);
+        trial.with(squared_norm::dispatch(place(), gradient, second, parts)).check();
     }
 
     #[test]

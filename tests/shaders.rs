@@ -236,7 +236,7 @@ fn wrong_shaders_are_found_out() {
     assert!(memory.contains("workgroup memory"), "{memory}");
     let element = refused(transpose, &|source| source.replace("array<f32>", "array<u32>"));
     assert!(element.contains("the elements of"), "{element}");
-    let parameters = refused(transpose, &|source| source.replace("m: u32,", "m: u32, x: u32,"));
+    let parameters = refused(transpose, &|source| source.replace("end: u32,", "end: u32, x: u32,"));
     assert!(parameters.contains("\"x\""), "{parameters}");
     let kind = refused(transpose, &|source| source.replace("m: u32,", "m: f32,").replace("params.m", "u32(params.m)"));
     assert!(kind.contains("F32"), "{kind}");

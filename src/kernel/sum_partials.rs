@@ -1,33 +1,67 @@
-//! The second pass of a weight gradient: sums its parts in a fixed order.
+//! The second pass of weight gradients and totals: sums their parts in a fixed order.
 
 use super::prelude::*;
 use super::product::add;
 
 kernel! {
-    /// The kernel: the sum of parts, in their order.
+    /// The kernel: several sums of parts, in their order.
     "sum_partials",
-    reads: { partials: f32 "[splits, len]" },
-    writes: { out: f32 "[len]" },
-    parameters: { splits: usize, len: usize, accumulate: bool },
+    reads: {
+        sums: u32 "[A+1, 4] first of all numbers, parts, first in partials, first in out; at last the number of all",
+        partials: f32 "of each sum [parts, len]",
+    },
+    writes: { out: f32 "of each sum [len]" },
+    parameters: { sums: usize, accumulate: bool },
     tolerance: [1e-9, 2e-6],
 }
 
-/// `out [len] = Σ partials [splits, len]`, added to what stands in `out` when `accumulate`.
-pub fn dispatch(place: String, (splits, len): (usize, usize), accumulate: bool, bindings: [View; 2]) -> Dispatch {
-    let cost = Cost { operations: (splits * len) as f64, bytes: 4.0 * (splits + 1) as f64 * len as f64 };
-    let params = Params { splits, len, accumulate };
-    KERNEL.dispatch(place, bindings, vec![], params, grid(len.div_ceil(256)), cost)
+/// One sum: `out [len] = Σ partials [parts, len]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sum {
+    /// Numbers of the sum.
+    pub len: usize,
+    /// How many of them are added up.
+    pub parts: usize,
+    /// Where its parts begin among the partials.
+    pub from: usize,
+    /// Where its numbers begin in the output.
+    pub to: usize,
 }
 
-fn twin(_: &Dispatch, Params { splits, len, accumulate }: Params, Slices { partials, out }: Slices) {
-    let out = &mut out[..len];
-    if !accumulate {
-        out.fill(0.0);
+/// The list of sums that the kernel reads.
+pub fn list(sums: &[Sum]) -> Vec<u32> {
+    let mut first = 0;
+    let mut list = Vec::new();
+    for &Sum { len, parts, from, to } in sums {
+        list.extend([first, parts, from, to].map(|number| number as u32));
+        first += len;
     }
+    list.extend([first as u32, 0, 0, 0]);
+    list
+}
+
+/// All `sums`, whose [`list`] is the first binding, added to what stands in the output when `accumulate`.
+pub fn dispatch(place: String, sums: &[Sum], accumulate: bool, bindings: [View; 3]) -> Dispatch {
+    let numbers: usize = sums.iter().map(|sum| sum.len).sum();
+    let read: usize = sums.iter().map(|sum| sum.parts * sum.len).sum();
+    let cost = Cost { operations: read as f64, bytes: 4.0 * (read + numbers) as f64 };
+    let params = Params { sums: sums.len(), accumulate };
+    KERNEL.dispatch(place, bindings, vec![], params, grid(numbers.div_ceil(256)), cost)
+}
+
+fn twin(_: &Dispatch, Params { sums: count, accumulate }: Params, Slices { sums, partials, out }: Slices) {
     const COLUMNS: usize = 4096;
-    out.par_chunks_mut(COLUMNS).enumerate().with_min_len(threads::at_least(1)).for_each(|(at, out)| {
-        for partial in partials.chunks(len).take(splits) {
-            add(out, &partial[at * COLUMNS..]);
+    for pair in sums.windows(8).step_by(4).take(count) {
+        let [first, parts, from, to, end] = [0, 1, 2, 3, 4].map(|at| pair[at] as usize);
+        let len = end - first;
+        let out = &mut out[to..][..len];
+        if !accumulate {
+            out.fill(0.0);
         }
-    });
+        out.par_chunks_mut(COLUMNS).enumerate().with_min_len(threads::at_least(1)).for_each(|(at, out)| {
+            for partial in partials[from..].chunks(len).take(parts) {
+                add(out, &partial[at * COLUMNS..]);
+            }
+        });
+    }
 }

@@ -10,8 +10,10 @@ use crate::data::batch::{Batch, MicroBatch};
 use crate::kernel::matmul::{self, Columns};
 use crate::kernel::pool_backward::{self, Views};
 use crate::kernel::recurrence::{self, BackwardViews, matrix_offset};
-use crate::kernel::{gather_rows, sum_by_token, sum_partials, transpose};
-use crate::plan::View;
+use crate::kernel::sum_partials::{self, Sum};
+use crate::kernel::transpose::{self, Matrix};
+use crate::kernel::{gather_rows, sum_by_token};
+use crate::plan::{ALIGNMENT, View};
 
 /// The gradients of the gates of level 0, `[N, G·H]` by direction: summed by distinct token, or by step.
 type GatesGradient = Vec<View>;
@@ -36,6 +38,10 @@ impl<'b> Planner<'_, 'b> {
                         let levels = planner.levels(steps, slots, lengths, true);
                         planner.backward_from_loss(&levels, steps, &transposed, loss, part, i > 0);
                         planner.sum_steps(&levels[0], steps.count, gradient, i > 0);
+                        // Those of a whole batch wait for level 0's.
+                        if parts.len() > 1 {
+                            planner.sum_gradients(i > 0);
+                        }
                     }
                     None => {
                         let steps = planner.project_numbers(batch.values_of(part));
@@ -46,12 +52,14 @@ impl<'b> Planner<'_, 'b> {
                             planner.sum_steps(&levels[0], steps.count, &gradient, false);
                             planner.steps_backward(&steps, &gradient, i > 0);
                         }
+                        planner.sum_gradients(i > 0);
                     }
                 }
             });
         }
         tokens.map(|(distinct, steps, gradient)| {
             self.steps_backward(&steps, &gradient, false);
+            self.sum_gradients(false);
             if !self.config.freeze_embedding {
                 self.embedding_backward(&steps, &gradient);
             }
@@ -65,35 +73,40 @@ impl<'b> Planner<'_, 'b> {
         units.map(|unit| self.plan.scratch("gates gradient", &[count, unit.input.outputs])).collect()
     }
 
-    /// U of every unit transposed, by level, layer and direction.
+    /// U of every unit transposed, by level, layer and direction, in one dispatch.
     fn transposed_weights(&mut self) -> Vec<Vec<Vec<View>>> {
-        let levels = self.layout.levels.iter().enumerate();
-        levels
-            .map(|(p, level)| {
-                let layers = level.layers.iter().enumerate();
-                let layers = layers.map(|(l, units)| {
-                    let units = units.iter().enumerate();
-                    units.map(|(d, unit)| self.transposed([p, l, d], unit)).collect()
-                });
-                layers.collect()
-            })
-            .collect()
-    }
-
-    /// All matrices of U transposed, as far apart as they are among the weights.
-    fn transposed(&mut self, [p, l, d]: [usize; 3], unit: &Unit) -> View {
-        let Some(last) = unit.recurrent.last() else { return View::NONE };
-        let (hidden, cell) = (self.config.hidden, self.config.recurrence());
-        let end = matrix_offset(cell, unit.recurrent.len() - 1, hidden) + hidden * last.outputs;
-        let out = self.plan.scratch("transposed U", &[end]);
-        for (at, matrix) in unit.recurrent.iter().enumerate() {
-            let sizes = (hidden, matrix.outputs);
-            let weights = self.affine(matrix);
-            let to = View { offset: matrix_offset(cell, at, hidden), len: hidden * matrix.outputs, ..out };
-            let place = format!("level {p}{}{} recurrent weights", of_layer(l), of(d));
-            self.push(transpose::dispatch(place, sizes, [weights, to]));
+        let (layout, hidden, cell) = (self.layout, self.config.hidden, self.config.recurrence());
+        // The matrices of a unit are as far apart as among the weights.
+        let len = |unit: &Unit| match unit.recurrent.last() {
+            Some(last) => matrix_offset(cell, unit.recurrent.len() - 1, hidden) + hidden * last.outputs,
+            None => 0,
+        };
+        let units = layout.levels.iter().flat_map(|level| &level.layers).flatten();
+        let out = match units.map(|unit| len(unit).next_multiple_of(ALIGNMENT)).sum() {
+            0 => View::NONE,
+            end => self.plan.scratch("transposed U", &[end]),
+        };
+        let mut matrices = Vec::new();
+        let mut begin = 0;
+        let mut place = |unit: &Unit| {
+            let view = View { offset: begin, len: len(unit), ..out };
+            begin += view.len.next_multiple_of(ALIGNMENT);
+            matrices.extend(unit.recurrent.iter().enumerate().map(|(at, matrix)| {
+                let to = view.offset + matrix_offset(cell, at, hidden);
+                Matrix { to, from: matrix.offset, m: hidden, n: matrix.outputs }
+            }));
+            if view.len > 0 { view } else { View::NONE }
+        };
+        let mut views: Vec<Vec<Vec<View>>> = Vec::new();
+        for level in &layout.levels {
+            views.push(level.layers.iter().map(|units| units.iter().map(&mut place).collect()).collect());
         }
-        out
+        if !matrices.is_empty() {
+            let list = self.plan.upload("matrices of U", &[matrices.len(), 4], transpose::list(&matrices));
+            let weights = self.weights();
+            self.push(transpose::dispatch("recurrent weights".into(), &matrices, [list, weights, out]));
+        }
+        views
     }
 
     /// Loss, gradient of the head, and everything below it but what slots belong to.
@@ -249,7 +262,8 @@ impl<'b> Planner<'_, 'b> {
         Some(outputs_gradient)
     }
 
-    /// The gradient of a matrix and its bias: in one dispatch where the rows are few, else in parts that are summed.
+    /// The gradient of a matrix and its bias: at once where the rows are few, else in parts, which wait for
+    /// [`Planner::sum_gradients`].
     fn weight_gradient(&mut self, place: &str, affine: &Affine, rows: usize, operands: [Columns; 2], accumulate: bool) {
         let place = format!("{place} gradient");
         let gradient = View { offset: affine.offset, len: affine.len(), ..self.gradients() };
@@ -259,12 +273,40 @@ impl<'b> Planner<'_, 'b> {
             self.push(matmul::weight_gradient(place, self.way, sizes, bias, operands, accumulate, gradient));
             return;
         }
-        self.scope(|planner| {
-            let partials = planner.plan.scratch("partial gradients", &[splits, affine.len()]);
-            planner.push(matmul::weight_gradient(place.clone(), planner.way, sizes, bias, operands, false, partials));
-            let sizes = (splits, affine.len());
-            planner.push(sum_partials::dispatch(place, sizes, accumulate, [partials, gradient]));
-        });
+        let need = splits * affine.len();
+        let from = match self.partials() {
+            // As many gradients wait for their sums as one binding holds.
+            used if 4 * (used + need) as u64 > self.limits.binding => {
+                self.sum_gradients(accumulate);
+                0
+            }
+            used => used,
+        };
+        let partials = View { offset: from, len: need, ..self.room_for_partials(from + need) };
+        self.push(matmul::weight_gradient(place, self.way, sizes, bias, operands, false, partials));
+        self.sums.push(Sum { len: affine.len(), parts: splits, from, to: affine.offset });
+    }
+
+    /// Numbers of the parts of weight gradients that wait for their sums.
+    fn partials(&self) -> usize {
+        self.sums.last().map_or(0, |sum| (sum.from + sum.parts * sum.len).next_multiple_of(ALIGNMENT))
+    }
+
+    /// The buffer of all such parts, which grows to the most that ever wait.
+    fn room_for_partials(&mut self, count: usize) -> View {
+        self.scope(|planner| planner.plan.scratch("partial gradients", &[count]))
+    }
+
+    /// Sums the weight gradients that were computed in parts since the last time, in one dispatch.
+    fn sum_gradients(&mut self, accumulate: bool) {
+        if self.sums.is_empty() {
+            return;
+        }
+        let (count, gradients) = (self.partials(), self.gradients());
+        let partials = self.room_for_partials(count);
+        let sums = std::mem::take(&mut self.sums);
+        let list = self.plan.upload("sums of gradients", &[sums.len() + 1, 4], sum_partials::list(&sums));
+        self.push(sum_partials::dispatch("gradients".into(), &sums, accumulate, [list, partials, gradients]));
     }
 
     /// Sums the gate gradients on the tapes of level 0 by distinct token or step.

@@ -6,7 +6,8 @@ use super::planner::{Planner, buffer};
 use crate::data::batch::{Batch, MicroBatch, Rows, Targets};
 use crate::kernel::element_loss::{self, Form};
 use crate::kernel::loss::{TOTALS, groups};
-use crate::kernel::{softmax_cross_entropy, sum_partials};
+use crate::kernel::softmax_cross_entropy;
+use crate::kernel::sum_partials::{self, Sum};
 use crate::plan::View;
 
 /// The targets of a batch, and how they count.
@@ -61,7 +62,9 @@ impl<'a> Loss<'a> {
         };
         planner.push(dispatch);
         if groups > 1 {
-            planner.push(sum_partials::dispatch("totals".into(), (groups, TOTALS), true, [own, totals]));
+            let sums = [Sum { len: TOTALS, parts: groups, from: 0, to: 0 }];
+            let list = planner.plan.upload("sums of totals", &[2, 4], sum_partials::list(&sums));
+            planner.push(sum_partials::dispatch("totals".into(), &sums, true, [list, own, totals]));
         }
     }
 }

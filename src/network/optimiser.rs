@@ -127,14 +127,11 @@ impl Planner<'_, '_> {
         let tables = 1 + usize::from(distinct.is_some());
         let parts = self.plan.scratch("squared norms", &[tables * PARTS]);
         let gradient = self.gradients();
-        self.push(squared_norm::dispatch("weights".into(), len, [gradient, parts.first(PARTS)]));
         let rows_gradient = distinct.map(|distinct| {
             let count = distinct.len();
-            let gradient = self.plan.output(buffer::EMBEDDING_GRADIENT, &[count, width]);
-            let second = View { offset: PARTS, len: PARTS, ..parts };
-            self.push(squared_norm::dispatch("embedding".into(), count * width, [gradient, second]));
-            gradient
+            (self.plan.output(buffer::EMBEDDING_GRADIENT, &[count, width]), count * width)
         });
+        self.push(squared_norm::dispatch("gradients".into(), (gradient, len), rows_gradient, parts));
         let control = self.plan.persistent(buffer::CONTROL, &[CONTROL]);
         let clip = optimiser.clip.unwrap_or(f32::INFINITY);
         let betas = match optimiser.rule {
@@ -147,7 +144,7 @@ impl Planner<'_, '_> {
         let [m, v] = buffer::MOMENTS.map(|name| self.plan.persistent(name, &[len]));
         let bindings = [gradient, View::NONE, control, weights, m, v];
         self.push(update::dispatch("weights".into(), (1, len), optimiser.rule, bindings));
-        if let (Some(distinct), Some(gradient)) = (distinct, rows_gradient) {
+        if let (Some(distinct), Some((gradient, _))) = (distinct, rows_gradient) {
             let slots = self.plan.upload("slots of tokens", &[vocabulary], slots_of(distinct, vocabulary));
             let table = self.embedding();
             let [m, v] = buffer::EMBEDDING_MOMENTS.map(|name| self.plan.persistent(name, &[vocabulary, width]));

@@ -5,6 +5,7 @@ use super::parameters::{Affine, Layout, Unit};
 use super::plans::Plans;
 use crate::kernel::dropout::{self, hash};
 use crate::kernel::recurrence::Span;
+use crate::kernel::sum_partials::Sum;
 use crate::plan::{Dispatch, Limits, Plan, Product, View};
 use std::collections::BTreeMap;
 
@@ -45,10 +46,12 @@ const LONGEST_SPAN: usize = 4_000_000;
 pub(super) struct Planner<'a, 'b> {
     pub config: &'a Config,
     pub layout: &'a Layout,
-    limits: &'a Limits,
+    pub limits: &'a Limits,
     /// How matrix products bring their tiles.
     pub way: Product,
     pub plan: Plan<'b>,
+    /// Weight gradients whose parts are computed, and not added up yet.
+    pub sums: Vec<Sum>,
     /// What is dropped in this step; nothing in inference.
     pub dropout: Dropout,
     /// Numbers that each place has dropped some of already, in earlier micro-batches.
@@ -82,6 +85,7 @@ impl<'a, 'b> Planner<'a, 'b> {
             limits,
             way: limits.tuning.product,
             plan: Plan::default(),
+            sums: Vec::new(),
             dropout,
             dropped: BTreeMap::new(),
         }
