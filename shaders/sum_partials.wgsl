@@ -20,8 +20,9 @@ fn main(
     let number = (group.x + group.y * groups.x) * 256u + thread;
     // The last entry is the end of the one before.
     if (number >= sums[params.sums].x) { return; }
+    // As many turns in every thread: left at different ones, the loop behind this one gave wrong sums on SwiftShader.
     var own = 0u;
-    while (number >= sums[own + 1u].x) { own++; }
+    for (var next = 1u; next < params.sums; next++) { own = select(own, next, number >= sums[next].x); }
     let sum = sums[own];
     let len = sums[own + 1u].x - sum.x;
     let at = sum.w + number - sum.x;

@@ -19,7 +19,7 @@ fn main(
     let number = (group.x + group.y * groups.x) * 256u + thread;
     if (number >= params.end) { return; }
     var own = 0u;
-    while (own + 1u < params.matrices && number >= matrices[own + 1u].x) { own++; }
+    for (var next = 1u; next < params.matrices; next++) { own = select(own, next, number >= matrices[next].x); }
     let matrix = matrices[own];
     let at = number - matrix.x;
     if (at >= matrix.z * matrix.w) { return; }
