@@ -15,6 +15,7 @@ struct Params {
     a_column: u32,   // first column of a that counts
     b_stride: u32,
     b_column: u32,   // and of b
+    out_first: u32,  // first number of out that is the product's own
     per_split: u32,  // rows of the sum in one part
     accumulate: u32, // 1: add to what stands in out (gradients)
     bias: u32,       // 1: a column of ones stands behind a (weight gradients)
@@ -22,7 +23,7 @@ struct Params {
 
 @group(0) @binding(0) var<storage, read> a: array<f32>;           // [M, K] or [K, M-1], rows a_stride apart
 @group(0) @binding(1) var<storage, read> b: array<f32>;           // [K+1, N], [N, K] or [K, N], rows b_stride apart
-@group(0) @binding(2) var<storage, read_write> out: array<f32>;   // [splits, M, N]
+@group(0) @binding(2) var<storage, read_write> out: array<f32>;   // from out_first on [splits, M, N]
 @group(1) @binding(0) var<uniform> params: Params;
 
 // 16 steps of the sum; 4 neighbouring rows (of a) or columns (of b) to a vec4.
@@ -88,7 +89,7 @@ fn store(split: u32, row: u32, column: u32, sum: vec4<f32>) {
         if (column + i < params.n) {
             var value = sum[i];
             if (FORM == 0u) { value += b[params.k * params.b_stride + params.b_column + column + i]; }
-            let at = (split * params.m + row) * params.n + column + i;
+            let at = params.out_first + (split * params.m + row) * params.n + column + i;
             if (FORM != 0u && params.accumulate == 1u) { value += out[at]; }
             out[at] = value;
         }

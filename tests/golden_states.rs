@@ -137,7 +137,7 @@ fn run(golden: &Golden, engine: &mut dyn Engine, begins: &[usize]) {
     for (affine, operands) in [&unit.input].into_iter().chain(&unit.recurrent).zip(operands) {
         let (sizes, bias) = ((affine.inputs, affine.outputs, steps), affine.bias.is_some());
         let out = part(gradients, affine.offset, affine.len());
-        plan.push(matmul::weight_gradient("gradient".into(), Product::Chunked, sizes, bias, operands, false, out));
+        plan.push(matmul::weight_gradient("gradient".into(), Product::Chunked, sizes, bias, operands, false, (out, 0)));
     }
     let sizes = (steps, width, wide);
     plan.push(matmul::input_gradient(

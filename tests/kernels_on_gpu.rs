@@ -467,14 +467,15 @@ proptest! {
         beyond in 0usize..9,
         bias in any::<bool>(),
         accumulate in any::<bool>(),
+        first in 0usize..9,
     ) {
         let mut trial = Trial::new(seed);
         let strides = (columns.0 + m + beyond, columns.1 + n + beyond);
-        let counts = [rows * strides.0, rows * strides.1, matmul::splits(rows) * (m + usize::from(bias)) * n];
+        let counts = [rows * strides.0, rows * strides.1, first + matmul::splits(rows) * (m + usize::from(bias)) * n];
         let [x, delta, out] = counts.map(|count| trial.random(1.0, count));
         let x = Columns { view: x, stride: strides.0, column: columns.0 };
         let delta = Columns { view: delta, stride: strides.1, column: columns.1 };
-        trial.with(matmul::weight_gradient(place(), way, (m, n, rows), bias, [x, delta], accumulate, out)).check();
+        trial.with(matmul::weight_gradient(place(), way, (m, n, rows), bias, [x, delta], accumulate, (out, first))).check();
     }
 
     #[test]

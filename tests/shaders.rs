@@ -238,7 +238,8 @@ fn wrong_shaders_are_found_out() {
     assert!(element.contains("the elements of"), "{element}");
     let parameters = refused(transpose, &|source| source.replace("end: u32,", "end: u32, x: u32,"));
     assert!(parameters.contains("\"x\""), "{parameters}");
-    let kind = refused(transpose, &|source| source.replace("m: u32,", "m: f32,").replace("params.m", "u32(params.m)"));
+    let kind =
+        refused(transpose, &|source| source.replace("end: u32,", "end: f32,").replace("params.end", "u32(params.end)"));
     assert!(kind.contains("F32"), "{kind}");
     let entry = refused(transpose, &|source| source.replace("fn main", "fn transpose"));
     assert!(entry.contains("`transpose`"), "{entry}");

@@ -16,7 +16,7 @@ kernel! {
         m: usize, n: usize, k: usize,
         a_stride: usize, a_column: usize,
         b_stride: usize, b_column: usize,
-        per_split: usize, accumulate: bool, bias: bool,
+        out_first: usize, per_split: usize, accumulate: bool, bias: bool,
     },
     workgroup_memory: (2 * SLAB * TILE * 4) as u32,
     tolerance: [1e-7, 5e-6],
@@ -105,7 +105,8 @@ pub fn splits(rows: usize) -> usize {
 }
 
 /// Partial weight gradients `out [splits, m+1, n]`: per part of the rows `[x | 1]ᵀ · delta`, the last row being the
-/// bias gradient unless there is none (`m` rows then). With `accumulate` the parts are added to what stands in `out`.
+/// bias gradient unless there is none (`m` rows then). With `accumulate` the parts are added to what stands in `out`, a view and
+/// the first of its numbers that is theirs: bound as a whole, a buffer that many gradients share is bound once.
 pub fn weight_gradient(
     place: String,
     way: Product,
@@ -113,10 +114,10 @@ pub fn weight_gradient(
     bias: bool,
     operands: [Columns; 2],
     accumulate: bool,
-    out: View,
+    (out, out_first): (View, usize),
 ) -> Dispatch {
     let (m, per_split) = (m + usize::from(bias), ROWS_PER_SPLIT);
-    let params = Params { m, n, k: rows, per_split, accumulate, bias, ..Params::default() };
+    let params = Params { m, n, k: rows, out_first, per_split, accumulate, bias, ..Params::default() };
     dispatch(place, way, WEIGHT_GRADIENT, params, operands, out, splits(rows))
 }
 
@@ -129,7 +130,8 @@ fn blocks(out: &mut [f32], numbers: usize) -> impl IndexedParallelIterator<Item 
 }
 
 fn twin(d: &Dispatch, params: Params, Slices { a, b, out }: Slices) {
-    let Params { m, n, k, a_stride, a_column, b_stride, b_column, per_split, accumulate, bias } = params;
+    let Params { m, n, k, a_stride, a_column, b_stride, b_column, out_first, per_split, accumulate, bias } = params;
+    let out = &mut out[out_first..];
     let rows_of_a = Strides::rows(a_stride).from(a_column);
     // Blocks of rows that keep every thread busy, the packing of `b` cheap, and each worth handing to a thread.
     let worth = WORTH_A_THREAD.div_ceil(2 * n * k).max(1);
@@ -223,7 +225,7 @@ mod tests {
                     bias,
                     [x, delta],
                     accumulate,
-                    out,
+                    (out, 0),
                 ));
             }
             for (at, dispatch) in dispatches.iter().enumerate() {

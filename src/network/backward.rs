@@ -270,7 +270,7 @@ impl<'b> Planner<'_, 'b> {
         let (sizes, bias) = ((affine.inputs, affine.outputs, rows), affine.bias.is_some());
         let splits = matmul::splits(rows);
         if splits == 1 {
-            self.push(matmul::weight_gradient(place, self.way, sizes, bias, operands, accumulate, gradient));
+            self.push(matmul::weight_gradient(place, self.way, sizes, bias, operands, accumulate, (gradient, 0)));
             return;
         }
         let need = splits * affine.len();
@@ -282,8 +282,8 @@ impl<'b> Planner<'_, 'b> {
             }
             used => used,
         };
-        let partials = View { offset: from, len: need, ..self.room_for_partials(from + need) };
-        self.push(matmul::weight_gradient(place, self.way, sizes, bias, operands, false, partials));
+        let out = (self.room_for_partials(from + need), from);
+        self.push(matmul::weight_gradient(place, self.way, sizes, bias, operands, false, out));
         self.sums.push(Sum { len: affine.len(), parts: splits, from, to: affine.offset });
     }
 
