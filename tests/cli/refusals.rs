@@ -1,6 +1,6 @@
 //! Bad data and bad settings of a training: one clear line, and no file touched.
 
-use crate::room::{Room, Run, no_such_file, reviews};
+use crate::room::{Room, no_such_file, reviews};
 
 /// Trains on a table with these contents, which must be refused in these words.
 fn table(name: &str, contents: impl AsRef<[u8]>, words: &str) {
@@ -56,6 +56,7 @@ fn rows_that_are_broken() {
 #[test]
 #[cfg(target_os = "linux")]
 fn paths_that_are_not_unicode() {
+    use crate::room::Run;
     use std::os::unix::ffi::OsStrExt;
     let room = Room::with_reviews();
     let name = std::ffi::OsStr::from_bytes(b"caf\xe9.tsv");
