@@ -21,7 +21,7 @@ fn options(room: &Room, options: &[(&str, &str)], words: &str) {
 #[test]
 fn tables_that_cannot_be_read() {
     Room::new().train_on("none.tsv", &[]).refused(&no_such_file("none.tsv"));
-    Room::new().train_on(".", &[]).refused(".: Is a directory");
+    Room::new().train_on(".", &[]).refused(".: is a directory");
     table("a.tsv", "", "a.tsv: has no rows");
     table("a.csv", "\n\n", "a.csv: has no rows");
     table("a.txt", "", "a.txt: has no rows");
