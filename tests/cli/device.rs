@@ -1,7 +1,6 @@
 //! Choosing a device: `srnn devices`, `srnn doctor`, `--device`, and `--help` of every command.
 
 use crate::room::{Room, Run, training};
-use assert_cmd::Command;
 use srnn::engine::gpu::CACHE;
 
 #[test]
@@ -11,7 +10,7 @@ fn every_command_explains_itself() {
     for name in ["demo", "train", "eval", "predict", "bench", "devices", "doctor", "tune"] {
         assert!(help.contains(&format!("\n  {name} ")), "{name}:\n{help}");
         let own = room.srnn(&format!("{name} --help")).succeeds().out;
-        assert!(own.contains(&format!("Usage: srnn {name}")), "{own}");
+        assert!(own.contains(&format!("Usage: srnn{} {name}", std::env::consts::EXE_SUFFIX)), "{own}");
         assert!(own.contains("--help"), "{own}");
     }
     let version = room.srnn("--version").succeeds().out;
@@ -115,7 +114,7 @@ fn unknown_devices_are_refused() {
 
 /// The command with no driver in sight, neither for Vulkan nor for GL.
 #[cfg(target_os = "linux")]
-fn without_drivers(room: &Room) -> Command {
+fn without_drivers(room: &Room) -> assert_cmd::Command {
     let mut command = room.command();
     for variable in ["VK_DRIVER_FILES", "VK_ICD_FILENAMES", "__EGL_VENDOR_LIBRARY_FILENAMES"] {
         command.env(variable, room.path("no-such-driver.json"));

@@ -1,6 +1,6 @@
 //! `srnn eval`: its tables and its JSON.
 
-use crate::room::{Room, reviews};
+use crate::room::{Room, no_such_file, reviews};
 use serde_json::Value;
 
 #[test]
@@ -44,7 +44,7 @@ fn bad_tables_are_refused() {
     room.write("unknown.tsv", "text\tlabel\nfine\tgood\nwell\tgodo\n");
     let eval = |data: &str| room.srnn(&format!("eval model {data} --device cpu"));
     eval("unknown.tsv").refused("unknown.tsv:3: has the label `godo`, and the classes are `bad`, `good`");
-    eval("none.tsv").refused("none.tsv: No such file");
+    eval("none.tsv").refused(&no_such_file("none.tsv"));
     eval("reviews.tsv --label stars").refused("reviews.tsv:1: has no column `stars`, only `text`, `label`");
     eval("reviews.tsv --batch 0").misused("invalid value '0' for '--batch <B>'");
     eval("reviews.tsv --memory 1000").refused("--memory");

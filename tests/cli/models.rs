@@ -1,6 +1,6 @@
 //! Model directories that are damaged, incomplete or of another model.
 
-use crate::room::{Room, reviews};
+use crate::room::{Room, no_such_file, reviews};
 use std::fs::{copy, remove_file};
 
 const FILES: [&str; 3] = ["config.json", "tokenizer.json", "model.safetensors"];
@@ -22,7 +22,7 @@ fn each_file_missing_or_cut_short() {
         room.write(&place, "");
         refused(&room, &format!("{place}: "));
         remove_file(room.path(&place)).unwrap();
-        refused(&room, &format!("{place}: No such file"));
+        refused(&room, &no_such_file(&place));
     }
 }
 

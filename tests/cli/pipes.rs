@@ -1,7 +1,6 @@
 //! Readers that go away, and standard output on a full disk.
 
-use crate::room::{Room, Run};
-use std::fs::File;
+use crate::room::Room;
 use std::process::{Command, Stdio};
 
 /// Runs with the reading ends of standard output and standard error closed at once, as under `2>&1 | head -0`.
@@ -38,7 +37,7 @@ fn head_takes_one_line() {
     let room = Room::with_model();
     room.write("texts.txt", "great\n".repeat(500));
     let script = r#"("$0" predict model texts.txt --device cpu; echo "code $?" >&2) | head -1"#;
-    let run: Run = Command::new("sh")
+    let run: crate::room::Run = Command::new("sh")
         .args(["-c", script, env!("CARGO_BIN_EXE_srnn")])
         .current_dir(room.path("."))
         .output()
@@ -53,8 +52,8 @@ fn head_takes_one_line() {
 fn a_full_disk_behind_standard_output_is_an_error() {
     let room = Room::with_model();
     for arguments in ["eval model reviews.tsv --device cpu", "predict model reviews.tsv --device cpu", "devices"] {
-        let full = File::options().write(true).open("/dev/full").unwrap();
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
         let output = room.process().args(arguments.split(' ')).stdout(full).stderr(Stdio::piped()).output().unwrap();
-        Run::from(output).refused("standard output: No space left on device");
+        crate::room::Run::from(output).refused("standard output: No space left on device");
     }
 }

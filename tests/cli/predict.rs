@@ -1,6 +1,6 @@
 //! `srnn predict`: one JSON line per text, at once.
 
-use crate::room::{Room, Run};
+use crate::room::{Room, Run, no_such_file};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Write};
 use std::process::Stdio;
@@ -65,6 +65,6 @@ fn bad_texts_are_refused_after_the_good_ones_are_answered() {
     let run = room.srnn("predict model texts.txt --device cpu");
     assert_eq!(run.out.lines().count(), 2);
     Run { out: String::new(), ..run }.refused("texts.txt:3: is not UTF-8 text (byte 4 of the line)");
-    room.srnn("predict model none.txt --device cpu").refused("none.txt: No such file");
+    room.srnn("predict model none.txt --device cpu").refused(&no_such_file("none.txt"));
     room.srnn("predict none reviews.tsv --device cpu").refused("none: there is no such model directory");
 }

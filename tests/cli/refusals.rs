@@ -1,6 +1,6 @@
 //! Bad data and bad settings of a training: one clear line, and no file touched.
 
-use crate::room::{Room, Run, reviews};
+use crate::room::{Room, no_such_file, reviews};
 
 /// Trains on a table with these contents, which must be refused in these words.
 fn table(name: &str, contents: impl AsRef<[u8]>, words: &str) {
@@ -20,8 +20,8 @@ fn options(room: &Room, options: &[(&str, &str)], words: &str) {
 
 #[test]
 fn tables_that_cannot_be_read() {
-    Room::new().train_on("none.tsv", &[]).refused("none.tsv: No such file");
-    Room::new().train_on(".", &[]).refused(".: Is a directory");
+    Room::new().train_on("none.tsv", &[]).refused(&no_such_file("none.tsv"));
+    Room::new().train_on(".", &[]).refused(".: is a directory");
     table("a.tsv", "", "a.tsv: has no rows");
     table("a.csv", "\n\n", "a.csv: has no rows");
     table("a.txt", "", "a.txt: has no rows");
@@ -56,6 +56,7 @@ fn rows_that_are_broken() {
 #[test]
 #[cfg(target_os = "linux")]
 fn paths_that_are_not_unicode() {
+    use crate::room::Run;
     use std::os::unix::ffi::OsStrExt;
     let room = Room::with_reviews();
     let name = std::ffi::OsStr::from_bytes(b"caf\xe9.tsv");
@@ -159,9 +160,9 @@ fn other_files_of_a_training() {
     let unknown = "valid.tsv:3: has the label `so-so`, and the classes are `bad`, `good`";
     options(&room, &[("--valid", "valid.tsv")], unknown);
     options(&room, &[("--test", "valid.tsv")], unknown);
-    options(&room, &[("--valid", "none.tsv")], "none.tsv: No such file");
-    options(&room, &[("--test", "none.tsv")], "none.tsv: No such file");
-    options(&room, &[("--vectors", "none.txt")], "none.txt: No such file");
+    options(&room, &[("--valid", "none.tsv")], &no_such_file("none.tsv"));
+    options(&room, &[("--test", "none.tsv")], &no_such_file("none.tsv"));
+    options(&room, &[("--vectors", "none.txt")], &no_such_file("none.txt"));
     room.write("wide.txt", "film 1 2 3\n");
     options(
         &room,

@@ -155,7 +155,9 @@ impl From<&mut Command> for Run {
 impl From<Output> for Run {
     fn from(output: Output) -> Run {
         let text = |bytes| String::from_utf8(bytes).unwrap();
-        Run { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+        // Messages name paths as the system writes them.
+        let err = text(output.stderr).replace(std::path::MAIN_SEPARATOR, "/");
+        Run { code: output.status.code(), out: text(output.stdout), err }
     }
 }
 
@@ -190,6 +192,11 @@ impl Run {
         }
         assert_eq!(self.out, "");
     }
+}
+
+/// What is said of a file that is not there, in the system's words. Unix and Windows give this error one number.
+pub fn no_such_file(name: &str) -> String {
+    format!("{name}: {}", std::io::Error::from_raw_os_error(2))
 }
 
 /// A table of `rows` reviews, good and bad in turn, which their words tell apart.

@@ -66,6 +66,8 @@ impl Source {
         let place = self.to_string();
         let Source::File(path) = self else { return unpack(&place, BufReader::new(std::io::stdin()), false) };
         ensure!(!place.is_empty(), Error::Config("the name of a file is empty".into()));
+        // Windows would only say that it cannot be read.
+        ensure!(!path.is_dir(), Error::io(path)(std::io::ErrorKind::IsADirectory.into()));
         let file = File::open(path).map_err(Error::io(path))?;
         let named_gzip = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("gz"));
         unpack(&place, BufReader::with_capacity(READ_AHEAD, file), named_gzip)
