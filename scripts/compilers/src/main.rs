@@ -1,15 +1,17 @@
-//! Translates srnn's shaders as wgpu does for the compilers of all backends, and asks AMD's compiler about them. Used by
-//! `scripts/check-compilers`.
+//! Translates srnn's shaders as wgpu does for the compilers of all backends, asks AMD's compiler about them, and writes down
+//! plans for Dawn. Used by `scripts/check-compilers` and `scripts/check-drivers`.
 
 mod amd;
 mod amd_table;
 mod cycles;
+mod plans;
 mod translate;
 mod variants;
 
 use anyhow::{Context, Result};
 use clap::Parser;
 use naga::back::hlsl::ShaderModel;
+use srnn::plan::Product;
 use std::path::{Path, PathBuf};
 use translate::Shader;
 use variants::Variant;
@@ -24,6 +26,14 @@ enum Arguments {
         /// HLSL only of the shaders of usual networks
         #[arg(long)]
         usual_hlsl: bool,
+    },
+    /// Write the doctor's plans, with what each dispatch finds in its buffers and what its twin leaves there
+    Plans {
+        /// Where plans.json and words.bin are written
+        folder: PathBuf,
+        /// How products are computed: paired, chunked or held
+        #[arg(long, default_value = "chunked", value_parser = product)]
+        product: Product,
     },
     /// Compile the shaders for AMD's families, and hold the figures against the table
     Amd {
@@ -54,6 +64,7 @@ enum Arguments {
 fn main() -> Result<()> {
     match Arguments::parse() {
         Arguments::Translate { folder, usual_hlsl } => translate_all(&folder, usual_hlsl),
+        Arguments::Plans { folder, product } => plans::write(&folder, product),
         Arguments::Amd { table, driver, renew } => amd_table::check(&table, &driver, renew),
         Arguments::Assembly { shaders } => each(&shaders, |variant, assembly| {
             println!("; {}\n{assembly}", variant.file());
@@ -67,6 +78,10 @@ fn main() -> Result<()> {
         }),
         Arguments::AmdFamily { family } => amd_table::print_family(&family),
     }
+}
+
+fn product(name: &str) -> Result<Product> {
+    Product::ALL.into_iter().find(|product| product.to_string() == name).context("no way to compute products")
 }
 
 /// Hands on the machine code of each variant whose file's name begins so.
