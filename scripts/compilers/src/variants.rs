@@ -42,7 +42,7 @@ impl Variant {
 
     /// Whether the table of figures has it: the usual ones of training on hardware.
     pub fn tabled(&self) -> bool {
-        let left_out = [("SAVE", 0), ("CHUNK", 1)];
+        let left_out = [("SAVE", 0), ("CHUNK", 2), ("AT_ONCE", 1)];
         self.usual && !left_out.iter().any(|own| self.constants.contains(own))
     }
 
