@@ -128,6 +128,7 @@ fn bad_settings_are_refused_before_any_work() {
 fn a_gpu_can_be_timed() {
     let room = Room::new();
     let run = room.srnn(&format!("bench --device gpu {SMALL} --json a.json")).succeeds();
-    assert!(run.err.starts_with("device: ") && run.err.contains("(as asked)"), "{}", run.err);
+    // A driver may have said something before.
+    assert!(run.err.contains("device: ") && run.err.contains("(as asked)"), "{}", run.err);
     assert_eq!(room.json("a.json")["results"][0]["timings"].as_array().unwrap().len(), 4);
 }

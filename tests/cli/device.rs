@@ -2,6 +2,7 @@
 
 use crate::room::{Room, Run, training};
 use srnn::engine::gpu::CACHE;
+use std::path::Path;
 
 #[test]
 fn every_command_explains_itself() {
@@ -60,7 +61,8 @@ fn a_tuning_is_measured_and_remembered() {
         Run::from(&mut command).succeeds()
     };
     let tuned = run("tune --device gpu", "srnn=warn");
-    assert!(tuned.out.contains(" workgroups fill ") && tuned.out.contains("cache/tuning.json"), "{}", tuned.out);
+    let file = Path::new("cache").join("tuning.json").display().to_string();
+    assert!(tuned.out.contains(" workgroups fill ") && tuned.out.contains(&file), "{}", tuned.out);
     let kept = room.json("cache/tuning.json");
     let [(adapter, tuning)] = &kept.as_object().unwrap().iter().collect::<Vec<_>>()[..] else { panic!("{kept}") };
     assert!(tuned.err.contains(adapter.split(',').next().unwrap()), "{adapter}: {}", tuned.err);
