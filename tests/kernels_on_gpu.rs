@@ -314,14 +314,14 @@ fn gather(seed: u64, table: usize, count: usize, width: usize, apart: bool) -> T
 }
 
 /// How matrix products bring their tiles.
-fn ways() -> impl Strategy<Value = Product> {
+fn products() -> impl Strategy<Value = Product> {
     proptest::sample::select(&[Product::Paired, Product::Chunked][..])
 }
 
-fn project(seed: u64, way: Product, m: usize, n: usize, k: usize) -> Trial {
+fn project(seed: u64, product: Product, m: usize, n: usize, k: usize) -> Trial {
     let mut trial = Trial::new(seed);
     let [a, w, out] = [m * k, (k + 1) * n, m * n].map(|count| trial.random(1.0, count));
-    trial.with(matmul::project(place(), way, (m, n, k), a, w, out))
+    trial.with(matmul::project(place(), product, (m, n, k), a, w, out))
 }
 
 /// Groups of 0 to `most` rows each, listed in any order or consecutive.
@@ -431,15 +431,15 @@ proptest! {
 
     #[test]
     #[cfg_attr(skip_gpu_tests, ignore = "SRNN_SKIP_GPU_TESTS=1")]
-    fn projection(seed in any::<u64>(), way in ways(), m in 1usize..200, n in 1usize..200, k in 1usize..210) {
-        project(seed, way, m, n, k).check();
+    fn projection(seed in any::<u64>(), product in products(), m in 1usize..200, n in 1usize..200, k in 1usize..210) {
+        project(seed, product, m, n, k).check();
     }
 
     #[test]
     #[cfg_attr(skip_gpu_tests, ignore = "SRNN_SKIP_GPU_TESTS=1")]
     fn input_gradient(
         seed in any::<u64>(),
-        way in ways(),
+        product in products(),
         m in 1usize..200,
         n in 1usize..200,
         k in 1usize..210,
@@ -452,14 +452,14 @@ proptest! {
         // As for the gates: weights of n inputs, k outputs, and their bias below.
         let [delta, w, out] = [m * stride, (n + 1) * k, m * n].map(|count| trial.random(1.0, count));
         let delta = Columns { view: delta, stride, column };
-        trial.with(matmul::input_gradient(place(), way, (m, n, k), delta, w, accumulate, out)).check();
+        trial.with(matmul::input_gradient(place(), product, (m, n, k), delta, w, accumulate, out)).check();
     }
 
     #[test]
     #[cfg_attr(skip_gpu_tests, ignore = "SRNN_SKIP_GPU_TESTS=1")]
     fn weight_gradient(
         seed in any::<u64>(),
-        way in ways(),
+        product in products(),
         m in 1usize..140,
         n in 1usize..160,
         rows in prop_oneof![1usize..40, 500usize..530, 1000usize..1600],
@@ -475,7 +475,7 @@ proptest! {
         let [x, delta, out] = counts.map(|count| trial.random(1.0, count));
         let x = Columns { view: x, stride: strides.0, column: columns.0 };
         let delta = Columns { view: delta, stride: strides.1, column: columns.1 };
-        trial.with(matmul::weight_gradient(place(), way, (m, n, rows), bias, [x, delta], accumulate, (out, first))).check();
+        trial.with(matmul::weight_gradient(place(), product, (m, n, rows), bias, [x, delta], accumulate, (out, first))).check();
     }
 
     #[test]

@@ -52,10 +52,10 @@ impl Columns {
     }
 }
 
-/// A product over columns of both matrices, in `splits` parts; `way` says whether loads go together.
+/// A product over columns of both matrices, in `splits` parts; `product` says whether loads go together.
 fn dispatch(
     place: String,
-    way: Product,
+    product: Product,
     form: u32,
     params: Params,
     [a, b]: [Columns; 2],
@@ -65,7 +65,7 @@ fn dispatch(
     let Params { m, n, k, bias, .. } = params;
     let (a_stride, a_column, b_stride, b_column) = (a.stride, a.column, b.stride, b.column);
     let params = Params { a_stride, a_column, b_stride, b_column, ..params };
-    let at_once = if way == Product::Paired { 1 } else { (SLAB * TILE / 4 / THREADS) as u32 };
+    let at_once = if product == Product::Paired { 1 } else { (SLAB * TILE / 4 / THREADS) as u32 };
     // Workgroups along the rows may exceed WebGPU's limit for one dimension; columns and splits do not.
     let [x, y, _] = grid(m.div_ceil(TILE));
     let workgroups = [x, y, (n.div_ceil(TILE) * splits) as u32];
@@ -75,16 +75,16 @@ fn dispatch(
 }
 
 /// `out [m, n] = a [m, k] · w [k, n] + bias`, where the bias is row `k` of `w [k+1, n]`.
-pub fn project(place: String, way: Product, (m, n, k): Sizes, a: View, w: View, out: View) -> Dispatch {
+pub fn project(place: String, product: Product, (m, n, k): Sizes, a: View, w: View, out: View) -> Dispatch {
     let params = Params { m, n, k, per_split: k, ..Params::default() };
-    dispatch(place, way, PROJECT, params, [Columns::all(a, k), Columns::all(w, n)], out, 1)
+    dispatch(place, product, PROJECT, params, [Columns::all(a, k), Columns::all(w, n)], out, 1)
 }
 
 /// `out [m, n] = delta [m, k] · wᵀ`, with `w [n, k]` (a bias below it is not read), added to what stands in `out` when
 /// `accumulate`.
 pub fn input_gradient(
     place: String,
-    way: Product,
+    product: Product,
     sizes: Sizes,
     delta: Columns,
     w: View,
@@ -93,7 +93,7 @@ pub fn input_gradient(
 ) -> Dispatch {
     let (m, n, k) = sizes;
     let params = Params { m, n, k, per_split: k, accumulate, ..Params::default() };
-    dispatch(place, way, INPUT_GRADIENT, params, [delta, Columns::all(w, k)], out, 1)
+    dispatch(place, product, INPUT_GRADIENT, params, [delta, Columns::all(w, k)], out, 1)
 }
 
 /// Rows of a weight gradient's sum in one part; fixed, so that the order of the sum is.
@@ -109,7 +109,7 @@ pub fn splits(rows: usize) -> usize {
 /// the first of its numbers that is theirs: bound as a whole, a buffer that many gradients share is bound once.
 pub fn weight_gradient(
     place: String,
-    way: Product,
+    product: Product,
     (m, n, rows): Sizes,
     bias: bool,
     operands: [Columns; 2],
@@ -118,7 +118,7 @@ pub fn weight_gradient(
 ) -> Dispatch {
     let (m, per_split) = (m + usize::from(bias), ROWS_PER_SPLIT);
     let params = Params { m, n, k: rows, out_first, per_split, accumulate, bias, ..Params::default() };
-    dispatch(place, way, WEIGHT_GRADIENT, params, operands, out, splits(rows))
+    dispatch(place, product, WEIGHT_GRADIENT, params, operands, out, splits(rows))
 }
 
 /// Operations below which a block of rows is not handed to another thread: some ten microseconds of work.

@@ -130,7 +130,7 @@ impl<'b> Planner<'_, 'b> {
         let mut up = self.plan.scratch("states gradient", &[count, width]);
         let weights = self.affine(head);
         let place = "final states gradient".into();
-        self.push(matmul::input_gradient(place, self.way, (count, width, classes), delta, weights, false, up));
+        self.push(matmul::input_gradient(place, self.product(), (count, width, classes), delta, weights, false, up));
         for (p, level) in levels.iter().enumerate().rev() {
             up = self.level_backward(p, level, steps, &transposed[p], up, accumulate);
         }
@@ -236,7 +236,7 @@ impl<'b> Planner<'_, 'b> {
         if below != View::NONE {
             let weights = self.affine(&unit.input);
             let (place, sizes) = (format!("{place} inputs gradient"), (count, width, wide));
-            self.push(matmul::input_gradient(place, self.way, sizes, delta, weights, d > 0, below));
+            self.push(matmul::input_gradient(place, self.product(), sizes, delta, weights, d > 0, below));
         }
     }
 
@@ -270,7 +270,7 @@ impl<'b> Planner<'_, 'b> {
         let (sizes, bias) = ((affine.inputs, affine.outputs, rows), affine.bias.is_some());
         let splits = matmul::splits(rows);
         if splits == 1 {
-            self.push(matmul::weight_gradient(place, self.way, sizes, bias, operands, accumulate, (gradient, 0)));
+            self.push(matmul::weight_gradient(place, self.product(), sizes, bias, operands, accumulate, (gradient, 0)));
             return;
         }
         let need = splits * affine.len();
@@ -283,7 +283,7 @@ impl<'b> Planner<'_, 'b> {
             used => used,
         };
         let out = (self.room_for_partials(from + need), from);
-        self.push(matmul::weight_gradient(place, self.way, sizes, bias, operands, false, out));
+        self.push(matmul::weight_gradient(place, self.product(), sizes, bias, operands, false, out));
         self.sums.push(Sum { len: affine.len(), parts: splits, from, to: affine.offset });
     }
 
@@ -361,7 +361,7 @@ impl<'b> Planner<'_, 'b> {
             let weights = self.affine(&unit.input);
             let (place, sizes) = (format!("embedding gradient{}", of(d)), (steps.count, width, wide));
             let delta = Columns::all(delta, wide);
-            self.push(matmul::input_gradient(place, self.way, sizes, delta, weights, d > 0, into));
+            self.push(matmul::input_gradient(place, self.product(), sizes, delta, weights, d > 0, into));
         }
         if let Some(dropped) = steps.dropped {
             self.drop_into(dropped, into, out, "embedding gradient");

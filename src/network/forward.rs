@@ -144,7 +144,14 @@ impl<'b> Planner<'_, 'b> {
         let (width, wide) = (unit.input.inputs, unit.input.outputs);
         let gates = self.plan.scratch("gates", &[count, wide]);
         let weights = self.affine(&unit.input);
-        self.push(matmul::project(place, self.way, (count, wide, width), inputs.first(count * width), weights, gates));
+        self.push(matmul::project(
+            place,
+            self.product(),
+            (count, wide, width),
+            inputs.first(count * width),
+            weights,
+            gates,
+        ));
         gates
     }
 
@@ -332,7 +339,14 @@ impl<'b> Planner<'_, 'b> {
         let (width, classes) = (self.config.width(), self.config.classes);
         let logits = self.plan.output(buffer::LOGITS, &[top.count, classes]);
         let weights = self.affine(&self.layout.head);
-        self.push(matmul::project("logits".into(), self.way, (top.count, classes, width), top.up, weights, logits));
+        self.push(matmul::project(
+            "logits".into(),
+            self.product(),
+            (top.count, classes, width),
+            top.up,
+            weights,
+            logits,
+        ));
         logits
     }
 }

@@ -47,8 +47,6 @@ pub(super) struct Planner<'a, 'b> {
     pub config: &'a Config,
     pub layout: &'a Layout,
     pub limits: &'a Limits,
-    /// How matrix products bring their tiles.
-    pub way: Product,
     pub plan: Plan<'b>,
     /// Weight gradients whose parts are computed, and not added up yet.
     pub sums: Vec<Sum>,
@@ -79,16 +77,12 @@ pub(super) struct Dropped {
 
 impl<'a, 'b> Planner<'a, 'b> {
     pub fn new(Plans { config, layout, limits }: Plans<'a>, dropout: Dropout) -> Planner<'a, 'b> {
-        Planner {
-            config,
-            layout,
-            limits,
-            way: limits.tuning.product,
-            plan: Plan::default(),
-            sums: Vec::new(),
-            dropout,
-            dropped: BTreeMap::new(),
-        }
+        Planner { config, layout, limits, plan: Plan::default(), sums: Vec::new(), dropout, dropped: BTreeMap::new() }
+    }
+
+    /// How matrix products bring their tiles.
+    pub fn product(&self) -> Product {
+        self.limits.tuning.product
     }
 
     pub fn push(&mut self, dispatch: Dispatch) {
