@@ -2,7 +2,8 @@
 //   0 project          out [M, N] = a [M, K] * b [K, N] + row K of b
 //   1 input gradient   out [M, N] = a [M, K] * transpose of b [N, K]
 //   2 weight gradient  out [splits, M, N]: per part of the K rows, transpose of [a | 1] * b; a is [K, M-1]
-// A workgroup owns 64 x 64 numbers of the output (of one part); a thread owns 8 x 8 of them: 4 and, 32 further on, 4 more
+// of `strands` operands and outputs, a_apart, b_apart and out_apart; the input gradients of strands are added up.
+// A workgroup owns 64 x 64 numbers of the output (of one part and one strand); a thread owns 8 x 8 of them: 4 and, 32 further on, 4 more
 // in both directions, so that neighbouring threads read neighbouring vectors of the tiles.
 // Constant AT_ONCE: a thread asks for all that it brings for the tiles before it keeps any of it (4 items of both), as a GPU waits
 // for each load that is used at once; or for one item after the other (1), which is a third faster on llvmpipe.
@@ -19,6 +20,10 @@ struct Params {
     per_split: u32,  // rows of the sum in one part
     accumulate: u32, // 1: add to what stands in out (gradients)
     bias: u32,       // 1: a column of ones stands behind a (weight gradients)
+    strands: u32,
+    a_apart: u32,    // numbers from a strand's a to the next one's
+    b_apart: u32,
+    out_apart: u32,
 }
 
 @group(0) @binding(0) var<storage, read> a: array<f32>;           // [M, K] or [K, M-1], rows a_stride apart
@@ -30,22 +35,33 @@ struct Params {
 var<workgroup> tile_a: array<vec4<f32>, 256>;    // [16, 64]
 var<workgroup> tile_b: array<vec4<f32>, 256>;    // [16, 64]
 
+// The strand whose product is at hand: where its operands begin, and its own numbers of out.
+var<private> first_a: u32;
+var<private> first_b: u32;
+var<private> first_out: u32;
+
+fn take_strand(strand: u32) {
+    first_a = strand * params.a_apart + params.a_column;
+    first_b = strand * params.b_apart + params.b_column;
+    first_out = strand * params.out_apart + params.out_first;
+}
+
 // Numbers beyond an edge are 0, and are read where there is no edge: a branch would have every load wait for itself.
 fn load_a(row: u32, step: u32, end: u32) -> f32 {
     let inside = (row < params.m) & (step < end);
     if (FORM == 2u) {
         // The column of ones behind a sums the rows of b: the gradient of the bias.
         let ones = (params.bias == 1u) & (row == params.m - 1u);
-        let value = a[select(0u, step * params.a_stride + params.a_column + row, inside & !ones)];
+        let value = a[select(0u, first_a + step * params.a_stride + row, inside & !ones)];
         return select(select(0.0, value, inside), 1.0, inside & ones);
     }
-    return select(0.0, a[select(0u, row * params.a_stride + params.a_column + step, inside)], inside);
+    return select(0.0, a[select(0u, first_a + row * params.a_stride + step, inside)], inside);
 }
 
 fn load_b(step: u32, column: u32, end: u32) -> f32 {
     let inside = (column < params.n) & (step < end);
-    var at = step * params.b_stride + params.b_column + column;
-    if (FORM == 1u) { at = column * params.b_stride + params.b_column + step; }
+    var at = first_b + step * params.b_stride + column;
+    if (FORM == 1u) { at = first_b + column * params.b_stride + step; }
     return select(0.0, b[select(0u, at, inside)], inside);
 }
 
@@ -88,8 +104,8 @@ fn store(split: u32, row: u32, column: u32, sum: vec4<f32>) {
     for (var i = 0u; i < 4u; i++) {
         if (column + i < params.n) {
             var value = sum[i];
-            if (FORM == 0u) { value += b[params.k * params.b_stride + params.b_column + column + i]; }
-            let at = params.out_first + (split * params.m + row) * params.n + column + i;
+            if (FORM == 0u) { value += b[first_b + params.k * params.b_stride + column + i]; }
+            let at = first_out + (split * params.m + row) * params.n + column + i;
             if (FORM != 0u && params.accumulate == 1u) { value += out[at]; }
             out[at] = value;
         }
@@ -111,9 +127,15 @@ fn main(
     let column_tiles = (params.n + 63u) / 64u;
     let first_row = (group.x + group.y * groups.x) * 64u;
     let first_column = (group.z % column_tiles) * 64u;
-    let split = group.z / column_tiles;
+    let splits = (params.k + params.per_split - 1u) / params.per_split;
+    let part = group.z / column_tiles;
+    let split = part % splits;
     let begin = split * params.per_split;
     let end = min(begin + params.per_split, params.k);
+    // An input gradient has one workgroup for all strands.
+    var strand = part / splits;
+    var behind = strand + 1u;
+    if (FORM == 1u) { behind = params.strands; }
 
     let row = thread / 8u;      // of 8 groups of 4 rows, twice
     let column = thread % 8u;   // of 8 groups of 4 columns, twice
@@ -134,54 +156,57 @@ fn main(
     var sum61 = vec4(0.0);
     var sum70 = vec4(0.0);
     var sum71 = vec4(0.0);
-    for (var slab = begin; slab < end; slab += 16u) {
-        if (AT_ONCE == 1u) {
-            for (var item = thread; item < 256u; item += 64u) {
-                keep_a(item, item_a(item, first_row, slab, end));
-                keep_b(item, item_b(item, first_column, slab, end));
+    for (; strand < behind; strand++) {
+        take_strand(strand);
+        for (var slab = begin; slab < end; slab += 16u) {
+            if (AT_ONCE == 1u) {
+                for (var item = thread; item < 256u; item += 64u) {
+                    keep_a(item, item_a(item, first_row, slab, end));
+                    keep_b(item, item_b(item, first_column, slab, end));
+                }
+            } else {
+                let a0 = item_a(thread, first_row, slab, end);
+                let a1 = item_a(64u + thread, first_row, slab, end);
+                let a2 = item_a(128u + thread, first_row, slab, end);
+                let a3 = item_a(192u + thread, first_row, slab, end);
+                let b0 = item_b(thread, first_column, slab, end);
+                let b1 = item_b(64u + thread, first_column, slab, end);
+                let b2 = item_b(128u + thread, first_column, slab, end);
+                let b3 = item_b(192u + thread, first_column, slab, end);
+                keep_a(thread, a0);
+                keep_a(64u + thread, a1);
+                keep_a(128u + thread, a2);
+                keep_a(192u + thread, a3);
+                keep_b(thread, b0);
+                keep_b(64u + thread, b1);
+                keep_b(128u + thread, b2);
+                keep_b(192u + thread, b3);
             }
-        } else {
-            let a0 = item_a(thread, first_row, slab, end);
-            let a1 = item_a(64u + thread, first_row, slab, end);
-            let a2 = item_a(128u + thread, first_row, slab, end);
-            let a3 = item_a(192u + thread, first_row, slab, end);
-            let b0 = item_b(thread, first_column, slab, end);
-            let b1 = item_b(64u + thread, first_column, slab, end);
-            let b2 = item_b(128u + thread, first_column, slab, end);
-            let b3 = item_b(192u + thread, first_column, slab, end);
-            keep_a(thread, a0);
-            keep_a(64u + thread, a1);
-            keep_a(128u + thread, a2);
-            keep_a(192u + thread, a3);
-            keep_b(thread, b0);
-            keep_b(64u + thread, b1);
-            keep_b(128u + thread, b2);
-            keep_b(192u + thread, b3);
+            workgroupBarrier();
+            for (var step = 0u; step < 16u; step++) {
+                let a0 = tile_a[step * 16u + row];
+                let a1 = tile_a[step * 16u + 8u + row];
+                let b0 = tile_b[step * 16u + column];
+                let b1 = tile_b[step * 16u + 8u + column];
+                sum00 += a0.x * b0;
+                sum01 += a0.x * b1;
+                sum10 += a0.y * b0;
+                sum11 += a0.y * b1;
+                sum20 += a0.z * b0;
+                sum21 += a0.z * b1;
+                sum30 += a0.w * b0;
+                sum31 += a0.w * b1;
+                sum40 += a1.x * b0;
+                sum41 += a1.x * b1;
+                sum50 += a1.y * b0;
+                sum51 += a1.y * b1;
+                sum60 += a1.z * b0;
+                sum61 += a1.z * b1;
+                sum70 += a1.w * b0;
+                sum71 += a1.w * b1;
+            }
+            workgroupBarrier();
         }
-        workgroupBarrier();
-        for (var step = 0u; step < 16u; step++) {
-            let a0 = tile_a[step * 16u + row];
-            let a1 = tile_a[step * 16u + 8u + row];
-            let b0 = tile_b[step * 16u + column];
-            let b1 = tile_b[step * 16u + 8u + column];
-            sum00 += a0.x * b0;
-            sum01 += a0.x * b1;
-            sum10 += a0.y * b0;
-            sum11 += a0.y * b1;
-            sum20 += a0.z * b0;
-            sum21 += a0.z * b1;
-            sum30 += a0.w * b0;
-            sum31 += a0.w * b1;
-            sum40 += a1.x * b0;
-            sum41 += a1.x * b1;
-            sum50 += a1.y * b0;
-            sum51 += a1.y * b1;
-            sum60 += a1.z * b0;
-            sum61 += a1.z * b1;
-            sum70 += a1.w * b0;
-            sum71 += a1.w * b1;
-        }
-        workgroupBarrier();
     }
     let out_row = first_row + 4u * row;
     let out_column = first_column + 4u * column;

@@ -27,6 +27,7 @@ fn config(golden: &Golden) -> Config {
         direction: serde_json::from_value(parse("direction", "")).unwrap(),
         pooling: serde_json::from_value(parse("pool", "")).unwrap(),
         head_pooling: serde_json::from_value(parse("head_pool", "")).unwrap(),
+        heads: settings.number_or("heads", 1),
         layers: settings.number("layers"),
         context: settings.number("context"),
         slicing: if k == 0 { Slicing::plain() } else { Slicing::new(n, k as u32).unwrap() },
@@ -72,7 +73,7 @@ fn agree<A: Copy + Into<f64>>(actual: &[A], expected: &[f64], tolerance: Toleran
 fn logits_loss_and_gradients(device: fn() -> Device) {
     // Both engines stay within 4e-7; an exp of a GPU may round more than theirs.
     const CLOSE: Tolerance = Tolerance::new(1e-8, 5e-6);
-    for golden in Golden::networks() {
+    for golden in Golden::networks().chain(Golden::with_heads()) {
         let config = config(&golden);
         let batch = batch(&golden, &config);
         let mut network = Network::with_parameters(config.clone(), device(), &parameters(&golden, &config)).unwrap();
@@ -88,7 +89,7 @@ fn ten_training_steps(device: fn() -> Device) {
     // Adam divides by the size of a gradient: of one near 0, the rounding errors count in full.
     const WEIGHTS: Tolerance = Tolerance::new(3e-5, 0.0);
     let optimiser = Optimiser::adam(1e-2);
-    for golden in Golden::networks() {
+    for golden in Golden::networks().chain(Golden::with_heads()) {
         let config = config(&golden);
         let batch = batch(&golden, &config);
         let mut network = Network::with_parameters(config.clone(), device(), &parameters(&golden, &config)).unwrap();

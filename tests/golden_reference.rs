@@ -5,7 +5,7 @@
 mod golden;
 mod reference;
 
-use golden::{Golden, NETWORKS, STATES, Settings};
+use golden::{Golden, HEADS, NETWORKS, STATES, Settings};
 use reference::{
     Activation, Cell, Direction, Model, Outcome, Pool, Recurrence, Spec, State, binary_cross_entropy_with_logits,
     from_pytorch, mean_squared_error, run_tokens, smoothed_cross_entropy,
@@ -96,7 +96,7 @@ fn every_file_is_read_and_holds_the_weights_of_its_network() {
     let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
     let files = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let found: BTreeSet<String> = files.filter(|name| name.ends_with(".safetensors")).collect();
-    let names = NETWORKS.iter().chain(&STATES).chain(&["losses"]);
+    let names = NETWORKS.iter().chain(&HEADS).chain(&STATES).chain(&["losses"]);
     let known: BTreeSet<String> = names.map(|name| format!("{name}.safetensors")).collect();
     assert_eq!(found, known);
 

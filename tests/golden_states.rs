@@ -9,8 +9,9 @@ use network_cases::on_gpu;
 use srnn::Slicing;
 use srnn::compare::{Tolerance, compare};
 use srnn::engine::{Engine, cpu::Cpu, read_f32, write_f32};
-use srnn::kernel::matmul::{self, Columns};
+use srnn::kernel::matmul::{self, Columns, Out};
 use srnn::kernel::recurrence::{BackwardViews, ForwardViews, Span, backward_dispatch, forward_dispatch, matrix_offset};
+use srnn::kernel::strands::Strands;
 use srnn::kernel::transpose::{self, Matrix};
 use srnn::network::{Config, Direction, Input, Layout, Parameters, buffer};
 use srnn::plan::{BufferName, Plan, Product, View};
@@ -89,7 +90,8 @@ fn run(golden: &Golden, engine: &mut dyn Engine, begins: &[usize]) {
 
     let part = |whole: View, offset: usize, len: usize| View { offset, len, ..whole };
     let input = part(flat, unit.input.offset, unit.input.len());
-    plan.push(matmul::project("gates".into(), Product::Chunked, (steps, wide, width), inputs, input, gates));
+    let how = (Product::Chunked, Strands::ONE);
+    plan.push(matmul::project("gates".into(), how, (steps, wide, width), inputs, input, gates));
     let [mut recurrent, mut transposed] = [View::NONE; 2];
     if let (Some(first), Some(last)) = (unit.recurrent.first(), unit.recurrent.last()) {
         recurrent = part(flat, first.offset, last.offset + last.len() - first.offset);
@@ -106,7 +108,7 @@ fn run(golden: &Golden, engine: &mut dyn Engine, begins: &[usize]) {
     }
     let span = Span {
         first: true,
-        reverse: config.direction == Direction::Backward,
+        forward: usize::from(config.direction != Direction::Backward),
         stepwise: true,
         activation: config.activation,
         ..Span::whole(count, steps, longest, hidden)
@@ -137,18 +139,10 @@ fn run(golden: &Golden, engine: &mut dyn Engine, begins: &[usize]) {
     for (affine, operands) in [&unit.input].into_iter().chain(&unit.recurrent).zip(operands) {
         let (sizes, bias) = ((affine.inputs, affine.outputs, steps), affine.bias.is_some());
         let out = part(gradients, affine.offset, affine.len());
-        plan.push(matmul::weight_gradient("gradient".into(), Product::Chunked, sizes, bias, operands, false, (out, 0)));
+        plan.push(matmul::weight_gradient("gradient".into(), how, sizes, bias, operands, out.into()));
     }
-    let sizes = (steps, width, wide);
-    plan.push(matmul::input_gradient(
-        "inputs gradient".into(),
-        Product::Chunked,
-        sizes,
-        delta,
-        input,
-        false,
-        inputs_gradient,
-    ));
+    let (sizes, out) = ((steps, width, wide), Out::from(inputs_gradient));
+    plan.push(matmul::input_gradient("inputs gradient".into(), how, sizes, delta, input, out));
 
     let (states_and_more, gradients_and_more) = if cell.memory {
         (vec![(STATES, "h_0"), (MEMORIES, "c_0")], vec![(STATES_GRADIENT, "h_n"), (MEMORIES_GRADIENT, "c_n")])

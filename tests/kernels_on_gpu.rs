@@ -14,10 +14,11 @@ use srnn::kernel::activation::Activation;
 use srnn::kernel::cell::{Cell, RECURRENCES, Reset};
 use srnn::kernel::element_loss::{self, Form};
 use srnn::kernel::loss;
-use srnn::kernel::matmul::{self, Columns};
+use srnn::kernel::matmul::{self, Columns, Out};
 use srnn::kernel::pool_forward::{self, Pool, Pooling};
 use srnn::kernel::recurrence::{self, BackwardViews, ForwardViews, LANES, Recurrence, Span, matrix_offset};
 use srnn::kernel::step_control::{self, NORM, SKIPPED, STEPS, TAKE};
+use srnn::kernel::strands::Strands;
 use srnn::kernel::sum_partials::{self, Sum};
 use srnn::kernel::transpose::{self, Matrix};
 use srnn::kernel::update::{self, Adam, NO_SLOT, Rule, Sgd};
@@ -84,6 +85,14 @@ impl Trial {
             steps += own;
         }
         (self.words(rows), steps)
+    }
+
+    /// Random numbers of strands, so many for each in every binding, that stand a few more apart; none where all share them.
+    fn strands(&mut self, product: Product, count: usize, each: [usize; 3]) -> (matmul::How, [View; 3]) {
+        let apart = each.map(|own| if own == 0 { 0 } else { own + self.rng.random_range(0..5) });
+        let lens = [0, 1, 2].map(|at| (count - 1) * apart[at] + each[at]);
+        let views = lens.map(|len| if len == 0 { View::NONE } else { self.random(1.0, len) });
+        ((product, Strands::new(count, apart)), views)
     }
 
     fn with(mut self, dispatch: Dispatch) -> Trial {
@@ -170,18 +179,22 @@ struct Trials {
     shares: (usize, usize),
     lanes: usize,
     product: Product,
-    /// slotted, reverse, stepwise, last of two directions, states given
-    options: [bool; 5],
+    /// How many, and how many of them read forward.
+    strands: (usize, usize),
+    /// slotted, stepwise, others in front of these strands, states given
+    options: [bool; 4],
     activation: Activation,
 }
 
 impl Trials {
     fn span(&self, steps: usize) -> Span {
         let Trials { cell, hidden, rows, longest, shares: (from, to), lanes, product, activation, .. } = *self;
-        let [slotted, reverse, stepwise, second, first] = self.options;
+        let [slotted, stepwise, others, first] = self.options;
+        let (strands, forward) = self.strands;
         let begin = from * longest / 100;
         let end = begin + 1 + to * (longest - begin - 1) / 99;
-        let (stride, column) = if second { (2 * hidden, hidden) } else { (hidden, 0) };
+        let column = if others { hidden + 1 } else { 0 };
+        let stride = column + strands * hidden;
         let default = Limits::webgpu_default();
         let limits = Limits { tuning: Tuning { product, ..default.tuning }, ..default };
         let product = cell.product(lanes, hidden, &limits);
@@ -194,8 +207,9 @@ impl Trials {
             lanes,
             product,
             first,
+            strands: Strands::new(strands, [0; 3]),
+            forward,
             slotted,
-            reverse,
             stepwise,
             activation,
             stride,
@@ -218,10 +232,16 @@ impl Trials {
         (3.0 / self.hidden as f32).sqrt()
     }
 
+    /// The numbers of all strands, a few more than theirs apart, and how far that is.
+    fn apart(&self, trial: &mut Trial, each: usize) -> (usize, usize) {
+        let apart = each + trial.rng.random_range(0..5);
+        ((self.strands.0 - 1) * apart + each, apart)
+    }
+
     fn forward(&self, save: bool) -> Trial {
         let (mut trial, hidden, cell) = (Trial::new(self.seed), self.hidden, self.cell);
         let (rows, steps) = trial.ragged(self.rows, self.longest);
-        let span = self.span(steps);
+        let mut span = self.span(steps);
         let distinct = if span.slotted { steps.div_ceil(2) } else { steps };
         let slots = match span.slotted {
             true => {
@@ -230,14 +250,18 @@ impl Trials {
             }
             false => trial.unread(),
         };
-        let gates = trial.random(2.0, distinct * cell.gates.len() * hidden);
+        let (count, gates_apart) = self.apart(&mut trial, distinct * cell.gates.len() * hidden);
+        let gates = trial.random(2.0, count);
         // Without a bound on the activation, large weights make large numbers.
         let size = if self.activation == Activation::Tanh { 1.0 } else { 0.3 } * self.weight_size();
-        let weights = trial.random(size, self.weights(true));
-        let tape = trial.random(1.0, if save { steps * cell.tape * hidden } else { 1 });
+        let (count, weights_apart) = self.apart(&mut trial, self.weights(true));
+        let weights = trial.random(size, count);
+        let (count, tape_apart) = self.apart(&mut trial, steps * cell.tape * hidden);
+        let tape = trial.random(1.0, if save { count } else { 1 });
+        span.strands.apart = [gates_apart, weights_apart, tape_apart];
         let states = trial.random(1.0, self.rows * span.stride);
         let outputs = trial.random(1.0, if span.stepwise { steps * span.stride } else { 1 });
-        let memories = trial.random(1.0, if cell.memory { self.rows * hidden } else { 1 });
+        let memories = trial.random(1.0, if cell.memory { self.rows * span.stride } else { 1 });
         let views = ForwardViews { rows, slots, gates, weights, tape, states, outputs, memories };
         trial.with(recurrence::forward_dispatch(cell, place(), span, save, views))
     }
@@ -245,17 +269,20 @@ impl Trials {
     fn backward(&self, given: [bool; 2]) -> Trial {
         let (mut trial, hidden, cell) = (Trial::new(self.seed), self.hidden, self.cell);
         let (rows, steps) = trial.ragged(self.rows, self.longest);
-        let span = self.span(steps);
-        let weights_transposed = trial.random(self.weight_size(), self.weights(false));
-        let mut tape = trial.within(1.0, steps * cell.tape * hidden);
-        for step in tape.chunks_mut(cell.tape * hidden) {
+        let mut span = self.span(steps);
+        let (count, weights_apart) = self.apart(&mut trial, self.weights(false));
+        let weights_transposed = trial.random(self.weight_size(), count);
+        let (count, tape_apart) = self.apart(&mut trial, steps * cell.tape * hidden);
+        span.strands.apart = [0, weights_apart, tape_apart];
+        let mut tape = trial.within(1.0, count);
+        for step in tape.chunks_mut(tape_apart).flat_map(|strand| strand.chunks_mut(cell.tape * hidden)) {
             // Gates are within (0, 1).
-            step[..cell.gates.len() * hidden].iter_mut().for_each(|gate| *gate = 0.5 + 0.49 * *gate);
+            step.iter_mut().take(cell.gates.len() * hidden).for_each(|gate| *gate = 0.5 + 0.49 * *gate);
         }
         let tape = trial.floats(&tape);
         let states_gradient = trial.random(1.0, self.rows * span.stride);
         let outputs_gradient = trial.random(1.0, if span.stepwise { steps * span.stride } else { 1 });
-        let memories_gradient = trial.random(1.0, if cell.memory { self.rows * hidden } else { 1 });
+        let memories_gradient = trial.random(1.0, if cell.memory { self.rows * span.stride } else { 1 });
         let views =
             BackwardViews { rows, weights_transposed, outputs_gradient, tape, states_gradient, memories_gradient };
         trial.with(recurrence::backward_dispatch(cell, place(), span, given, views))
@@ -273,8 +300,9 @@ fn recurrences() -> impl Strategy<Value = Trials> {
     let cell = proptest::sample::select(RECURRENCES);
     let activation = proptest::sample::select(&[Activation::Tanh, Activation::Identity, Activation::Relu][..]);
     let shape = (hidden, 1usize..=70, 1usize..=9, shares, lanes);
-    (any::<u64>(), shape, cell, any::<[bool; 5]>(), activation).prop_map(
-        |(seed, (hidden, rows, longest, shares, (lanes, product)), cell, options, activation)| Trials {
+    let strands = prop_oneof![2 => Just(1usize), 1 => 2usize..=3].prop_flat_map(|all| (Just(all), 0..=all));
+    (any::<u64>(), shape, (cell, strands), any::<[bool; 4]>(), activation).prop_map(
+        |(seed, (hidden, rows, longest, shares, (lanes, product)), (cell, strands), options, activation)| Trials {
             seed,
             cell,
             hidden,
@@ -283,6 +311,7 @@ fn recurrences() -> impl Strategy<Value = Trials> {
             shares,
             lanes,
             product,
+            strands,
             options,
             activation,
         },
@@ -320,8 +349,11 @@ fn products() -> impl Strategy<Value = Product> {
 
 fn project(seed: u64, product: Product, m: usize, n: usize, k: usize) -> Trial {
     let mut trial = Trial::new(seed);
-    let [a, w, out] = [m * k, (k + 1) * n, m * n].map(|count| trial.random(1.0, count));
-    trial.with(matmul::project(place(), product, (m, n, k), a, w, out))
+    let strands = trial.rng.random_range(1..=3);
+    let each = [0, (k + 1) * n, m * n];
+    let (how, [_, w, out]) = trial.strands(product, strands, each);
+    let a = trial.random(1.0, m * k);
+    trial.with(matmul::project(place(), how, (m, n, k), a, w, out))
 }
 
 /// Groups of 0 to `most` rows each, listed in any order or consecutive.
@@ -341,9 +373,13 @@ fn token_sums(seed: u64, groups: usize, most: usize, width: usize, listed: bool,
         false => View::NONE,
     };
     let stride = width + trial.rng.random_range(0..20);
-    let bindings =
-        [members, trial.words(starts), trial.random(1.0, rows.max(1) * stride), trial.random(1.0, groups * width)];
-    trial.with(sum_by_token::dispatch(place(), (groups, width, stride), rows, accumulate, bindings))
+    let strands = trial.rng.random_range(1..=3);
+    let each = [0, rows.max(1) * stride, groups * width];
+    let ((_, Strands { apart: [_, values_apart, out_apart], .. }), [_, values, out]) =
+        trial.strands(Product::Paired, strands, each);
+    let strands = Strands::new(strands, [values_apart, out_apart]);
+    let bindings = [members, trial.words(starts), values, out];
+    trial.with(sum_by_token::dispatch(place(), (groups, width, stride), strands, rows, accumulate, bindings))
 }
 
 proptest! {
@@ -449,10 +485,12 @@ proptest! {
     ) {
         let mut trial = Trial::new(seed);
         let stride = column + k + beyond;
-        // As for the gates: weights of n inputs, k outputs, and their bias below.
-        let [delta, w, out] = [m * stride, (n + 1) * k, m * n].map(|count| trial.random(1.0, count));
+        // As for the gates: weights of n inputs, k outputs, and their bias below. Strands share what they are summed into.
+        let strands = trial.rng.random_range(1..=3);
+        let (how, [delta, w, _]) = trial.strands(product, strands, [m * stride, (n + 1) * k, 0]);
         let delta = Columns { view: delta, stride, column };
-        trial.with(matmul::input_gradient(place(), product, (m, n, k), delta, w, accumulate, out)).check();
+        let out = Out { accumulate, ..trial.random(1.0, m * n).into() };
+        trial.with(matmul::input_gradient(place(), how, (m, n, k), delta, w, out)).check();
     }
 
     #[test]
@@ -472,10 +510,12 @@ proptest! {
         let mut trial = Trial::new(seed);
         let strides = (columns.0 + m + beyond, columns.1 + n + beyond);
         let counts = [rows * strides.0, rows * strides.1, first + matmul::splits(rows) * (m + usize::from(bias)) * n];
-        let [x, delta, out] = counts.map(|count| trial.random(1.0, count));
+        let strands = trial.rng.random_range(1..=3);
+        let (how, [x, delta, out]) = trial.strands(product, strands, counts);
         let x = Columns { view: x, stride: strides.0, column: columns.0 };
         let delta = Columns { view: delta, stride: strides.1, column: columns.1 };
-        trial.with(matmul::weight_gradient(place(), product, (m, n, rows), bias, [x, delta], accumulate, (out, first))).check();
+        let out = Out { view: out, first, accumulate };
+        trial.with(matmul::weight_gradient(place(), how, (m, n, rows), bias, [x, delta], out)).check();
     }
 
     #[test]
@@ -662,7 +702,8 @@ fn grus() -> Trials {
         shares: (0, 99),
         lanes: 4,
         product: Product::Chunked,
-        options: [true, false, false, false, false],
+        strands: (1, 1),
+        options: [true, false, false, false],
         activation: Activation::Tanh,
     }
 }
@@ -717,9 +758,9 @@ fn held_weights() {
     ] {
         let cell = cell.recurrence(Reset::After).unwrap();
         let own = Trials { cell, hidden, lanes, rows: 7, longest: 5, product: Product::Held, ..grus() };
-        // The first states are 0, or given.
-        for options in [own.options, [false, true, true, true, true]] {
-            let trial = Trials { options, ..own }.forward(true);
+        // The first states are 0, or given; strands read backward.
+        for (strands, options) in [(own.strands, own.options), ((1, 0), [false, true, true, true]), ((3, 1), [true; 4])] {
+            let trial = Trials { strands, options, ..own }.forward(true);
             assert_eq!(trial.plan.dispatches[0].constant("HELD"), lanes);
             trial.check();
         }

@@ -21,7 +21,7 @@ fn unit(s: Step, j: u32) -> Lanes {
     var a = gate(s, 0u, j);
     if (s.t > 0u || FIRST == 1u) {
         for (var c = 0u; c < WHOLE; c++) { a = add_chunk(a, reset[c], take_chunk(CANDIDATE + CHUNK * c * H + j, H)); }
-        for (var i = CHUNK * WHOLE; i < H; i++) { a += reset[i / CHUNK][i % CHUNK] * weights[CANDIDATE + i * H + j]; }
+        for (var i = CHUNK * WHOLE; i < H; i++) { a += reset[i / CHUNK][i % CHUNK] * weight(CANDIDATE + i * H + j); }
     }
     let n = activate(a);
     keep(s, j, 0u, 1u, array<Lanes, 6>(n, n, n, n, n, n));

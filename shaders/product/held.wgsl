@@ -29,12 +29,12 @@ fn on_chip(column: u32, j: u32) -> Lanes { return state[(column * HELD + part) *
 fn put(column: u32, j: u32, value: Lanes) { state[(column * HELD + part) * PARTS + j / CHUNK][j % CHUNK] = value; }
 
 // Behind the last row of U there is nothing.
-fn weight(at: u32) -> f32 { return select(0.0, weights[min(at, H * WIDE - 1u)], at < H * WIDE); }
+fn weight(at: u32) -> f32 { return select(0.0, own_weight(min(at, H * WIDE - 1u)), at < H * WIDE); }
 
 fn take(j: u32) {
     for (var g = 0u; g < PRODUCTS; g++) {
         held[g] = take_chunk(CHUNK * part * WIDE + g * H + j, WIDE);
-        if (BIAS == 1u && j < H) { bias[g] = weights[H * WIDE + g * H + j]; }
+        if (BIAS == 1u && j < H) { bias[g] = own_weight(H * WIDE + g * H + j); }
     }
     // Nor are there states behind the last unit.
     if (part < HELD && j >= H && j < PARTS * CHUNK) {
@@ -45,7 +45,7 @@ fn take(j: u32) {
 
 fn ask(s: Step, j: u32) {
     if (part < HELD && j < H) {
-        for (var g = 0u; g < GATES; g++) { asked[g] = gates[(s.slot * GATES + g) * H + j]; }
+        for (var g = 0u; g < GATES; g++) { asked[g] = input_gate(s.slot, g, j); }
     }
     if (s.t > 0u || FIRST == 1u) {
         for (var r = 0u; r < HELD; r++) {

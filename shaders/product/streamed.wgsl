@@ -15,20 +15,20 @@ fn put(column: u32, j: u32, value: Lanes) { state[column][j / CHUNK][j % CHUNK] 
 fn gate(s: Step, which: u32, j: u32) -> Lanes {
     var values = Lanes(0.0);
     for (var l = 0u; l < LANES; l++) {
-        values = put_lane(values, l, gates[(index(s.slot, l) * GATES + which) * H + j]);
+        values = put_lane(values, l, input_gate(index(s.slot, l), which, j));
     }
     return values;
 }
 
-fn weight(at: u32) -> f32 { return weights[at]; }
+fn weight(at: u32) -> f32 { return own_weight(at); }
 
 fn product(s: Step, j: u32) -> array<Lanes, 4> {
     var q: array<Lanes, 4>;
     if (BIAS == 1u) {
-        q[0] = Lanes(weights[H * WIDE + j]);
-        if (PRODUCTS > 1u) { q[1] = Lanes(weights[H * WIDE + H + j]); }
-        if (PRODUCTS > 2u) { q[2] = Lanes(weights[H * WIDE + 2u * H + j]); }
-        if (PRODUCTS > 3u) { q[3] = Lanes(weights[H * WIDE + 3u * H + j]); }
+        q[0] = Lanes(weight(H * WIDE + j));
+        if (PRODUCTS > 1u) { q[1] = Lanes(weight(H * WIDE + H + j)); }
+        if (PRODUCTS > 2u) { q[2] = Lanes(weight(H * WIDE + 2u * H + j)); }
+        if (PRODUCTS > 3u) { q[3] = Lanes(weight(H * WIDE + 3u * H + j)); }
     }
     if (PRODUCTS > 0u && (s.t > 0u || FIRST == 1u)) {
         for (var c = 0u; c < WHOLE; c++) {
@@ -47,10 +47,10 @@ fn product(s: Step, j: u32) -> array<Lanes, 4> {
         for (var i = CHUNK * WHOLE; i < H; i++) {
             let h = state[s.before][i / CHUNK][i % CHUNK];
             let at = i * WIDE + j;
-            q[0] += h * weights[at];
-            if (PRODUCTS > 1u) { q[1] += h * weights[at + H]; }
-            if (PRODUCTS > 2u) { q[2] += h * weights[at + 2u * H]; }
-            if (PRODUCTS > 3u) { q[3] += h * weights[at + 3u * H]; }
+            q[0] += h * weight(at);
+            if (PRODUCTS > 1u) { q[1] += h * weight(at + H); }
+            if (PRODUCTS > 2u) { q[2] += h * weight(at + 2u * H); }
+            if (PRODUCTS > 3u) { q[3] += h * weight(at + 3u * H); }
         }
     }
     return q;

@@ -3,14 +3,14 @@
 //   unit(s, j, g)  turns what the tape keeps of unit j into gradients, from the gradient g of its state after the step; gives
 //                  what of the gradient of the state before it needs no product
 //   settle(s, j)   where PHASES is 2: what needs the gradients of other units
-// A workgroup owns LANES rows; see rows.wgsl.
+// A workgroup owns LANES rows of one strand; see rows.wgsl.
 
 @group(0) @binding(0) var<storage, read> rows: array<vec2<u32>>;              // [R, 2] first step, number of steps
-@group(0) @binding(1) var<storage, read> weights_transposed: array<f32>;      // [PRODUCTS * H, H], more matrices
+@group(0) @binding(1) var<storage, read> weights_transposed: array<f32>;      // [STRANDS][PRODUCTS * H, H], more matrices; weights_apart
 @group(0) @binding(2) var<storage, read> outputs_gradient: array<f32>;        // [P, W]
-@group(0) @binding(3) var<storage, read_write> tape: array<f32>;              // [P, TAPE * H]
+@group(0) @binding(3) var<storage, read_write> tape: array<f32>;              // [STRANDS][P, TAPE * H], tape_apart
 @group(0) @binding(4) var<storage, read_write> states_gradient: array<f32>;   // [R, W] of the last state, then of the first
-@group(0) @binding(5) var<storage, read_write> memories_gradient: array<f32>; // [R, H] of the second state alike
+@group(0) @binding(5) var<storage, read_write> memories_gradient: array<f32>; // [R, W] of the second state alike
 @group(1) @binding(0) var<uniform> params: Params;
 
 // The gradient of the state; then of the second state.
@@ -22,7 +22,7 @@ var<workgroup> delta: array<Chunk, (max(PRODUCTS, 1u) * H + CHUNK - 1u) / CHUNK>
 fn load(s: Step, column: u32, j: u32) -> Lanes {
     var values = Lanes(0.0);
     for (var l = 0u; l < LANES; l++) {
-        values = put_lane(values, l, tape[(index(s.position, l) * TAPE + column) * H + j]);
+        values = put_lane(values, l, tape[tape_at(index(s.position, l), column, j)]);
     }
     return values;
 }
@@ -38,7 +38,7 @@ fn give(s: Step, j: u32, first: u32, count: u32, values: array<Lanes, 6>) {
     }
 }
 
-fn weight(at: u32) -> f32 { return weights_transposed[at]; }
+fn weight(at: u32) -> f32 { return weights_transposed[strand * params.weights_apart + at]; }
 
 @compute @workgroup_size(THREADS)
 fn main(
@@ -46,7 +46,7 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    let first = group_of(group, groups) * LANES;
+    let first = first_row(group, groups, LANES);
     let own = own_rows(first);
     for (var j0 = 0u; j0 < H; j0 += THREADS) {
         let j = j0 + thread;
@@ -55,10 +55,9 @@ fn main(
             var c = Lanes(0.0);
             for (var l = 0u; l < LANES; l++) {
                 if (index(own.row, l) < params.rows) {
-                    if (params.state_given == 1u) { g = put_lane(g, l, states_gradient[state_at(own, l, j)]); }
-                    if (MEMORY == 1u && params.memory_given == 1u) {
-                        c = put_lane(c, l, memories_gradient[index(own.row, l) * H + j]);
-                    }
+                    let at = state_at(index(own.row, l), j);
+                    if (params.state_given == 1u) { g = put_lane(g, l, states_gradient[at]); }
+                    if (MEMORY == 1u && params.memory_given == 1u) { c = put_lane(c, l, memories_gradient[at]); }
                 }
             }
             carry[0][j / CHUNK][j % CHUNK] = g;
@@ -75,7 +74,7 @@ fn main(
                 var g = given;
                 if (STEPWISE == 1u) {
                     for (var l = 0u; l < LANES; l++) {
-                        let of_output = outputs_gradient[index(s.position, l) * params.stride + params.column + j];
+                        let of_output = outputs_gradient[state_at(index(s.position, l), j)];
                         g = put_lane(g, l, lane(g, l) + of_output);
                     }
                 }
@@ -113,8 +112,9 @@ fn main(
         if (j < H) {
             for (var l = 0u; l < LANES; l++) {
                 if (index(own.row, l) < params.rows) {
-                    states_gradient[state_at(own, l, j)] = lane(carry[0][j / CHUNK][j % CHUNK], l);
-                    if (MEMORY == 1u) { memories_gradient[index(own.row, l) * H + j] = lane(carry[MEMORY][j / CHUNK][j % CHUNK], l); }
+                    let at = state_at(index(own.row, l), j);
+                    states_gradient[at] = lane(carry[0][j / CHUNK][j % CHUNK], l);
+                    if (MEMORY == 1u) { memories_gradient[at] = lane(carry[MEMORY][j / CHUNK][j % CHUNK], l); }
                 }
             }
         }

@@ -12,19 +12,27 @@
 //   unit(s, j)     the state of unit j after a step; it keeps on the tape what the backward pass needs, the state before the
 //                  step behind it
 //   prepare(s, j)  where PHASES is 2: what all units do before the first of them can be computed
-// A workgroup owns ROWS rows.
+// A workgroup owns ROWS rows of one strand.
 
 @group(0) @binding(0) var<storage, read> rows: array<vec2<u32>>;       // [R, 2] first step, number of steps
 @group(0) @binding(1) var<storage, read> slots: array<u32>;            // [P] row of gates of every step
-@group(0) @binding(2) var<storage, read> gates: array<f32>;            // [N, GATES * H] x W + b
-@group(0) @binding(3) var<storage, read> weights: array<f32>;          // [H+1, PRODUCTS * H] U, then its bias; more matrices
-@group(0) @binding(4) var<storage, read_write> tape: array<f32>;       // [P, TAPE * H] what the cell keeps, state before the step
+@group(0) @binding(2) var<storage, read> gates: array<f32>;            // [STRANDS][N, GATES * H] x W + b, gates_apart
+@group(0) @binding(3) var<storage, read> weights: array<f32>;          // [STRANDS][H+1, PRODUCTS * H] U, then its bias; more matrices; weights_apart
+@group(0) @binding(4) var<storage, read_write> tape: array<f32>;       // [STRANDS][P, TAPE * H] what the cell keeps, state before the step; tape_apart
 @group(0) @binding(5) var<storage, read_write> states: array<f32>;     // [R, W] the first state, then the last one
 @group(0) @binding(6) var<storage, read_write> outputs: array<f32>;    // [P, W] state after every step
-@group(0) @binding(7) var<storage, read_write> memories: array<f32>;   // [R, H] second state alike
+@group(0) @binding(7) var<storage, read_write> memories: array<f32>;   // [R, W] second state alike
 @group(1) @binding(0) var<uniform> params: Params;
 
 const WIDE: u32 = PRODUCTS * H;
+
+// A number of the strand's weights.
+fn own_weight(at: u32) -> f32 { return weights[strand * params.weights_apart + at]; }
+
+// What unit j reads of the input, for a gate: of the gates in row `slot`.
+fn input_gate(slot: u32, which: u32, j: u32) -> f32 {
+    return gates[strand * params.gates_apart + (slot * GATES + which) * H + j];
+}
 
 // Unit j of the states before the step, and of the second one.
 fn before(s: Step, j: u32) -> Lanes { return on_chip(s.before, j); }
@@ -41,7 +49,7 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    let group_row = group_of(group, groups) * ROWS;
+    let group_row = first_row(group, groups, ROWS);
     let own = own_rows(row_of(group_row, thread));
     let end = min(params.end, longest(group_row, ROWS));
     let first_unit = unit_of(thread);
@@ -53,8 +61,9 @@ fn main(
             var c = Lanes(0.0);
             for (var l = 0u; l < LANES; l++) {
                 if (FIRST == 1u && index(own.row, l) < params.rows) {
-                    h = put_lane(h, l, states[state_at(own, l, j)]);
-                    if (MEMORY == 1u) { c = put_lane(c, l, memories[index(own.row, l) * H + j]); }
+                    let at = state_at(index(own.row, l), j);
+                    h = put_lane(h, l, states[at]);
+                    if (MEMORY == 1u) { c = put_lane(c, l, memories[at]); }
                 }
             }
             put(0u, j, h);
@@ -90,7 +99,7 @@ fn main(
                 if (STEPWISE == 1u) {
                     for (var l = 0u; l < LANES; l++) {
                         if (flag(s.live, l)) {
-                            outputs[index(s.position, l) * params.stride + params.column + j] = lane(next, l);
+                            outputs[state_at(index(s.position, l), j)] = lane(next, l);
                         }
                     }
                 }
@@ -105,8 +114,9 @@ fn main(
             for (var l = 0u; l < LANES; l++) {
                 // Rows that ended in an earlier span keep the state that they ended with.
                 if (index(own.steps, l) > params.begin) {
-                    states[state_at(own, l, j)] = lane(on_chip(current, j), l);
-                    if (MEMORY == 1u) { memories[index(own.row, l) * H + j] = lane(second(j), l); }
+                    let at = state_at(index(own.row, l), j);
+                    states[at] = lane(on_chip(current, j), l);
+                    if (MEMORY == 1u) { memories[at] = lane(second(j), l); }
                 }
             }
         }

@@ -1,6 +1,6 @@
-// What the recurrences of all cells share, forward and backward. A workgroup owns LANES neighbouring rows (slices), one per
-// lane of a Lanes (see lanes/), and loops over their steps with the states on chip; a thread owns hidden units thread,
-// thread + THREADS, ...
+// What the recurrences of all cells share, forward and backward. A workgroup owns LANES neighbouring rows (slices) of one
+// strand, one per lane of a Lanes (see lanes/), and loops over their steps with the states on chip; a thread owns hidden units
+// thread, thread + THREADS, ... A strand is one head in one direction: a recurrence of its own over the same rows.
 // Loops over units begin at a number that is the same for all threads, and none of their turns is cut short by `continue`:
 // Microsoft's FXC, which DX12 compiles with where no DXC is installed, takes the barriers behind any other loop for barriers
 // in varying flow (X3663, X4026).
@@ -11,9 +11,10 @@
 // bounds; the few units behind the last whole chunk are a short loop. Loads that a step can begin with come before its product,
 // and the stores of a row stand together.
 //
-// Constants of a dispatch: H hidden units, THREADS per workgroup, LANES 1, 2 or 4, CHUNK 2 or 16, REVERSE (rows are read from their last
-// step to their first), STEPWISE (every step's output, or its gradient, counts), FIRST (the first states are given, and
-// their gradients asked for; otherwise they are 0), ACTIVATION (the one that the cell leaves open).
+// Constants of a dispatch: H hidden units of a strand, STRANDS, of which those from FORWARD on read rows from their last step
+// to their first, THREADS per workgroup, LANES 1, 2 or 4, CHUNK 2 or 16, STEPWISE (every step's output, or its gradient,
+// counts), FIRST (the first states are given, and their gradients asked for; otherwise they are 0), ACTIVATION (the one that
+// the cell leaves open).
 // Constants of a cell: GATES that read the input, PRODUCTS gates that read the state by the first matrix of U, BIAS (it has
 // one), TAPE (H times so many numbers of a step on the tape, the last H of them the state before it), DELTA (the first of
 // the tape's columns that belong to that matrix), MEMORY (there is a second state).
@@ -26,8 +27,11 @@ struct Params {
     rows: u32,          // R
     begin: u32,         // steps begin..end of every row are run
     end: u32,
-    stride: u32,        // W: numbers from row to row of the states and outputs, which directions share side by side
-    column: u32,        // the first one of this direction
+    stride: u32,        // W: numbers from row to row of the states and outputs, where strands stand side by side
+    column: u32,        // the first one of the first strand
+    gates_apart: u32,   // numbers from a strand's gates to those of the next (forward)
+    weights_apart: u32, // and from its weights
+    tape_apart: u32,    // and from its tape
     state_given: u32,   // 1: a gradient comes from the last states (backward)
     memory_given: u32,  // 1: and one from the last memories
 }
@@ -49,8 +53,18 @@ struct Step {
     after: u32,
 }
 
-// Which workgroup this is.
-fn group_of(group: vec3<u32>, groups: vec3<u32>) -> u32 { return group.x + group.y * groups.x; }
+// The workgroup's own.
+var<private> strand: u32;
+
+// Finds the strand, and the first of its `own` rows.
+fn first_row(group: vec3<u32>, groups: vec3<u32>, own: u32) -> u32 {
+    let at = group.x + group.y * groups.x;
+    if (STRANDS == 1u) { return at * own; }
+    let of_strand = (params.rows + own - 1u) / own;
+    strand = min(at / of_strand, STRANDS - 1u);
+    // Workgroups behind the last have no rows.
+    return (at - strand * of_strand) * own;
+}
 
 // LANES rows from `first` on.
 fn own_rows(first: u32) -> Own {
@@ -77,21 +91,22 @@ fn longest(first: u32, count: u32) -> u32 {
 fn step_of(own: Own, t: u32, before: u32) -> Step {
     let live = Indices(t) < own.steps;
     var at = Indices(t);
-    if (REVERSE == 1u) { at = own.steps - Indices(1u) - at; }
+    if (strand >= FORWARD) { at = own.steps - Indices(1u) - at; }
     let position = select(Indices(0u), own.first + at, live);
     return Step(t, live, position, position, before, 1u - before);
 }
 
-// Where unit j of a row stands among the states of all directions.
-fn state_at(own: Own, l: u32, j: u32) -> u32 {
-    return index(own.row, l) * params.stride + params.column + j;
-}
+// Where unit j of a row, or of a step, stands among the states or outputs of all strands.
+fn state_at(row: u32, j: u32) -> u32 { return row * params.stride + params.column + strand * H + j; }
+
+// Where unit j of a column of the tape stands.
+fn tape_at(position: u32, column: u32, j: u32) -> u32 { return strand * params.tape_apart + (position * TAPE + column) * H + j; }
 
 // Writes unit j of `count` columns of the tape from `first` on, in the lanes that live.
 fn save(s: Step, j: u32, first: u32, count: u32, values: array<Lanes, 6>) {
     for (var l = 0u; l < LANES; l++) {
         if (flag(s.live, l)) {
-            let at = (index(s.position, l) * TAPE + first) * H + j;
+            let at = tape_at(index(s.position, l), first, j);
             tape[at] = lane(values[0], l);
             if (count > 1u) { tape[at + H] = lane(values[1], l); }
             if (count > 2u) { tape[at + 2u * H] = lane(values[2], l); }

@@ -19,6 +19,7 @@ pub mod recurrence;
 pub mod softmax_cross_entropy;
 pub mod squared_norm;
 pub mod step_control;
+pub mod strands;
 pub mod sum_by_token;
 pub mod sum_partials;
 pub mod transpose;

@@ -6,6 +6,7 @@
 use super::activation::Activation;
 use super::declare::{bindings, parameters, views};
 use super::grid;
+use super::strands::Strands;
 use crate::compare::Tolerance;
 use crate::plan::{ALIGNMENT, Binding, CHUNK, Cost, Dispatch, Kernel, Limits, Product};
 
@@ -66,10 +67,16 @@ parameters! {
         begin: usize,
         /// The step behind the last one.
         end: usize,
-        /// W: numbers from row to row of states and outputs, which directions share side by side.
+        /// W: numbers from row to row of states and outputs, where strands stand side by side.
         stride: usize,
-        /// The first of these numbers that is this direction's.
+        /// The first of these numbers that is the first strand's.
         column: usize,
+        /// Numbers from a strand's gates to those of the next, forward.
+        gates_apart: usize,
+        /// The same of weights.
+        weights_apart: usize,
+        /// The same of tapes.
+        tape_apart: usize,
         /// Backward: whether a gradient comes from the last states.
         state_given: bool,
         /// Backward: whether a gradient comes from the last memories.
@@ -102,20 +109,20 @@ pass! {
         rows: u32 "[R, 2]",
         /// `[P]`: the row of `gates` that each step reads; not read unless [`Span::slotted`].
         slots: u32 "[P]",
-        /// `[N, gates·H]`: x·W + b.
-        gates: f32 "[N, gates·H]",
-        /// `[H+1, products·H]`: U and its bias, then further matrices of the cell.
-        weights: f32 "[H+1, products·H] and more matrices",
+        /// `[strands][N, gates·H]`: x·W + b.
+        gates: f32 "[strands][N, gates·H]",
+        /// `[strands][H+1, products·H]`: U and its bias, then further matrices of the cell.
+        weights: f32 "[strands][H+1, products·H] and more matrices",
     },
     writes: {
-        /// `[P, tape·H]`: written for the backward pass; [`View::NONE`](crate::plan::View::NONE) in inference.
-        tape: f32 "[P, tape·H]",
+        /// `[strands][P, tape·H]`: written for the backward pass; [`View::NONE`](crate::plan::View::NONE) in inference.
+        tape: f32 "[strands][P, tape·H]",
         /// `[R, W]`: the first states, read where [`Span::first`] says so; then the last ones, written.
         states: f32 "[R, W]",
         /// `[P, W]`: written where [`Span::stepwise`] says so, the state after every step.
         outputs: f32 "[P, W]",
-        /// Of cells with a memory; others leave it alone.
-        memories: f32 "[R, H]",
+        /// The same of the second states of cells with a memory; others leave it alone.
+        memories: f32 "[R, W]",
     }
 }
 
@@ -125,18 +132,18 @@ pass! {
     reads: {
         /// `[R, 2]`: first step and number of steps of each row.
         rows: u32 "[R, 2]",
-        /// `[products·H, H]`: Uᵀ, then further matrices alike.
-        weights_transposed: f32 "[products·H, H] and more matrices",
+        /// `[strands][products·H, H]`: Uᵀ, then further matrices alike.
+        weights_transposed: f32 "[strands][products·H, H] and more matrices",
         /// `[P, W]`: read where [`Span::stepwise`] says so, the gradient of every step's output.
         outputs_gradient: f32 "[P, W]",
     },
     writes: {
-        /// `[P, tape·H]`: what the forward pass kept; its first columns become the gradients.
-        tape: f32 "[P, tape·H]",
+        /// `[strands][P, tape·H]`: what the forward pass kept; its first columns become the gradients.
+        tape: f32 "[strands][P, tape·H]",
         /// `[R, W]`: the gradient of the last states; then that of the first ones, where [`Span::first`] says so.
         states_gradient: f32 "[R, W]",
-        /// `[R, H]`: the same of the memories; cells without one leave it alone.
-        memories_gradient: f32 "[R, H]",
+        /// `[R, W]`: the same of the memories; cells without one leave it alone.
+        memories_gradient: f32 "[R, W]",
     }
 }
 
@@ -220,13 +227,14 @@ impl Recurrence {
         self.matrices.first().map_or(0, |matrix| matrix.gates.len())
     }
 
-    /// Rows to a workgroup: with more rows every weight that is read serves more of them, with fewer there are more
-    /// workgroups. So as many as leave enough workgroups to fill the device, and as both passes have workgroup memory for.
-    pub fn lanes(&self, rows: usize, hidden: usize, limits: &Limits) -> usize {
+    /// Rows to a workgroup, of a level of so many rows and strands: with more rows every weight that is read serves more of
+    /// them, with fewer there are more workgroups. So as many as leave enough workgroups to fill the device, and as both
+    /// passes have workgroup memory for.
+    pub fn lanes(&self, (rows, strands): (usize, usize), hidden: usize, limits: &Limits) -> usize {
         let (chunk, memory) = (limits.tuning.product.chunk(), usize::from(self.memory));
         let [forward, backward] = on_chip(hidden, chunk, memory, self.products(), self.on_chip);
         let fits = |lanes: usize| 4 * lanes * forward.max(backward) <= limits.workgroup_memory as usize;
-        let fills = |lanes: usize| rows.div_ceil(lanes) >= limits.tuning.workgroups;
+        let fills = |lanes: usize| strands * rows.div_ceil(lanes) >= limits.tuning.workgroups;
         LANES.into_iter().rev().find(|&lanes| fits(lanes) && fills(lanes)).unwrap_or(1)
     }
 
@@ -256,8 +264,12 @@ pub struct Span {
     pub begin: usize,
     /// The step behind the last one that is run.
     pub end: usize,
-    /// Hidden units, H.
+    /// Hidden units of a strand, H.
     pub hidden: usize,
+    /// How far apart the strands' gates, weights and tapes are.
+    pub strands: Strands<3>,
+    /// Strands that read rows from their first step to their last; those behind them read from the last to the first.
+    pub forward: usize,
     /// Rows to a workgroup: see [`Recurrence::lanes`].
     pub lanes: usize,
     /// How inner products are computed: see [`Recurrence::product`].
@@ -266,20 +278,18 @@ pub struct Span {
     pub first: bool,
     /// The t-th step of row `i` reads its gates from `slots[p]`, otherwise from `p` itself; p is where it stands.
     pub slotted: bool,
-    /// Rows are read from their last step to their first.
-    pub reverse: bool,
     /// The output of every step counts, not only the last state.
     pub stepwise: bool,
     /// Of the candidate of a GRU, or of a plain RNN.
     pub activation: Activation,
     /// W: numbers from row to row of states and outputs.
     pub stride: usize,
-    /// The first of these numbers that is this direction's, from 0.
+    /// The first of these numbers that is the first strand's, from 0.
     pub column: usize,
 }
 
 impl Span {
-    /// A whole level of the plain kind: one direction, last states only, from 0.
+    /// A whole level of the plain kind: one strand, forward, last states only, from 0.
     pub fn whole(rows: usize, steps: usize, longest: usize, hidden: usize) -> Span {
         Span {
             rows,
@@ -287,11 +297,12 @@ impl Span {
             begin: 0,
             end: longest,
             hidden,
+            strands: Strands::ONE,
+            forward: 1,
             lanes: 1,
             product: Product::Paired,
             first: false,
             slotted: false,
-            reverse: false,
             stepwise: false,
             activation: Activation::Tanh,
             stride: hidden,
@@ -299,10 +310,11 @@ impl Span {
         }
     }
 
-    /// Share of the level's steps that lie in `begin..end`, if rows were equally long.
+    /// Steps of all strands' rows that lie in `begin..end`, if rows were equally long.
     fn work(&self) -> f64 {
         let mean = self.steps as f64 / self.rows as f64;
-        self.rows as f64 * ((self.end as f64).min(mean.ceil()) - self.begin as f64).max(0.0)
+        let steps = ((self.end as f64).min(mean.ceil()) - self.begin as f64).max(0.0);
+        (self.strands.count * self.rows) as f64 * steps
     }
 
     /// Operations of the recurrent products, forward, or of as many units; the backward pass has as many.
@@ -318,11 +330,12 @@ impl Span {
             if held > 0 { parts(self.hidden) * units(self.hidden) } else { units(self.hidden).min(MOST_THREADS) };
         let mut constants = vec![
             ("H", self.hidden as u32),
+            ("STRANDS", self.strands.count as u32),
+            ("FORWARD", self.forward as u32),
             ("THREADS", threads as u32),
             ("LANES", if held > 0 { 1 } else { self.lanes } as u32),
             ("CHUNK", self.product.chunk() as u32),
             ("FIRST", self.first.into()),
-            ("REVERSE", self.reverse.into()),
             ("STEPWISE", self.stepwise.into()),
             ("ACTIVATION", self.activation as u32),
             ("GATES", cell.gates.len() as u32),
@@ -340,12 +353,13 @@ impl Span {
     }
 
     fn parameters(&self, [state_given, memory_given]: [bool; 2]) -> Params {
-        let Span { rows, begin, end, stride, column, .. } = *self;
-        Params { rows, begin, end, stride, column, state_given, memory_given }
+        let Span { rows, begin, end, stride, column, strands, .. } = *self;
+        let [gates_apart, weights_apart, tape_apart] = strands.apart;
+        Params { rows, begin, end, stride, column, gates_apart, weights_apart, tape_apart, state_given, memory_given }
     }
 
     fn workgroups(&self) -> [u32; 3] {
-        grid(self.rows.div_ceil(self.lanes))
+        grid(self.strands.count * self.rows.div_ceil(self.lanes))
     }
 
     /// Of a pass that moves so many columns at every step.

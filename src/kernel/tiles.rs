@@ -8,7 +8,7 @@ pub struct Tile<'a> {
     /// `[m, 2]`: first step and number of steps of each row.
     pub rows: &'a [u32],
     /// What belongs to the rows' steps: `[steps of the tile, width]` each; empty where there is nothing.
-    pub by_step: [&'a mut [f32]; 2],
+    pub by_step: Vec<&'a mut [f32]>,
     /// What belongs to the rows: `[m, width]` each, alike.
     pub by_row: [&'a mut [f32]; 2],
 }
@@ -51,7 +51,7 @@ const MOST_ROWS: usize = 64;
 ///
 /// # Panics
 /// If the rows are not contiguous (`rows[i+1].first ≠ rows[i].first + rows[i].steps`) or beyond the tape.
-pub fn tiles<'a>(rows: &'a [u32], mut by_step: [Part<'a>; 2], mut by_row: [Part<'a>; 2]) -> Vec<Tile<'a>> {
+pub fn tiles<'a>(rows: &'a [u32], mut by_step: Vec<Part<'a>>, mut by_row: [Part<'a>; 2]) -> Vec<Tile<'a>> {
     let count = rows.len() / 2;
     let threads = threads::count();
     let rounds = count.div_ceil(MOST_ROWS * threads);
@@ -59,7 +59,7 @@ pub fn tiles<'a>(rows: &'a [u32], mut by_step: [Part<'a>; 2], mut by_row: [Part<
     let tile = |rows: &'a [u32]| {
         let last = rows.len() - 2;
         let steps = (rows[last] + rows[last + 1] - rows[0]) as usize;
-        let by_step = by_step.each_mut().map(|part| take(part, steps));
+        let by_step = by_step.iter_mut().map(|part| take(part, steps)).collect();
         Tile { rows, by_step, by_row: by_row.each_mut().map(|part| take(part, rows.len() / 2)) }
     };
     rows.chunks(2 * size).map(tile).collect()

@@ -1,4 +1,5 @@
-//! The loop that the twins of all recurrences share: over tiles of rows in parallel, and over the steps of a tile.
+//! The loop that the twins of all recurrences share: over tiles of rows in parallel, over the strands of a tile, and over the
+//! steps of both.
 
 use super::activation::Activation;
 use super::faded::nothing_below;
@@ -12,12 +13,14 @@ use multiversion::multiversion;
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// What all tiles of a dispatch share.
+/// What all tiles of a strand share.
 struct Run<'a> {
     cell: &'static Recurrence,
     step: fn(&mut TileStep),
     hidden: usize,
     params: Params,
+    /// The first of a row's states, or of a step's outputs, that is the strand's own.
+    column: usize,
     /// Whether states and memories are given.
     first: bool,
     reverse: bool,
@@ -31,14 +34,31 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
+    /// One for each strand, with its own of all weights.
+    fn of_strands(
+        cell: &'static Recurrence,
+        step: fn(&mut TileStep),
+        d: &Dispatch,
+        weights: &'a [f32],
+    ) -> impl Iterator<Item = Run<'a>> {
+        let strands = d.constant("STRANDS");
+        (0..strands).map(move |strand| {
+            let run = Run::new(cell, step, d, weights);
+            let weights = &weights[strand * run.params.weights_apart..];
+            let column = run.params.column + strand * run.hidden;
+            Run { weights, column, reverse: strand >= d.constant("FORWARD"), ..run }
+        })
+    }
+
     fn new(cell: &'static Recurrence, step: fn(&mut TileStep), d: &Dispatch, weights: &'a [f32]) -> Run<'a> {
         Run {
             cell,
             step,
             hidden: d.constant("H"),
             params: Params::of(d),
+            column: 0,
             first: d.constant("FIRST") == 1,
-            reverse: d.constant("REVERSE") == 1,
+            reverse: false,
             stepwise: d.constant("STEPWISE") == 1,
             activation: Activation::from_constant(d.constant("ACTIVATION")),
             slots: None,
@@ -48,10 +68,10 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Where a row's own numbers stand among those of all directions.
+    /// Where a row's own numbers stand among those of all strands.
     #[inline(always)]
     fn own(&self, row: usize) -> Range<usize> {
-        let begin = row * self.params.stride + self.params.column;
+        let begin = row * self.params.stride + self.column;
         begin..begin + self.hidden
     }
 }
@@ -225,7 +245,7 @@ impl<'a> TileStep<'_, 'a> {
                 self.state[i * hidden..][..hidden].copy_from_slice(&states[self.run.own(row)]);
             }
             if let Some(memories) = memories.filter(|_| self.run.cell.memory) {
-                self.memory[i * hidden..][..hidden].copy_from_slice(&memories[row * hidden..][..hidden]);
+                self.memory[i * hidden..][..hidden].copy_from_slice(&memories[self.run.own(row)]);
             }
         }
     }
@@ -236,7 +256,7 @@ impl<'a> TileStep<'_, 'a> {
         for (i, &row) in self.order.iter().enumerate().filter(|&(i, _)| self.steps(i) > steps) {
             states[self.run.own(row)].copy_from_slice(&self.state[i * hidden..][..hidden]);
             if self.run.cell.memory {
-                memories[row * hidden..][..hidden].copy_from_slice(&self.memory[i * hidden..][..hidden]);
+                memories[self.run.own(row)].copy_from_slice(&self.memory[i * hidden..][..hidden]);
             }
         }
     }
@@ -246,36 +266,54 @@ impl<'a> TileStep<'_, 'a> {
 pub fn run_forward(cell: &'static Recurrence, step: fn(&mut TileStep), d: &Dispatch, bindings: &mut [Binding]) {
     let ForwardSlices { rows, slots, gates, weights, tape, states, outputs, memories } = ForwardSlices::of(bindings);
     let slots = (d.constant("SLOTTED") == 1).then_some(slots);
-    let run = Run { slots, gates, ..Run::new(cell, step, d, weights) };
+    let runs = Run::of_strands(cell, step, d, weights).enumerate();
+    let runs = runs.map(|(strand, run)| Run { slots, gates: &gates[strand * run.params.gates_apart..], ..run });
     let tape = if d.constant("SAVE") == 1 { tape } else { &mut [] };
-    each_tile(&run, rows, [tape, outputs, states, memories], tile_forward);
+    each_tile(&runs.collect::<Vec<Run>>(), rows, [tape, outputs, states, memories], tile_forward);
 }
 
-/// Hands every tile to `work`, with zeroed states, memory and scratch of its rows, and its outputs, states and memories.
+/// Hands every tile of every strand to `work`, with zeroed states, memory and scratch of its rows, and its outputs, states and
+/// memories. A tile's strands share the rows of these, and so run one after the other.
 fn each_tile(
-    run: &Run,
+    runs: &[Run],
     rows: &[u32],
     [tape, outputs, states, memories]: [&mut [f32]; 4],
     work: fn(TileStep, [&mut [f32]; 3]),
 ) {
-    let (hidden, Params { rows: count, stride, .. }) = (run.hidden, run.params);
-    let outputs = if run.stepwise { outputs } else { &mut [] };
-    let memories = if run.cell.memory { memories } else { &mut [] };
-    let by_step = [(tape, run.cell.tape * hidden), (outputs, stride)];
-    let tiles = tiles(&rows[..2 * count], by_step, [(states, stride), (memories, hidden)]);
+    let [Run { cell, hidden, stepwise, params: Params { rows: count, stride, tape_apart, .. }, .. }, ..] = *runs else {
+        return;
+    };
+    let outputs = if stepwise { outputs } else { &mut [] };
+    let memories = if cell.memory { memories } else { &mut [] };
+    let tapes = by_strand(tape, runs.len(), tape_apart).into_iter().map(|tape| (tape, cell.tape * hidden));
+    let by_step = tapes.chain([(outputs, stride)]).collect();
+    let tiles = tiles(&rows[..2 * count], by_step, [(states, stride), (memories, stride)]);
     tiles.into_par_iter().with_min_len(threads::at_least(1)).for_each(|tile| {
         let numbers = tile.count() * hidden;
-        let extra = usize::from(run.cell.on_chip != [0, 0]);
-        let columns = [1, usize::from(run.cell.memory), run.cell.products(), extra, extra];
-        with_scratch(numbers * columns.iter().sum::<usize>(), |mut scratch| {
-            let [state, memory, product, a, b] =
-                columns.map(|count| scratch.split_off_mut(..count * numbers).expect("all columns are counted"));
-            let (order, extra) = (&tile.by_steps()[..], [a, b]);
-            let Tile { rows, by_step: [tape, outputs], by_row: [states, memories] } = tile;
-            let step = TileStep { run, order, count: 0, rows, t: 0, moved: false, tape, state, memory, product, extra };
-            work(step, [outputs, states, memories]);
-        });
+        let extra = usize::from(cell.on_chip != [0, 0]);
+        let columns = [1, usize::from(cell.memory), cell.products(), extra, extra];
+        let order = tile.by_steps();
+        let Tile { rows, by_step: mut tapes, by_row: [states, memories] } = tile;
+        let outputs = tapes.pop().expect("they are the last");
+        for (run, tape) in runs.iter().zip(tapes) {
+            with_scratch(numbers * columns.iter().sum::<usize>(), |mut scratch| {
+                let [state, memory, product, a, b] =
+                    columns.map(|count| scratch.split_off_mut(..count * numbers).expect("all columns are counted"));
+                let (order, extra) = (&order[..], [a, b]);
+                let step = TileStep { run, order, count: 0, rows, t: 0, moved: false, tape, state, memory, product, extra };
+                work(step, [&mut *outputs, &mut *states, &mut *memories]);
+            });
+        }
     });
+}
+
+/// A binding cut into what belongs to each strand; nothing for each of nothing.
+fn by_strand(mut rest: &mut [f32], strands: usize, apart: usize) -> Vec<&mut [f32]> {
+    let own = |strand: usize| match strand + 1 == strands {
+        true => std::mem::take(&mut rest),
+        false => rest.split_off_mut(..apart.min(rest.len())).expect("it is no longer than the rest"),
+    };
+    (0..strands).map(own).collect()
 }
 
 fn tile_forward(mut step: TileStep, [outputs, states, memories]: [&mut [f32]; 3]) {
@@ -302,8 +340,9 @@ fn tile_forward(mut step: TileStep, [outputs, states, memories]: [&mut [f32]; 3]
 pub fn run_backward(cell: &'static Recurrence, step: fn(&mut TileStep), d: &Dispatch, bindings: &mut [Binding]) {
     let BackwardSlices { rows, weights_transposed, outputs_gradient, tape, states_gradient, memories_gradient } =
         BackwardSlices::of(bindings);
-    let run = Run { outputs_gradient, ..Run::new(cell, step, d, weights_transposed) };
-    each_tile(&run, rows, [tape, &mut [], states_gradient, memories_gradient], tile_backward);
+    let runs = Run::of_strands(cell, step, d, weights_transposed).map(|run| Run { outputs_gradient, ..run });
+    let written = [tape, &mut [], states_gradient, memories_gradient];
+    each_tile(&runs.collect::<Vec<Run>>(), rows, written, tile_backward);
 }
 
 fn tile_backward(mut step: TileStep, [_, states, memories]: [&mut [f32]; 3]) {
@@ -370,6 +409,7 @@ mod tests {
                 memory_given: true,
                 ..Params::default()
             },
+            column: 0,
             first: false,
             reverse: false,
             stepwise: false,
@@ -379,7 +419,7 @@ mod tests {
             weights: &[],
             outputs_gradient: &[],
         };
-        each_tile(&run, &[0, 1], [&mut tape, &mut [], &mut state, &mut memory], tile_backward);
+        each_tile(&[run], &[0, 1], [&mut tape, &mut [], &mut state, &mut memory], tile_backward);
         for half in tape[..2 * hidden].chunks(hidden) {
             assert_eq!(half[..7], [1e-27, -1e-27, 0.0, 0.0, f32::NEG_INFINITY, 0.0, 2.0]);
             assert!(half[7].is_nan());

@@ -4,19 +4,17 @@ use super::config::Input;
 use super::forward::{LevelViews, PoolViews, RunViews, StepViews, of, of_layer};
 use super::loss::Loss;
 use super::parameters::{Affine, Unit};
-use super::planner::{Planner, buffer};
+use super::planner::{Planner, StrandViews, buffer};
 use super::tokens::{Distinct, Groups};
 use crate::data::batch::{Batch, MicroBatch};
-use crate::kernel::matmul::{self, Columns};
+use crate::kernel::matmul::{self, Columns, Out};
 use crate::kernel::pool_backward::{self, Views};
-use crate::kernel::recurrence::{self, BackwardViews, matrix_offset};
+use crate::kernel::recurrence::{self, BackwardViews, Span, matrix_offset};
+use crate::kernel::strands::Strands;
 use crate::kernel::sum_partials::{self, Sum};
 use crate::kernel::transpose::{self, Matrix};
 use crate::kernel::{gather_rows, sum_by_token};
 use crate::plan::{ALIGNMENT, View};
-
-/// The gradients of the gates of level 0, `[N, G·H]` by direction: summed by distinct token, or by step.
-type GatesGradient = Vec<View>;
 
 impl<'b> Planner<'_, 'b> {
     /// Forward, loss and backward of a batch, run in micro-batches `parts` whose gradients add up. Gives the distinct
@@ -37,7 +35,7 @@ impl<'b> Planner<'_, 'b> {
                         let slots = steps.slots.as_ref().map(|slots| &slots[part.tokens.clone()]);
                         let levels = planner.levels(steps, slots, lengths, true);
                         planner.backward_from_loss(&levels, steps, &transposed, loss, part, i > 0);
-                        planner.sum_steps(&levels[0], steps.count, gradient, i > 0);
+                        planner.sum_steps(&levels[0], steps.count, *gradient, i > 0);
                         // Those of a whole batch wait for level 0's.
                         if parts.len() > 1 {
                             planner.sum_gradients(i > 0);
@@ -49,8 +47,8 @@ impl<'b> Planner<'_, 'b> {
                         planner.backward_from_loss(&levels, &steps, &transposed, loss, part, i > 0);
                         if steps.slots.is_some() {
                             let gradient = planner.gates_gradient(steps.count);
-                            planner.sum_steps(&levels[0], steps.count, &gradient, false);
-                            planner.steps_backward(&steps, &gradient, i > 0);
+                            planner.sum_steps(&levels[0], steps.count, gradient, false);
+                            planner.steps_backward(&steps, gradient, i > 0);
                         }
                         planner.sum_gradients(i > 0);
                     }
@@ -58,54 +56,48 @@ impl<'b> Planner<'_, 'b> {
             });
         }
         tokens.map(|(distinct, steps, gradient)| {
-            self.steps_backward(&steps, &gradient, false);
+            self.steps_backward(&steps, gradient, false);
             self.sum_gradients(false);
             if !self.config.freeze_embedding {
-                self.embedding_backward(&steps, &gradient);
+                self.embedding_backward(&steps, gradient);
             }
             distinct
         })
     }
 
-    /// Room for the gradients of the gates of `count` steps.
-    fn gates_gradient(&mut self, count: usize) -> GatesGradient {
-        let units = self.layout.levels[0].layers[0].iter();
-        units.map(|unit| self.plan.scratch("gates gradient", &[count, unit.input.outputs])).collect()
+    /// Room for the gradients of the gates of level 0, `[count, G·H]` by strand: summed by distinct token, or by step.
+    fn gates_gradient(&mut self, count: usize) -> StrandViews {
+        let units = &self.layout.levels[0].layers[0];
+        self.scratch_of_strands("gates gradient", units.len(), count * units[0].input.outputs)
     }
 
-    /// U of every unit transposed, by level, layer and direction, in one dispatch.
-    fn transposed_weights(&mut self) -> Vec<Vec<Vec<View>>> {
-        let (layout, hidden, cell) = (self.layout, self.config.hidden, self.config.recurrence());
-        // The matrices of a unit are as far apart as among the weights.
-        let len = |unit: &Unit| match unit.recurrent.last() {
-            Some(last) => matrix_offset(cell, unit.recurrent.len() - 1, hidden) + hidden * last.outputs,
-            None => 0,
+    /// U of every unit transposed, by level and layer, in one dispatch.
+    fn transposed_weights(&mut self) -> Vec<Vec<StrandViews>> {
+        let (layout, units, cell) = (self.layout, self.config.units(), self.config.recurrence());
+        // The matrices of a unit are as far apart as among the weights, and those of all units are alike.
+        let apart = match cell.matrices.last() {
+            Some(last) => matrix_offset(cell, cell.matrices.len() - 1, units) + last.gates.len() * units * units,
+            None => return layout.levels.iter().map(|level| vec![StrandViews::NONE; level.layers.len()]).collect(),
         };
-        let units = layout.levels.iter().flat_map(|level| &level.layers).flatten();
-        let out = match units.map(|unit| len(unit).next_multiple_of(ALIGNMENT)).sum() {
-            0 => View::NONE,
-            end => self.plan.scratch("transposed U", &[end]),
+        let apart = apart.next_multiple_of(ALIGNMENT);
+        let layers = layout.levels.iter().flat_map(|level| &level.layers);
+        let out = self.plan.scratch("transposed U", &[layers.map(|layer| layer.len() * apart).sum()]);
+        let (mut matrices, mut begin) = (Vec::new(), 0);
+        let mut place = |layer: &Vec<Unit>| {
+            let view = View { offset: out.offset + begin, len: layer.len() * apart, ..out };
+            for unit in layer {
+                matrices.extend(unit.recurrent.iter().enumerate().map(|(at, matrix)| {
+                    let to = begin + matrix_offset(cell, at, units);
+                    Matrix { to, from: matrix.offset, m: units, n: matrix.outputs }
+                }));
+                begin += apart;
+            }
+            StrandViews { view, apart }
         };
-        let mut matrices = Vec::new();
-        let mut begin = 0;
-        let mut place = |unit: &Unit| {
-            let view = View { offset: begin, len: len(unit), ..out };
-            begin += view.len.next_multiple_of(ALIGNMENT);
-            matrices.extend(unit.recurrent.iter().enumerate().map(|(at, matrix)| {
-                let to = view.offset + matrix_offset(cell, at, hidden);
-                Matrix { to, from: matrix.offset, m: hidden, n: matrix.outputs }
-            }));
-            if view.len > 0 { view } else { View::NONE }
-        };
-        let mut views: Vec<Vec<Vec<View>>> = Vec::new();
-        for level in &layout.levels {
-            views.push(level.layers.iter().map(|units| units.iter().map(&mut place).collect()).collect());
-        }
-        if !matrices.is_empty() {
-            let list = self.plan.upload("matrices of U", &[matrices.len(), 4], transpose::list(&matrices));
-            let weights = self.weights();
-            self.push(transpose::dispatch("recurrent weights".into(), &matrices, [list, weights, out]));
-        }
+        let views = layout.levels.iter().map(|level| level.layers.iter().map(&mut place).collect()).collect();
+        let list = self.plan.upload("matrices of U", &[matrices.len(), 4], transpose::list(&matrices));
+        let weights = self.weights();
+        self.push(transpose::dispatch("recurrent weights".into(), &matrices, [list, weights, out]));
         views
     }
 
@@ -114,7 +106,7 @@ impl<'b> Planner<'_, 'b> {
         &mut self,
         levels: &[LevelViews],
         steps: &StepViews,
-        transposed: &[Vec<Vec<View>>],
+        transposed: &[Vec<StrandViews>],
         loss: &Loss,
         part: &MicroBatch,
         accumulate: bool,
@@ -126,11 +118,12 @@ impl<'b> Planner<'_, 'b> {
         let top = levels.last().expect("a network has a level");
         let [states, delta] = [Columns::all(top.up, width), Columns::all(gradient, classes)];
         let head = &self.layout.head;
-        self.weight_gradient("head", head, count, [states, delta], accumulate);
+        self.weight_gradient("head", head, Strands::ONE, count, [states, delta], accumulate);
         let mut up = self.plan.scratch("states gradient", &[count, width]);
         let weights = self.affine(head);
         let place = "final states gradient".into();
-        self.push(matmul::input_gradient(place, self.product(), (count, width, classes), delta, weights, false, up));
+        let how = (self.product(), Strands::ONE);
+        self.push(matmul::input_gradient(place, how, (count, width, classes), delta, weights, up.into()));
         for (p, level) in levels.iter().enumerate().rev() {
             up = self.level_backward(p, level, steps, &transposed[p], up, accumulate);
         }
@@ -142,7 +135,7 @@ impl<'b> Planner<'_, 'b> {
         p: usize,
         level: &LevelViews,
         steps: &StepViews,
-        transposed: &[Vec<View>],
+        transposed: &[StrandViews],
         up: View,
         accumulate: bool,
     ) -> View {
@@ -155,11 +148,11 @@ impl<'b> Planner<'_, 'b> {
                 Some(_) => self.plan.scratch("states gradient", &[level.steps, width]),
                 None => View::NONE,
             };
-            for (d, run) in layer.runs.iter().enumerate() {
+            for run in &layer.runs {
                 let inputs = layer.inputs.unwrap_or(steps.inputs);
                 self.scope(|planner| {
-                    planner.run_backward([p, l, d], run, [of_outputs, up, transposed[l][d]]);
-                    planner.unit_backward([p, l, d], run, level.steps, inputs, below, accumulate);
+                    planner.run_backward([p, l], run, [of_outputs, up], transposed[l]);
+                    planner.units_backward([p, l], run, level.steps, [inputs, below], accumulate);
                 });
             }
             of_outputs = if l > 0 { self.drop_backward(layer.dropped, below) } else { below };
@@ -167,76 +160,87 @@ impl<'b> Planner<'_, 'b> {
         of_outputs
     }
 
-    /// One recurrence backward, from the gradient of its outputs or, where only the last count, of what passes up.
-    fn run_backward(&mut self, [p, l, d]: [usize; 3], run: &RunViews, [outputs, up, weights_transposed]: [View; 3]) {
-        let (cell, count) = (self.config.recurrence(), run.rows.list.len());
-        let outputs_gradient = self.own_gradient([p, l, d], run, outputs);
-        let states_gradient = match run.span.stepwise {
-            true => self.plan.scratch("carried gradient", &[count, run.span.stride]),
-            false => up,
+    /// The recurrences of a run backward, from the gradient of their outputs or, where only the last count, of what passes up.
+    fn run_backward(&mut self, [p, l]: [usize; 2], run: &RunViews, [outputs, up]: [View; 2], transposed: StrandViews) {
+        let (cell, shape) = (self.config.recurrence(), [run.rows.list.len(), run.span.stride]);
+        let outputs_gradient = self.own_gradient([p, l], run, outputs);
+        let states_gradient = if run.span.stepwise { self.plan.scratch("carried gradient", &shape) } else { up };
+        let memories_gradient = self.memories("memories gradient", &shape);
+        let views = BackwardViews {
+            rows: run.rows_view,
+            weights_transposed: transposed.of(&run.strands),
+            outputs_gradient,
+            tape: run.tape.view,
+            states_gradient,
+            memories_gradient,
         };
-        let memories_gradient = self.memories("memories gradient", count);
-        let RunViews { rows_view: rows, tape, .. } = *run;
-        let views =
-            BackwardViews { rows, weights_transposed, outputs_gradient, tape, states_gradient, memories_gradient };
-        let place = format!("level {p}{}{} backward", of_layer(l), of(d));
-        for span in self.spans(run.span, run.rows.longest).into_iter().rev() {
+        let place = format!("level {p}{}{} backward", of_layer(l), of(&run.strands));
+        let strands = Strands::new(run.strands.len(), [0, transposed.apart, run.tape.apart]);
+        for span in self.spans(Span { strands, ..run.span }, run.rows.longest).into_iter().rev() {
             // What the span behind this one left; of the last one, what comes from above.
             let given = if span.end < run.rows.longest { [true; 2] } else { [!run.span.stepwise, false] };
             self.push(recurrence::backward_dispatch(cell, place.clone(), span, given, views));
         }
     }
 
-    /// The gradient of the outputs of one recurrence, from that of the outputs `[P, W]` of all directions: with context
-    /// it reads other slices' steps, too, whose outputs nothing reads.
-    fn own_gradient(&mut self, [p, l, d]: [usize; 3], run: &RunViews, side_by_side: View) -> View {
+    /// The gradient of the outputs of one direction, from that of the outputs `[P, W]` of all: with context it reads other
+    /// slices' steps, too, whose outputs nothing reads.
+    fn own_gradient(&mut self, [p, l]: [usize; 2], run: &RunViews, side_by_side: View) -> View {
         let Some(warmup) = run.rows.warmup.as_ref().filter(|_| run.span.stepwise) else { return side_by_side };
-        let (steps, hidden) = (run.rows.steps, self.config.hidden);
+        let (steps, units) = (run.rows.steps, self.config.units());
+        let width = run.strands.len() * units;
         let ids = self.plan.upload("own steps read", &[steps], warmup.own_steps_read());
-        let out = self.plan.scratch("outputs gradient with context", &[steps, hidden]);
-        let place = format!("level {p}{}{} own outputs gradient", of_layer(l), of(d));
-        let from = Columns { column: d * hidden, ..Columns::all(side_by_side, self.config.width()) };
-        self.push(gather_rows::dispatch(place, (steps, hidden), ids, from, Columns::all(out, hidden)));
+        let out = self.plan.scratch("outputs gradient with context", &[steps, width]);
+        let place = format!("level {p}{}{} own outputs gradient", of_layer(l), of(&run.strands));
+        let column = run.strands.start * units;
+        let from = Columns { column, ..Columns::all(side_by_side, self.config.width()) };
+        self.push(gather_rows::dispatch(place, (steps, width), ids, from, Columns::all(out, width)));
         out
     }
 
-    /// The gradients of one unit's weights, from its tape, and of what it reads, which go `below`; at level 0 the gradients
-    /// of W wait for the sums by slot.
-    fn unit_backward(
+    /// The gradients of the weights of a run's units, from their tapes, and of what they read, from `inputs` to `below`; at
+    /// level 0 the gradients of W wait for the sums by slot.
+    fn units_backward(
         &mut self,
-        [p, l, d]: [usize; 3],
+        [p, l]: [usize; 2],
         run: &RunViews,
         count: usize,
-        inputs: View,
-        below: View,
+        [inputs, below]: [View; 2],
         accumulate: bool,
     ) {
-        let (hidden, cell) = (self.config.hidden, self.config.recurrence());
-        let unit = &self.layout.levels[p].layers[l][d];
-        let place = format!("level {p}{}{}", of_layer(l), of(d));
-        let on_tape = |column: usize| Columns { column: column * hidden, ..Columns::all(run.tape, cell.tape * hidden) };
+        let (hidden, cell) = (self.config.units(), self.config.recurrence());
+        let RunViews { tape, ref strands, .. } = *run;
+        let units = &self.layout.levels[p].layers[l][strands.clone()];
+        let (unit, apart) = (&units[0], units[0].apart());
+        let place = format!("level {p}{}{}", of_layer(l), of(strands));
+        let on_tape =
+            |column: usize| Columns { column: column * hidden, ..Columns::all(tape.view, cell.tape * hidden) };
         for (matrix, affine) in cell.matrices.iter().zip(&unit.recurrent) {
             let operands = [on_tape(matrix.state), on_tape(matrix.delta)];
-            self.weight_gradient(&format!("{place} U"), affine, run.rows.steps, operands, accumulate);
+            let strands = Strands::new(units.len(), [tape.apart, tape.apart, apart]);
+            self.weight_gradient(&format!("{place} U"), affine, strands, run.rows.steps, operands, accumulate);
         }
         let (width, wide) = (unit.input.inputs, unit.input.outputs);
-        let delta = match &run.slots {
-            None => on_tape(0),
+        let (delta, delta_apart) = match &run.slots {
+            None => (on_tape(0), tape.apart),
             // Summed by token or step later.
             Some(_) if below == View::NONE => return,
             // With context a step is read by several rows.
             Some(slots) => {
-                let out = self.plan.scratch("gates gradient", &[count, wide]);
-                self.sum_run(slots, run.tape, (count, out), false);
-                Columns::all(out, wide)
+                let out = self.scratch_of_strands("gates gradient", units.len(), count * wide);
+                self.sum_run(slots, run, (count, out), false);
+                (Columns::all(out.view, wide), out.apart)
             }
         };
-        let operands = [Columns::all(inputs, width), delta];
-        self.weight_gradient(&format!("{place} W"), &unit.input, count, operands, accumulate);
+        let (operands, strands) = ([Columns::all(inputs, width), delta], [0, delta_apart, apart]);
+        let strands = Strands::new(units.len(), strands);
+        self.weight_gradient(&format!("{place} W"), &unit.input, strands, count, operands, accumulate);
         if below != View::NONE {
-            let weights = self.affine(&unit.input);
+            let weights = self.input_weights(units);
             let (place, sizes) = (format!("{place} inputs gradient"), (count, width, wide));
-            self.push(matmul::input_gradient(place, self.product(), sizes, delta, weights, d > 0, below));
+            let how = (self.product(), Strands::new(units.len(), [delta_apart, weights.apart, 0]));
+            let out = Out { accumulate: run.strands.start > 0, ..below.into() };
+            self.push(matmul::input_gradient(place, how, sizes, delta, weights.view, out));
         }
     }
 
@@ -257,34 +261,49 @@ impl<'b> Planner<'_, 'b> {
             // The sum over the rows, as the gradient of a bias.
             let parts = Columns::all(attention_gradient, pool.width);
             let place = format!("level {p} attention");
-            self.weight_gradient(&place, affine, pool.rows, [parts, parts], accumulate);
+            self.weight_gradient(&place, affine, Strands::ONE, pool.rows, [parts, parts], accumulate);
         }
         Some(outputs_gradient)
     }
 
-    /// The gradient of a matrix and its bias: at once where the rows are few, else in parts, which wait for
-    /// [`Planner::sum_gradients`].
-    fn weight_gradient(&mut self, place: &str, affine: &Affine, rows: usize, operands: [Columns; 2], accumulate: bool) {
+    /// The gradient of a matrix and its bias, and of those of further strands: at once where the rows are few, else in parts,
+    /// which wait for [`Planner::sum_gradients`].
+    fn weight_gradient(
+        &mut self,
+        place: &str,
+        affine: &Affine,
+        strands: Strands<3>,
+        rows: usize,
+        operands: [Columns; 2],
+        accumulate: bool,
+    ) {
         let place = format!("{place} gradient");
-        let gradient = View { offset: affine.offset, len: affine.len(), ..self.gradients() };
+        let Strands { count, apart: [a, b, apart] } = strands;
         let (sizes, bias) = ((affine.inputs, affine.outputs, rows), affine.bias.is_some());
         let splits = matmul::splits(rows);
         if splits == 1 {
-            self.push(matmul::weight_gradient(place, self.product(), sizes, bias, operands, accumulate, (gradient, 0)));
+            let len = (count - 1) * apart + affine.len();
+            let view = View { offset: affine.offset, len, ..self.gradients() };
+            let (how, out) = ((self.product(), strands), Out { accumulate, ..view.into() });
+            self.push(matmul::weight_gradient(place, how, sizes, bias, operands, out));
             return;
         }
-        let need = splits * affine.len();
-        let from = match self.partials() {
+        let each = splits * affine.len();
+        let first = match self.partials() {
             // As many gradients wait for their sums as one binding holds.
-            used if 4 * (used + need) as u64 > self.limits.binding => {
+            used if 4 * (used + count * each) as u64 > self.limits.binding => {
                 self.sum_gradients(accumulate);
                 0
             }
             used => used,
         };
-        let out = (self.room_for_partials(from + need), from);
-        self.push(matmul::weight_gradient(place, self.product(), sizes, bias, operands, false, out));
-        self.sums.push(Sum { len: affine.len(), parts: splits, from, to: affine.offset });
+        let out = Out { first, ..self.room_for_partials(first + count * each).into() };
+        let how = (self.product(), Strands::new(count, [a, b, each]));
+        self.push(matmul::weight_gradient(place, how, sizes, bias, operands, out));
+        self.sums.extend((0..count).map(|strand| {
+            let (from, to) = (first + strand * each, affine.offset + strand * apart);
+            Sum { len: affine.len(), parts: splits, from, to }
+        }));
     }
 
     /// Numbers of the parts of weight gradients that wait for their sums.
@@ -310,16 +329,17 @@ impl<'b> Planner<'_, 'b> {
     }
 
     /// Sums the gate gradients on the tapes of level 0 by distinct token or step.
-    fn sum_steps(&mut self, level: &LevelViews, count: usize, gradient: &GatesGradient, accumulate: bool) {
-        for (run, &out) in level.layers[0].runs.iter().zip(gradient) {
+    fn sum_steps(&mut self, level: &LevelViews, count: usize, gradient: StrandViews, accumulate: bool) {
+        for run in &level.layers[0].runs {
             let slots = run.slots.as_ref().expect("level 0 reads through slots");
-            self.sum_run(slots, run.tape, (count, out), accumulate);
+            let out = StrandViews { view: gradient.of(&run.strands), ..gradient };
+            self.sum_run(slots, run, (count, out), accumulate);
         }
     }
 
-    /// Into `out [count, G·H]`, in two passes unless no token is frequent.
-    fn sum_run(&mut self, slots: &[u32], tape: View, (count, out): (usize, View), accumulate: bool) {
-        let (hidden, cell) = (self.config.hidden, self.config.recurrence());
+    /// Into `out [count, G·H]` of every strand, in two passes unless no token is frequent.
+    fn sum_run(&mut self, slots: &[u32], run: &RunViews, (count, out): (usize, StrandViews), accumulate: bool) {
+        let (hidden, cell, strands) = (self.config.units(), self.config.recurrence(), run.strands.len());
         let (wide, tape_wide) = (cell.gates.len() * hidden, cell.tape * hidden);
         let groups = Groups::new(slots, count);
         let pieces = groups.pieces.len() - 1;
@@ -327,42 +347,48 @@ impl<'b> Planner<'_, 'b> {
         let members = self.plan.upload("members", &[groups.members.len()], groups.members);
         let starts = self.plan.upload("pieces", &[pieces + 1], groups.pieces);
         self.scope(|planner| {
-            let sums = if one_pass { out } else { planner.plan.scratch("sums of pieces", &[pieces, wide]) };
-            let (sizes, bindings) = ((pieces, wide, tape_wide), [members, starts, tape, sums]);
+            let sums = match one_pass {
+                true => out,
+                false => planner.scratch_of_strands("sums of pieces", strands, pieces * wide),
+            };
+            let (sizes, bindings) = ((pieces, wide, tape_wide), [members, starts, run.tape.view, sums.view]);
             let add = one_pass && accumulate;
-            planner.push(sum_by_token::dispatch("tokens in pieces".into(), sizes, slots.len(), add, bindings));
+            let apart = Strands::new(strands, [run.tape.apart, sums.apart]);
+            planner.push(sum_by_token::dispatch("tokens in pieces".into(), sizes, apart, slots.len(), add, bindings));
             if one_pass {
                 return;
             }
             let starts = planner.plan.upload("pieces of tokens", &[count + 1], groups.tokens);
-            let (sizes, bindings) = ((count, wide, wide), [View::NONE, starts, sums, out]);
-            planner.push(sum_by_token::dispatch("tokens".into(), sizes, pieces, accumulate, bindings));
+            let (sizes, bindings) = ((count, wide, wide), [View::NONE, starts, sums.view, out.view]);
+            let apart = Strands::new(strands, [sums.apart, out.apart]);
+            planner.push(sum_by_token::dispatch("tokens".into(), sizes, apart, pieces, accumulate, bindings));
         });
     }
 
     /// The gradients of W of level 0, over the distinct tokens or the steps of a part.
-    fn steps_backward(&mut self, steps: &StepViews, gradient: &GatesGradient, accumulate: bool) {
-        for (d, (unit, &delta)) in self.layout.levels[0].layers[0].iter().zip(gradient).enumerate() {
-            let operands = [Columns::all(steps.inputs, unit.input.inputs), Columns::all(delta, unit.input.outputs)];
-            self.weight_gradient(&format!("level 0{} W", of(d)), &unit.input, steps.count, operands, accumulate);
-        }
+    fn steps_backward(&mut self, steps: &StepViews, gradient: StrandViews, accumulate: bool) {
+        let units = &self.layout.levels[0].layers[0];
+        let input = &units[0].input;
+        let operands = [Columns::all(steps.inputs, input.inputs), Columns::all(gradient.view, input.outputs)];
+        let strands = Strands::new(units.len(), [0, gradient.apart, units[0].apart()]);
+        self.weight_gradient("level 0 W", input, strands, steps.count, operands, accumulate);
     }
 
     /// The gradients of the distinct tokens' embeddings.
-    fn embedding_backward(&mut self, steps: &StepViews, gradient: &GatesGradient) {
+    fn embedding_backward(&mut self, steps: &StepViews, gradient: StrandViews) {
         let width = self.config.embedding;
         let out = self.plan.output(buffer::EMBEDDING_GRADIENT, &[steps.count, width]);
         let into = match steps.dropped {
             Some(_) => self.plan.scratch("gradient after dropout", &[steps.count, width]),
             None => out,
         };
-        for (d, (unit, &delta)) in self.layout.levels[0].layers[0].iter().zip(gradient).enumerate() {
-            let wide = unit.input.outputs;
-            let weights = self.affine(&unit.input);
-            let (place, sizes) = (format!("embedding gradient{}", of(d)), (steps.count, width, wide));
-            let delta = Columns::all(delta, wide);
-            self.push(matmul::input_gradient(place, self.product(), sizes, delta, weights, d > 0, into));
-        }
+        let units = &self.layout.levels[0].layers[0];
+        let weights = self.input_weights(units);
+        let wide = units[0].input.outputs;
+        let how = (self.product(), Strands::new(units.len(), [gradient.apart, weights.apart, 0]));
+        let (sizes, delta) = ((steps.count, width, wide), Columns::all(gradient.view, wide));
+        let place = "embedding gradient".into();
+        self.push(matmul::input_gradient(place, how, sizes, delta, weights.view, into.into()));
         if let Some(dropped) = steps.dropped {
             self.drop_into(dropped, into, out, "embedding gradient");
         }

@@ -61,6 +61,9 @@ pub struct Config {
     pub slicing: Slicing,
     /// Forward by default.
     pub direction: Direction,
+    /// Parts of the hidden units of every direction, each with a recurrence of its own: U is block-diagonal, with so many
+    /// blocks. H must be a multiple of it; 1, where every unit hears every other, by default.
+    pub heads: usize,
     /// Recurrent layers of every level; each reads what the one below gives at every step.
     pub layers: usize,
     /// What a slice passes up to the next level.
@@ -94,6 +97,9 @@ pub struct Config {
 /// More layers than anyone trains; planning time grows with their square.
 const MOST_LAYERS: usize = 1024;
 
+/// More heads than anyone trains; every layer's recurrences are one dispatch for all of them.
+const MOST_HEADS: usize = 1024;
+
 /// Largest size of any other kind.
 const MOST: usize = 1 << 24;
 
@@ -109,6 +115,7 @@ impl Default for Config {
             activation: Activation::default(),
             slicing: Slicing::new(8, 2).expect("8x2 is a slicing"),
             direction: Direction::default(),
+            heads: 1,
             layers: 1,
             pooling: Pooling::default(),
             head_pooling: Pooling::default(),
@@ -139,6 +146,7 @@ impl Config {
         for (name, size, [least, most]) in [
             ("embedding", self.embedding, [1, MOST]),
             ("hidden", self.hidden, [1, MOST]),
+            ("heads", self.heads, [1, MOST_HEADS]),
             ("layers", self.layers, [1, MOST_LAYERS]),
             ("length", self.length, [1, usize::MAX]),
             ("vocabulary", vocabulary, [1, MOST]),
@@ -147,6 +155,8 @@ impl Config {
             ensure!(size >= least, Error::setting(name, size, format!("at least {least}")));
             ensure!(size <= most, Error::setting(name, size, format!("at most {most}")));
         }
+        let Config { hidden, heads, .. } = *self;
+        ensure!(hidden.is_multiple_of(heads), "{hidden} hidden units in {heads} heads: each must have as many");
         let other_reset = || Error::Config("only a GRU has a reset gate: leave the reset at `after`".into());
         let cell = self.cell.recurrence(self.reset).ok_or_else(other_reset)?;
         let possible = self.activation == Activation::Tanh || cell.activation.is_some();
@@ -172,6 +182,21 @@ impl Config {
             Direction::Backward => &[true],
             Direction::Both => &[false, true],
         }
+    }
+
+    /// Recurrences of a layer, which run side by side: one for each head of each direction.
+    pub fn strands(&self) -> usize {
+        self.directions().len() * self.heads
+    }
+
+    /// Whether a strand reads its rows from their last step to their first.
+    pub fn reads_backward(&self, strand: usize) -> bool {
+        self.directions()[strand / self.heads]
+    }
+
+    /// Hidden units of a strand: H for each direction, shared among its heads.
+    pub fn units(&self) -> usize {
+        self.hidden / self.heads
     }
 
     /// Numbers of what a slice passes up, W: H for each direction.
@@ -275,6 +300,9 @@ mod tests {
         assert!(good.check().is_ok());
         for bad in [
             Config { hidden: 0, ..good.clone() },
+            Config { heads: 0, ..good.clone() },
+            Config { heads: 3, ..good.clone() },
+            Config { hidden: 4096, heads: 2048, ..good.clone() },
             Config { embedding: 0, ..good.clone() },
             Config { vocabulary: 0, ..good.clone() },
             Config { classes: 1, ..good.clone() },

@@ -1,15 +1,17 @@
 //! The forward plan: steps → gates → layer by layer, level by level → logits.
 
 use super::config::{Config, Input, Pooling};
-use super::planner::{Dropped, Planner, buffer};
+use super::planner::{Dropped, Planner, StrandViews, buffer};
 use super::warmup::{LevelRows, rows_of};
 use crate::kernel::gather_rows;
 use crate::kernel::matmul::{self, Columns};
 use crate::kernel::pool_forward::{self, Pool};
 use crate::kernel::recurrence::{self, ForwardViews, Span};
+use crate::kernel::strands::Strands;
 use crate::network::tokens::Distinct;
 use crate::plan::View;
 use crate::slicing::Level;
+use std::ops::Range;
 use std::rc::Rc;
 
 /// Steps that are projected once, however many rows read them: the distinct tokens of a batch, or all of its steps.
@@ -18,22 +20,25 @@ pub(super) struct StepViews {
     pub count: usize,
     /// `[N, D]`
     pub inputs: View,
-    /// `[N, G·H]` by direction: their gates.
-    pub gates: Vec<View>,
+    /// `[N, G·H]` by strand: their gates.
+    pub gates: StrandViews,
     /// `[P]`: which of them each step is; `None` if each is its own.
     pub slots: Option<Vec<u32>>,
     /// Of the embeddings.
     pub dropped: Option<Dropped>,
 }
 
-/// One recurrence, from its forward to its backward pass.
+/// The recurrences of a layer that run over the same rows, from their forward to their backward pass: those of all strands, or
+/// with context those of one direction.
 pub(super) struct RunViews {
+    /// Which of the layer's strands these are.
+    pub strands: Range<usize>,
     /// Rows and steps of which it runs over; with context more than there are.
     pub rows: Rc<LevelRows>,
     pub rows_view: View,
     pub span: Span,
-    /// What the cell keeps of every step; nothing when nothing is saved.
-    pub tape: View,
+    /// What the cell keeps of every step, by strand of the run; nothing when nothing is saved.
+    pub tape: StrandViews,
     /// Slots by step, for summing gradients; `None` where the tape's steps are the inputs'.
     pub slots: Option<Vec<u32>>,
 }
@@ -44,9 +49,9 @@ pub(super) struct LayerViews {
     pub inputs: Option<View>,
     /// Of what it reads.
     pub dropped: Option<Dropped>,
-    /// By direction.
+    /// One, or with context one for each direction.
     pub runs: Vec<RunViews>,
-    /// `[P, W]`: every step's output in its own slice, the directions side by side; nothing where only the last counts.
+    /// `[P, W]`: every step's output in its own slice, the strands side by side; nothing where only the last counts.
     pub outputs: View,
 }
 
@@ -83,8 +88,9 @@ struct At<'l> {
     save: bool,
 }
 
-/// One direction of a level, the same for all of its layers.
+/// The strands of a level that read the same rows, the same for all of its layers.
 struct Way {
+    strands: Range<usize>,
     rows: Rc<LevelRows>,
     /// `[R, 2]`: the list of rows.
     list: View,
@@ -119,7 +125,7 @@ impl<'b> Planner<'_, 'b> {
         let [from, to] = [table, inputs].map(|view| Columns::all(view, width));
         self.push(gather_rows::dispatch("embedding".into(), (count, width), ids, from, to));
         let (inputs, dropped) = self.drop(EMBEDDED, self.dropout.embedding, count * width, inputs);
-        let gates = self.project_level0(count, inputs);
+        let gates = self.project([0, 0], count, inputs);
         StepViews { count, inputs, gates, slots: Some(distinct.slots.clone()), dropped }
     }
 
@@ -129,29 +135,20 @@ impl<'b> Planner<'_, 'b> {
         let count = values.len() / width;
         let words: &[u32] = bytemuck::cast_slice(values);
         let inputs = self.plan.upload("inputs as numbers", &[count, width], words);
-        let gates = self.project_level0(count, inputs);
+        let gates = self.project([0, 0], count, inputs);
         let slots = self.config.slotted().then(|| (0..count as u32).collect());
         StepViews { count, inputs, gates, slots, dropped: None }
     }
 
-    fn project_level0(&mut self, count: usize, inputs: View) -> Vec<View> {
-        (0..self.config.directions().len()).map(|d| self.project([0, 0, d], count, inputs)).collect()
-    }
-
-    /// The gates `[count, G·H]` of one layer of a level in one direction.
-    fn project(&mut self, [p, l, d]: [usize; 3], count: usize, inputs: View) -> View {
-        let (unit, place) = (&self.layout.levels[p].layers[l][d], format!("level {p}{}{} gates", of_layer(l), of(d)));
-        let (width, wide) = (unit.input.inputs, unit.input.outputs);
-        let gates = self.plan.scratch("gates", &[count, wide]);
-        let weights = self.affine(&unit.input);
-        self.push(matmul::project(
-            place,
-            self.product(),
-            (count, wide, width),
-            inputs.first(count * width),
-            weights,
-            gates,
-        ));
+    /// The gates `[count, G·H]` of one layer of a level, by strand.
+    fn project(&mut self, [p, l]: [usize; 2], count: usize, inputs: View) -> StrandViews {
+        let (units, place) = (&self.layout.levels[p].layers[l], format!("level {p}{} gates", of_layer(l)));
+        let (width, wide) = (units[0].input.inputs, units[0].input.outputs);
+        let gates = self.scratch_of_strands("gates", units.len(), count * wide);
+        let weights = self.input_weights(units);
+        let how = (self.product(), Strands::new(units.len(), [0, weights.apart, gates.apart]));
+        let inputs = inputs.first(count * width);
+        self.push(matmul::project(place, how, (count, wide, width), inputs, weights.view, gates.view));
         gates
     }
 
@@ -162,8 +159,16 @@ impl<'b> Planner<'_, 'b> {
         for (p, level) in self.config.slicing.rows(self.config.length, lengths).iter().enumerate() {
             let context = if p == 0 { self.config.context } else { 0 };
             let at = At { p, level, save };
-            let rows = self.config.directions().iter().map(|&reverse| rows_of(level, lengths, context, reverse));
-            let ways: Vec<Way> = rows.map(|rows| self.way(at, rows)).collect();
+            let ways = match context {
+                0 => vec![0..self.config.strands()],
+                // Each direction reads steps of its own.
+                _ => (0..self.config.strands()).step_by(self.config.heads).map(|s| s..s + self.config.heads).collect(),
+            };
+            let ways = ways.into_iter().map(|strands| {
+                let reverse = self.config.reads_backward(strands.start);
+                self.way(at, strands, rows_of(level, lengths, context, reverse))
+            });
+            let ways: Vec<Way> = ways.collect();
             let below = match levels.last() {
                 None => Below::Steps(steps, slots),
                 Some(level) => Below::Outputs(level.up),
@@ -174,8 +179,8 @@ impl<'b> Planner<'_, 'b> {
         levels
     }
 
-    /// Uploads what all layers of a level read in one direction.
-    fn way(&mut self, At { p, level, .. }: At, rows: LevelRows) -> Way {
+    /// Uploads what some strands read in all layers of a level.
+    fn way(&mut self, At { p, level, .. }: At, strands: Range<usize>, rows: LevelRows) -> Way {
         let list = self.plan.upload("rows", &[level.rows.len(), 2], rows.list.concat());
         let (mut steps_read, mut own) = (None, None);
         if let Some(warmup) = &rows.warmup {
@@ -188,7 +193,7 @@ impl<'b> Planner<'_, 'b> {
                 own = Some(self.plan.upload("own steps", &[level.steps], steps));
             }
         }
-        Way { rows: Rc::new(rows), list, steps_read, own }
+        Way { strands, rows: Rc::new(rows), list, steps_read, own }
     }
 
     fn level(&mut self, at: At, ways: &[Way], mut below: Below) -> LevelViews {
@@ -216,7 +221,7 @@ impl<'b> Planner<'_, 'b> {
         LevelViews { count, steps: level.steps, layers, pool, up, dropped }
     }
 
-    /// One layer in all directions. Where the last states pass up, they go to `passed`.
+    /// One layer with all of its strands. Where the last states pass up, they go to `passed`.
     fn layer(&mut self, at: At, layer: usize, ways: &[Way], below: Below, passed: View) -> LayerViews {
         let At { p, level, .. } = at;
         let (steps, width) = (level.steps, self.config.width());
@@ -232,8 +237,15 @@ impl<'b> Planner<'_, 'b> {
             true => self.plan.scratch("outputs", &[steps, width]),
             false => View::NONE,
         };
-        let runs = ways.iter().enumerate();
-        let runs = runs.map(|(d, way)| self.run(at, [layer, d], way, below, [outputs, passed])).collect();
+        let tapes: Vec<StrandViews> = ways.iter().map(|way| self.tape(at, way)).collect();
+        let runs = self.scope(|planner| {
+            let gates = match below {
+                Below::Steps(steps, _) => steps.gates,
+                Below::Outputs(outputs) => planner.project([p, layer], steps, outputs),
+            };
+            let ways = ways.iter().zip(tapes);
+            ways.map(|(way, tape)| planner.run(at, layer, way, below, [gates, tape], [outputs, passed])).collect()
+        });
         let inputs = match below {
             Below::Steps(..) => None,
             Below::Outputs(outputs) => Some(outputs),
@@ -241,83 +253,98 @@ impl<'b> Planner<'_, 'b> {
         LayerViews { inputs, dropped, runs, outputs }
     }
 
-    /// One recurrence: of layer l in direction d. Its outputs go to their columns of `outputs`, if they count, otherwise
-    /// its last states to those of `passed`.
-    fn run(&mut self, at: At, [l, d]: [usize; 2], way: &Way, below: Below, [outputs, passed]: [View; 2]) -> RunViews {
+    /// Room for what the cell keeps of every step of a way, by strand.
+    fn tape(&mut self, at: At, way: &Way) -> StrandViews {
+        let columns = self.config.recurrence().tape * self.config.units();
+        match at.save {
+            true => self.scratch_of_strands("tape", way.strands.len(), way.rows.steps * columns),
+            false => StrandViews::NONE,
+        }
+    }
+
+    /// The recurrences of layer l that share a way. Their outputs go to their columns of `outputs`, if they count, otherwise
+    /// their last states to those of `passed`.
+    fn run(
+        &mut self,
+        at: At,
+        l: usize,
+        way: &Way,
+        below: Below,
+        [gates, tape]: [StrandViews; 2],
+        [outputs, passed]: [View; 2],
+    ) -> RunViews {
         let At { p, level, save } = at;
         let (config, cell, rows) = (self.config, self.config.recurrence(), &way.rows);
-        let (hidden, width, count) = (config.hidden, config.width(), level.rows.len());
-        let unit = &self.layout.levels[p].layers[l][d];
-        let place = format!("level {p}{}{}", of_layer(l), of(d));
-        let tape = match save {
-            true => self.plan.scratch("tape", &[rows.steps, cell.tape * hidden]),
-            false => View::NONE,
-        };
+        let (units, width, count) = (config.units(), config.width(), level.rows.len());
+        let weights = self.recurrent(&self.layout.levels[p].layers[l]);
+        let (strands, first) = (way.strands.clone(), way.strands.start * units);
+        let own_width = strands.len() * units;
+        let place = format!("level {p}{}{}", of_layer(l), of(&strands));
         let stepwise = outputs != View::NONE;
         // With context each direction reads steps of its own: their outputs do not stand side by side.
         let own = way.own.filter(|_| stepwise);
-        let (stride, column) = if own.is_some() { (hidden, 0) } else { (width, d * hidden) };
+        let (stride, column) = if own.is_some() { (own_width, 0) } else { (width, first) };
         let (span, slots) = self.scope(|planner| {
-            let (gates, read, slots) = planner.gates(at, [l, d], way, below);
+            let (read, slots) = planner.slots(way, below);
             let span = Span {
+                strands: Strands::new(strands.len(), [gates.apart, weights.apart, tape.apart]),
+                forward: strands.clone().filter(|&strand| !config.reads_backward(strand)).count(),
                 slotted: read.is_some(),
-                reverse: config.directions()[d],
                 stepwise,
                 activation: config.activation,
                 stride,
                 column,
-                ..Span::whole(count, rows.steps, rows.longest, hidden)
+                ..Span::whole(count, rows.steps, rows.longest, units)
             };
             let side_by_side = outputs;
             let outputs = match own {
-                Some(_) => planner.plan.scratch("outputs with context", &[rows.steps, hidden]),
+                Some(_) => planner.plan.scratch("outputs with context", &[rows.steps, own_width]),
                 None => outputs,
             };
             // Where outputs count, last states do not; but spans carry them.
             let states = if stepwise { planner.plan.scratch("carried states", &[count, stride]) } else { passed };
-            let memories = planner.memories("memories", count);
-            let weights = planner.recurrent(unit);
-            let views = ForwardViews { rows: way.list, slots, gates, weights, tape, states, outputs, memories };
+            let memories = planner.memories("memories", &[count, stride]);
+            let [gates, weights] = [gates, weights].map(|all| all.of(&strands));
+            let views =
+                ForwardViews { rows: way.list, slots, gates, weights, tape: tape.view, states, outputs, memories };
             for span in planner.spans(span, rows.longest) {
                 planner.push(recurrence::forward_dispatch(cell, format!("{place} forward"), span, save, views));
             }
             if let Some(own) = own {
-                let (place, sizes) = (format!("{place} own outputs"), (level.steps, hidden));
-                let to = Columns { column: d * hidden, ..Columns::all(side_by_side, width) };
-                planner.push(gather_rows::dispatch(place, sizes, own, Columns::all(outputs, hidden), to));
+                let (place, sizes) = (format!("{place} own outputs"), (level.steps, own_width));
+                let to = Columns { column: first, ..Columns::all(side_by_side, width) };
+                planner.push(gather_rows::dispatch(place, sizes, own, Columns::all(outputs, own_width), to));
             }
             (span, read)
         });
-        RunViews { rows: rows.clone(), rows_view: way.list, span, tape, slots }
+        RunViews { strands, rows: rows.clone(), rows_view: way.list, span, tape, slots }
     }
 
-    /// `[R, H]` for the second states, or their gradients, of a cell that has such.
-    pub fn memories(&mut self, holds: &'static str, count: usize) -> View {
+    /// `[R, W]` for the second states, or their gradients, of a cell that has such.
+    pub fn memories(&mut self, holds: &'static str, shape: &[usize]) -> View {
         match self.config.recurrence().memory {
-            true => self.plan.scratch(holds, &[count, self.config.hidden]),
+            true => self.plan.scratch(holds, shape),
             false => View::NONE,
         }
     }
 
-    /// The gates that a recurrence reads, and which of them each of its steps reads, if not its own: as numbers and as
-    /// a view.
-    fn gates(&mut self, at: At, [l, d]: [usize; 2], way: &Way, below: Below) -> (View, Option<Vec<u32>>, View) {
-        let At { p, level, .. } = at;
+    /// Which gates each step of a way reads, if not its own: as numbers and as a view.
+    fn slots(&mut self, way: &Way, below: Below) -> (Option<Vec<u32>>, View) {
         let warmup = way.rows.warmup.as_ref();
-        let outputs = match below {
-            Below::Steps(steps, None) => return (steps.gates[d], None, View::NONE),
-            Below::Steps(steps, Some(slots)) => {
+        match below {
+            Below::Steps(_, None) => (None, View::NONE),
+            Below::Steps(_, Some(slots)) => {
                 let slots: Vec<u32> = match warmup {
                     Some(warmup) => warmup.steps_read.iter().map(|&step| slots[step as usize]).collect(),
                     None => slots.to_vec(),
                 };
                 let view = self.plan.upload("slots", &[slots.len()], slots.clone());
-                return (steps.gates[d], Some(slots), view);
+                (Some(slots), view)
             }
-            Below::Outputs(outputs) => outputs,
-        };
-        let gates = self.project([p, l, d], level.steps, outputs);
-        (gates, warmup.map(|warmup| warmup.steps_read.clone()), way.steps_read.unwrap_or(View::NONE))
+            Below::Outputs(_) => {
+                (warmup.map(|warmup| warmup.steps_read.clone()), way.steps_read.unwrap_or(View::NONE))
+            }
+        }
     }
 
     /// The outputs `[P, W]` of each slice, one of the `rows`, pooled into what it passes up.
@@ -339,14 +366,8 @@ impl<'b> Planner<'_, 'b> {
         let (width, classes) = (self.config.width(), self.config.classes);
         let logits = self.plan.output(buffer::LOGITS, &[top.count, classes]);
         let weights = self.affine(&self.layout.head);
-        self.push(matmul::project(
-            "logits".into(),
-            self.product(),
-            (top.count, classes, width),
-            top.up,
-            weights,
-            logits,
-        ));
+        let how = (self.product(), Strands::ONE);
+        self.push(matmul::project("logits".into(), how, (top.count, classes, width), top.up, weights, logits));
         logits
     }
 }
@@ -354,9 +375,9 @@ impl<'b> Planner<'_, 'b> {
 /// The place of the embeddings' dropout: no level's.
 const EMBEDDED: [usize; 2] = [usize::MAX; 2];
 
-/// Names the second direction.
-pub(super) fn of(direction: usize) -> &'static str {
-    if direction == 0 { "" } else { " reversed" }
+/// Names the strands of the second direction, where they run by themselves.
+pub(super) fn of(strands: &Range<usize>) -> &'static str {
+    if strands.start == 0 { "" } else { " reversed" }
 }
 
 /// Names the layers above the first.

@@ -8,6 +8,7 @@ use crate::plan::ALIGNMENT;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal, Uniform};
+use std::collections::{BTreeMap, btree_map::Entry};
 
 /// A matrix of weights `[inputs, outputs]`, then its bias `[outputs]` if it has one, within the flat buffer. Its outputs are
 /// blocks of one gate each.
@@ -15,10 +16,12 @@ use rand_distr::{Distribution, StandardNormal, Uniform};
 pub struct Affine {
     /// Name of the weights in PyTorch, `[rows, inputs]`; with no inputs there is no such tensor.
     pub name: String,
-    /// Rows of PyTorch's tensor; more than `outputs` where this is a part of it.
+    /// Rows of PyTorch's tensor, and numbers of its bias; more than `outputs` where this is a part of it.
     pub rows: usize,
-    /// Which block of PyTorch's rows each block of outputs is.
+    /// Which block of PyTorch's rows each block of outputs belongs to.
     pub gates: &'static [usize],
+    /// Rows of such a block, and the first of them that is an output: others are those of other heads.
+    pub block: (usize, usize),
     /// Name of the bias, if there is one.
     pub bias: Option<String>,
     /// Where it begins in the flat buffer, in numbers: a multiple of [`ALIGNMENT`].
@@ -43,15 +46,15 @@ impl Affine {
     /// In which of PyTorch's two tensors, weights and bias, and where in it each number stands, in the order of the flat
     /// buffer.
     fn places(&self) -> impl Iterator<Item = (usize, usize)> {
-        let block = self.outputs / self.gates.len();
-        let row = move |output: usize| self.gates[output / block] * block + output % block;
+        let (own, (rows, first)) = (self.outputs / self.gates.len(), self.block);
+        let row = move |output: usize| self.gates[output / own] * rows + first + output % own;
         let weights = (0..self.inputs)
             .flat_map(move |input| (0..self.outputs).map(move |output| (0, row(output) * self.inputs + input)));
         weights.chain((0..self.len() - self.inputs * self.outputs).map(move |output| (1, row(output))))
     }
 }
 
-/// The weights of one layer of one level in one direction.
+/// The weights of one strand of one layer of one level: of a head in one direction, of H hidden units.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unit {
     /// W `[D, G·H]` and its bias.
@@ -60,10 +63,18 @@ pub struct Unit {
     pub recurrent: Vec<Affine>,
 }
 
+impl Unit {
+    /// Numbers from its weights to those of the next strand, which are like them.
+    pub fn apart(&self) -> usize {
+        let last = self.recurrent.last().unwrap_or(&self.input);
+        (last.offset + last.len()).next_multiple_of(ALIGNMENT) - self.input.offset
+    }
+}
+
 /// The weights of a level.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LevelWeights {
-    /// By layer and direction.
+    /// By layer and strand: the heads of the first direction, then those of the second.
     pub layers: Vec<Vec<Unit>>,
     /// The vector `[W]` of attention, where the level pools by it.
     pub attention: Option<Affine>,
@@ -112,45 +123,47 @@ impl Layout {
             end = (end + affine.len()).next_multiple_of(ALIGNMENT);
             affine
         };
-        let (hidden, cell) = (config.hidden, config.recurrence());
-        let rows = cell.gates.len() * hidden;
+        let (hidden, units, cell) = (config.hidden, config.units(), config.recurrence());
         let mut levels = Vec::new();
         for p in 0..config.slicing.levels() {
-            let mut unit = |layer: usize, reverse: bool| {
+            let mut unit = |layer: usize, reverse: bool, head: usize| {
+                let block = (hidden, head * units);
                 let suffix = format!("l{layer}{}", if reverse { "_reverse" } else { "" });
                 let name = |part: &str| format!("levels.{p}.{part}_{suffix}");
                 let mut affine = |kind: &str, inputs: usize, gates: &'static [usize], bias: bool| {
                     let bias = bias.then(|| name(&format!("bias_{kind}")));
-                    let (name, outputs) = (name(&format!("weight_{kind}")), gates.len() * hidden);
-                    place(Affine { name, rows, gates, bias, offset: 0, inputs, outputs })
+                    let (name, rows) = (name(&format!("weight_{kind}")), cell.gates.len() * hidden);
+                    place(Affine { name, rows, gates, block, bias, offset: 0, inputs, outputs: gates.len() * units })
                 };
                 let input = affine("ih", config.inputs(p, layer), cell.gates, true);
                 let matrices = cell.matrices.iter().enumerate();
                 let recurrent: Vec<Affine> =
-                    matrices.map(|(at, matrix)| affine("hh", hidden, matrix.gates, cell.bias && at == 0)).collect();
+                    matrices.map(|(at, matrix)| affine("hh", units, matrix.gates, cell.bias && at == 0)).collect();
                 debug_assert!(
                     (0..recurrent.len())
-                        .all(|at| { recurrent[at].offset - recurrent[0].offset == matrix_offset(cell, at, hidden) })
+                        .all(|at| { recurrent[at].offset - recurrent[0].offset == matrix_offset(cell, at, units) })
                 );
                 Unit { input, recurrent }
             };
             let directions = config.directions();
             // A network that reads backward only has the names of one that reads forward.
             let reverse = |&direction: &bool| direction && directions.len() > 1;
-            let layers = (0..config.layers)
-                .map(|layer| directions.iter().map(|direction| unit(layer, reverse(direction))).collect())
-                .collect();
+            let mut layer = |at: usize| {
+                let strands = directions.iter().flat_map(|way| (0..config.heads).map(move |head| (reverse(way), head)));
+                strands.map(|(reverse, head)| unit(at, reverse, head)).collect()
+            };
+            let layers = (0..config.layers).map(&mut layer).collect();
             let attention = (config.pooling_of(p) == Pooling::Attention).then(|| {
                 let bias = Some(format!("levels.{p}.attention"));
                 let (name, outputs) = (String::new(), config.width());
-                place(Affine { name, rows: 0, gates: &[0], bias, offset: 0, inputs: 0, outputs })
+                place(Affine { name, rows: outputs, gates: &[0], block: (outputs, 0), bias, offset: 0, inputs: 0, outputs })
             });
             levels.push(LevelWeights { layers, attention });
         }
         let (inputs, outputs) = (config.width(), config.classes);
         let bias = Some("head.bias".into());
         let name = "head.weight".into();
-        let head = place(Affine { name, rows: outputs, gates: &[0], bias, offset: 0, inputs, outputs });
+        let head = place(Affine { name, rows: outputs, gates: &[0], block: (outputs, 0), bias, offset: 0, inputs, outputs });
         Layout { levels, head, len: end }
     }
 
@@ -178,23 +191,23 @@ impl Parameters {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let layout = Layout::new(config);
         let mut flat = vec![0.0; layout.len];
-        let hidden = config.hidden;
+        let units = config.units();
         for Unit { input, .. } in layout.units() {
-            glorot(&mut flat[input.offset..][..input.inputs * input.outputs], input.inputs, hidden, &mut rng);
+            glorot(&mut flat[input.offset..][..input.inputs * input.outputs], input.inputs, config.hidden, &mut rng);
         }
         for unit in layout.units() {
             for affine in &unit.recurrent {
                 for gate in 0..affine.gates.len() {
-                    let square = orthogonal(hidden, &mut rng);
-                    for (row, values) in square.chunks(hidden).enumerate() {
-                        let at = affine.offset + row * affine.outputs + gate * hidden;
-                        flat[at..at + hidden].copy_from_slice(values);
+                    let square = orthogonal(units, &mut rng);
+                    for (row, values) in square.chunks(units).enumerate() {
+                        let at = affine.offset + row * affine.outputs + gate * units;
+                        flat[at..at + units].copy_from_slice(values);
                     }
                 }
             }
             if let Some(gate) = config.recurrence().opened {
                 let bias = unit.input.offset + unit.input.inputs * unit.input.outputs;
-                flat[bias + gate * hidden..][..hidden].fill(1.0);
+                flat[bias + gate * units..][..units].fill(1.0);
             }
         }
         for attention in layout.levels.iter().filter_map(|level| level.attention.as_ref()) {
@@ -208,9 +221,11 @@ impl Parameters {
     }
 
     /// The weights by PyTorch's names and shapes: `levels.0.weight_ih_l0 [3H, D]`, …, `head.weight [C, H]`,
-    /// `embedding.weight [V, D]`.
+    /// `embedding.weight [V, D]`. With heads the rows of `weight_hh_l0 [3H, H/heads]` are multiplied with the states of their
+    /// own head.
     pub fn tensors(&self, config: &Config) -> Vec<Tensor> {
         let mut tensors = Vec::new();
+        let mut places = BTreeMap::new();
         if config.input == Input::Tokens {
             let shape = vec![config.vocabulary, config.embedding];
             tensors.push(Tensor { name: EMBEDDING.into(), shape, values: self.embedding.clone() });
@@ -218,14 +233,14 @@ impl Parameters {
         for affine in Layout::new(config).all() {
             let mut tensor = |name: &String, shape: Vec<usize>| {
                 // Several matrices may stand in one tensor.
-                if tensors.last().is_none_or(|last: &Tensor| last.name != *name) {
+                *places.entry(name.clone()).or_insert_with(|| {
                     let values = vec![0.0; shape.iter().product()];
                     tensors.push(Tensor { name: name.clone(), shape, values });
-                }
-                tensors.len() - 1
+                    tensors.len() - 1
+                })
             };
             let weights = (affine.inputs > 0).then(|| tensor(&affine.name, vec![affine.rows, affine.inputs]));
-            let own = [weights, affine.bias.as_ref().map(|name| tensor(name, vec![affine.outputs]))];
+            let own = [weights, affine.bias.as_ref().map(|name| tensor(name, vec![affine.rows]))];
             for ((which, element), value) in affine.places().zip(&self.flat[affine.offset..]) {
                 tensors[own[which].expect("only what is there has places")].values[element] = *value;
             }
@@ -254,17 +269,30 @@ impl Parameters {
         };
         // Grows as tensors are found: sizes that no file holds are refused before memory is asked for.
         let mut flat = Vec::new();
+        // Those that several heads have a part in, as long as there are more of these.
+        let mut shared: BTreeMap<&str, Vec<f32>> = BTreeMap::new();
         for affine in layout.all() {
-            let Affine { name, rows, bias, offset, inputs, outputs, .. } = affine;
+            let Affine { name, rows, bias, offset, inputs, .. } = affine;
             flat.resize(*offset, 0.0);
-            let weights = if *inputs > 0 { take(name, &[*rows, *inputs])? } else { vec![] };
-            let own = [weights, bias.as_ref().map_or(Ok(vec![]), |bias| take(bias, &[*outputs]))?];
-            flat.extend(affine.places().map(|(which, element)| own[which][element]));
+            if !shared.contains_key(name.as_str()) && shared.len() >= OF_A_STRAND {
+                shared.clear();
+            }
+            let shapes = [(*inputs > 0).then(|| (name, vec![*rows, *inputs])), bias.as_ref().map(|b| (b, vec![*rows]))];
+            for (name, shape) in shapes.iter().flatten() {
+                if let Entry::Vacant(entry) = shared.entry(name) {
+                    entry.insert(take(name, shape)?);
+                }
+            }
+            let own = shapes.each_ref().map(|own| own.as_ref().map(|(name, _)| &shared[name.as_str()]));
+            flat.extend(affine.places().map(|(which, element)| own[which].expect("it has places")[element]));
         }
         flat.resize(layout.len, 0.0);
         Ok(Parameters { flat, embedding })
     }
 }
+
+/// Tensors of a strand: the weights and the biases of W and U.
+const OF_A_STRAND: usize = 4;
 
 /// Uniform in ±√(6 / (inputs + outputs)) (Glorot & Bengio, 2010); `outputs` are those of one gate.
 fn glorot(weights: &mut [f32], inputs: usize, outputs: usize, rng: &mut ChaCha8Rng) {
@@ -310,6 +338,7 @@ fn orthogonal(size: usize, rng: &mut ChaCha8Rng) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::network::Direction;
 
     fn small() -> Config {
         Config { vocabulary: 7, embedding: 3, hidden: 5, classes: 4, ..Config::default() }
@@ -357,6 +386,26 @@ mod tests {
                 assert!((dot - if i == j { 1.0 } else { 0.0 }).abs() < 1e-5, "rows {i} and {j}: {dot}");
             }
         }
+    }
+
+    #[test]
+    fn heads_are_rows_of_the_same_tensors() {
+        let config = Config { hidden: 6, heads: 2, direction: Direction::Both, ..small() };
+        let tensors = Parameters::random(&config, 1).tensors(&config);
+        let find = |name: &str| tensors.iter().find(|t| t.name == name).unwrap();
+        assert_eq!(find("levels.0.weight_ih_l0_reverse").shape, [18, 3]);
+        assert_eq!(find("levels.0.bias_hh_l0").shape, [18]);
+        let weights = find("levels.1.weight_hh_l0");
+        assert_eq!(weights.shape, [18, 3]);
+        for block in weights.values.chunks(9) {
+            let dot: f32 = (0..3).map(|k| block[k] * block[3 + k]).sum();
+            assert!(dot.abs() < 1e-5, "each gate of each head is orthogonal for itself: {dot}");
+        }
+        assert_eq!(config.parameters(true), tensors.iter().map(|t| t.values.len()).sum::<usize>());
+        let find = |name: &str| tensors.iter().find(|t| t.name == name).map(|t| (t.shape.clone(), t.values.clone()));
+        let again = Parameters::from_tensors(&config, find).unwrap();
+        assert_eq!(again.tensors(&config), tensors);
+        assert_eq!(again, Parameters::random(&config, 1));
     }
 
     #[test]

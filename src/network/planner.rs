@@ -6,8 +6,9 @@ use super::plans::Plans;
 use crate::kernel::dropout::{self, hash};
 use crate::kernel::recurrence::Span;
 use crate::kernel::sum_partials::Sum;
-use crate::plan::{Dispatch, Limits, Plan, Product, View};
+use crate::plan::{ALIGNMENT, Dispatch, Limits, Plan, Product, View};
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// The names of the buffers that are written and read from outside a plan.
 pub mod buffer {
@@ -54,6 +55,30 @@ pub(super) struct Planner<'a, 'b> {
     pub dropout: Dropout,
     /// Numbers that each place has dropped some of already, in earlier micro-batches.
     dropped: BTreeMap<[usize; 2], usize>,
+}
+
+/// Numbers of every strand of a layer, side by side.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct StrandViews {
+    /// Those of all strands.
+    pub view: View,
+    /// Numbers from one strand's to the next one's: a multiple of [`ALIGNMENT`], or 0 where there are none.
+    pub apart: usize,
+}
+
+impl StrandViews {
+    /// Of a cell or a pass that has none.
+    pub const NONE: StrandViews = StrandViews { view: View::NONE, apart: 0 };
+
+    /// Those of some strands.
+    pub fn of(&self, strands: &Range<usize>) -> View {
+        if self.view == View::NONE {
+            return View::NONE;
+        }
+        let (skipped, len) = (strands.start * self.apart, self.view.len);
+        let len = (len - skipped).min(strands.len() * self.apart);
+        View { offset: self.view.offset + skipped, len, ..self.view }
+    }
 }
 
 /// What a training step drops at random.
@@ -112,10 +137,31 @@ impl<'a, 'b> Planner<'a, 'b> {
         View { offset: affine.offset, len: affine.len(), ..self.weights() }
     }
 
-    /// The recurrent weights of a unit, all of its matrices.
-    pub fn recurrent(&mut self, unit: &Unit) -> View {
-        let (Some(first), Some(last)) = (unit.recurrent.first(), unit.recurrent.last()) else { return View::NONE };
-        View { offset: first.offset, len: last.offset + last.len() - first.offset, ..self.weights() }
+    /// Room for `each` numbers of every one of `strands`.
+    pub fn scratch_of_strands(&mut self, holds: &'static str, strands: usize, each: usize) -> StrandViews {
+        let apart = each.next_multiple_of(ALIGNMENT);
+        StrandViews { view: self.plan.scratch(holds, &[(strands - 1) * apart + each]), apart }
+    }
+
+    /// W and its bias of the units of a layer.
+    pub fn input_weights(&mut self, units: &[Unit]) -> StrandViews {
+        let ends = units.iter().map(|unit| (unit.input.offset, unit.input.offset + unit.input.len()));
+        self.weights_between(units, ends.collect())
+    }
+
+    /// The recurrent weights of the units of a layer, all of their matrices.
+    pub fn recurrent(&mut self, units: &[Unit]) -> StrandViews {
+        let ends = units.iter().filter_map(|unit| {
+            let (first, last) = (unit.recurrent.first()?, unit.recurrent.last()?);
+            Some((first.offset, last.offset + last.len()))
+        });
+        self.weights_between(units, ends.collect())
+    }
+
+    fn weights_between(&mut self, units: &[Unit], ends: Vec<(usize, usize)>) -> StrandViews {
+        let (Some(&(begin, _)), Some(&(_, end))) = (ends.first(), ends.last()) else { return StrandViews::NONE };
+        let view = View { offset: begin, len: end - begin, ..self.weights() };
+        StrandViews { view, apart: units[0].apart() }
     }
 
     /// The table of embeddings.
@@ -156,8 +202,8 @@ impl<'a, 'b> Planner<'a, 'b> {
     /// The dispatches in which a level's recurrence is run, in order of time: one, unless that would run for too long.
     /// Each begins with the states that the one before left.
     pub fn spans(&self, whole: Span, longest: usize) -> Vec<Span> {
-        let (hidden, cell) = (self.config.hidden, self.config.recurrence());
-        let lanes = cell.lanes(whole.rows, hidden, self.limits);
+        let (hidden, cell) = (whole.hidden, self.config.recurrence());
+        let lanes = cell.lanes((whole.rows, whole.strands.count), hidden, self.limits);
         let product = cell.product(lanes, hidden, self.limits);
         let whole = Span { lanes, product, end: longest, ..whole };
         let parts = (whole.operations(cell) / self.limits.dispatch_operations).ceil().max(1.0) as usize;

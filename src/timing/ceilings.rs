@@ -4,6 +4,7 @@ use crate::engine::{Engine, fastest, write_f32};
 use crate::error::{Error, Result};
 use crate::kernel::gather_rows;
 use crate::kernel::matmul::{self, Columns};
+use crate::kernel::strands::Strands;
 use crate::plan::{BufferName, Plan};
 use serde::Serialize;
 
@@ -44,14 +45,8 @@ impl Ceilings {
             let a = plan.scratch(MATRIX, &[size, size]);
             let weights = plan.scratch("ceiling: weights", &[size + 1, size]);
             let out = plan.scratch(RESULT, &[size, size]);
-            plan.push(matmul::project(
-                "ceiling".into(),
-                engine.limits().tuning.product,
-                (size, size, size),
-                a,
-                weights,
-                out,
-            ));
+            let how = (engine.limits().tuning.product, Strands::ONE);
+            plan.push(matmul::project("ceiling".into(), how, (size, size, size), a, weights, out));
             let cost = plan.cost();
             let seconds = match plan.checked(engine.limits()).and_then(|plan| fastest(engine, &plan, REPEATS)) {
                 // A small device has its ceiling from the sizes that fit.

@@ -21,7 +21,8 @@ What the file of a network holds:
     levels.<p>.weight_hh_l<l>  [G*H, H]       z, c of the minimal GRU. In both directions the names of the backward
     levels.<p>.bias_ih_l<l>    [G*H]          recurrence end in `_reverse`; backward only, they do not. A GRU with the
     levels.<p>.bias_hh_l<l>    [G*H]          reset gate before the product has no bias_hh, a minimal GRU no weight_hh
-                                              either.
+                                              either. With heads weight_hh is [G*H, H/heads]: each row reads the states
+                                              of its own head, whose rows are neighbours within a gate.
     levels.<p>.attention    [W]      where the level pools by attention; W is H, or 2H in both directions
     head.weight             [C, W]
     head.bias               [C]
@@ -33,7 +34,8 @@ What the file of a network holds:
     trajectory_after.<parameter>     the parameter after the ten steps
 
 Its metadata has one entry, `made_by`, which is JSON; of it, `case` holds the settings of the network: cell, reset (null
-but for a GRU), activation, direction, layers, pool, head_pool, context, inputs, hidden, classes, vocabulary, n, k, T.
+but for a GRU), activation, direction, layers, pool, head_pool, context, inputs, hidden, classes, vocabulary, n, k, T, and
+heads where there are several.
 
 A training step is one of Adam (lr 1e-2, betas 0.9 and 0.999, eps 1e-8, added to the root of the bias-corrected second
 moment), after the gradient has been scaled by min(1, 1 / global norm).
@@ -102,6 +104,7 @@ class Case:
     pool: str = "last"  # or max, mean, attention: of the levels below the top
     head_pool: str = "last"  # of the top level
     context: int = 0  # steps of warm-up of a slice of level 0, in each layer
+    heads: int = 1  # parts of the hidden units, each with a recurrence of its own
     head_scale: float = 1.0  # larger initial weights of the head give larger gradients, which are clipped
 
     @property
@@ -111,6 +114,7 @@ class Case:
     def settings(self) -> dict:
         names = "cell reset activation direction layers pool head_pool context inputs hidden classes vocabulary n k"
         settings = {name: getattr(self, name) for name in names.split()} | {"T": self.padded}
+        settings |= {"heads": self.heads} if self.heads > 1 else {}
         return settings | {"reset": self.reset if self.cell == "gru" else None}
 
 
@@ -192,6 +196,15 @@ CASES = [
     Case(
         "mingru_relu_context_n3_k1", 27, 3, 1, 12, [12, 9, 5], inputs=4, hidden=5, classes=3,
         cell="mingru", activation="relu", direction="backward", context=2,
+    ),
+    # Heads.
+    Case(
+        "gru_heads_both_2layers_n2_k1", 28, 2, 1, 8, [8, 3, 6], inputs=3, hidden=6, classes=2,
+        direction="both", layers=2, heads=3, head_scale=3.0,
+    ),
+    Case(
+        "lstm_heads_context_n3_k1", 29, 3, 1, 12, [12, 9, 5], inputs=4, hidden=4, classes=3,
+        cell="lstm", heads=2, pool="max", context=2,
     ),
 ]  # fmt: skip
 
@@ -280,7 +293,48 @@ class Recurrence(nn.Module):
         return torch.stack(steps).unsqueeze(0), torch.stack(last).unsqueeze(1)
 
 
+class Heads(nn.Module):
+    """A recurrent network whose heads are recurrences of PyTorch's, each with its rows of the parameters."""
+
+    def __init__(self, case: Case, inputs: int):
+        super().__init__()
+        self.case = case
+        self.own = case.hidden // case.heads
+        self.ends = ["", "_reverse"][: case.directions]
+        single = replace(case, hidden=self.own, heads=1, layers=1, direction="forward")
+        self.single = []  # in a list, so that theirs are no weights
+        bound = self.own**-0.5
+        for layer in range(case.layers):
+            self.single.append(recurrence(single, inputs))
+            for end in self.ends:
+                for name, value in self.single[layer].named_parameters():
+                    shape = [case.heads * value.shape[0], *value.shape[1:]]
+                    value = nn.Parameter(torch.empty(shape).uniform_(-bound, bound))
+                    self.register_parameter(name.replace("_l0", f"_l{layer}{end}"), value)
+            inputs = case.directions * case.hidden
+
+    def rows(self, name: str, head: int):
+        value = getattr(self, name)
+        by_gate = value.view(-1, self.case.heads, self.own, *value.shape[1:])
+        return by_gate[:, head].flatten(0, 1)
+
+    def forward(self, x):
+        for layer, single in enumerate(self.single):
+            outputs, last = [], []
+            for end in self.ends:
+                for head in range(self.case.heads):
+                    names = [name for name, _ in single.named_parameters()]
+                    weights = {name: self.rows(name.replace("_l0", f"_l{layer}{end}"), head) for name in names}
+                    of_head, _ = functional_call(single, weights, (x.flip(1) if end else x,))
+                    last.append(of_head[:, -1])
+                    outputs.append(of_head.flip(1) if end else of_head)
+            x = torch.cat(outputs, 2)
+        return x, torch.cat(last, 1).view(self.case.directions, 1, -1)
+
+
 def recurrence(case: Case, inputs: int) -> nn.Module:
+    if case.heads > 1:
+        return Heads(case, inputs)
     options = {"num_layers": case.layers, "bidirectional": case.direction == "both", "batch_first": True}
     if case.cell == "lstm":
         return nn.LSTM(inputs, case.hidden, **options)

@@ -35,6 +35,9 @@ pub const NETWORKS: [&str; 27] = [
     "mingru_relu_context_n3_k1",
 ];
 
+/// Networks with heads, which the float64 reference knows as whole matrices only.
+pub const HEADS: [&str; 2] = ["gru_heads_both_2layers_n2_k1", "lstm_heads_context_n3_k1"];
+
 /// The files of single recurrences that begin with a state given to them.
 pub const STATES: [&str; 7] = [
     "state_gru",
@@ -61,6 +64,10 @@ impl Golden {
 
     pub fn networks() -> impl Iterator<Item = Golden> {
         NETWORKS.into_iter().map(Golden::open)
+    }
+
+    pub fn with_heads() -> impl Iterator<Item = Golden> {
+        HEADS.into_iter().map(Golden::open)
     }
 
     pub fn states() -> impl Iterator<Item = Golden> {
@@ -124,5 +131,10 @@ impl Settings {
     /// Such as `layers`, `context`, `n`, `k`, `T`.
     pub fn number(&self, name: &str) -> usize {
         self.0[name].as_u64().unwrap_or_else(|| panic!("no number `{name}`")) as usize
+    }
+
+    /// One that files made before it have not.
+    pub fn number_or(&self, name: &str, usual: usize) -> usize {
+        self.0[name].as_u64().map_or(usual, |number| number as usize)
     }
 }

@@ -164,7 +164,7 @@ fn place<T: PartialEq>(all: &[T], own: &T) -> usize {
 impl Measured {
     /// What a tuning takes: the place in [`LANES`], and the seconds of all of these with its product.
     pub fn taken(&self, tuning: &Tuning, limits: &Limits) -> (usize, &[f64; LANES.len()]) {
-        let lanes = gru().lanes(self.rows, self.hidden, &with(*tuning, limits));
+        let lanes = gru().lanes((self.rows, 1), self.hidden, &with(*tuning, limits));
         (place(&LANES, &lanes), &self.seconds[place(&Product::ALL, &tuning.product)])
     }
 }
