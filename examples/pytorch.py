@@ -1,6 +1,6 @@
 """A model directory of srnn in PyTorch: the weights have PyTorch's names, so loading them is one line a level.
 
-Knows texts with classes, all cells, layers, the last state, maximum and mean; what it does not know it says.
+Knows texts with classes, all cells, layers, heads, the last state, maximum and mean; what it does not know it says.
 
     pip install torch safetensors tokenizers
     python examples/pytorch.py MODEL "a text" "another text"
@@ -27,6 +27,13 @@ def pooled(results, how):
         directions = outputs.shape[-1] // states.shape[-1]
         return states[-directions:, 0].flatten()
     return outputs[0].amax(0) if how == "max" else outputs[0].mean(0)
+
+
+def whole(weights, hidden):
+    """U `[G·H, H]` out of `[G·H, H/heads]`, of which every row reads its own head alone: zeros elsewhere."""
+    units = weights.shape[1]
+    blocks = weights.view(-1, hidden // units, units, units)  # by gate and head
+    return torch.cat([torch.block_diag(*gate) for gate in blocks])
 
 
 class Sliced(torch.nn.Module):
@@ -59,7 +66,9 @@ class Sliced(torch.nn.Module):
         widths = [network["embedding"]] + [states] * k
         self.levels = torch.nn.ModuleList(unit(width, hidden, **settings) for width in widths)
         self.head = torch.nn.Linear(states, network["classes"])
-        self.load_state_dict(load_file(f"{folder}/model.safetensors"))
+        weights = load_file(f"{folder}/model.safetensors")
+        recurrent = {name: whole(w, hidden) for name, w in weights.items() if "weight_hh" in name}
+        self.load_state_dict(weights | recurrent)
 
     def forward(self, tokens):
         steps = self.embedding(tokens[-self.keep :])

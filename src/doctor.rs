@@ -60,8 +60,8 @@ pub fn examine(device: &mut dyn Engine, cpu: &mut dyn Engine, plan: &Plan) -> Re
     Ok(findings)
 }
 
-/// Examines a device on forward and training plans of networks of every cell, direction, depth, pooling, context and
-/// kind of dropout, with ragged sequences and sizes that no tile divides; the plain GRU as the device would run it, and
+/// Examines a device on forward and training plans of networks of every cell, direction, depth, pooling, context, heads
+/// and kind of dropout, with ragged sequences and sizes that no tile divides; the plain GRU as the device would run it, and
 /// cut into micro-batches and along time.
 ///
 /// # Errors
@@ -105,6 +105,7 @@ fn networks() -> Result<Vec<Config>> {
     let (length, vocabulary, embedding, hidden, classes) = (192, 211, 37, 50, 3);
     let gru = Config { slicing, length, vocabulary, embedding, hidden, classes, ..Config::default() };
     let small = Config { hidden: 19, ..gru.clone() };
+    let even = Config { hidden: 20, ..small.clone() };
     let lstm = Config { cell: Cell::Lstm, ..small.clone() };
     let rnn = Config { cell: Cell::Rnn, ..small.clone() };
     let before = Config { reset: Reset::Before, ..small.clone() };
@@ -115,7 +116,7 @@ fn networks() -> Result<Vec<Config>> {
         Config { direction: Both, pooling: Max, head_pooling: Mean, ..lstm.clone() },
         Config { direction: Backward, activation: Identity, ..before.clone() },
         Config { activation: Relu, layers: 2, ..rnn },
-        Config { direction: Both, pooling: Attention, head_pooling: Attention, layers: 2, ..small.clone() },
+        Config { direction: Both, pooling: Attention, head_pooling: Attention, layers: 2, heads: 4, ..even },
         Config { context: 5, direction: Both, pooling: Max, ..before },
         Config { context: 3, layers: 2, ..lstm },
         Config { direction: Both, layers: 2, pooling: Mean, ..mingru },

@@ -759,7 +759,8 @@ fn held_weights() {
         let cell = cell.recurrence(Reset::After).unwrap();
         let own = Trials { cell, hidden, lanes, rows: 7, longest: 5, product: Product::Held, ..grus() };
         // The first states are 0, or given; strands read backward.
-        for (strands, options) in [(own.strands, own.options), ((1, 0), [false, true, true, true]), ((3, 1), [true; 4])] {
+        for (strands, options) in [(own.strands, own.options), ((1, 0), [false, true, true, true]), ((3, 1), [true; 4])]
+        {
             let trial = Trials { strands, options, ..own }.forward(true);
             assert_eq!(trial.plan.dispatches[0].constant("HELD"), lanes);
             trial.check();

@@ -58,7 +58,7 @@ fn choices(name: &str, kernel: &str) -> &'static [u32] {
         "LANES" => &[1, 2, 4],
         "CHUNK" => &[2, 16],
         "AT_ONCE" => &[1, 4],
-        "FIRST" | "REVERSE" | "STEPWISE" | "SLOTTED" | "SAVE" | "LISTED" | "BY_SLOT" | "WEIGHTED" | "RULE" => &[0, 1],
+        "FIRST" | "FORWARD" | "STEPWISE" | "SLOTTED" | "SAVE" | "LISTED" | "BY_SLOT" | "WEIGHTED" | "RULE" => &[0, 1],
         "FORM" if kernel == "element_loss" => &[0, 1],
         "ACTIVATION" | "MODE" | "FORM" => &[0, 1, 2],
         _ => &[],

@@ -16,7 +16,7 @@ pub fn tell(error: &Error) -> String {
         Error::Limit { kind, .. } => match kind {
             LimitKind::Buffer => "use shorter sequences, a smaller hidden size, or --device cpu",
             LimitKind::Workgroups => "use a smaller --memory, so that the batch is split",
-            LimitKind::WorkgroupMemory => "use a smaller hidden size or --device cpu",
+            LimitKind::WorkgroupMemory => "use more --heads, a smaller hidden size, or --device cpu",
             LimitKind::Memory => {
                 "raise --memory, or use a smaller --batch, shorter sequences, a smaller hidden size or vocabulary"
             }

@@ -25,6 +25,9 @@ pub struct NetworkArgs {
     /// The same of the top level, for the head [default: as --pool]
     #[arg(long = "head-pool", value_parser = named::<Pooling>, value_name = "WHAT", help_heading = "Network")]
     head_pooling: Option<Pooling>,
+    /// Parts of the hidden units, each with a recurrence of its own (block-diagonal U); must divide H
+    #[arg(long, default_value_t = 1, value_name = "N", help_heading = "Network")]
+    heads: usize,
     /// Recurrent layers of every level
     #[arg(long, default_value_t = 1, value_name = "N", help_heading = "Network")]
     layers: usize,
@@ -39,11 +42,11 @@ pub struct NetworkArgs {
 impl NetworkArgs {
     /// The network as far as these arguments decide it.
     pub fn config(&self) -> Config {
-        let NetworkArgs { cell, reset, direction, pooling, layers, context, hidden, .. } = *self;
+        let NetworkArgs { cell, reset, direction, pooling, heads, layers, context, hidden, .. } = *self;
         let activation = self.activation.unwrap_or(cell.activation());
         let head_pooling = self.head_pooling.unwrap_or(pooling);
         let usual = Config::default();
-        Config { cell, reset, activation, direction, pooling, head_pooling, layers, context, hidden, ..usual }
+        Config { cell, reset, activation, direction, pooling, head_pooling, heads, layers, context, hidden, ..usual }
     }
 }
 
@@ -80,6 +83,7 @@ pub fn unit(config: &Config) -> String {
         (config.activation != config.cell.activation(), format!("{activation} activation")),
         ([config.pooling, config.head_pooling] != [Pooling::Last; 2], pooled(config.pooling).into()),
         (config.head_pooling != config.pooling, format!("for the head {}", pooled(config.head_pooling))),
+        (config.heads > 1, format!("{} heads", config.heads)),
         (config.layers > 1, format!("{} layers", config.layers)),
         (config.context > 0, format!("context {}", config.context)),
     ];

@@ -1,5 +1,4 @@
-//! The loop that the twins of all recurrences share: over tiles of rows in parallel, over the strands of a tile, and over the
-//! steps of both.
+//! The loop that the twins of all recurrences share: over tiles of rows and strands in parallel, and over the steps of a tile.
 
 use super::activation::Activation;
 use super::faded::nothing_below;
@@ -7,7 +6,7 @@ use super::prefetch::prefetch;
 use super::product::{add, dense_product};
 use super::recurrence::{BackwardSlices, ForwardSlices, Params, Recurrence, matrix_offset};
 use super::threads;
-use super::tiles::{Tile, tiles, with_scratch};
+use super::tiles::{Cut, Tile, tiles, with_scratch};
 use crate::plan::{Binding, Dispatch};
 use multiversion::multiversion;
 use rayon::prelude::*;
@@ -19,7 +18,7 @@ struct Run<'a> {
     step: fn(&mut TileStep),
     hidden: usize,
     params: Params,
-    /// The first of a row's states, or of a step's outputs, that is the strand's own.
+    /// The first of a step's outputs that is the strand's own.
     column: usize,
     /// Whether states and memories are given.
     first: bool,
@@ -68,10 +67,10 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Where a row's own numbers stand among those of all strands.
+    /// Where a step's own output stands among those of all strands.
     #[inline(always)]
-    fn own(&self, row: usize) -> Range<usize> {
-        let begin = row * self.params.stride + self.column;
+    fn own(&self, step: usize) -> Range<usize> {
+        let begin = step * self.params.stride + self.column;
         begin..begin + self.hidden
     }
 }
@@ -238,25 +237,25 @@ impl<'a> TileStep<'_, 'a> {
     }
 
     /// Begins with the states and memories of all rows, as far as they are given.
-    fn begin(&mut self, states: Option<&[f32]>, memories: Option<&[f32]>) {
+    fn begin(&mut self, [state, memory]: [bool; 2], written: &Written) {
         let hidden = self.run.hidden;
         for (i, &row) in self.order.iter().enumerate() {
-            if let Some(states) = states {
-                self.state[i * hidden..][..hidden].copy_from_slice(&states[self.run.own(row)]);
+            if state {
+                self.state[i * hidden..][..hidden].copy_from_slice(written.states[row]);
             }
-            if let Some(memories) = memories.filter(|_| self.run.cell.memory) {
-                self.memory[i * hidden..][..hidden].copy_from_slice(&memories[self.run.own(row)]);
+            if memory && self.run.cell.memory {
+                self.memory[i * hidden..][..hidden].copy_from_slice(written.memories[row]);
             }
         }
     }
 
     /// Writes the states and memories of the rows that have more than `steps` steps.
-    fn end(&self, steps: usize, states: &mut [f32], memories: &mut [f32]) {
+    fn end(&self, steps: usize, written: &mut Written) {
         let hidden = self.run.hidden;
         for (i, &row) in self.order.iter().enumerate().filter(|&(i, _)| self.steps(i) > steps) {
-            states[self.run.own(row)].copy_from_slice(&self.state[i * hidden..][..hidden]);
+            written.states[row].copy_from_slice(&self.state[i * hidden..][..hidden]);
             if self.run.cell.memory {
-                memories[self.run.own(row)].copy_from_slice(&self.memory[i * hidden..][..hidden]);
+                written.memories[row].copy_from_slice(&self.memory[i * hidden..][..hidden]);
             }
         }
     }
@@ -272,53 +271,46 @@ pub fn run_forward(cell: &'static Recurrence, step: fn(&mut TileStep), d: &Dispa
     each_tile(&runs.collect::<Vec<Run>>(), rows, [tape, outputs, states, memories], tile_forward);
 }
 
-/// Hands every tile of every strand to `work`, with zeroed states, memory and scratch of its rows, and its outputs, states and
-/// memories. A tile's strands share the rows of these, and so run one after the other.
+/// Hands every tile to `work`, with zeroed states, memory and scratch of its rows, and its outputs, states and memories.
 fn each_tile(
     runs: &[Run],
     rows: &[u32],
     [tape, outputs, states, memories]: [&mut [f32]; 4],
-    work: fn(TileStep, [&mut [f32]; 3]),
+    work: fn(TileStep, Written),
 ) {
-    let [Run { cell, hidden, stepwise, params: Params { rows: count, stride, tape_apart, .. }, .. }, ..] = *runs else {
-        return;
-    };
+    let [Run { cell, hidden, stepwise, params, .. }, ..] = *runs else { return };
+    let Params { rows: count, stride, column, tape_apart, .. } = params;
     let outputs = if stepwise { outputs } else { &mut [] };
     let memories = if cell.memory { memories } else { &mut [] };
-    let tapes = by_strand(tape, runs.len(), tape_apart).into_iter().map(|tape| (tape, cell.tape * hidden));
-    let by_step = tapes.chain([(outputs, stride)]).collect();
-    let tiles = tiles(&rows[..2 * count], by_step, [(states, stride), (memories, stride)]);
+    let cut = Cut { strands: runs.len(), width: hidden, stride, column, tape: cell.tape * hidden, tape_apart };
+    let tiles = tiles(cut, &rows[..2 * count], tape, outputs, [states, memories]);
     tiles.into_par_iter().with_min_len(threads::at_least(1)).for_each(|tile| {
         let numbers = tile.count() * hidden;
         let extra = usize::from(cell.on_chip != [0, 0]);
         let columns = [1, usize::from(cell.memory), cell.products(), extra, extra];
-        let order = tile.by_steps();
-        let Tile { rows, by_step: mut tapes, by_row: [states, memories] } = tile;
-        let outputs = tapes.pop().expect("they are the last");
-        for (run, tape) in runs.iter().zip(tapes) {
-            with_scratch(numbers * columns.iter().sum::<usize>(), |mut scratch| {
-                let [state, memory, product, a, b] =
-                    columns.map(|count| scratch.split_off_mut(..count * numbers).expect("all columns are counted"));
-                let (order, extra) = (&order[..], [a, b]);
-                let step = TileStep { run, order, count: 0, rows, t: 0, moved: false, tape, state, memory, product, extra };
-                work(step, [&mut *outputs, &mut *states, &mut *memories]);
-            });
-        }
+        with_scratch(numbers * columns.iter().sum::<usize>(), |mut scratch| {
+            let [state, memory, product, a, b] =
+                columns.map(|count| scratch.split_off_mut(..count * numbers).expect("all columns are counted"));
+            let (order, extra) = (&tile.by_steps()[..], [a, b]);
+            let Tile { strand, rows, tape, outputs, by_row: [states, memories] } = tile;
+            let (run, t) = (&runs[strand], 0);
+            let step = TileStep { run, order, count: 0, rows, t, moved: false, tape, state, memory, product, extra };
+            work(step, Written { outputs, states, memories });
+        });
     });
 }
 
-/// A binding cut into what belongs to each strand; nothing for each of nothing.
-fn by_strand(mut rest: &mut [f32], strands: usize, apart: usize) -> Vec<&mut [f32]> {
-    let own = |strand: usize| match strand + 1 == strands {
-        true => std::mem::take(&mut rest),
-        false => rest.split_off_mut(..apart.min(rest.len())).expect("it is no longer than the rest"),
-    };
-    (0..strands).map(own).collect()
+/// What a tile has of the bindings that are written by step or by row: the strand's own numbers of each; none where there is
+/// nothing.
+struct Written<'a> {
+    outputs: Vec<&'a mut [f32]>,
+    states: Vec<&'a mut [f32]>,
+    memories: Vec<&'a mut [f32]>,
 }
 
-fn tile_forward(mut step: TileStep, [outputs, states, memories]: [&mut [f32]; 3]) {
+fn tile_forward(mut step: TileStep, mut written: Written) {
     let run = step.run;
-    step.begin(run.first.then_some(states), run.first.then_some(memories));
+    step.begin([run.first; 2], &written);
     step.count = step.order.len();
     for t in run.params.begin..run.params.end.min(step.steps(0)) {
         while step.steps(step.count - 1) <= t {
@@ -329,11 +321,11 @@ fn tile_forward(mut step: TileStep, [outputs, states, memories]: [&mut [f32]; 3]
         if run.stepwise {
             for i in 0..step.count {
                 let position = step.position(i, t) - step.rows[0] as usize;
-                outputs[run.own(position)].copy_from_slice(&step.state[i * run.hidden..][..run.hidden]);
+                written.outputs[position].copy_from_slice(&step.state[i * run.hidden..][..run.hidden]);
             }
         }
     }
-    step.end(run.params.begin, states, memories);
+    step.end(run.params.begin, &mut written);
 }
 
 /// The twin of a backward recurrence, of which `step` computes one step.
@@ -345,9 +337,9 @@ pub fn run_backward(cell: &'static Recurrence, step: fn(&mut TileStep), d: &Disp
     each_tile(&runs.collect::<Vec<Run>>(), rows, written, tile_backward);
 }
 
-fn tile_backward(mut step: TileStep, [_, states, memories]: [&mut [f32]; 3]) {
+fn tile_backward(mut step: TileStep, mut written: Written) {
     let (run, hidden) = (step.run, step.run.hidden);
-    step.begin(run.params.state_given.then_some(states), run.params.memory_given.then_some(memories));
+    step.begin([run.params.state_given, run.params.memory_given], &written);
     for t in (run.params.begin..run.params.end.min(step.steps(0))).rev() {
         while step.count < step.order.len() && step.steps(step.count) > t {
             step.count += 1;
@@ -365,7 +357,7 @@ fn tile_backward(mut step: TileStep, [_, states, memories]: [&mut [f32]; 3]) {
         step.moved = t > 0 || run.first;
         (run.step)(&mut step);
     }
-    step.end(0, states, memories);
+    step.end(0, &mut written);
 }
 
 /// Below this size a gradient counts as 0: so fade those over the steps of a long slice, here and in ∂U.

@@ -156,7 +156,8 @@ impl Config {
             ensure!(size <= most, Error::setting(name, size, format!("at most {most}")));
         }
         let Config { hidden, heads, .. } = *self;
-        ensure!(hidden.is_multiple_of(heads), "{hidden} hidden units in {heads} heads: each must have as many");
+        let divides = || format!("a divisor of the {hidden} hidden units");
+        ensure!(hidden.is_multiple_of(heads), Error::setting("heads", heads, divides()));
         let other_reset = || Error::Config("only a GRU has a reset gate: leave the reset at `after`".into());
         let cell = self.cell.recurrence(self.reset).ok_or_else(other_reset)?;
         let possible = self.activation == Activation::Tanh || cell.activation.is_some();

@@ -341,9 +341,7 @@ impl<'b> Planner<'_, 'b> {
                 let view = self.plan.upload("slots", &[slots.len()], slots.clone());
                 (Some(slots), view)
             }
-            Below::Outputs(_) => {
-                (warmup.map(|warmup| warmup.steps_read.clone()), way.steps_read.unwrap_or(View::NONE))
-            }
+            Below::Outputs(_) => (warmup.map(|warmup| warmup.steps_read.clone()), way.steps_read.unwrap_or(View::NONE)),
         }
     }
 

@@ -156,14 +156,24 @@ impl Layout {
             let attention = (config.pooling_of(p) == Pooling::Attention).then(|| {
                 let bias = Some(format!("levels.{p}.attention"));
                 let (name, outputs) = (String::new(), config.width());
-                place(Affine { name, rows: outputs, gates: &[0], block: (outputs, 0), bias, offset: 0, inputs: 0, outputs })
+                place(Affine {
+                    name,
+                    rows: outputs,
+                    gates: &[0],
+                    block: (outputs, 0),
+                    bias,
+                    offset: 0,
+                    inputs: 0,
+                    outputs,
+                })
             });
             levels.push(LevelWeights { layers, attention });
         }
         let (inputs, outputs) = (config.width(), config.classes);
         let bias = Some("head.bias".into());
         let name = "head.weight".into();
-        let head = place(Affine { name, rows: outputs, gates: &[0], block: (outputs, 0), bias, offset: 0, inputs, outputs });
+        let head =
+            place(Affine { name, rows: outputs, gates: &[0], block: (outputs, 0), bias, offset: 0, inputs, outputs });
         Layout { levels, head, len: end }
     }
 

@@ -106,6 +106,8 @@ fn others(usual: &Config) -> Vec<Config> {
         }
     }
     all.push(Config { layers: 2, context: 2, direction: Direction::Both, ..usual.clone() });
+    all.push(Config { direction: Direction::Both, ..usual.clone() });
+    all.push(Config { heads: 2, ..usual.clone() });
     all.push(Config { task: Task::Labels, ..usual.clone() });
     all.push(Config { task: Task::Regression, ..usual.clone() });
     all.push(Config { input: Input::Numbers, vocabulary: 0, ..usual.clone() });
