@@ -2,9 +2,9 @@
 //   0 project          out [M, N] = a [M, K] * b [K, N] + row K of b
 //   1 input gradient   out [M, N] = a [M, K] * transpose of b [N, K]
 //   2 weight gradient  out [splits, M, N]: per part of the K rows, transpose of [a | 1] * b; a is [K, M-1]
-// of `strands` operands and outputs, a_apart, b_apart and out_apart; the input gradients of strands are added up.
-// A workgroup owns 64 x 64 numbers of the output (of one part and one strand); a thread owns 8 x 8 of them: 4 and, 32 further on, 4 more
-// in both directions, so that neighbouring threads read neighbouring vectors of the tiles.
+// of every strand, but for an input gradient, which is summed over the strands.
+// A workgroup owns 64 x 64 numbers of the output (of one part and one strand); a thread owns 8 x 8 of them: 4 and, 32 further
+// on, 4 more in both directions, so that neighbouring threads read neighbouring vectors of the tiles.
 // Constant AT_ONCE: a thread asks for all that it brings for the tiles before it keeps any of it (4 items of both), as a GPU waits
 // for each load that is used at once; or for one item after the other (1), which is a third faster on llvmpipe.
 

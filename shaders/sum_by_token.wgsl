@@ -1,5 +1,5 @@
-// Sums rows by groups, in the order in which the host listed them. A workgroup owns one group of one
-// strand, a thread its columns thread, thread + 64, ...
+// Sums rows by groups, in the order in which the host listed them. A workgroup owns one group of one strand,
+// a thread its columns thread, thread + 64, ...
 // Constant LISTED: groups name their rows in members; otherwise they are the rows starts[g]..starts[g+1].
 
 struct Params {

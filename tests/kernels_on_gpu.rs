@@ -712,7 +712,7 @@ fn grus() -> Trials {
 #[test]
 #[cfg_attr(skip_gpu_tests, ignore = "SRNN_SKIP_GPU_TESTS=1")]
 fn grids_of_two_dimensions() {
-    let long = Trials { hidden: 1, rows: 4 * 32_768 + 2, longest: 2, ..grus() };
+    let long = Trials { hidden: 1, rows: 4 * 32_768 + 2, longest: 2, strands: (2, 1), ..grus() };
     let own = pool(1, Pooling::Max, 40_000, 2, 3);
     for trial in [
         long.forward(true),

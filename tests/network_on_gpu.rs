@@ -4,7 +4,8 @@
 mod network_cases;
 
 use network_cases::{
-    Case, Sizes, agrees_with_the_reference, case, classes, family, gpu, ragged, smallest_engine, smallest_gpu,
+    Case, Sizes, agrees_with_the_reference, case, case_of, classes, config_of, family, gpu, ragged, smallest_engine,
+    smallest_gpu,
 };
 use network_cases::{dropout_has_its_gradient, numbers_agree_with_the_reference};
 use srnn::compare::{Tolerance, compare};
@@ -12,9 +13,10 @@ use srnn::data::{Batch, Inputs, Targets};
 use srnn::engine::gpu::{Gpu, raw};
 use srnn::engine::{Engine, read_f32, write_f32};
 use srnn::error::LimitKind;
-use srnn::network::{Adam, Config, Layout, Network, Optimiser, Parameters, Plans, Rule, buffer};
+use srnn::network::{Adam, Config, Direction, Layout, Network, Optimiser, Parameters, Plans, Pooling, Rule, buffer};
 use srnn::plan::{BufferName, Checked, Limits, Plan, Product, Tuning};
 use srnn::{Device, Error, Result, Slicing};
+use std::collections::BTreeSet;
 
 /// Two orders of rounding.
 const CLOSE: Tolerance = Tolerance::new(1e-7, 1e-5);
@@ -27,7 +29,13 @@ fn cases() -> Vec<Case> {
     let deep = Sizes { n: 2, k: 3, length: 45, embedding: 7, hidden: 33, classes: 3, vocabulary: 50, batch: 9 };
     let plain = Sizes { n: 1, k: 0, length: 40, embedding: 3, hidden: 9, classes: 2, vocabulary: 7, batch: 70 };
     let wide = Sizes { n: 3, k: 1, length: 20, embedding: 70, hidden: 130, classes: 4, vocabulary: 30, batch: 40 };
-    [PAPER, deep, plain, wide].into_iter().zip(1..).map(|(sizes, seed)| case(sizes, seed)).collect()
+    let mut cases: Vec<Case> = [PAPER, deep, plain, wide].into_iter().zip(1..).map(|(s, seed)| case(s, seed)).collect();
+    let strands = Sizes { hidden: 32, embedding: 16, vocabulary: 60, ..deep };
+    for (heads, pooling) in [(1, Pooling::Last), (2, Pooling::Max)] {
+        let config = Config { heads, pooling, direction: Direction::Both, ..config_of(strands) };
+        cases.push(case_of(config, strands.batch, 5));
+    }
+    cases
 }
 
 fn network(case: &Case, device: Device) -> Network {
@@ -194,6 +202,23 @@ fn micro_batches_add_up_to_the_same_gradients() {
         let cut = tight.next().expect("less memory is enough for micro-batches");
         assert!(dispatches_of(&cut, "loss") > 1, "{}", *cut);
         same_gradients(&case, &whole, &cut);
+    }
+}
+
+/// Both directions share a buffer of gates, which micro-batches of few tokens cannot cut; where it is too large, each has its own.
+#[test]
+#[cfg_attr(skip_gpu_tests, ignore = "SRNN_SKIP_GPU_TESTS=1")]
+fn directions_are_apart_where_together_they_do_not_fit() {
+    let sizes = Sizes { n: 2, k: 1, length: 40, embedding: 4, hidden: 8, classes: 2, vocabulary: 400, batch: 12 };
+    for (layers, heads) in [(1, 1), (2, 2)] {
+        let case = case_of(Config { direction: Direction::Both, layers, heads, ..config_of(sizes) }, sizes.batch, 6);
+        let distinct: BTreeSet<u32> = case.batch.tokens().iter().copied().collect();
+        let gates = 4 * 2 * 3 * (sizes.hidden * distinct.len()) as u64;
+        let whole = plan(&case, &Limits::webgpu_default());
+        let apart = plan(&case, &Limits { binding: gates * 3 / 4, ..Limits::webgpu_default() });
+        let of_one = |plan: &Plan| dispatches_of(plan, "level 0 reversed forward");
+        assert_eq!((of_one(&whole), of_one(&apart) > 0), (0, true), "{}", *apart);
+        same_gradients(&case, &whole, &apart);
     }
 }
 

@@ -6,9 +6,9 @@
 // A workgroup owns LANES rows of one strand; see rows.wgsl.
 
 @group(0) @binding(0) var<storage, read> rows: array<vec2<u32>>;              // [R, 2] first step, number of steps
-@group(0) @binding(1) var<storage, read> weights_transposed: array<f32>;      // [STRANDS][PRODUCTS * H, H], more matrices; weights_apart
+@group(0) @binding(1) var<storage, read> weights_transposed: array<f32>;      // [STRANDS][PRODUCTS * H, H], more matrices
 @group(0) @binding(2) var<storage, read> outputs_gradient: array<f32>;        // [P, W]
-@group(0) @binding(3) var<storage, read_write> tape: array<f32>;              // [STRANDS][P, TAPE * H], tape_apart
+@group(0) @binding(3) var<storage, read_write> tape: array<f32>;              // [STRANDS][P, TAPE * H]
 @group(0) @binding(4) var<storage, read_write> states_gradient: array<f32>;   // [R, W] of the last state, then of the first
 @group(0) @binding(5) var<storage, read_write> memories_gradient: array<f32>; // [R, W] of the second state alike
 @group(1) @binding(0) var<uniform> params: Params;
@@ -97,7 +97,9 @@ fn main(
                 let j = j0 + thread;
                 if (j < H) {
                     var sum = carry[0][j / CHUNK][j % CHUNK];
-                    for (var c = 0u; c < PRODUCTS * H / CHUNK; c++) { sum = add_chunk(sum, delta[c], take_chunk(CHUNK * c * H + j, H)); }
+                    for (var c = 0u; c < PRODUCTS * H / CHUNK; c++) {
+                        sum = add_chunk(sum, delta[c], take_chunk(CHUNK * c * H + j, H));
+                    }
                     for (var i = PRODUCTS * H / CHUNK * CHUNK; i < PRODUCTS * H; i++) {
                         sum += delta[i / CHUNK][i % CHUNK] * weight(i * H + j);
                     }

@@ -12,13 +12,14 @@
 //   unit(s, j)     the state of unit j after a step; it keeps on the tape what the backward pass needs, the state before the
 //                  step behind it
 //   prepare(s, j)  where PHASES is 2: what all units do before the first of them can be computed
-// A workgroup owns ROWS rows of one strand.
+// A workgroup owns ROWS rows of one strand. What belongs to a strand stands ..._apart numbers behind what belongs to the one
+// before.
 
 @group(0) @binding(0) var<storage, read> rows: array<vec2<u32>>;       // [R, 2] first step, number of steps
 @group(0) @binding(1) var<storage, read> slots: array<u32>;            // [P] row of gates of every step
-@group(0) @binding(2) var<storage, read> gates: array<f32>;            // [STRANDS][N, GATES * H] x W + b, gates_apart
-@group(0) @binding(3) var<storage, read> weights: array<f32>;          // [STRANDS][H+1, PRODUCTS * H] U, then its bias; more matrices; weights_apart
-@group(0) @binding(4) var<storage, read_write> tape: array<f32>;       // [STRANDS][P, TAPE * H] what the cell keeps, state before the step; tape_apart
+@group(0) @binding(2) var<storage, read> gates: array<f32>;            // [STRANDS][N, GATES * H] x W + b
+@group(0) @binding(3) var<storage, read> weights: array<f32>;          // [STRANDS][H+1, PRODUCTS * H] U, its bias, more matrices
+@group(0) @binding(4) var<storage, read_write> tape: array<f32>;       // [STRANDS][P, TAPE * H] what the cell keeps, state before
 @group(0) @binding(5) var<storage, read_write> states: array<f32>;     // [R, W] the first state, then the last one
 @group(0) @binding(6) var<storage, read_write> outputs: array<f32>;    // [P, W] state after every step
 @group(0) @binding(7) var<storage, read_write> memories: array<f32>;   // [R, W] second state alike

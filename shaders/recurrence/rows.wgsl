@@ -61,9 +61,11 @@ fn first_row(group: vec3<u32>, groups: vec3<u32>, own: u32) -> u32 {
     let at = group.x + group.y * groups.x;
     if (STRANDS == 1u) { return at * own; }
     let of_strand = (params.rows + own - 1u) / own;
-    strand = min(at / of_strand, STRANDS - 1u);
+    // Read back from a variable it would be no number that is the same for all threads, as barriers ask.
+    let which = min(at / of_strand, STRANDS - 1u);
+    strand = which;
     // Workgroups behind the last have no rows.
-    return (at - strand * of_strand) * own;
+    return (at - which * of_strand) * own;
 }
 
 // LANES rows from `first` on.

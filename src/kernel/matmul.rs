@@ -101,7 +101,8 @@ fn dispatch(
         ..params
     };
     let at_once = if product == Product::Paired { 1 } else { (SLAB * TILE / 4 / THREADS) as u32 };
-    // Workgroups along the rows may exceed WebGPU's limit for one dimension; columns, splits and strands do not.
+    // Workgroups along the rows may exceed WebGPU's limit for one dimension; columns, splits and strands hardly do, and the plan's
+    // check says so.
     let [x, y, _] = grid(m.div_ceil(TILE));
     let summed = form == INPUT_GRADIENT;
     let workgroups = [x, y, (n.div_ceil(TILE) * splits * if summed { 1 } else { count }) as u32];

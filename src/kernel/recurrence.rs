@@ -12,7 +12,7 @@ use crate::plan::{ALIGNMENT, Binding, CHUNK, Cost, Dispatch, Kernel, Limits, Pro
 
 /// A cell: its kernels, and where its numbers stand. Columns of the tape and blocks of weights are H numbers wide.
 pub struct Recurrence {
-    /// Runs a level from its first step to its last, or the other way when reversed.
+    /// Runs all strands of a layer of a level, each in its direction.
     pub forward: Kernel,
     /// Runs it back, and turns the tape into gradients in place.
     pub backward: Kernel,
@@ -387,7 +387,7 @@ pub fn forward_dispatch(
 
 /// One level's backward recurrence. What the tape keeps of the gates becomes their gradients before the activation.
 /// `states_gradient [R, W]` holds ∂loss/∂state, of each row's last state at the beginning and of the state before step
-/// `begin` in the end; `memories_gradient [R, H]` of the second state alike. `given` says whether these gradients come from
+/// `begin` in the end; `memories_gradient [R, W]` of the second state alike. `given` says whether these gradients come from
 /// above at the beginning: of states, of memories. If [`Span::stepwise`], the gradient of every step's output is added on
 /// the way.
 pub fn backward_dispatch(

@@ -70,50 +70,55 @@ pub fn tiles<'a>(
     cut: Cut,
     rows: &'a [u32],
     tape: &'a mut [f32],
-    outputs: &'a mut [f32],
-    by_row: [&'a mut [f32]; 2],
+    mut outputs: &'a mut [f32],
+    mut by_row: [&'a mut [f32]; 2],
 ) -> Vec<Tile<'a>> {
     let (count, threads) = (cut.strands * rows.len() / 2, threads::count());
     let rounds = count.div_ceil(MOST_ROWS * threads);
-    let size = count.div_ceil((rounds * threads).max(1)).clamp(1, MOST_ROWS);
+    let size = count.div_ceil((rounds * threads).max(1)).max(1);
     let mut tapes = of_strands(tape, cut.strands, cut.tape_apart);
-    let mut outputs = side_by_side(outputs, cut);
-    let mut by_row = by_row.map(|values| side_by_side(values, cut));
     let mut tiles = Vec::new();
     for rows in rows.chunks(2 * size) {
         let last = rows.len() - 2;
         let steps = (rows[last] + rows[last + 1] - rows[0]) as usize;
-        tiles.extend((0..cut.strands).map(|strand| Tile {
-            strand,
-            rows,
-            tape: {
-                let tape = &mut tapes[strand];
-                let own = if tape.is_empty() { 0 } else { steps * cut.tape };
-                tape.split_off_mut(..own).expect("steps are within their tape")
-            },
-            outputs: outputs[strand].by_ref().take(steps).collect(),
-            by_row: by_row.each_mut().map(|values| values[strand].by_ref().take(rows.len() / 2).collect()),
-        }));
+        let mut outputs = cut.columns(&mut outputs, steps);
+        let [mut states, mut memories] = by_row.each_mut().map(|values| cut.columns(values, rows.len() / 2));
+        for (strand, tape) in tapes.iter_mut().enumerate() {
+            let tape = first(tape, steps * cut.tape);
+            let outputs = std::mem::take(&mut outputs[strand]);
+            let by_row = [&mut states, &mut memories].map(|values| std::mem::take(&mut values[strand]));
+            tiles.push(Tile { strand, rows, tape, outputs, by_row });
+        }
     }
     tiles
 }
 
+/// The first `count` numbers, or none of nothing.
+fn first<'a>(rest: &mut &'a mut [f32], count: usize) -> &'a mut [f32] {
+    let own = if rest.is_empty() { 0 } else { count };
+    rest.split_off_mut(..own).expect("rows and steps are within their part")
+}
+
 /// A binding cut into what belongs to each strand; nothing for each of nothing.
 fn of_strands(mut rest: &mut [f32], strands: usize, apart: usize) -> Vec<&mut [f32]> {
-    let own = |strand: usize| match strand + 1 == strands {
-        true => std::mem::take(&mut rest),
-        false => rest.split_off_mut(..apart.min(rest.len())).expect("it is no longer than the rest"),
+    let own = |strand: usize| {
+        let own = if strand + 1 == strands { rest.len() } else { apart.min(rest.len()) };
+        rest.split_off_mut(..own).expect("it is no longer than the rest")
     };
     (0..strands).map(own).collect()
 }
 
-/// Rows in which strands stand side by side, cut into each strand's own numbers.
-fn side_by_side(values: &mut [f32], cut: Cut) -> Vec<std::vec::IntoIter<&mut [f32]>> {
-    let mut strands: Vec<Vec<&mut [f32]>> = (0..cut.strands).map(|_| Vec::new()).collect();
-    for row in values.chunks_exact_mut(cut.stride) {
-        for (strand, own) in strands.iter_mut().zip(row[cut.column..].chunks_exact_mut(cut.width)) {
-            strand.push(own);
+impl Cut {
+    /// The next `count` rows or steps, in which strands stand side by side, cut into each strand's own numbers.
+    fn columns<'a>(&self, rest: &mut &'a mut [f32], count: usize) -> Vec<Vec<&'a mut [f32]>> {
+        let own = first(rest, count * self.stride);
+        let count = if own.is_empty() { 0 } else { count };
+        let mut strands: Vec<Vec<&mut [f32]>> = (0..self.strands).map(|_| Vec::with_capacity(count)).collect();
+        for row in own.chunks_exact_mut(self.stride) {
+            for (strand, own) in strands.iter_mut().zip(row[self.column..].chunks_exact_mut(self.width)) {
+                strand.push(own);
+            }
         }
+        strands
     }
-    strands.into_iter().map(Vec::into_iter).collect()
 }

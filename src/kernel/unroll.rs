@@ -40,31 +40,22 @@ impl<'a> Run<'a> {
         d: &Dispatch,
         weights: &'a [f32],
     ) -> impl Iterator<Item = Run<'a>> {
-        let strands = d.constant("STRANDS");
-        (0..strands).map(move |strand| {
-            let run = Run::new(cell, step, d, weights);
-            let weights = &weights[strand * run.params.weights_apart..];
-            let column = run.params.column + strand * run.hidden;
-            Run { weights, column, reverse: strand >= d.constant("FORWARD"), ..run }
-        })
-    }
-
-    fn new(cell: &'static Recurrence, step: fn(&mut TileStep), d: &Dispatch, weights: &'a [f32]) -> Run<'a> {
-        Run {
+        let (hidden, params) = (d.constant("H"), Params::of(d));
+        (0..d.constant("STRANDS")).map(move |strand| Run {
             cell,
             step,
-            hidden: d.constant("H"),
-            params: Params::of(d),
-            column: 0,
+            hidden,
+            params,
+            column: params.column + strand * hidden,
             first: d.constant("FIRST") == 1,
-            reverse: false,
+            reverse: strand >= d.constant("FORWARD"),
             stepwise: d.constant("STEPWISE") == 1,
             activation: Activation::from_constant(d.constant("ACTIVATION")),
             slots: None,
             gates: &[],
-            weights,
+            weights: &weights[strand * params.weights_apart..],
             outputs_gradient: &[],
-        }
+        })
     }
 
     /// Where a step's own output stands among those of all strands.

@@ -35,7 +35,7 @@ impl<'b> Planner<'_, 'b> {
                         let slots = steps.slots.as_ref().map(|slots| &slots[part.tokens.clone()]);
                         let levels = planner.levels(steps, slots, lengths, true);
                         planner.backward_from_loss(&levels, steps, &transposed, loss, part, i > 0);
-                        planner.sum_steps(&levels[0], steps.count, *gradient, i > 0);
+                        planner.sum_steps(&levels[0], steps.count, gradient, i > 0);
                         // Those of a whole batch wait for level 0's.
                         if parts.len() > 1 {
                             planner.sum_gradients(i > 0);
@@ -47,8 +47,8 @@ impl<'b> Planner<'_, 'b> {
                         planner.backward_from_loss(&levels, &steps, &transposed, loss, part, i > 0);
                         if steps.slots.is_some() {
                             let gradient = planner.gates_gradient(steps.count);
-                            planner.sum_steps(&levels[0], steps.count, gradient, false);
-                            planner.steps_backward(&steps, gradient, i > 0);
+                            planner.sum_steps(&levels[0], steps.count, &gradient, false);
+                            planner.steps_backward(&steps, &gradient, i > 0);
                         }
                         planner.sum_gradients(i > 0);
                     }
@@ -56,19 +56,20 @@ impl<'b> Planner<'_, 'b> {
             });
         }
         tokens.map(|(distinct, steps, gradient)| {
-            self.steps_backward(&steps, gradient, false);
+            self.steps_backward(&steps, &gradient, false);
             self.sum_gradients(false);
             if !self.config.freeze_embedding {
-                self.embedding_backward(&steps, gradient);
+                self.embedding_backward(&steps, &gradient);
             }
             distinct
         })
     }
 
-    /// Room for the gradients of the gates of level 0, `[count, G·H]` by strand: summed by distinct token, or by step.
-    fn gates_gradient(&mut self, count: usize) -> StrandViews {
-        let units = &self.layout.levels[0].layers[0];
-        self.scratch_of_strands("gates gradient", units.len(), count * units[0].input.outputs)
+    /// Room for the gradients of the gates of level 0, `[count, G·H]` by strand, summed by distinct token or by step; by group.
+    fn gates_gradient(&mut self, count: usize) -> Vec<StrandViews> {
+        let wide = self.layout.levels[0].layers[0][0].input.outputs;
+        let groups = self.config.groups(0, self.apart);
+        groups.map(|strands| self.scratch_of_strands("gates gradient", strands.len(), count * wide)).collect()
     }
 
     /// U of every unit transposed, by level and layer, in one dispatch.
@@ -329,10 +330,9 @@ impl<'b> Planner<'_, 'b> {
     }
 
     /// Sums the gate gradients on the tapes of level 0 by distinct token or step.
-    fn sum_steps(&mut self, level: &LevelViews, count: usize, gradient: StrandViews, accumulate: bool) {
-        for run in &level.layers[0].runs {
+    fn sum_steps(&mut self, level: &LevelViews, count: usize, gradient: &[StrandViews], accumulate: bool) {
+        for (run, &out) in level.layers[0].runs.iter().zip(gradient) {
             let slots = run.slots.as_ref().expect("level 0 reads through slots");
-            let out = StrandViews { view: gradient.of(&run.strands), ..gradient };
             self.sum_run(slots, run, (count, out), accumulate);
         }
     }
@@ -366,29 +366,34 @@ impl<'b> Planner<'_, 'b> {
     }
 
     /// The gradients of W of level 0, over the distinct tokens or the steps of a part.
-    fn steps_backward(&mut self, steps: &StepViews, gradient: StrandViews, accumulate: bool) {
-        let units = &self.layout.levels[0].layers[0];
-        let input = &units[0].input;
-        let operands = [Columns::all(steps.inputs, input.inputs), Columns::all(gradient.view, input.outputs)];
-        let strands = Strands::new(units.len(), [0, gradient.apart, units[0].apart()]);
-        self.weight_gradient("level 0 W", input, strands, steps.count, operands, accumulate);
+    fn steps_backward(&mut self, steps: &StepViews, gradient: &[StrandViews], accumulate: bool) {
+        for (strands, gradient) in self.config.groups(0, self.apart).zip(gradient) {
+            let units = &self.layout.levels[0].layers[0][strands.clone()];
+            let (input, place) = (&units[0].input, format!("level 0{} W", of(&strands)));
+            let operands = [Columns::all(steps.inputs, input.inputs), Columns::all(gradient.view, input.outputs)];
+            let strands = Strands::new(units.len(), [0, gradient.apart, units[0].apart()]);
+            self.weight_gradient(&place, input, strands, steps.count, operands, accumulate);
+        }
     }
 
     /// The gradients of the distinct tokens' embeddings.
-    fn embedding_backward(&mut self, steps: &StepViews, gradient: StrandViews) {
+    fn embedding_backward(&mut self, steps: &StepViews, gradient: &[StrandViews]) {
         let width = self.config.embedding;
         let out = self.plan.output(buffer::EMBEDDING_GRADIENT, &[steps.count, width]);
         let into = match steps.dropped {
             Some(_) => self.plan.scratch("gradient after dropout", &[steps.count, width]),
             None => out,
         };
-        let units = &self.layout.levels[0].layers[0];
-        let weights = self.input_weights(units);
-        let wide = units[0].input.outputs;
-        let how = (self.product(), Strands::new(units.len(), [gradient.apart, weights.apart, 0]));
-        let (sizes, delta) = ((steps.count, width, wide), Columns::all(gradient.view, wide));
-        let place = "embedding gradient".into();
-        self.push(matmul::input_gradient(place, how, sizes, delta, weights.view, into.into()));
+        for (strands, gradient) in self.config.groups(0, self.apart).zip(gradient) {
+            let units = &self.layout.levels[0].layers[0][strands.clone()];
+            let weights = self.input_weights(units);
+            let wide = units[0].input.outputs;
+            let how = (self.product(), Strands::new(units.len(), [gradient.apart, weights.apart, 0]));
+            let (sizes, delta) = ((steps.count, width, wide), Columns::all(gradient.view, wide));
+            let (place, out) =
+                (format!("embedding gradient{}", of(&strands)), Out { accumulate: strands.start > 0, ..into.into() });
+            self.push(matmul::input_gradient(place, how, sizes, delta, weights.view, out));
+        }
         if let Some(dropped) = steps.dropped {
             self.drop_into(dropped, into, out, "embedding gradient");
         }

@@ -9,6 +9,7 @@ pub use crate::kernel::pool_forward::Pooling;
 use crate::kernel::recurrence::Recurrence;
 use crate::slicing::Slicing;
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
 /// In which direction every slice of every level is read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,7 +99,7 @@ pub struct Config {
 const MOST_LAYERS: usize = 1024;
 
 /// More heads than anyone trains; every layer's recurrences are one dispatch for all of them.
-const MOST_HEADS: usize = 1024;
+const MOST_HEADS: usize = 256;
 
 /// Largest size of any other kind.
 const MOST: usize = 1 << 24;
@@ -157,6 +158,8 @@ impl Config {
         }
         let Config { hidden, heads, .. } = *self;
         let divides = || format!("a divisor of the {hidden} hidden units");
+        let of_all_layers = || format!("at most {} in all layers together", MOST_LAYERS);
+        ensure!(self.layers * heads <= MOST_LAYERS, Error::setting("heads", heads, of_all_layers()));
         ensure!(hidden.is_multiple_of(heads), Error::setting("heads", heads, divides()));
         let other_reset = || Error::Config("only a GRU has a reset gate: leave the reset at `after`".into());
         let cell = self.cell.recurrence(self.reset).ok_or_else(other_reset)?;
@@ -188,6 +191,14 @@ impl Config {
     /// Recurrences of a layer, which run side by side: one for each head of each direction.
     pub fn strands(&self) -> usize {
         self.directions().len() * self.heads
+    }
+
+    /// The strands of a level that are planned together, and so stand in the same buffers: all of them; with context, where
+    /// directions read steps of their own, or where they shall be `apart`, those of each direction.
+    pub(super) fn groups(&self, level: usize, apart: bool) -> impl Iterator<Item = Range<usize>> + use<> {
+        let all = self.strands();
+        let size = if apart || (level == 0 && self.context > 0) { self.heads } else { all };
+        (0..all).step_by(size).map(move |first| first..first + size)
     }
 
     /// Whether a strand reads its rows from their last step to their first.
@@ -303,7 +314,8 @@ mod tests {
             Config { hidden: 0, ..good.clone() },
             Config { heads: 0, ..good.clone() },
             Config { heads: 3, ..good.clone() },
-            Config { hidden: 4096, heads: 2048, ..good.clone() },
+            Config { hidden: 4096, heads: 512, ..good.clone() },
+            Config { hidden: 4096, heads: 256, layers: 5, ..good.clone() },
             Config { embedding: 0, ..good.clone() },
             Config { vocabulary: 0, ..good.clone() },
             Config { classes: 1, ..good.clone() },

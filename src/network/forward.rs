@@ -20,16 +20,16 @@ pub(super) struct StepViews {
     pub count: usize,
     /// `[N, D]`
     pub inputs: View,
-    /// `[N, G·H]` by strand: their gates.
-    pub gates: StrandViews,
+    /// `[N, G·H]` by strand: their gates, by group of strands.
+    pub gates: Vec<StrandViews>,
     /// `[P]`: which of them each step is; `None` if each is its own.
     pub slots: Option<Vec<u32>>,
     /// Of the embeddings.
     pub dropped: Option<Dropped>,
 }
 
-/// The recurrences of a layer that run over the same rows, from their forward to their backward pass: those of all strands, or
-/// with context those of one direction.
+/// The recurrences of a layer that run in one dispatch, from their forward to their backward pass: those of a group of strands
+/// ([`Config::groups`]).
 pub(super) struct RunViews {
     /// Which of the layer's strands these are.
     pub strands: Range<usize>,
@@ -49,7 +49,7 @@ pub(super) struct LayerViews {
     pub inputs: Option<View>,
     /// Of what it reads.
     pub dropped: Option<Dropped>,
-    /// One, or with context one for each direction.
+    /// By group of strands.
     pub runs: Vec<RunViews>,
     /// `[P, W]`: every step's output in its own slice, the strands side by side; nothing where only the last counts.
     pub outputs: View,
@@ -88,7 +88,7 @@ struct At<'l> {
     save: bool,
 }
 
-/// The strands of a level that read the same rows, the same for all of its layers.
+/// What a group of strands of a level reads, the same in all of its layers.
 struct Way {
     strands: Range<usize>,
     rows: Rc<LevelRows>,
@@ -125,7 +125,7 @@ impl<'b> Planner<'_, 'b> {
         let [from, to] = [table, inputs].map(|view| Columns::all(view, width));
         self.push(gather_rows::dispatch("embedding".into(), (count, width), ids, from, to));
         let (inputs, dropped) = self.drop(EMBEDDED, self.dropout.embedding, count * width, inputs);
-        let gates = self.project([0, 0], count, inputs);
+        let gates = self.project_level0(count, inputs);
         StepViews { count, inputs, gates, slots: Some(distinct.slots.clone()), dropped }
     }
 
@@ -135,14 +135,19 @@ impl<'b> Planner<'_, 'b> {
         let count = values.len() / width;
         let words: &[u32] = bytemuck::cast_slice(values);
         let inputs = self.plan.upload("inputs as numbers", &[count, width], words);
-        let gates = self.project([0, 0], count, inputs);
+        let gates = self.project_level0(count, inputs);
         let slots = self.config.slotted().then(|| (0..count as u32).collect());
         StepViews { count, inputs, gates, slots, dropped: None }
     }
 
-    /// The gates `[count, G·H]` of one layer of a level, by strand.
-    fn project(&mut self, [p, l]: [usize; 2], count: usize, inputs: View) -> StrandViews {
-        let (units, place) = (&self.layout.levels[p].layers[l], format!("level {p}{} gates", of_layer(l)));
+    fn project_level0(&mut self, count: usize, inputs: View) -> Vec<StrandViews> {
+        self.config.groups(0, self.apart).map(|strands| self.project([0, 0], &strands, count, inputs)).collect()
+    }
+
+    /// The gates `[count, G·H]` of some strands of a layer of a level.
+    fn project(&mut self, [p, l]: [usize; 2], strands: &Range<usize>, count: usize, inputs: View) -> StrandViews {
+        let units = &self.layout.levels[p].layers[l][strands.clone()];
+        let place = format!("level {p}{}{} gates", of_layer(l), of(strands));
         let (width, wide) = (units[0].input.inputs, units[0].input.outputs);
         let gates = self.scratch_of_strands("gates", units.len(), count * wide);
         let weights = self.input_weights(units);
@@ -159,12 +164,7 @@ impl<'b> Planner<'_, 'b> {
         for (p, level) in self.config.slicing.rows(self.config.length, lengths).iter().enumerate() {
             let context = if p == 0 { self.config.context } else { 0 };
             let at = At { p, level, save };
-            let ways = match context {
-                0 => vec![0..self.config.strands()],
-                // Each direction reads steps of its own.
-                _ => (0..self.config.strands()).step_by(self.config.heads).map(|s| s..s + self.config.heads).collect(),
-            };
-            let ways = ways.into_iter().map(|strands| {
+            let ways = self.config.groups(p, self.apart).map(|strands| {
                 let reverse = self.config.reads_backward(strands.start);
                 self.way(at, strands, rows_of(level, lengths, context, reverse))
             });
@@ -179,7 +179,7 @@ impl<'b> Planner<'_, 'b> {
         levels
     }
 
-    /// Uploads what some strands read in all layers of a level.
+    /// Uploads what a group of strands reads in all layers of a level.
     fn way(&mut self, At { p, level, .. }: At, strands: Range<usize>, rows: LevelRows) -> Way {
         let list = self.plan.upload("rows", &[level.rows.len(), 2], rows.list.concat());
         let (mut steps_read, mut own) = (None, None);
@@ -238,14 +238,17 @@ impl<'b> Planner<'_, 'b> {
             false => View::NONE,
         };
         let tapes: Vec<StrandViews> = ways.iter().map(|way| self.tape(at, way)).collect();
-        let runs = self.scope(|planner| {
-            let gates = match below {
-                Below::Steps(steps, _) => steps.gates,
-                Below::Outputs(outputs) => planner.project([p, layer], steps, outputs),
-            };
-            let ways = ways.iter().zip(tapes);
-            ways.map(|(way, tape)| planner.run(at, layer, way, below, [gates, tape], [outputs, passed])).collect()
+        let ways = ways.iter().zip(tapes).enumerate();
+        let runs = ways.map(|(group, (way, tape))| {
+            self.scope(|planner| {
+                let gates = match below {
+                    Below::Steps(steps, _) => steps.gates[group],
+                    Below::Outputs(outputs) => planner.project([p, layer], &way.strands, steps, outputs),
+                };
+                planner.run(at, layer, way, below, [gates, tape], [outputs, passed])
+            })
         });
+        let runs = runs.collect();
         let inputs = match below {
             Below::Steps(..) => None,
             Below::Outputs(outputs) => Some(outputs),
@@ -262,7 +265,7 @@ impl<'b> Planner<'_, 'b> {
         }
     }
 
-    /// The recurrences of layer l that share a way. Their outputs go to their columns of `outputs`, if they count, otherwise
+    /// The recurrences of a group of strands of layer l. Their outputs go to their columns of `outputs`, if they count, otherwise
     /// their last states to those of `passed`.
     fn run(
         &mut self,
@@ -276,8 +279,8 @@ impl<'b> Planner<'_, 'b> {
         let At { p, level, save } = at;
         let (config, cell, rows) = (self.config, self.config.recurrence(), &way.rows);
         let (units, width, count) = (config.units(), config.width(), level.rows.len());
-        let weights = self.recurrent(&self.layout.levels[p].layers[l]);
         let (strands, first) = (way.strands.clone(), way.strands.start * units);
+        let weights = self.recurrent(&self.layout.levels[p].layers[l][strands.clone()]);
         let own_width = strands.len() * units;
         let place = format!("level {p}{}{}", of_layer(l), of(&strands));
         let stepwise = outputs != View::NONE;
@@ -304,9 +307,8 @@ impl<'b> Planner<'_, 'b> {
             // Where outputs count, last states do not; but spans carry them.
             let states = if stepwise { planner.plan.scratch("carried states", &[count, stride]) } else { passed };
             let memories = planner.memories("memories", &[count, stride]);
-            let [gates, weights] = [gates, weights].map(|all| all.of(&strands));
-            let views =
-                ForwardViews { rows: way.list, slots, gates, weights, tape: tape.view, states, outputs, memories };
+            let [gates, weights, tape] = [gates, weights, tape].map(|strands| strands.view);
+            let views = ForwardViews { rows: way.list, slots, gates, weights, tape, states, outputs, memories };
             for span in planner.spans(span, rows.longest) {
                 planner.push(recurrence::forward_dispatch(cell, format!("{place} forward"), span, save, views));
             }

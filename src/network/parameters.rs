@@ -54,7 +54,7 @@ impl Affine {
     }
 }
 
-/// The weights of one strand of one layer of one level: of a head in one direction, of H hidden units.
+/// The weights of one strand of one layer of one level: of a head in one direction. H is the number of its hidden units.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unit {
     /// W `[D, G·H]` and its bias.
@@ -277,32 +277,29 @@ impl Parameters {
             Input::Tokens => take(EMBEDDING, &[config.vocabulary, config.embedding])?,
             Input::Numbers => Vec::new(),
         };
-        // Grows as tensors are found: sizes that no file holds are refused before memory is asked for.
-        let mut flat = Vec::new();
-        // Those that several heads have a part in, as long as there are more of these.
-        let mut shared: BTreeMap<&str, Vec<f32>> = BTreeMap::new();
-        for affine in layout.all() {
-            let Affine { name, rows, bias, offset, inputs, .. } = affine;
-            flat.resize(*offset, 0.0);
-            if !shared.contains_key(name.as_str()) && shared.len() >= OF_A_STRAND {
-                shared.clear();
+        // All of them are found before memory is asked for: no file holds impossible sizes.
+        let mut found = BTreeMap::new();
+        let of = |affine: &'_ Affine| {
+            let weights = (affine.inputs > 0).then(|| (affine.name.clone(), vec![affine.rows, affine.inputs]));
+            [weights, affine.bias.clone().map(|name| (name, vec![affine.rows]))]
+        };
+        for (name, shape) in layout.all().flat_map(of).flatten() {
+            // Several matrices may stand in one tensor.
+            if let Entry::Vacant(entry) = found.entry(name) {
+                let values = take(entry.key(), &shape)?;
+                entry.insert(values);
             }
-            let shapes = [(*inputs > 0).then(|| (name, vec![*rows, *inputs])), bias.as_ref().map(|b| (b, vec![*rows]))];
-            for (name, shape) in shapes.iter().flatten() {
-                if let Entry::Vacant(entry) = shared.entry(name) {
-                    entry.insert(take(name, shape)?);
-                }
-            }
-            let own = shapes.each_ref().map(|own| own.as_ref().map(|(name, _)| &shared[name.as_str()]));
-            flat.extend(affine.places().map(|(which, element)| own[which].expect("it has places")[element]));
         }
-        flat.resize(layout.len, 0.0);
+        let mut flat = vec![0.0; layout.len];
+        for affine in layout.all() {
+            let own = of(affine).map(|own| own.map(|(name, _)| &found[&name]));
+            for (value, (which, element)) in flat[affine.offset..].iter_mut().zip(affine.places()) {
+                *value = own[which].expect("only what is there has places")[element];
+            }
+        }
         Ok(Parameters { flat, embedding })
     }
 }
-
-/// Tensors of a strand: the weights and the biases of W and U.
-const OF_A_STRAND: usize = 4;
 
 /// Uniform in ±√(6 / (inputs + outputs)) (Glorot & Bengio, 2010); `outputs` are those of one gate.
 fn glorot(weights: &mut [f32], inputs: usize, outputs: usize, rng: &mut ChaCha8Rng) {

@@ -43,12 +43,17 @@ pub mod buffer {
 /// Hidden units times steps that one dispatch of a recurrence runs one after the other.
 const LONGEST_SPAN: usize = 4_000_000;
 
+/// Hidden units below which a step takes no less time.
+const FEWEST_UNITS: usize = 50;
+
 /// Makes one plan for one batch.
 pub(super) struct Planner<'a, 'b> {
     pub config: &'a Config,
     pub layout: &'a Layout,
     pub limits: &'a Limits,
     pub plan: Plan<'b>,
+    /// Whether each direction stands in buffers of its own.
+    pub apart: bool,
     /// Weight gradients whose parts are computed, and not added up yet.
     pub sums: Vec<Sum>,
     /// What is dropped in this step; nothing in inference.
@@ -57,7 +62,7 @@ pub(super) struct Planner<'a, 'b> {
     dropped: BTreeMap<[usize; 2], usize>,
 }
 
-/// Numbers of every strand of a layer, side by side.
+/// Numbers of several strands of a layer, those of one behind those of another.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct StrandViews {
     /// Those of all strands.
@@ -101,8 +106,9 @@ pub(super) struct Dropped {
 }
 
 impl<'a, 'b> Planner<'a, 'b> {
-    pub fn new(Plans { config, layout, limits }: Plans<'a>, dropout: Dropout) -> Planner<'a, 'b> {
-        Planner { config, layout, limits, plan: Plan::default(), sums: Vec::new(), dropout, dropped: BTreeMap::new() }
+    pub fn new(Plans { config, layout, limits }: Plans<'a>, apart: bool, dropout: Dropout) -> Planner<'a, 'b> {
+        let (plan, sums, dropped) = (Plan::default(), Vec::new(), BTreeMap::new());
+        Planner { config, layout, limits, plan, apart, sums, dropout, dropped }
     }
 
     /// How matrix products bring their tiles.
@@ -208,7 +214,11 @@ impl<'a, 'b> Planner<'a, 'b> {
         let whole = Span { lanes, product, end: longest, ..whole };
         let parts = (whole.operations(cell) / self.limits.dispatch_operations).ceil().max(1.0) as usize;
         // However few the rows, a step takes its time: on a GPU one span is a second or so.
-        let most = if self.limits.dispatch_operations.is_finite() { LONGEST_SPAN.div_ceil(hidden) } else { usize::MAX };
+        let most = if self.limits.dispatch_operations.is_finite() {
+            LONGEST_SPAN.div_ceil(hidden.max(FEWEST_UNITS))
+        } else {
+            usize::MAX
+        };
         let steps = longest.div_ceil(parts).clamp(1, most);
         let span = |begin| Span { begin, end: (begin + steps).min(longest), first: whole.first || begin > 0, ..whole };
         (0..longest).step_by(steps).map(span).collect()
@@ -224,7 +234,7 @@ mod tests {
         let config = Config { hidden: 50, ..Config::default() };
         let (layout, limits) = (Layout::new(&config), Limits::webgpu_default());
         let plans = Plans { config: &config, layout: &layout, limits: &limits };
-        let planner = Planner::new(plans, Dropout::default());
+        let planner = Planner::new(plans, false, Dropout::default());
         // One row: little work, and many steps that wait for one another.
         let longest = 262_144;
         let whole = Span::whole(1, longest, longest, 50);
@@ -235,7 +245,7 @@ mod tests {
         assert_eq!((spans[0].begin, spans[spans.len() - 1].end), (0, longest));
         // A CPU has no watchdog.
         let limits = Limits { dispatch_operations: f64::INFINITY, ..limits.clone() };
-        let planner = Planner::new(Plans { limits: &limits, ..plans }, Dropout::default());
+        let planner = Planner::new(Plans { limits: &limits, ..plans }, false, Dropout::default());
         assert_eq!(planner.spans(whole, longest).len(), 1);
     }
 }

@@ -28,12 +28,18 @@ impl<'a> Plans<'a> {
     /// [`Error::Config`] for a batch that does not fit the network, [`Error::Limit`] if not even a single sequence fits.
     pub fn inference<'b>(self, batch: &'b Batch) -> Result<Vec<(MicroBatch, Checked<'b>)>> {
         self.config.check_batch(batch, false)?;
-        let plan = |part: &MicroBatch| Ok((part.clone(), self.forward(batch, part)?));
-        self.fit(batch, 0, |parts| parts.iter().map(plan).collect())
+        self.fit(
+            batch,
+            |_| 0,
+            |parts, apart| {
+                let plan = |part: &MicroBatch| Ok((part.clone(), self.forward(batch, part, apart)?));
+                parts.iter().map(plan).collect()
+            },
+        )
     }
 
-    fn forward<'b>(self, batch: &'b Batch, part: &MicroBatch) -> Result<Checked<'b>> {
-        let mut planner = Planner::new(self, Dropout::default());
+    fn forward<'b>(self, batch: &'b Batch, part: &MicroBatch, apart: bool) -> Result<Checked<'b>> {
+        let mut planner = Planner::new(self, apart, Dropout::default());
         let steps = match self.config.input {
             Input::Tokens => {
                 let tokens = &batch.tokens()[part.tokens.clone()];
@@ -72,7 +78,7 @@ impl<'a> Plans<'a> {
     /// [`Error::Config`] for settings that cannot work.
     pub fn update(self, distinct: Option<&[u32]>, optimiser: &Optimiser) -> Result<Checked<'static>> {
         optimiser.check(self.config.classes)?;
-        let mut planner = Planner::new(self, Dropout::default());
+        let mut planner = Planner::new(self, false, Dropout::default());
         planner.update(distinct, optimiser);
         planner.plan.checked(self.limits)
     }
@@ -90,9 +96,12 @@ impl<'a> Plans<'a> {
         let Optimiser { dropout: states, embedding_dropout: embedding, seed, .. } = *optimiser;
         let loss = Loss::new(batch, config, optimiser);
         // The tape of level 0 is the largest buffer of a micro-batch.
-        let tape = 4 * (config.recurrence().tape * config.hidden * batch.steps()) as u64;
-        self.fit(batch, tape, |parts| {
-            let mut planner = Planner::new(self, Dropout { states, embedding, seed });
+        let tape = |apart: bool| {
+            let strands = config.groups(0, apart).next().expect("there is a strand").len();
+            4 * (config.recurrence().tape * strands * config.units() * batch.steps()) as u64
+        };
+        self.fit(batch, tape, |parts, apart| {
+            let mut planner = Planner::new(self, apart, Dropout { states, embedding, seed });
             let tokens = planner.gradients_of(batch, parts, &loss).map(|distinct| distinct.tokens);
             then(&mut planner, tokens.as_deref());
             Ok((planner.plan.checked(self.limits)?, tokens.unwrap_or_default()))
@@ -111,18 +120,30 @@ impl<'a> Plans<'a> {
             }
         };
         let smallest = Batch { inputs, lengths: vec![1], targets: None };
-        self.forward(&smallest, &MicroBatch { sequences: 0..1, tokens: 0..1 }).map(drop)
+        self.forward(&smallest, &MicroBatch { sequences: 0..1, tokens: 0..1 }, true).map(drop)
     }
 
-    /// Tries as few micro-batches as hold a buffer of `largest` bytes, then twice as many as long as the limits say no.
-    fn fit<T>(self, batch: &Batch, largest: u64, attempt: impl Fn(&[MicroBatch]) -> Result<T>) -> Result<T> {
-        let mut parts = largest.div_ceil(self.limits.binding.min(self.limits.memory).max(1)).max(1) as usize;
+    /// Tries as few micro-batches as hold a buffer of `largest` bytes, then twice as many as long as the limits say no; where
+    /// that does not help, with the directions apart in smaller buffers.
+    fn fit<T>(
+        self,
+        batch: &Batch,
+        largest: impl Fn(bool) -> u64,
+        attempt: impl Fn(&[MicroBatch], bool) -> Result<T>,
+    ) -> Result<T> {
+        let parts = |apart| largest(apart).div_ceil(self.limits.binding.min(self.limits.memory).max(1)).max(1) as usize;
+        let can_part = self.config.directions().len() > 1;
+        let (mut apart, mut count) = (false, parts(false));
         loop {
-            let cut = batch.split(parts);
-            match attempt(&cut) {
+            let cut = batch.split(count);
+            match attempt(&cut, apart) {
                 Err(Error::Limit { .. }) if cut.len() < batch.len() => {
-                    log::debug!("{parts} micro-batches do not fit, trying more");
-                    parts *= 2;
+                    log::debug!("{count} micro-batches do not fit, trying more");
+                    count *= 2;
+                }
+                Err(Error::Limit { .. }) if can_part && !apart => {
+                    log::debug!("both directions together do not fit, trying them apart");
+                    (apart, count) = (true, parts(true));
                 }
                 outcome => return outcome,
             }

@@ -186,7 +186,7 @@ fn every_part_of_the_family_trains() {
         &[("--cell", "lstm"), ("--direction", "both"), ("--pool", "max"), ("--context", "2")],
         &[("--cell", "rnn"), ("--candidate", "relu"), ("--pool", "mean"), ("--clip", "1")],
         &[("--reset", "before"), ("--candidate", "identity"), ("--direction", "backward")],
-        &[("--layers", "2"), ("--pool", "attention"), ("--head-pool", "last"), ("--dropout", "0.2")],
+        &[("--layers", "2"), ("--heads", "5"), ("--pool", "attention"), ("--head-pool", "last"), ("--dropout", "0.2")],
         &[
             ("--optimiser", "sgd"),
             ("--schedule", "step:2:0.5"),

@@ -68,6 +68,7 @@ pub fn variants() -> Result<(Vec<Variant>, BTreeSet<String>)> {
         }
     }
     for usual in cells(OTHERS_HIDDEN) {
+        found.plans(&Config { direction: Direction::Both, heads: 2, ..usual.clone() }, true)?;
         for config in others(&usual) {
             found.plans(&config, false)?;
         }
@@ -106,8 +107,6 @@ fn others(usual: &Config) -> Vec<Config> {
         }
     }
     all.push(Config { layers: 2, context: 2, direction: Direction::Both, ..usual.clone() });
-    all.push(Config { direction: Direction::Both, ..usual.clone() });
-    all.push(Config { heads: 2, ..usual.clone() });
     all.push(Config { task: Task::Labels, ..usual.clone() });
     all.push(Config { task: Task::Regression, ..usual.clone() });
     all.push(Config { input: Input::Numbers, vocabulary: 0, ..usual.clone() });
