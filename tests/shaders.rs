@@ -12,7 +12,7 @@ use srnn::engine::gpu::adapter::INVOCATIONS;
 use srnn::kernel::cell::{Cell, Reset};
 use srnn::kernel::{Access, Element, Kernel, kernels};
 use srnn::network::{Config, Layout, Network, Optimiser, Plans, Rule, Sgd, Task};
-use srnn::plan::{BY_CONSTANT, Dispatch, Field, Limits, Plan};
+use srnn::plan::{BY_CONSTANT, Dispatch, Field, Limits, Plan, Product, Tuning};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
@@ -25,6 +25,7 @@ fn dispatches() -> Vec<Dispatch> {
         }
     };
     let limits = Limits::webgpu_default();
+    let holding = Limits { tuning: Tuning { product: Product::Held, ..limits.tuning }, ..limits.clone() };
     let sgd = Rule::Sgd(Sgd { learning_rate: 0.1, momentum: 0.9, weight_decay: 0.0 });
     let dropping = Optimiser { rule: sgd, dropout: 0.5, embedding_dropout: 0.1, ..Optimiser::default() };
     // Long enough for weight gradients in several parts.
@@ -36,6 +37,7 @@ fn dispatches() -> Vec<Dispatch> {
         for optimiser in [&Optimiser::default(), &dropping] {
             add(&Plans { limits: &limits, ..network.plans() }.training(&case.batch, optimiser).unwrap());
         }
+        add(&Plans { limits: &holding, ..network.plans() }.training(&case.batch, &dropping).unwrap());
     }
     let targets = vec![0.0; plain.batch.len() * plain.config.classes];
     for task in [Task::Labels, Task::Regression] {
@@ -53,13 +55,16 @@ fn dispatches() -> Vec<Dispatch> {
 }
 
 /// The values of a constant that is a choice; sizes are none.
-fn choices(name: &str, kernel: &str) -> &'static [u32] {
+fn choices(name: &str, Dispatch { kernel: Kernel { name: kernel, .. }, constants, .. }: &Dispatch) -> &'static [u32] {
+    let holds = constants.iter().any(|&(name, rows)| name == "HELD" && rows > 0);
     match name {
+        // Where U is held these are decided.
+        "LANES" | "CHUNK" if holds => &[],
         "LANES" => &[1, 2, 4],
         "CHUNK" => &[2, 16],
         "AT_ONCE" => &[1, 4],
         "FIRST" | "FORWARD" | "STEPWISE" | "SLOTTED" | "SAVE" | "LISTED" | "BY_SLOT" | "WEIGHTED" | "RULE" => &[0, 1],
-        "FORM" if kernel == "element_loss" => &[0, 1],
+        "FORM" if *kernel == "element_loss" => &[0, 1],
         "ACTIVATION" | "MODE" | "FORM" => &[0, 1, 2],
         _ => &[],
     }
@@ -69,7 +74,7 @@ fn choices(name: &str, kernel: &str) -> &'static [u32] {
 fn variants(dispatch: Dispatch) -> Vec<Dispatch> {
     let mut all = vec![dispatch];
     for at in 0..all[0].constants.len() {
-        let choices = choices(all[0].constants[at].0, all[0].kernel.name);
+        let choices = choices(all[0].constants[at].0, &all[0]);
         let with = |dispatch: &Dispatch, choice: u32| {
             let mut own = dispatch.clone();
             own.constants[at].1 = choice;
@@ -107,6 +112,7 @@ fn check(source: &str, dispatch: &Dispatch) -> Result<(), String> {
                 storage.insert(binding as usize, (variable, access));
             }
             (AddressSpace::Uniform, Some((1, 0))) => uniforms.push(variable),
+            (AddressSpace::Private, None) => {}
             (AddressSpace::WorkGroup, None) => {
                 workgroup_memory += module.types[variable.ty].inner.size(module.to_ctx());
             }
