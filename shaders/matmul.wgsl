@@ -52,16 +52,16 @@ fn load_a(row: u32, step: u32, end: u32) -> f32 {
     if (FORM == 2u) {
         // The column of ones behind a sums the rows of b: the gradient of the bias.
         let ones = (params.bias == 1u) & (row == params.m - 1u);
-        let value = a[select(0u, first_a + step * params.a_stride + row, inside & !ones)];
+        let value = a[select(0u, step * params.a_stride + first_a + row, inside & !ones)];
         return select(select(0.0, value, inside), 1.0, inside & ones);
     }
-    return select(0.0, a[select(0u, first_a + row * params.a_stride + step, inside)], inside);
+    return select(0.0, a[select(0u, row * params.a_stride + first_a + step, inside)], inside);
 }
 
 fn load_b(step: u32, column: u32, end: u32) -> f32 {
     let inside = (column < params.n) & (step < end);
-    var at = first_b + step * params.b_stride + column;
-    if (FORM == 1u) { at = first_b + column * params.b_stride + step; }
+    var at = step * params.b_stride + first_b + column;
+    if (FORM == 1u) { at = column * params.b_stride + first_b + step; }
     return select(0.0, b[select(0u, at, inside)], inside);
 }
 
@@ -132,10 +132,12 @@ fn main(
     let split = part % splits;
     let begin = split * params.per_split;
     let end = min(begin + params.per_split, params.k);
-    // An input gradient has one workgroup for all strands.
     var strand = part / splits;
-    var behind = strand + 1u;
-    if (FORM == 1u) { behind = params.strands; }
+    take_strand(strand);
+    // An input gradient is summed over all strands: their slabs follow one another.
+    var stop = end;
+    if (FORM == 1u) { stop = (end + 15u) / 16u * 16u * params.strands; }
+    var passed = 0u;
 
     let row = thread / 8u;      // of 8 groups of 4 rows, twice
     let column = thread % 8u;   // of 8 groups of 4 columns, twice
@@ -156,56 +158,59 @@ fn main(
     var sum61 = vec4(0.0);
     var sum70 = vec4(0.0);
     var sum71 = vec4(0.0);
-    for (; strand < behind; strand++) {
-        take_strand(strand);
-        for (var slab = begin; slab < end; slab += 16u) {
-            if (AT_ONCE == 1u) {
-                for (var item = thread; item < 256u; item += 64u) {
-                    keep_a(item, item_a(item, first_row, slab, end));
-                    keep_b(item, item_b(item, first_column, slab, end));
-                }
-            } else {
-                let a0 = item_a(thread, first_row, slab, end);
-                let a1 = item_a(64u + thread, first_row, slab, end);
-                let a2 = item_a(128u + thread, first_row, slab, end);
-                let a3 = item_a(192u + thread, first_row, slab, end);
-                let b0 = item_b(thread, first_column, slab, end);
-                let b1 = item_b(64u + thread, first_column, slab, end);
-                let b2 = item_b(128u + thread, first_column, slab, end);
-                let b3 = item_b(192u + thread, first_column, slab, end);
-                keep_a(thread, a0);
-                keep_a(64u + thread, a1);
-                keep_a(128u + thread, a2);
-                keep_a(192u + thread, a3);
-                keep_b(thread, b0);
-                keep_b(64u + thread, b1);
-                keep_b(128u + thread, b2);
-                keep_b(192u + thread, b3);
+    for (var at = begin; at < stop; at += 16u) {
+        let slab = at - passed;
+        if (AT_ONCE == 1u) {
+            for (var item = thread; item < 256u; item += 64u) {
+                keep_a(item, item_a(item, first_row, slab, end));
+                keep_b(item, item_b(item, first_column, slab, end));
             }
-            workgroupBarrier();
-            for (var step = 0u; step < 16u; step++) {
-                let a0 = tile_a[step * 16u + row];
-                let a1 = tile_a[step * 16u + 8u + row];
-                let b0 = tile_b[step * 16u + column];
-                let b1 = tile_b[step * 16u + 8u + column];
-                sum00 += a0.x * b0;
-                sum01 += a0.x * b1;
-                sum10 += a0.y * b0;
-                sum11 += a0.y * b1;
-                sum20 += a0.z * b0;
-                sum21 += a0.z * b1;
-                sum30 += a0.w * b0;
-                sum31 += a0.w * b1;
-                sum40 += a1.x * b0;
-                sum41 += a1.x * b1;
-                sum50 += a1.y * b0;
-                sum51 += a1.y * b1;
-                sum60 += a1.z * b0;
-                sum61 += a1.z * b1;
-                sum70 += a1.w * b0;
-                sum71 += a1.w * b1;
-            }
-            workgroupBarrier();
+        } else {
+            let a0 = item_a(thread, first_row, slab, end);
+            let a1 = item_a(64u + thread, first_row, slab, end);
+            let a2 = item_a(128u + thread, first_row, slab, end);
+            let a3 = item_a(192u + thread, first_row, slab, end);
+            let b0 = item_b(thread, first_column, slab, end);
+            let b1 = item_b(64u + thread, first_column, slab, end);
+            let b2 = item_b(128u + thread, first_column, slab, end);
+            let b3 = item_b(192u + thread, first_column, slab, end);
+            keep_a(thread, a0);
+            keep_a(64u + thread, a1);
+            keep_a(128u + thread, a2);
+            keep_a(192u + thread, a3);
+            keep_b(thread, b0);
+            keep_b(64u + thread, b1);
+            keep_b(128u + thread, b2);
+            keep_b(192u + thread, b3);
+        }
+        workgroupBarrier();
+        for (var step = 0u; step < 16u; step++) {
+            let a0 = tile_a[step * 16u + row];
+            let a1 = tile_a[step * 16u + 8u + row];
+            let b0 = tile_b[step * 16u + column];
+            let b1 = tile_b[step * 16u + 8u + column];
+            sum00 += a0.x * b0;
+            sum01 += a0.x * b1;
+            sum10 += a0.y * b0;
+            sum11 += a0.y * b1;
+            sum20 += a0.z * b0;
+            sum21 += a0.z * b1;
+            sum30 += a0.w * b0;
+            sum31 += a0.w * b1;
+            sum40 += a1.x * b0;
+            sum41 += a1.x * b1;
+            sum50 += a1.y * b0;
+            sum51 += a1.y * b1;
+            sum60 += a1.z * b0;
+            sum61 += a1.z * b1;
+            sum70 += a1.w * b0;
+            sum71 += a1.w * b1;
+        }
+        workgroupBarrier();
+        if (FORM == 1u && slab + 16u >= end) {
+            passed = at + 16u;
+            strand++;
+            take_strand(strand);
         }
     }
     let out_row = first_row + 4u * row;
