@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 /// One of each generation since 2016: GCN 4, GCN 5, RDNA 1, 2, 3 and 4.
 const FAMILIES: [&str; 6] = ["polaris10", "vega10", "navi10", "navi21", "navi31", "gfx1201"];
 
-/// The family that every shader is compiled for; the others see those of usual networks.
+/// The family whose cycles are modelled, and that every shader is compiled for, if more than those of usual networks are.
 const THOROUGH: &str = "navi31";
 
 /// The least that must be compiled, so that a run that found nothing to do is no success.
@@ -72,10 +72,10 @@ struct Found {
 }
 
 /// Compiles variants for one family and prints what was found; the environment names the family.
-pub fn print_family(family: &str) -> Result<()> {
+pub fn print_family(family: &str, all: bool) -> Result<()> {
     let device = NullDevice::open()?;
     let (mut variants, _) = variants()?;
-    variants.retain(|variant| variant.usual || family == THOROUGH);
+    variants.retain(|variant| variant.usual || (all && family == THOROUGH));
     ensure!(
         spills(&device.statistics(&greedy(), 1)?)? > 0,
         "{family}: more live numbers than registers, and nothing is spilled"
@@ -139,9 +139,10 @@ fn row(family: &str, variant: &Variant, figures: &Statistics, step: u64) -> Resu
 }
 
 /// Runs [`print_family`] in a process of its own, as the driver reads the environment once.
-fn compile(family: &str, driver: &Path) -> Result<Found> {
+fn compile(family: &str, all: bool, driver: &Path) -> Result<Found> {
     let child = Command::new(std::env::current_exe()?)
         .args(["amd-family", family])
+        .args(all.then_some("--all"))
         .env("RADV_FORCE_FAMILY", family)
         .env("VK_DRIVER_FILES", driver)
         .env("VK_ICD_FILENAMES", driver)
@@ -173,13 +174,14 @@ fn read(text: &str, has_headers: bool) -> Result<Vec<Row>> {
 ///
 /// # Errors
 /// For all that is worse than the table says.
-pub fn check(table: &Path, driver: &Path, renew: bool) -> Result<()> {
+pub fn check(table: &Path, driver: &Path, [every, renew]: [bool; 2]) -> Result<()> {
     let mut all = Found::default();
     // As many at a time as there are cores.
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
     for families in FAMILIES.chunks(cores) {
         let found: Vec<Result<Found>> = std::thread::scope(|scope| {
-            let children: Vec<_> = families.iter().map(|family| scope.spawn(|| compile(family, driver))).collect();
+            let children: Vec<_> =
+                families.iter().map(|family| scope.spawn(|| compile(family, every, driver))).collect();
             children.into_iter().map(|child| child.join().expect("no panic")).collect()
         });
         for (family, found) in families.iter().zip(found) {

@@ -23,9 +23,9 @@ enum Arguments {
     Translate {
         /// A folder for each language is made in it
         folder: PathBuf,
-        /// HLSL only of the shaders of usual networks
+        /// HLSL of every shader, not only of those of usual networks
         #[arg(long)]
-        usual_hlsl: bool,
+        all: bool,
     },
     /// Write the doctor's plans, with what each dispatch finds in its buffers and what its twin leaves there
     Plans {
@@ -42,6 +42,9 @@ enum Arguments {
         /// The manifest of Mesa's driver for AMD
         #[arg(long, default_value = "/usr/share/vulkan/icd.d/radeon_icd.json", value_name = "FILE")]
         driver: PathBuf,
+        /// Compile every shader for one family, not only those of usual networks
+        #[arg(long)]
+        all: bool,
         /// Write the table instead
         #[arg(long)]
         renew: bool,
@@ -58,14 +61,18 @@ enum Arguments {
     },
     /// One family, in the environment that names it
     #[command(hide = true)]
-    AmdFamily { family: String },
+    AmdFamily {
+        family: String,
+        #[arg(long)]
+        all: bool,
+    },
 }
 
 fn main() -> Result<()> {
     match Arguments::parse() {
-        Arguments::Translate { folder, usual_hlsl } => translate_all(&folder, usual_hlsl),
+        Arguments::Translate { folder, all } => translate_all(&folder, all),
         Arguments::Plans { folder, product } => plans::write(&folder, product),
-        Arguments::Amd { table, driver, renew } => amd_table::check(&table, &driver, renew),
+        Arguments::Amd { table, driver, all, renew } => amd_table::check(&table, &driver, [all, renew]),
         Arguments::Assembly { shaders } => each(&shaders, |variant, assembly| {
             println!("; {}\n{assembly}", variant.file());
             Ok(())
@@ -76,7 +83,7 @@ fn main() -> Result<()> {
             }
             Ok(())
         }),
-        Arguments::AmdFamily { family } => amd_table::print_family(&family),
+        Arguments::AmdFamily { family, all } => amd_table::print_family(&family, all),
     }
 }
 
@@ -94,7 +101,7 @@ fn each(names: &[String], mut tell: impl FnMut(&Variant, &str) -> Result<()>) ->
     Ok(())
 }
 
-fn translate_all(folder: &Path, usual_hlsl: bool) -> Result<()> {
+fn translate_all(folder: &Path, all: bool) -> Result<()> {
     let (variants, refused) = variants::variants()?;
     for what in refused {
         println!("translate: left out: {what}");
@@ -114,7 +121,7 @@ fn translate_all(folder: &Path, usual_hlsl: bool) -> Result<()> {
         write("vulkan1.0", "spv", &bytes(shader.spirv((1, 0), true).with_context(|| name.clone())?))?;
         write("vulkan1.3", "spv", &bytes(shader.spirv((1, 6), false).with_context(|| name.clone())?))?;
         write("glsl", "comp", shader.glsl().with_context(|| name.clone())?.as_bytes())?;
-        if variant.usual || !usual_hlsl {
+        if variant.usual || all {
             write("fxc", "hlsl", shader.hlsl(ShaderModel::V5_1).with_context(|| name.clone())?.as_bytes())?;
             write("dxc", "hlsl", shader.hlsl(ShaderModel::V6_0).with_context(|| name.clone())?.as_bytes())?;
         }
