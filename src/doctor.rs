@@ -4,7 +4,7 @@ use crate::compare::{Agreement, Mismatch, compare};
 use crate::data::batch::{Batch, Inputs, Rows, Targets};
 use crate::engine::{Device, Engine, read_f32};
 use crate::error::Result;
-use crate::kernel::Access;
+use crate::kernel::{Access, Kernel};
 use crate::network::{Activation, Cell, Config, Direction, Network, Optimiser, Plans, Pooling, Reset, Rule, Sgd, Task};
 use crate::plan::{Limits, Plan, Tuning};
 use crate::slicing::Slicing;
@@ -23,11 +23,17 @@ pub struct Finding {
 }
 
 /// Runs each dispatch of `plan` on `device` and on the CPU engine, both from the CPU engine's buffers, and compares
-/// what they write. `cpu` must hold the persistent buffers.
+/// what they write. `cpu` must hold the persistent buffers. Of kernels that are not `wanted` the CPU engine gives the numbers
+/// alone.
 ///
 /// # Errors
 /// What the engines say; numbers that differ are findings, not errors.
-pub fn examine(device: &mut dyn Engine, cpu: &mut dyn Engine, plan: &Plan) -> Result<Vec<Finding>> {
+pub fn examine(
+    device: &mut dyn Engine,
+    cpu: &mut dyn Engine,
+    plan: &Plan,
+    wanted: &dyn Fn(&Kernel) -> bool,
+) -> Result<Vec<Finding>> {
     // Makes every buffer, with the uploads in it.
     let mut uploads = plan.with(vec![]);
     uploads.uploads = plan.uploads.clone();
@@ -35,6 +41,10 @@ pub fn examine(device: &mut dyn Engine, cpu: &mut dyn Engine, plan: &Plan) -> Re
     let mut findings = Vec::new();
     for dispatch in &plan.dispatches {
         let single = plan.with(vec![dispatch.clone()]);
+        if !wanted(dispatch.kernel) {
+            cpu.run(&single.checked(cpu.limits())?)?;
+            continue;
+        }
         for view in &dispatch.bindings {
             let spec = &plan.buffers[view.buffer.0];
             let words = cpu.read(spec.name, spec.len())?;
@@ -62,11 +72,11 @@ pub fn examine(device: &mut dyn Engine, cpu: &mut dyn Engine, plan: &Plan) -> Re
 
 /// Examines a device on forward and training plans of networks of every cell, direction, depth, pooling, context, heads
 /// and kind of dropout, with ragged sequences and sizes that no tile divides; the plain GRU as the device would run it, and
-/// cut into micro-batches and along time.
+/// cut into micro-batches and along time. Kernels that are not `wanted` are left out.
 ///
 /// # Errors
 /// What the engines say.
-pub fn check_up(device: &mut dyn Engine) -> Result<Vec<Finding>> {
+pub fn check_up(device: &mut dyn Engine, wanted: &dyn Fn(&Kernel) -> bool) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
     for (at, config) in networks()?.into_iter().enumerate() {
         let batch = ragged_batch(config.task);
@@ -74,7 +84,7 @@ pub fn check_up(device: &mut dyn Engine) -> Result<Vec<Finding>> {
         // As the device would run them, though the CPU engine gives the numbers.
         let mut limits = vec![device.limits().clone()];
         for (_, forward) in (Plans { limits: &limits[0], ..network.plans() }).inference(&batch)? {
-            findings.extend(examine(device, network.engine(), &forward)?);
+            findings.extend(examine(device, network.engine(), &forward, wanted)?);
         }
         let mut optimiser = Optimiser::default();
         if at < PLAIN {
@@ -89,7 +99,7 @@ pub fn check_up(device: &mut dyn Engine) -> Result<Vec<Finding>> {
         }
         for limits in limits {
             let training = Plans { limits: &limits, ..network.plans() }.training(&batch, &optimiser)?;
-            findings.extend(examine(device, network.engine(), &training)?);
+            findings.extend(examine(device, network.engine(), &training, wanted)?);
         }
     }
     Ok(findings)
@@ -149,7 +159,7 @@ mod tests {
 
     #[test]
     fn every_kernel_is_examined_in_every_variant() {
-        let findings = check_up(&mut Cpu::new(DEFAULT_MEMORY)).unwrap();
+        let findings = check_up(&mut Cpu::new(DEFAULT_MEMORY), &|_| true).unwrap();
         for kernel in kernels() {
             assert!(findings.iter().any(|finding| finding.kernel == kernel.name), "{}", kernel.name);
         }
@@ -157,6 +167,12 @@ mod tests {
         // Micro-batches and spans repeat the places of a plan.
         let count = |place: &str| findings.iter().filter(|finding| finding.place == place).count();
         assert!(count("level 0 backward") > 2 * 2 * 2 && count("loss") > 2 * 2 * 2);
+    }
+
+    #[test]
+    fn only_what_is_wanted_is_examined() {
+        let findings = check_up(&mut Cpu::new(DEFAULT_MEMORY), &|kernel| kernel.name == "transpose").unwrap();
+        assert!(!findings.is_empty() && findings.iter().all(|finding| finding.kernel == "transpose"));
     }
 
     /// Runs plans rightly, within limits of its own, and notes how they compute products; adds to everything that is read.
@@ -200,7 +216,7 @@ mod tests {
             let cpu = Cpu::new(DEFAULT_MEMORY);
             let limits = Limits { tuning: Tuning { workgroups: 8, product }, ..cpu.limits().clone() };
             let mut device = Off { cpu, limits, products: BTreeSet::new() };
-            let findings = check_up(&mut device).unwrap();
+            let findings = check_up(&mut device, &|_| true).unwrap();
             assert!(findings.iter().all(|finding| finding.outcome.is_err()));
             device.products
         });

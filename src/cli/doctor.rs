@@ -1,9 +1,10 @@
 //! `srnn doctor`
 
 use super::{DeviceArgs, print, table};
-use clap::Args;
+use clap::{Args, builder::PossibleValuesParser};
 use srnn::doctor::{Finding, check_up};
 use srnn::engine::gpu::adapter::INSTALL_ADVICE;
+use srnn::kernel::kernels;
 use srnn::{Error, Result};
 use std::process::ExitCode;
 
@@ -16,6 +17,9 @@ pub struct Doctor {
     /// Print every dispatch
     #[arg(long)]
     all: bool,
+    /// Examine this kernel alone; may be given several times
+    #[arg(long = "kernel", value_name = "NAME", value_parser = PossibleValuesParser::new(kernels().map(|kernel| kernel.name)), hide_possible_values = true)]
+    kernels: Vec<String>,
     #[command(flatten)]
     device: DeviceArgs,
 }
@@ -29,7 +33,8 @@ impl Doctor {
                  software adapter will do); if there is none, {INSTALL_ADVICE}"
             )));
         }
-        let findings = check_up(device.engine.as_mut())?;
+        let wanted = |name| self.kernels.is_empty() || self.kernels.iter().any(|kernel| kernel == name);
+        let findings = check_up(device.engine.as_mut(), &|kernel| wanted(kernel.name))?;
         let row = |finding: &&Finding| {
             let (error, allowed, verdict) = match &finding.outcome {
                 Ok(fine) => (format!("{:.1e}", fine.error), format!("{:.1e}", fine.allowed), "ok".to_string()),

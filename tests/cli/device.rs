@@ -34,9 +34,16 @@ fn the_doctor_does_not_compare_the_cpu_engine_with_itself() {
 #[test]
 #[cfg_attr(skip_gpu_tests, ignore = "SRNN_SKIP_GPU_TESTS=1")]
 fn the_gpu_passes_the_doctor() {
-    let run = Room::new().srnn("doctor --device gpu").succeeds();
+    // Of some kernels, as llvmpipe takes minutes to compile all; scripts/check-drivers has the whole doctor on another driver.
+    let run = Room::new().srnn("doctor --device gpu --kernel matmul --kernel transpose").succeeds();
     assert!(run.out.ends_with("are within tolerance\n"), "{}", run.out);
+    assert!(run.out.contains("matmul") && !run.out.contains("_forward"), "{}", run.out);
     assert!(!run.out.contains("CPU engine"), "{}", run.out);
+}
+
+#[test]
+fn the_doctor_knows_its_kernels() {
+    Room::new().srnn("doctor --kernel matmull").misused("'matmull'");
 }
 
 #[test]
