@@ -115,7 +115,6 @@ fn networks() -> Result<Vec<Config>> {
     let (length, vocabulary, embedding, hidden, classes) = (192, 211, 37, 50, 3);
     let gru = Config { slicing, length, vocabulary, embedding, hidden, classes, ..Config::default() };
     let small = Config { hidden: 19, ..gru.clone() };
-    let even = Config { hidden: 20, ..small.clone() };
     let lstm = Config { cell: Cell::Lstm, ..small.clone() };
     let rnn = Config { cell: Cell::Rnn, ..small.clone() };
     let before = Config { reset: Reset::Before, ..small.clone() };
@@ -126,7 +125,15 @@ fn networks() -> Result<Vec<Config>> {
         Config { direction: Both, pooling: Max, head_pooling: Mean, ..lstm.clone() },
         Config { direction: Backward, activation: Identity, ..before.clone() },
         Config { activation: Relu, layers: 2, ..rnn },
-        Config { direction: Both, pooling: Attention, head_pooling: Attention, layers: 2, heads: 4, ..even },
+        Config {
+            direction: Both,
+            pooling: Attention,
+            head_pooling: Attention,
+            layers: 2,
+            hidden: 20,
+            heads: 4,
+            ..small.clone()
+        },
         Config { context: 5, direction: Both, pooling: Max, ..before },
         Config { context: 3, layers: 2, ..lstm },
         Config { direction: Both, layers: 2, pooling: Mean, ..mingru },

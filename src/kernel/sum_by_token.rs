@@ -24,8 +24,8 @@ pub const PIECE: usize = 64;
 type Sizes = (usize, usize, usize);
 
 /// `out [groups, width]` of every strand: each group's sum of the first `width` columns of its rows of `values [*, stride]`,
-/// `rows` in all, added to what stands in `out` when `accumulate`. A group's rows are `members[starts[g]..starts[g+1]]`, or, where the
-/// members are [`View::NONE`], `starts[g]..starts[g+1]` themselves.
+/// `rows` in all, added to what stands in `out` when `accumulate`. A group's rows are `members[starts[g]..starts[g+1]]`, or,
+/// where the members are [`View::NONE`], `starts[g]..starts[g+1]` themselves.
 pub fn dispatch(
     place: String,
     (groups, width, stride): Sizes,

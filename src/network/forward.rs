@@ -237,18 +237,8 @@ impl<'b> Planner<'_, 'b> {
             true => self.plan.scratch("outputs", &[steps, width]),
             false => View::NONE,
         };
-        let tapes: Vec<StrandViews> = ways.iter().map(|way| self.tape(at, way)).collect();
-        let ways = ways.iter().zip(tapes).enumerate();
-        let runs = ways.map(|(group, (way, tape))| {
-            self.scope(|planner| {
-                let gates = match below {
-                    Below::Steps(steps, _) => steps.gates[group],
-                    Below::Outputs(outputs) => planner.project([p, layer], &way.strands, steps, outputs),
-                };
-                planner.run(at, layer, way, below, [gates, tape], [outputs, passed])
-            })
-        });
-        let runs = runs.collect();
+        let runs = ways.iter().enumerate();
+        let runs = runs.map(|(group, way)| self.run(at, [layer, group], way, below, [outputs, passed])).collect();
         let inputs = match below {
             Below::Steps(..) => None,
             Below::Outputs(outputs) => Some(outputs),
@@ -256,24 +246,14 @@ impl<'b> Planner<'_, 'b> {
         LayerViews { inputs, dropped, runs, outputs }
     }
 
-    /// Room for what the cell keeps of every step of a way, by strand.
-    fn tape(&mut self, at: At, way: &Way) -> StrandViews {
-        let columns = self.config.recurrence().tape * self.config.units();
-        match at.save {
-            true => self.scratch_of_strands("tape", way.strands.len(), way.rows.steps * columns),
-            false => StrandViews::NONE,
-        }
-    }
-
     /// The recurrences of a group of strands of layer l. Their outputs go to their columns of `outputs`, if they count, otherwise
     /// their last states to those of `passed`.
     fn run(
         &mut self,
         at: At,
-        l: usize,
+        [l, group]: [usize; 2],
         way: &Way,
         below: Below,
-        [gates, tape]: [StrandViews; 2],
         [outputs, passed]: [View; 2],
     ) -> RunViews {
         let At { p, level, save } = at;
@@ -283,11 +263,19 @@ impl<'b> Planner<'_, 'b> {
         let weights = self.recurrent(&self.layout.levels[p].layers[l][strands.clone()]);
         let own_width = strands.len() * units;
         let place = format!("level {p}{}{}", of_layer(l), of(&strands));
+        let tape = match save {
+            true => self.scratch_of_strands("tape", strands.len(), rows.steps * cell.tape * units),
+            false => StrandViews::NONE,
+        };
         let stepwise = outputs != View::NONE;
         // With context each direction reads steps of its own: their outputs do not stand side by side.
         let own = way.own.filter(|_| stepwise);
         let (stride, column) = if own.is_some() { (own_width, 0) } else { (width, first) };
         let (span, slots) = self.scope(|planner| {
+            let gates = match below {
+                Below::Steps(steps, _) => steps.gates[group],
+                Below::Outputs(outputs) => planner.project([p, l], &strands, level.steps, outputs),
+            };
             let (read, slots) = planner.slots(way, below);
             let span = Span {
                 strands: Strands::new(strands.len(), [gates.apart, weights.apart, tape.apart]),

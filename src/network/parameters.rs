@@ -43,7 +43,13 @@ impl Affine {
         self.len() == 0
     }
 
-    /// In which of PyTorch's two tensors, weights and bias, and where in it each number stands, in the order of the flat
+    /// The names and shapes of PyTorch's two tensors, weights and bias, as far as there are such.
+    fn tensors(&self) -> [Option<(&str, Vec<usize>)>; 2] {
+        let weights = (self.inputs > 0).then(|| (self.name.as_str(), vec![self.rows, self.inputs]));
+        [weights, self.bias.as_deref().map(|name| (name, vec![self.rows]))]
+    }
+
+    /// In which of these two tensors, and where in it each number stands, in the order of the flat
     /// buffer.
     fn places(&self) -> impl Iterator<Item = (usize, usize)> {
         let (own, (rows, first)) = (self.outputs / self.gates.len(), self.block);
@@ -240,17 +246,17 @@ impl Parameters {
             let shape = vec![config.vocabulary, config.embedding];
             tensors.push(Tensor { name: EMBEDDING.into(), shape, values: self.embedding.clone() });
         }
-        for affine in Layout::new(config).all() {
-            let mut tensor = |name: &String, shape: Vec<usize>| {
+        let layout = Layout::new(config);
+        for affine in layout.all() {
+            let own = affine.tensors().map(|own| {
+                let (name, shape) = own?;
                 // Several matrices may stand in one tensor.
-                *places.entry(name.clone()).or_insert_with(|| {
+                Some(*places.entry(name).or_insert_with(|| {
                     let values = vec![0.0; shape.iter().product()];
-                    tensors.push(Tensor { name: name.clone(), shape, values });
+                    tensors.push(Tensor { name: name.into(), shape, values });
                     tensors.len() - 1
-                })
-            };
-            let weights = (affine.inputs > 0).then(|| tensor(&affine.name, vec![affine.rows, affine.inputs]));
-            let own = [weights, affine.bias.as_ref().map(|name| tensor(name, vec![affine.rows]))];
+                }))
+            });
             for ((which, element), value) in affine.places().zip(&self.flat[affine.offset..]) {
                 tensors[own[which].expect("only what is there has places")].values[element] = *value;
             }
@@ -279,20 +285,14 @@ impl Parameters {
         };
         // All of them are found before memory is asked for: no file holds impossible sizes.
         let mut found = BTreeMap::new();
-        let of = |affine: &'_ Affine| {
-            let weights = (affine.inputs > 0).then(|| (affine.name.clone(), vec![affine.rows, affine.inputs]));
-            [weights, affine.bias.clone().map(|name| (name, vec![affine.rows]))]
-        };
-        for (name, shape) in layout.all().flat_map(of).flatten() {
-            // Several matrices may stand in one tensor.
+        for (name, shape) in layout.all().flat_map(Affine::tensors).flatten() {
             if let Entry::Vacant(entry) = found.entry(name) {
-                let values = take(entry.key(), &shape)?;
-                entry.insert(values);
+                entry.insert(take(name, &shape)?);
             }
         }
         let mut flat = vec![0.0; layout.len];
         for affine in layout.all() {
-            let own = of(affine).map(|own| own.map(|(name, _)| &found[&name]));
+            let own = affine.tensors().map(|own| own.map(|(name, _)| &found[name]));
             for (value, (which, element)) in flat[affine.offset..].iter_mut().zip(affine.places()) {
                 *value = own[which].expect("only what is there has places")[element];
             }

@@ -99,18 +99,17 @@ mod tests {
     fn whatever_a_writer_writes_comes_back_with_its_line() {
         let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(7);
         for _ in 0..500 {
-            let (mut rows, mut line, mut text_of_all) = (Vec::new(), 2, "text,label\n".to_string());
+            let (mut rows, mut line, mut table) = (Vec::new(), 2, written(&["text", "label"]));
             for _ in 0..random.random_range(1..6) {
                 let length = random.random_range(0..8);
                 let text: String =
                     (0..length).map(|_| ['"', ',', '\n', 'a', ' ', 'é'][random.random_range(0..6)]).collect();
-                text_of_all += &written(&[&text, "x"]);
+                table += &written(&[&text, "x"]);
                 rows.push(row(&text, "x", line));
                 line += 1 + text.matches('\n').count() as u64;
             }
-            let text = text_of_all;
-            assert_eq!(read(&text, Csv), Ok(rows.clone()), "{text:?}");
-            assert_eq!(read(&text.replace('\n', "\r\n"), Csv), Ok(rows), "{text:?}");
+            assert_eq!(read(&table, Csv), Ok(rows.clone()), "{table:?}");
+            assert_eq!(read(&table.replace('\n', "\r\n"), Csv), Ok(rows), "{table:?}");
         }
         assert_eq!(read("text,label\na\rb,x\n", Csv), Ok(vec![row("a\rb", "x", 2)]));
     }
