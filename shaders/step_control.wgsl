@@ -8,7 +8,7 @@ struct Params {
 }
 
 @group(0) @binding(0) var<storage, read> parts: array<f32>;          // [count]
-@group(0) @binding(1) var<storage, read_write> control: array<f32>;  // [8] steps, beta1^t, beta2^t, scale, skipped, norm, take
+@group(0) @binding(1) var<storage, read_write> control: array<f32>;  // [8] steps, beta1^t, beta2^t, scale, skipped, norm, take, skipped in a row
 @group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(1)
@@ -28,8 +28,10 @@ fn main() {
         control[3] = 1.0;
         if (norm > params.clip) { control[3] = params.clip / norm; }
         control[6] = 1.0;
+        control[7] = 0.0;
     } else {
         control[4] += 1.0;
+        control[7] += 1.0;
         control[6] = 0.0;
     }
 }

@@ -14,7 +14,7 @@ struct Params {
 
 @group(0) @binding(0) var<storage, read> gradient: array<f32>;              // [count], or [N, width]
 @group(0) @binding(1) var<storage, read> slots: array<u32>;                 // [count / width]
-@group(0) @binding(2) var<storage, read> control: array<f32>;               // [8] steps, beta1^t, beta2^t, scale, skipped, norm, take
+@group(0) @binding(2) var<storage, read> control: array<f32>;               // [8] steps, beta1^t, beta2^t, scale, skipped, norm, take, skipped in a row
 @group(0) @binding(3) var<storage, read_write> weights: array<f32>;         // [count]
 @group(0) @binding(4) var<storage, read_write> first_moments: array<f32>;   // [count] of gradient descent, the velocity
 @group(0) @binding(5) var<storage, read_write> second_moments: array<f32>;  // [count] of Adam
@@ -50,5 +50,7 @@ fn main(
         step = params.learning_rate * m;
     }
     first_moments[at] = m;
-    weights[at] = w - params.decay * w - step;
+    let moved = w - params.decay * w - step;
+    // What overflows stays as it is; looked for in the bits, as comparisons with infinity may be taken away.
+    if ((bitcast<u32>(moved) & 0x7f800000u) != 0x7f800000u) { weights[at] = moved; }
 }

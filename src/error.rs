@@ -101,6 +101,10 @@ pub enum Error {
         ability: &'static str,
     },
 
+    /// Step after step had a gradient that is not finite, or no epoch had a finite loss.
+    #[error("training diverged: {0}")]
+    Diverged(String),
+
     /// The device failed or was lost while it worked.
     #[error("{device}: {problem}")]
     Device {
@@ -162,6 +166,14 @@ pub enum Problem {
     /// A model was to go where something else is.
     #[error("the directory is there already")]
     Occupied,
+
+    /// Another process writes into the model directory.
+    #[error("another training writes into this directory")]
+    InUse,
+
+    /// A file is not what it was when the model was saved.
+    #[error("the file is damaged, or was changed after the model was saved")]
+    Changed,
 
     /// A sequence has fewer steps than there are slices.
     #[error("{slices} slices of {length} steps leave slices empty")]

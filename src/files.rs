@@ -1,8 +1,49 @@
-//! Writing files so that a reader never sees half of one.
+//! Writing files so that a reader never sees half of one, and reading what is a file indeed.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, ensure};
+use std::fs::File;
 use std::io::Write;
 use std::path::Path;
+
+/// The contents of a file. What is no file is not opened: a pipe would be waited for.
+///
+/// # Errors
+/// [`Error::Io`], with `path`; [`Error::Model`] for what is no file.
+pub fn read_file(path: &Path) -> Result<Vec<u8>> {
+    let there = std::fs::metadata(path).map_err(Error::io(path))?;
+    let other = if there.is_dir() { "this is a directory" } else { "this is a pipe or a device" };
+    ensure!(there.is_file(), Error::model(path, format!("{other}, where a file should be")));
+    std::fs::read(path).map_err(Error::io(path))
+}
+
+/// Removes a file that may be there.
+///
+/// # Errors
+/// [`Error::Io`], naming the file.
+pub fn remove_if_there(path: &Path) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::io(path)(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Writes a new file, and waits until it is on the disk.
+///
+/// # Errors
+/// What the system says, also if something of this name is there.
+pub fn write_synced(path: &Path, contents: &[u8]) -> std::io::Result<()> {
+    let mut file = File::create_new(path)?;
+    file.write_all(contents)?;
+    file.sync_all()
+}
+
+/// Waits until the names of a folder's files are on the disk, on systems whose folders can be asked for it.
+///
+/// # Errors
+/// [`Error::Io`], with the folder.
+pub fn sync_folder(folder: &Path) -> Result<()> {
+    if cfg!(unix) { File::open(folder).and_then(|own| own.sync_all()).map_err(Error::io(folder)) } else { Ok(()) }
+}
 
 /// Writes to a temporary file beside `path`, then renames it. What is there and is no file (`/dev/stdout`, a pipe) is
 /// written to as it is.
@@ -32,6 +73,8 @@ fn write(path: &Path, contents: &[u8]) -> std::io::Result<()> {
     file.write_all(contents)?;
     file.as_file().sync_all()?;
     file.persist(path)?;
+    // The name of a file is its folder's to keep. A folder that cannot be asked is no reason to fail: the file is there.
+    let _ = sync_folder(folder);
     Ok(())
 }
 

@@ -23,6 +23,9 @@ pub fn tell(error: &Error) -> String {
             _ => "use --device cpu",
         }
         .into(),
+        Error::Diverged(_) => {
+            "use a smaller --learning-rate or --clip; what was saved before stays as it was".to_string()
+        }
         Error::NoAdapter => format!("{INSTALL_ADVICE}, or use --device cpu"),
         Error::Device { .. } => "use a smaller --memory if it ran out of it, or --device cpu".into(),
         _ => String::new(),
@@ -51,6 +54,7 @@ fn of(problem: &Problem) -> String {
         Problem::NotNumbers => "give .npy, .npz or IDX, or --format ucr for such text",
         Problem::NoModel => "`srnn train --out DIR` makes one",
         Problem::Occupied => "give another --out, or --force to overwrite",
+        Problem::InUse => "wait for it, or give another directory",
         _ => "",
     }
     .into()

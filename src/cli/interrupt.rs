@@ -1,10 +1,10 @@
-//! Ctrl-C: the first asks for a clean stop, the second ends the program.
+//! Ctrl-C, SIGTERM and SIGHUP: the first asks for a clean stop, the second ends the program.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 static ASKED: AtomicBool = AtomicBool::new(false);
 
-/// Begins to listen for Ctrl-C.
+/// Begins to listen for Ctrl-C, SIGTERM and SIGHUP.
 pub fn listen() {
     let handler = || {
         if ASKED.swap(true, Ordering::SeqCst) {
@@ -17,7 +17,7 @@ pub fn listen() {
     }
 }
 
-/// Whether Ctrl-C was pressed.
+/// Whether a stop was asked for.
 pub fn asked() -> bool {
     ASKED.load(Ordering::SeqCst)
 }

@@ -31,6 +31,9 @@ pub struct Train {
     /// Epochs; with --resume, the new total [default: 10]
     #[arg(long, value_name = "N")]
     epochs: Option<usize>,
+    /// How often a checkpoint is saved within an epoch: a time (30s, 5m, 2h) or a number of steps [default: 5m]
+    #[arg(long, value_name = "TIME")]
+    checkpoint_every: Option<String>,
     #[command(flatten)]
     device: DeviceArgs,
 }
@@ -189,20 +192,24 @@ impl Train {
     /// Trains to the end or to Ctrl-C, and tells how it ended.
     pub fn run(self) -> Result<ExitCode> {
         let folder = self.resume.as_deref().or(self.beginning.out.as_deref()).expect("required by clap");
+        let interval = self.checkpoint_every.as_ref().map(|text| text.parse()).transpose()?;
         let mut training = if self.resume.is_some() {
             let training = Training::resume(folder, self.epochs, self.device.open()?)?;
+            training.notes.iter().for_each(note);
             let progress = &training.trainer.progress;
             note(format_args!("going on at epoch {}, step {}", progress.epoch + 1, progress.step + 1));
             training
         } else {
             self.begin(folder)?
         };
+        training.interval = interval.unwrap_or_default();
         let folder = folder.display();
         interrupt::listen();
         let task = training.model.config.task;
         let mut reporter = Reporter::new(String::new(), &training.model.config, training.trainer.options.epochs);
-        let outcome = training.run(&mut reporter)?;
+        let outcome = training.run(&mut reporter);
         drop(reporter);
+        let outcome = outcome?;
         if outcome.ending == Ending::Stopped {
             let again = if training.read_stdin() { " (and the same data on standard input again)" } else { "" };
             note(format_args!("stopped and saved; go on with: srnn train --resume {folder}{again}"));

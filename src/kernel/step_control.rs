@@ -28,6 +28,8 @@ pub const SKIPPED: usize = 4;
 pub const NORM: usize = 5;
 /// 1 if this step is to be taken.
 pub const TAKE: usize = 6;
+/// Steps skipped since the last one that was taken.
+pub const SKIPPED_IN_A_ROW: usize = 7;
 
 /// The control buffer before the first step.
 pub const START: [f32; CONTROL] = [0.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0];
@@ -51,8 +53,10 @@ fn twin(_: &Dispatch, params: Params, Slices { parts, control }: Slices) {
         control[BETA2_POWER] *= beta2;
         control[SCALE] = if norm > clip { clip / norm } else { 1.0 };
         control[TAKE] = 1.0;
+        control[SKIPPED_IN_A_ROW] = 0.0;
     } else {
         control[SKIPPED] += 1.0;
+        control[SKIPPED_IN_A_ROW] += 1.0;
         control[TAKE] = 0.0;
     }
 }

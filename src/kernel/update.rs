@@ -91,6 +91,12 @@ const SQUARED: f32 = 1e-16;
 /// And so does a moment below this, which no weight feels: moments of rows without a gradient fade at every step.
 const MOVED: f32 = 1e-28;
 
+/// A weight that would overflow stays as it is.
+#[inline(always)]
+fn finite_or(before: f32, moved: f32) -> f32 {
+    if moved.abs() <= f32::MAX { moved } else { before }
+}
+
 const ADAM: u32 = 0;
 const SGD: u32 = 1;
 
@@ -136,7 +142,7 @@ fn adapt(
     let [scale, rate, correction] = rates;
     let step = |w: &mut f32, m: f32, v: f32| {
         let (m, v) = (nothing_below(MOVED, m), nothing_below(SQUARED * SQUARED, v));
-        *w = *w - decay * *w - rate * m / (v.sqrt() * correction + epsilon);
+        *w = finite_or(*w, *w - decay * *w - rate * m / (v.sqrt() * correction + epsilon));
         (m, v)
     };
     let own = weights.iter_mut().zip(first).zip(second);
@@ -156,7 +162,7 @@ fn descend(params: &Params, scale: f32, gradient: Option<&[f32]>, weights: &mut 
     let Params { learning_rate, beta1: momentum, decay, .. } = *params;
     let step = |w: &mut f32, v: f32| {
         let v = nothing_below(MOVED, v);
-        *w = *w - decay * *w - learning_rate * v;
+        *w = finite_or(*w, *w - decay * *w - learning_rate * v);
         v
     };
     let own = weights.iter_mut().zip(velocity);
@@ -194,5 +200,17 @@ mod tests {
         assert_eq!((w, velocity), ([1.0; 9], [0.0; 9]));
         descend(&params, 0.5, Some(&[2.0; 9]), &mut w, &mut velocity);
         assert_eq!((w, velocity), ([0.999; 9], [1.0; 9]));
+    }
+
+    #[test]
+    fn weights_do_not_overflow() {
+        let params = Params { learning_rate: 3e38, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, ..Params::default() };
+        let (mut w, mut m, mut v) = ([-1e38; 9], [0.0; 9], [0.0; 9]);
+        adapt(&params, [1.0, f32::MAX, 1.0], Some(&[1.0; 9]), &mut w, &mut m, &mut v);
+        assert_eq!(w, [-1e38; 9]);
+        descend(&params, 1.0, Some(&[1.0; 9]), &mut w, &mut m);
+        assert_eq!(w, [-1e38; 9]);
+        descend(&params, 1.0, Some(&[-1.0; 9]), &mut w, &mut [0.0; 9]);
+        assert!(w[0] > 1.9e38 && w[0].is_finite());
     }
 }

@@ -264,6 +264,12 @@ impl Parameters {
         tensors
     }
 
+    /// Whether all weights are finite.
+    pub fn is_finite(&self) -> bool {
+        // Without a way out in between, so that several are looked at at once.
+        self.flat.iter().chain(&self.embedding).fold(true, |all, weight| all & weight.is_finite())
+    }
+
     /// The inverse of [`Parameters::tensors`]; `find` gives a tensor's shape and values by its name.
     ///
     /// # Errors

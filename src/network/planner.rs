@@ -29,11 +29,11 @@ pub mod buffer {
         [BufferName::of("embedding's first moments"), BufferName::of("embedding's second moments")];
     /// The optimiser's control numbers.
     pub const CONTROL: BufferName = BufferName::of("control");
-    /// All that an optimiser keeps from step to step.
-    pub const OPTIMISER: [BufferName; 5] =
-        [MOMENTS[0], MOMENTS[1], EMBEDDING_MOMENTS[0], EMBEDDING_MOMENTS[1], CONTROL];
     /// The running totals of loss and hits.
     pub const TOTALS: BufferName = BufferName::of("totals");
+    /// All that training keeps from step to step, beside the weights.
+    pub const OPTIMISER: [BufferName; 6] =
+        [MOMENTS[0], MOMENTS[1], EMBEDDING_MOMENTS[0], EMBEDDING_MOMENTS[1], CONTROL, TOTALS];
     /// `[B, C]` after a forward plan.
     pub const LOGITS: BufferName = BufferName::of("logits");
     /// `[B, W]`: what the top level passes to the head.

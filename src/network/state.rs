@@ -19,10 +19,15 @@ pub struct Totals {
     pub accuracy: f64,
     /// Number of sequences.
     pub sequences: usize,
+    /// The last steps that were skipped one after the other, as their gradient was not finite; 0 if the last was taken.
+    pub skipped_in_a_row: usize,
 }
 
 /// Totals on their way from the device.
-pub struct PendingTotals(Reading);
+pub struct PendingTotals {
+    totals: Reading,
+    control: Reading,
+}
 
 impl PendingTotals {
     /// Waits for the steps that these are of.
@@ -38,18 +43,28 @@ impl PendingTotals {
     /// # Errors
     /// [`Error::Device`] when the device fails.
     pub async fn arrive(self) -> Result<Totals> {
-        let words = self.0.await?;
+        let (words, control) = (self.totals.await?, self.control.await?);
         let totals: &[f32] = bytemuck::cast_slice(&words);
         let loss = f64::from(totals[0] / totals[3].max(f32::MIN_POSITIVE));
         let correct = f64::from(totals[1] / totals[2].max(1.0));
-        Ok(Totals { loss, weight: totals[3].into(), accuracy: correct, sequences: totals[2] as usize })
+        let skipped_in_a_row = f32::from_bits(control[step_control::SKIPPED_IN_A_ROW]) as usize;
+        let (weight, sequences) = (totals[3].into(), totals[2] as usize);
+        Ok(Totals { loss, weight, accuracy: correct, sequences, skipped_in_a_row })
     }
 }
 
-/// The optimiser's state on the host, to go on with training later: the contents of [`buffer::OPTIMISER`], in their order;
+/// The optimiser's state on the host, to go on with training later to the same bits: the contents of [`buffer::OPTIMISER`], in their order;
 /// empty where the embedding is frozen.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OptimiserState(pub [Vec<f32>; buffer::OPTIMISER.len()]);
+
+impl OptimiserState {
+    /// The control numbers, by the names of [`step_control`], and the totals that were not taken yet.
+    pub fn control_and_totals(&self) -> [&[f32]; 2] {
+        let [.., control, totals] = &self.0;
+        [control, totals]
+    }
+}
 
 /// The loss of a batch and the gradient of every weight.
 #[derive(Clone, Debug, PartialEq)]
@@ -154,7 +169,7 @@ impl Network {
     /// The optimiser's buffers with their lengths.
     fn optimiser_buffers(&self) -> [(BufferName, usize); buffer::OPTIMISER.len()] {
         let trained = if self.config.freeze_embedding { 0 } else { self.table() };
-        let lens = [self.layout.len, self.layout.len, trained, trained, CONTROL];
+        let lens = [self.layout.len, self.layout.len, trained, trained, CONTROL, TOTALS];
         std::array::from_fn(|at| (buffer::OPTIMISER[at], lens[at]))
     }
 
@@ -167,9 +182,10 @@ impl Network {
         self.write(buffer::TOTALS, &[0.0; TOTALS])
     }
 
+    /// Forgets the moments alone.
     pub(super) fn reset_moments(&mut self) -> Result<()> {
         // One by one: the moments of an embedding are large.
-        for (name, len) in self.optimiser_buffers() {
+        for (name, len) in self.optimiser_buffers().into_iter().filter(|(name, _)| *name != buffer::TOTALS) {
             let start = if name == buffer::CONTROL { step_control::START.to_vec() } else { vec![0.0; len] };
             self.write(name, &start)?;
         }
@@ -244,9 +260,10 @@ impl Network {
     /// # Errors
     /// [`Error::Device`] when the device fails.
     pub fn begin_totals(&mut self) -> Result<PendingTotals> {
-        let reading = self.engine().begin_read(buffer::TOTALS, TOTALS)?;
+        let totals = self.engine().begin_read(buffer::TOTALS, TOTALS)?;
+        let control = self.engine().begin_read(buffer::CONTROL, CONTROL)?;
         self.write(buffer::TOTALS, &[0.0; TOTALS])?;
-        Ok(PendingTotals(reading))
+        Ok(PendingTotals { totals, control })
     }
 
     /// The first `len` numbers of a buffer, which need not be there if there are none.

@@ -1,6 +1,10 @@
 //! Training: epochs over a data set, validation, the best weights, early stopping, stopping and going on.
 
+#[cfg(feature = "files")]
+mod checkpoint;
 pub mod dataset;
+#[cfg(feature = "files")]
+mod directory;
 #[cfg(feature = "files")]
 pub mod encoding;
 pub mod metrics;
@@ -9,9 +13,13 @@ pub mod model;
 pub mod progress;
 #[cfg(feature = "files")]
 pub mod recipe;
+#[cfg(feature = "files")]
+pub mod saver;
 pub mod schedule;
 #[cfg(feature = "files")]
 pub mod sources;
+#[cfg(feature = "files")]
+mod tensors;
 
 pub use dataset::Dataset;
 pub use metrics::Evaluation;
@@ -22,6 +30,7 @@ pub use {
     encoding::{InputEncoder, TargetEncoder},
     model::Model,
     recipe::{Recipe, Training},
+    saver::Interval,
     sources::{Sources, TrainingData},
 };
 
@@ -106,7 +115,7 @@ pub struct Epoch {
     pub valid_score: f64,
     /// Whether the validation is the best so far.
     pub best: bool,
-    /// Seconds of training, without validation; of the last stretch if training was stopped in between.
+    /// Seconds of training, without validation.
     pub seconds: f64,
     /// Real steps trained on per second.
     pub tokens_per_second: f64,
@@ -182,6 +191,29 @@ pub struct Trainer {
 /// Steps after which loss and accuracy are read from the device.
 const READ_EVERY: usize = 10;
 
+/// Steps in a row that may be skipped, as their gradient is not finite, before training ends with [`Error::Diverged`].
+pub const MOST_SKIPPED: usize = 50;
+
+/// Keeps a training as it goes, so that it can go on later.
+trait Keeper {
+    /// Whether it is to be kept now, between two epochs or in one.
+    fn is_due(&mut self, between_epochs: bool) -> Result<bool>;
+
+    /// Keeps it.
+    fn keep(&mut self, trainer: &mut Trainer) -> Result<()>;
+}
+
+/// Keeps nothing.
+impl Keeper for () {
+    fn is_due(&mut self, _: bool) -> Result<bool> {
+        Ok(false)
+    }
+
+    fn keep(&mut self, _: &mut Trainer) -> Result<()> {
+        Ok(())
+    }
+}
+
 impl Trainer {
     /// Training from the beginning.
     pub fn new(network: Network, options: Options) -> Trainer {
@@ -193,18 +225,19 @@ impl Trainer {
     ///
     /// # Errors
     /// As [`Options::check`] and [`Network::train_step`], and what the observer says; [`Error::Config`] if there is
-    /// nothing to train or to validate with.
+    /// nothing to train or to validate with; [`Error::Diverged`] if [`MOST_SKIPPED`] steps in a row were skipped, or no epoch
+    /// ended with a finite loss.
     pub fn fit(&mut self, train: &Dataset, valid: &Dataset, observer: &mut dyn Observer) -> Result<Ending> {
-        self.fit_and_save(train, valid, observer, |_, _| Ok(()))
+        self.fit_and_keep(train, valid, observer, &mut ())
     }
 
-    /// [`Trainer::fit`], with something more to do after every epoch, when the observer has been told of it.
-    fn fit_and_save(
+    /// [`Trainer::fit`], kept as it goes, and when it ends or is stopped.
+    fn fit_and_keep(
         &mut self,
         train: &Dataset,
         valid: &Dataset,
         observer: &mut dyn Observer,
-        mut save: impl FnMut(&Epoch, &mut Trainer) -> Result<()>,
+        keeper: &mut dyn Keeper,
     ) -> Result<Ending> {
         self.options.check()?;
         for (data, verb) in [(train, "train"), (valid, "validate")] {
@@ -212,37 +245,47 @@ impl Trainer {
         }
         let mut ending = Ending::Finished;
         while self.progress.epoch < self.options.epochs {
-            let Some(seconds_and_tokens) = self.run_epoch(train, observer)? else {
+            if !self.run_epoch(train, observer, keeper)? {
                 return Ok(Ending::Stopped);
-            };
-            let epoch = self.finish_epoch(valid, seconds_and_tokens)?;
+            }
+            let epoch = self.finish_epoch(valid)?;
             observer.epoch(&epoch, self)?;
-            save(&epoch, self)?;
-            let since_best = self.progress.epoch - self.progress.best.as_ref().map_or(0, |best| best.epoch);
+            let since_best = self.progress.epoch - self.progress.best().map_or(0, |best| best.epoch);
+            if self.progress.epoch == self.options.epochs {
+                break;
+            }
             if self.options.patience.is_some_and(|patience| since_best >= patience) {
                 ending = Ending::NoImprovement;
                 break;
             }
-            if observer.stop() && self.progress.epoch < self.options.epochs {
+            if observer.stop() {
+                keeper.keep(self)?;
                 return Ok(Ending::Stopped);
             }
+            if keeper.is_due(true)? {
+                keeper.keep(self)?;
+            }
         }
+        let never = "no epoch ended with a finite loss and a finite gradient";
+        ensure!(self.best.is_some(), Error::Diverged(never.into()));
+        keeper.keep(self)?;
         if let Some(best) = &self.best {
             self.network.set_parameters(best)?;
         }
         Ok(ending)
     }
 
-    /// Runs the rest of the current epoch; `None` if it was stopped. Gives its seconds and tokens.
-    fn run_epoch(&mut self, train: &Dataset, observer: &mut dyn Observer) -> Result<Option<(f64, usize)>> {
+    /// Runs the rest of the current epoch; `false` if it was stopped.
+    fn run_epoch(&mut self, train: &Dataset, observer: &mut dyn Observer, keeper: &mut dyn Keeper) -> Result<bool> {
         let Options { epochs, batch, seed, mut optimiser, schedule, word_dropout, .. } = self.options.clone();
         let (rule, rate) = (optimiser.rule, optimiser.rule.learning_rate());
         let config = self.network.config().clone();
         let length = config.length;
         let batches = train.epoch(batch, length, seed, self.progress.epoch);
-        let (start, mut tokens) = (Instant::now(), 0);
         let (before, mut reading) = (self.progress.step, None::<PendingTotals>);
+        let (mut tokens, mut seconds) = (0, 0.0);
         for (at, rows) in batches.iter().enumerate().skip(before) {
+            let start = Instant::now();
             // Every step draws numbers of its own, the same ones again when training goes on.
             optimiser.seed = hash(seed_of(seed) ^ (self.progress.epoch * batches.len() + at) as u32);
             let factor = schedule.factor((self.progress.epoch, epochs), (at, batches.len()));
@@ -250,37 +293,60 @@ impl Trainer {
             let (key, threshold) = (hash(!optimiser.seed), (f64::from(word_dropout) * 2f64.powi(32)) as u32);
             let batch = train.batch(&config, rows, |place| hash(place as u32 ^ key) < threshold)?;
             self.network.train_step(&batch, &optimiser)?;
-            tokens += batch.steps();
             self.progress.step = at + 1;
             // What was asked for after the step before arrives while this one is under way.
-            if let Some(arrived) = reading.take() {
-                self.progress.add(&arrived.finish()?);
-            }
+            self.take(&mut reading)?;
             let last = at + 1 == batches.len();
-            let stop = observer.stop() && !last;
-            if last || stop {
-                self.progress.add(&self.network.totals()?);
-            } else if (at + 1) % READ_EVERY == 0 {
+            if last || (at + 1) % READ_EVERY == 0 {
                 reading = Some(self.network.begin_totals()?);
             }
-            let seconds = start.elapsed().as_secs_f64();
+            if last {
+                self.take(&mut reading)?;
+            }
+            let took = start.elapsed().as_secs_f64();
+            (tokens, seconds) = (tokens + batch.steps(), seconds + took);
+            self.progress.tokens += batch.steps();
+            self.progress.seconds += took;
             let (epoch, steps, progress) = (self.progress.epoch + 1, batches.len(), &self.progress);
             let totals = (progress.sequences > 0).then(|| (progress.loss(), progress.accuracy()));
             observer.step(&StepReport { epoch, step: at + 1, before, steps, tokens, seconds, totals });
+            if last {
+                break;
+            }
+            let stop = observer.stop();
+            if stop || keeper.is_due(false)? {
+                self.take(&mut reading)?;
+                keeper.keep(self)?;
+            }
             if stop {
-                return Ok(None);
+                return Ok(false);
             }
         }
-        Ok(Some((start.elapsed().as_secs_f64(), tokens)))
+        Ok(true)
     }
 
-    fn finish_epoch(&mut self, valid: &Dataset, (seconds, tokens): (f64, usize)) -> Result<Epoch> {
+    /// Adds totals that were asked for, if there are any.
+    fn take(&mut self, reading: &mut Option<PendingTotals>) -> Result<()> {
+        let Some(totals) = reading.take() else { return Ok(()) };
+        let totals = totals.finish()?;
+        self.progress.add(&totals);
+        let (skipped, epoch, step) = (totals.skipped_in_a_row, self.progress.epoch + 1, self.progress.step);
+        let words =
+            format!("the gradients of {skipped} steps in a row, up to step {step} of epoch {epoch}, are not finite");
+        ensure!(skipped < MOST_SKIPPED, Error::Diverged(words));
+        Ok(())
+    }
+
+    fn finish_epoch(&mut self, valid: &Dataset) -> Result<Epoch> {
         let evaluation = Evaluation::of(&mut self.network, valid, self.options.batch)?;
         let skipped_steps = self.network.skipped_steps()?;
-        let best = self.progress.is_best(&evaluation);
+        let mut best = self.progress.is_best(&evaluation);
         if best {
-            self.best = Some(self.network.parameters()?);
+            let parameters = self.network.parameters()?;
+            best = parameters.is_finite();
+            self.best = if best { Some(parameters) } else { self.best.take() };
         }
+        let Progress { seconds, tokens, .. } = self.progress;
         let epoch = Epoch {
             epoch: self.progress.epoch + 1,
             train_loss: self.progress.loss(),

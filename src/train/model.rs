@@ -1,15 +1,16 @@
-//! The model directory: `config.json`, `model.safetensors`, `tokenizer.json`, and what training adds to it.
+//! A trained model: `config.json`, `model.safetensors` and, of texts, `tokenizer.json` of its directory.
 
-use super::sources::Origin;
-use super::{Dataset, Epoch, InputEncoder, Options, Progress, TargetEncoder, Trainer, encoding};
+pub use super::directory::check_folder;
+
+use super::directory::{Directory, Files, Sums, TOKENIZER, WEIGHTS, is_sealed, read_whole};
+use super::{Dataset, InputEncoder, TargetEncoder, encoding, tensors};
 use crate::data::{Normalisation, ReadOptions, Source, Tokenizer};
 use crate::engine::Device;
 use crate::error::{Error, Problem, Result, ensure};
-use crate::files::write_atomically;
-use crate::network::{Config, Input, Network, OptimiserState, Parameters, buffer};
+use crate::network::{Config, Input, Network, Parameters};
 use safetensors::SafeTensors;
-use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// A trained network as it is stored, with what it reads and what it tells.
@@ -25,40 +26,72 @@ pub struct Model {
 }
 
 /// The text of `config.json`.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ConfigFile {
+pub(super) struct ConfigFile {
     format: String,
     network: Config,
     tells: TargetEncoder,
     /// Of input that is numbers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     normalisation: Option<Normalisation>,
+    /// All others of the same save; `None` in an older format.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    files: Option<Sums>,
+    /// Of all before it; `None` in an older format.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    checksum: Option<String>,
 }
 
-/// The format that this version writes and reads.
-const FORMAT: &str = "srnn-2";
-const CONFIG: &str = "config.json";
-const WEIGHTS: &str = "model.safetensors";
-const TOKENIZER: &str = "tokenizer.json";
-const METRICS: &str = "metrics.jsonl";
-pub(super) const CHECKPOINT: &str = "checkpoint.safetensors";
+/// The format that this version writes.
+const FORMAT: &str = "srnn-3";
+/// The format before, without checksums, which is read too.
+const UNCHECKED: &str = "srnn-2";
+
+impl ConfigFile {
+    /// Reads and checks the configuration of a save.
+    fn read(files: &Files) -> Result<ConfigFile> {
+        let wrong = |problem: String| Error::model(&files.path, problem);
+        let none = |error| wrong(format!("this is no configuration of srnn: {error}"));
+        let format = serde_json::from_str::<serde_json::Value>(&files.config).map_err(none)?;
+        let format = format["format"].as_str().unwrap_or("").to_owned();
+        let unknown = format!("format `{format}` is unknown: this version reads `{UNCHECKED}` and `{FORMAT}`");
+        ensure!(format.is_empty() || [UNCHECKED, FORMAT].contains(&&format[..]), wrong(unknown));
+        if format == FORMAT {
+            let sum = serde_json::from_str::<serde_json::Value>(&files.config).map_err(none)?;
+            let sealed = sum["checksum"].as_str().is_some_and(|sum| is_sealed(&files.config, sum));
+            ensure!(sealed, Error::model(&files.path, Problem::Changed));
+        }
+        let file: ConfigFile = serde_json::from_str(&files.config).map_err(none)?;
+        let listed = file.format == UNCHECKED || (file.files.is_some() && file.checksum.is_some());
+        ensure!(listed, Error::model(&files.path, Problem::Changed));
+        if file.format == UNCHECKED {
+            log::warn!("{}: a model of format {UNCHECKED}, whose files have no checksums", files.path.display());
+        }
+        Ok(file)
+    }
+
+    /// The text, with an empty checksum.
+    pub fn text(self, sums: &Sums) -> String {
+        let file = ConfigFile { files: Some(sums.clone()), checksum: Some(String::new()), ..self };
+        serde_json::to_string_pretty(&file).expect("plain data") + "\n"
+    }
+}
 
 impl Model {
-    /// Reads a model directory.
+    /// Reads a model directory. Every file is checked to be what was saved.
     ///
     /// # Errors
     /// [`Error::Io`] or [`Error::Model`], naming the file that is missing, damaged or foreign.
     pub fn load(folder: &Path) -> Result<Model> {
-        ensure!(folder.is_dir(), Error::model(folder, Problem::NoModel));
-        let path = folder.join(CONFIG);
-        let wrong = |problem: String| Error::model(&path, problem);
+        read_whole(folder, |files| Model::read_from(files).map(|(model, _)| model))
+    }
+
+    /// The model of a save, and the checksums of its files.
+    pub(super) fn read_from(files: &Files) -> Result<(Model, Option<Sums>)> {
+        let wrong = |problem: String| Error::model(&files.path, problem);
         let refused = |error: Error| wrong(error.to_string());
-        let ConfigFile { format, network: config, tells: targets, normalisation } =
-            serde_json::from_str(&read_text(&path)?)
-                .map_err(|error| wrong(format!("this is no configuration of srnn: {error}")))?;
-        let unknown = format!("format `{format}` is unknown: this version reads `{FORMAT}`");
-        ensure!(format == FORMAT, wrong(unknown));
+        let ConfigFile { network: config, tells: targets, normalisation, files: sums, .. } = ConfigFile::read(files)?;
         config.check().map_err(refused)?;
         let (told, classes) = (targets.names().len(), config.classes);
         ensure!(told == classes, wrong(format!("{told} labels for {classes} classes")));
@@ -68,8 +101,8 @@ impl Model {
         }
         let inputs = match (config.input, normalisation) {
             (Input::Tokens, _) => {
-                let path = folder.join(TOKENIZER);
-                let tokenizer = Tokenizer::from_json(&path, &read_text(&path)?)?;
+                let (path, text) = files.read_text(TOKENIZER, sums.as_ref())?;
+                let tokenizer = Tokenizer::from_json(&path, &text)?;
                 let (words, ids) = (tokenizer.vocabulary_size(), config.vocabulary);
                 let foreign = format!("{words} words, and the network has {ids}: not of this model");
                 ensure!(words == ids, Error::model(path, foreign));
@@ -81,14 +114,22 @@ impl Model {
             }
             (Input::Numbers, None) => return Err(wrong("the normalisation is missing".into())),
         };
-        let path = folder.join(WEIGHTS);
+        let (path, bytes) = files.read(WEIGHTS, sums.as_ref())?;
         let wrong = |problem: String| Error::model(&path, problem);
-        let bytes = std::fs::read(&path).map_err(Error::io(&path))?;
         let file = SafeTensors::deserialize(&bytes)
             .map_err(|error| wrong(format!("this is no safetensors file, or it is damaged: {error}")))?;
-        let parameters =
-            Parameters::from_tensors(&config, |name| floats(&file, name)).map_err(|error| wrong(error.to_string()))?;
-        Ok(Model { config, inputs, targets, parameters })
+        let mut known = BTreeSet::new();
+        let find = |name: &str| {
+            known.insert(name.to_owned());
+            tensors::floats(&file, name)
+        };
+        let parameters = Parameters::from_tensors(&config, find).map_err(|error| wrong(error.to_string()))?;
+        let surplus = file.names().into_iter().find(|name| !known.contains(*name));
+        ensure!(
+            surplus.is_none(),
+            wrong(format!("tensor `{}` is none of this network's", surplus.unwrap_or_default()))
+        );
+        Ok((Model { config, inputs, targets, parameters }, sums))
     }
 
     /// A file's data set for this model, with its targets or without.
@@ -109,162 +150,53 @@ impl Model {
         Network::with_parameters(self.config.clone(), device, &self.parameters)
     }
 
-    /// Writes configuration, weights and tokenizer in place of what an older model left; the folder must exist.
+    /// Writes configuration, weights and tokenizer in place of what an older model left, all at once; the folder must exist.
     ///
     /// # Errors
-    /// [`Error::Io`], naming the file.
+    /// [`Error::Io`], naming the file; [`Error::Model`] for weights that are not finite, or a folder that another process
+    /// writes into.
     pub fn save(&self, folder: &Path) -> Result<()> {
-        for stale in [CHECKPOINT, METRICS, TOKENIZER] {
-            remove_if_there(&folder.join(stale))?;
-        }
-        let (network, tells) = (self.config.clone(), self.targets.clone());
+        let weights = encode_weights(&self.config, &self.parameters, folder)?;
+        let tokenizer = self.tokenizer_json()?.map(|text| (TOKENIZER, Some(text.into_bytes())));
+        let files: Vec<_> = [(WEIGHTS, Some(weights))].into_iter().chain(tokenizer).collect();
+        Directory::hold(folder)?.save(&files, |sums| self.config_file().text(sums))
+    }
+
+    /// The configuration, without the files that it is saved with.
+    pub(super) fn config_file(&self) -> ConfigFile {
         let normalisation = match &self.inputs {
-            InputEncoder::Tokens(tokenizer) => {
-                write_atomically(&folder.join(TOKENIZER), tokenizer.to_json()?.as_bytes())?;
-                None
-            }
+            InputEncoder::Tokens(_) => None,
             InputEncoder::Numbers(normalisation) => Some(normalisation.clone()),
         };
-        let file = ConfigFile { format: FORMAT.into(), network, tells, normalisation };
-        let text = serde_json::to_string_pretty(&file).expect("plain data") + "\n";
-        write_atomically(&folder.join(CONFIG), text.as_bytes())?;
-        self.save_weights(folder)
+        let (network, tells) = (self.config.clone(), self.targets.clone());
+        ConfigFile { format: FORMAT.into(), network, tells, normalisation, files: None, checksum: None }
     }
 
-    /// Writes the weights alone.
-    ///
-    /// # Errors
-    /// [`Error::Io`], naming the file.
-    pub fn save_weights(&self, folder: &Path) -> Result<()> {
-        let tensors = self.parameters.tensors(&self.config);
-        let tensors = tensors.iter().map(|own| (own.name.as_str(), own.shape.clone(), &own.values[..]));
-        // Readers of the usual layout look for this key.
-        write_tensors(&folder.join(WEIGHTS), tensors, ("format", "pt"))
+    /// The tokenizer's file, where there is one.
+    pub(super) fn tokenizer_json(&self) -> Result<Option<String>> {
+        match &self.inputs {
+            InputEncoder::Tokens(tokenizer) => tokenizer.to_json().map(Some),
+            InputEncoder::Numbers(_) => Ok(None),
+        }
     }
 }
 
-/// Checks that a new model may go into the folder.
+/// The weights' file, with the names and shapes of PyTorch.
+pub(super) fn encode_weights(config: &Config, parameters: &Parameters, folder: &Path) -> Result<Vec<u8>> {
+    let own = parameters.tensors(config);
+    let own = own.iter().map(|own| (own.name.as_str(), own.shape.clone(), &own.values[..]));
+    // Readers of the usual layout look for this key.
+    tensors::encode(&folder.join(WEIGHTS), own, ("format", "pt"))
+}
+
+/// Makes the folder for a new model, and holds it; call [`check_folder`] before the work, and this after it.
 ///
 /// # Errors
-/// [`Error::Model`] if there is something already and `overwrite` is not set; with it, if what is there is neither
-/// empty nor a model directory.
-pub fn check_folder(folder: &Path, overwrite: bool) -> Result<()> {
-    let file = folder.exists() && !folder.is_dir();
-    ensure!(!file, Error::model(folder, "this is a file, and a model is a directory"));
-    let used = folder.is_dir() && std::fs::read_dir(folder).map_err(Error::io(folder))?.next().is_some();
-    ensure!(overwrite || !used, Error::model(folder, Problem::Occupied));
-    let foreign = "the directory holds other things than a model: it is not overwritten";
-    ensure!(!used || is_model(folder), Error::model(folder, foreign));
-    Ok(())
-}
-
-/// Whether the folder's `config.json` names a format of this crate; other programs have files of that name too.
-fn is_model(folder: &Path) -> bool {
-    let config = std::fs::read(folder.join(CONFIG)).ok();
-    let config: Option<serde_json::Value> = config.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    config.is_some_and(|config| config["format"].as_str().is_some_and(|format| format.starts_with("srnn-")))
-}
-
-/// Makes the folder for a new model, and shows that files can be written to it; call [`check_folder`] first.
-///
-/// # Errors
-/// [`Error::Model`] if it cannot be made or written to.
-pub fn prepare_folder(folder: &Path) -> Result<()> {
-    let wrong = |what: &str, error| Error::model(folder, format!("the directory {what}: {error}"));
-    std::fs::create_dir_all(folder).map_err(|error| wrong("could not be made", error))?;
-    tempfile::tempfile_in(folder).map(drop).map_err(|error| wrong("cannot be written to", error))
-}
-
-/// Adds the line of an epoch to `metrics.jsonl`; it takes the place of its own line, and of later ones, that a run left
-/// which ended before its checkpoint was written.
-///
-/// # Errors
-/// [`Error::Io`], naming the file.
-pub fn append_metrics(folder: &Path, epoch: &Epoch) -> Result<()> {
-    let path = folder.join(METRICS);
-    let text = if path.exists() { read_text(&path)? } else { String::new() };
-    let before: String = text.split_inclusive('\n').take(epoch.epoch - 1).collect();
-    let line = serde_json::to_string(epoch).expect("metrics are plain numbers");
-    write_atomically(&path, format!("{before}{line}\n").as_bytes())
-}
-
-/// Everything that training needs to go on, beside the model itself.
-#[derive(Deserialize)]
-pub(super) struct Checkpoint {
-    pub options: Options,
-    pub progress: Progress,
-    pub origin: Origin,
-}
-
-/// Writes a checkpoint: the weights and the optimiser's state of this moment, then how training stands.
-///
-/// # Errors
-/// [`Error::Io`], naming the file.
-pub(super) fn save_checkpoint(folder: &Path, trainer: &mut Trainer, origin: &Origin) -> Result<()> {
-    let Trainer { network, options, progress, .. } = trainer;
-    let checkpoint = serde_json::json!({ "options": options, "progress": progress, "origin": origin }).to_string();
-    let (state, parameters) = (network.optimiser_state()?, network.parameters()?);
-    let weights = [("weights", &parameters.flat), ("embedding", &parameters.embedding)];
-    let tensors = weights.into_iter().chain(buffer::OPTIMISER.map(|name| name.holds).into_iter().zip(&state.0));
-    let tensors = tensors.map(|(name, values)| (name, vec![values.len()], &values[..]));
-    // One file holds the state and the place it belongs to, so that a crash in between cannot part them.
-    write_tensors(&folder.join(CHECKPOINT), tensors, ("checkpoint", &checkpoint))
-}
-
-/// Reads a checkpoint: how training stands, and the weights and the optimiser's state of that moment.
-///
-/// # Errors
-/// [`Error::Io`] or [`Error::Model`], naming the file.
-pub(super) fn load_checkpoint(folder: &Path) -> Result<(Checkpoint, Parameters, OptimiserState)> {
-    let path = folder.join(CHECKPOINT);
-    let ended = "there is no checkpoint to go on from: training was finished, or never begun";
-    ensure!(path.exists() || !folder.is_dir(), Error::model(folder, ended));
-    let bytes = std::fs::read(&path).map_err(Error::io(&path))?;
-    let damaged = |error: String| Error::model(&path, format!("this is no checkpoint of srnn: {error}"));
-    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| damaged(e.to_string()))?;
-    let text = header.metadata().as_ref().and_then(|info| info.get("checkpoint"));
-    let text = text.ok_or_else(|| damaged("it says not where training stands".into()))?;
-    let other = |e| damaged(format!("it is damaged, or of another version ({e})"));
-    let checkpoint = serde_json::from_str(text).map_err(other)?;
-    let file = SafeTensors::deserialize(&bytes).map_err(|e| damaged(e.to_string()))?;
-    let missing = |name| damaged(format!("no `{name}`"));
-    let take = |name| floats(&file, name).map(|(_, values)| values).ok_or_else(|| missing(name));
-    let mut state = OptimiserState(Default::default());
-    state.0.iter_mut().zip(buffer::OPTIMISER).try_for_each(|(own, name)| take(name.holds).map(|found| *own = found))?;
-    Ok((checkpoint, Parameters { flat: take("weights")?, embedding: take("embedding")? }, state))
-}
-
-/// Removes a file that may be there.
-///
-/// # Errors
-/// [`Error::Io`], naming the file.
-pub(super) fn remove_if_there(path: &Path) -> Result<()> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::io(path)(error)),
-        _ => Ok(()),
-    }
-}
-
-fn read_text(path: &Path) -> Result<String> {
-    let bytes = std::fs::read(path).map_err(Error::io(path))?;
-    String::from_utf8(bytes).map_err(|_| Error::model(path, "this is no text file"))
-}
-
-/// Writes tensors by name, shape and values, with one entry of metadata.
-fn write_tensors<'a>(
-    path: &Path,
-    tensors: impl Iterator<Item = (&'a str, Vec<usize>, &'a [f32])>,
-    (key, info): (&str, &str),
-) -> Result<()> {
-    let wrong = |error| Error::model(path, format!("the weights cannot be written: {error}"));
-    let view = |(name, shape, values)| Ok((name, TensorView::new(Dtype::F32, shape, bytemuck::cast_slice(values))?));
-    let views = tensors.map(view).collect::<std::result::Result<Vec<_>, _>>().map_err(wrong)?;
-    let info = std::collections::HashMap::from([(key.to_string(), info.to_string())]);
-    write_atomically(path, &safetensors::serialize(views, Some(info)).map_err(wrong)?)
-}
-
-/// Shape and values of a tensor of 32-bit floats.
-fn floats(file: &SafeTensors, name: &str) -> Option<(Vec<usize>, Vec<f32>)> {
-    let tensor = file.tensor(name).ok().filter(|tensor| tensor.dtype() == Dtype::F32)?;
-    Some((tensor.shape().to_vec(), bytemuck::pod_collect_to_vec(tensor.data())))
+/// [`Error::Model`] if it cannot be made or written to, or another training was quicker.
+pub(super) fn make_folder(folder: &Path, overwrite: bool) -> Result<Directory> {
+    let wrong = |error| Error::model(folder, format!("the directory could not be made: {error}"));
+    std::fs::create_dir_all(folder).map_err(wrong)?;
+    let directory = Directory::hold(folder)?;
+    check_folder(folder, overwrite)?;
+    Ok(directory)
 }

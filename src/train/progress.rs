@@ -10,7 +10,7 @@ pub(super) fn number<'a, D: Deserializer<'a>>(from: D) -> Result<f64, D::Error> 
     Ok(Option::deserialize(from)?.unwrap_or(f64::NAN))
 }
 
-/// Position, running totals and best epoch of a training run.
+/// Position, running totals and finished epochs of a training run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
     /// Epochs finished.
@@ -26,8 +26,14 @@ pub struct Progress {
     pub correct: f64,
     /// Sequences trained on.
     pub sequences: usize,
-    /// The epoch with the best validation.
-    pub best: Option<Epoch>,
+    /// Real steps trained on.
+    pub tokens: usize,
+    /// Seconds of training, without validation and saving.
+    pub seconds: f64,
+    /// Steps that were skipped one after the other up to the last reading.
+    pub skipped_in_a_row: usize,
+    /// The epochs that are finished, in their order.
+    pub history: Vec<Epoch>,
 }
 
 impl Progress {
@@ -38,6 +44,7 @@ impl Progress {
         self.weight += totals.weight;
         self.correct += totals.accuracy * count;
         self.sequences += totals.sequences;
+        self.skipped_in_a_row = totals.skipped_in_a_row;
     }
 
     /// Mean loss of the current epoch so far.
@@ -50,39 +57,70 @@ impl Progress {
         self.correct / self.sequences.max(1) as f64
     }
 
-    /// Whether a validation beats the best so far: by its score, then by its loss.
+    /// The epoch with the best validation so far.
+    pub fn best(&self) -> Option<&Epoch> {
+        self.history.iter().rfind(|epoch| epoch.best)
+    }
+
+    /// Whether a validation beats the best so far: by its score, then by its loss. One that is not finite beats nothing, nor
+    /// does one of weights whose gradient is not.
     pub(super) fn is_best(&self, evaluation: &Evaluation) -> bool {
-        self.best.as_ref().is_none_or(|best| {
-            // Anything beats the score of a network that has diverged.
-            let [own, best_so_far] =
-                [evaluation.score(), best.valid_score].map(|it| if it.is_nan() { f64::NEG_INFINITY } else { it });
-            own > best_so_far || (own == best_so_far && evaluation.loss < best.valid_loss)
-        })
+        let (score, loss) = (evaluation.score(), evaluation.loss);
+        let better = |best: &Epoch| score > best.valid_score || (score == best.valid_score && loss < best.valid_loss);
+        let finite = score.is_finite() && loss.is_finite() && self.skipped_in_a_row == 0;
+        finite && self.best().is_none_or(better)
     }
 
     pub(super) fn next_epoch(&mut self, epoch: &Epoch) {
-        let best = if epoch.best { Some(epoch.clone()) } else { self.best.take() };
-        *self = Progress { epoch: self.epoch + 1, best, ..Progress::default() };
+        let mut history = std::mem::take(&mut self.history);
+        history.push(epoch.clone());
+        let (epoch, skipped_in_a_row) = (self.epoch + 1, self.skipped_in_a_row);
+        *self = Progress { epoch, history, skipped_in_a_row, ..Progress::default() };
+    }
+
+    /// The text of `metrics.jsonl`: a line for each finished epoch.
+    #[cfg(feature = "files")]
+    pub(super) fn metrics(&self) -> String {
+        let line = |epoch| serde_json::to_string(epoch).expect("metrics are plain numbers") + "\n";
+        self.history.iter().map(line).collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::metrics::Details;
     use super::*;
 
     #[test]
     fn a_run_that_diverged_is_read_again() {
         let worst = Epoch { train_loss: f64::INFINITY, valid_loss: f64::NAN, valid_score: f64::NAN, ..epoch(0.0) };
-        let progress = Progress { loss_sum: f64::NAN, best: Some(worst), ..Progress::default() };
+        let progress = Progress { loss_sum: f64::NAN, history: vec![worst], ..Progress::default() };
         let read: Progress = serde_json::from_str(&serde_json::to_string(&progress).unwrap()).unwrap();
-        assert!(read.loss_sum.is_nan() && read.best.as_ref().unwrap().valid_loss.is_nan());
-        let progress = Progress { loss_sum: 0.1 + 0.2, best: Some(epoch(0.7)), ..Progress::default() };
+        assert!(read.loss_sum.is_nan() && read.history[0].valid_loss.is_nan());
+        let progress = Progress { loss_sum: 0.1 + 0.2, history: vec![epoch(0.7)], ..Progress::default() };
         assert_eq!(serde_json::from_str::<Progress>(&serde_json::to_string(&progress).unwrap()).unwrap(), progress);
     }
 
     #[test]
+    fn nothing_that_is_not_finite_is_best() {
+        let evaluation =
+            |loss, accuracy: f64| Evaluation { loss, accuracy, sequences: 4, details: Details::Classes(vec![]) };
+        let mut progress = Progress::default();
+        for loss in [f64::NAN, f64::INFINITY] {
+            assert!(!progress.is_best(&evaluation(loss, 1.0)));
+        }
+        assert!(progress.is_best(&evaluation(9.0, 0.0)));
+        progress.next_epoch(&epoch(0.5));
+        progress.next_epoch(&Epoch { best: false, ..epoch(0.4) });
+        assert_eq!(progress.best(), Some(&epoch(0.5)));
+        assert!(progress.is_best(&evaluation(0.4, 0.5)) && progress.is_best(&evaluation(9.0, 0.6)));
+        assert!(!progress.is_best(&evaluation(0.5, 0.5)) && !progress.is_best(&evaluation(f64::NAN, 0.6)));
+    }
+
+    #[test]
     fn means_do_not_depend_on_when_totals_are_taken() {
-        let totals = |loss, weight, accuracy, sequences| Totals { loss, weight, accuracy, sequences };
+        let totals =
+            |loss, weight, accuracy, sequences| Totals { loss, weight, accuracy, sequences, skipped_in_a_row: 0 };
         let mut progress = Progress::default();
         progress.add(&totals(1.0, 30.0, 0.5, 10));
         progress.add(&totals(4.0, 10.0, 1.0, 30));

@@ -1,16 +1,19 @@
 //! A whole training: from settings and files to a model directory, stopped and taken up again at any step.
 
-use super::model::{self, Checkpoint};
+use super::checkpoint::{Checkpoint, Standing};
+use super::directory::{Directory, METRICS, read_whole};
+use super::saver::{Saver, Saving};
 use super::sources::Origin;
-use super::{Dataset, Ending, Epoch, Evaluation, InputEncoder, Model, Observer, Options, Schedule, Sources};
-use super::{TargetEncoder, Trainer, TrainingData};
+use super::{Dataset, Ending, Epoch, Evaluation, InputEncoder, Interval, Model, Observer, Options, Schedule, Sources};
+use super::{TargetEncoder, Trainer, TrainingData, model};
 use crate::data::batch::Padding;
 use crate::data::{Normalisation, RawInputs, Targets, Tokenizer, read_vectors};
 use crate::engine::Device;
-use crate::error::{Error, Result, ensure};
+use crate::error::{Error, Problem, Result, ensure};
 use crate::network::{Activation, Config, Input, Network, Parameters, Reset, Task};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 /// The settings of a training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -79,8 +82,13 @@ pub struct Training {
     pub data: TrainingData,
     /// Words of the vocabulary that begin with a vector of a file, if one was given.
     pub vectors: Option<usize>,
+    /// How often it is saved within an epoch, beside after every epoch and at the end.
+    pub interval: Interval,
+    /// What a training that was taken up finds otherwise than it was left, in words.
+    pub notes: Vec<String>,
     origin: Origin,
-    folder: PathBuf,
+    saver: Saver,
+    is_new: bool,
 }
 
 /// What a training came to.
@@ -144,20 +152,28 @@ impl Training {
             _ => None,
         };
         let network = Network::with_parameters(config.clone(), device, &parameters)?;
-        model::prepare_folder(folder)?;
+        let saver = Saver::new(folder, model::make_folder(folder, overwrite)?);
         let origin = Origin { sources, checksum: data.checksum() };
         let model = Model { config, inputs, targets, parameters };
-        Ok(Training { trainer: Trainer::new(network, options), model, data, vectors, origin, folder: folder.into() })
+        let (trainer, interval) = (Trainer::new(network, options), Interval::default());
+        Ok(Training { trainer, model, data, vectors, interval, notes: vec![], origin, saver, is_new: true })
     }
 
-    /// Takes up a training that was stopped, for `epochs` in all, or as many as it was to have.
+    /// Takes up a training that was stopped, killed or finished, for `epochs` in all, or as many as it was to have.
     ///
     /// # Errors
-    /// [`Error::Model`] for a folder without a checkpoint or with a damaged one, [`Error::Setting`] for `epochs` that it
-    /// cannot have, [`Error::Data`] if the data has changed; what the data and the device say.
+    /// [`Error::Model`] for a folder without a checkpoint, with a damaged file, or that another process writes into;
+    /// [`Error::Setting`] for `epochs` that it cannot have, [`Error::Data`] if the data has changed; what the data and the
+    /// device say.
     pub fn resume(folder: &Path, epochs: Option<usize>, device: Device) -> Result<Training> {
-        let model = Model::load(folder)?;
-        let (Checkpoint { mut options, progress, origin }, parameters, state) = model::load_checkpoint(folder)?;
+        ensure!(folder.is_dir(), Error::model(folder, Problem::NoModel));
+        let directory = Directory::hold(folder)?;
+        let (model, checkpoint) = read_whole(folder, |files| {
+            let (model, sums) = Model::read_from(files)?;
+            Ok((model, Checkpoint::read_from(files, sums.as_ref())?))
+        })?;
+        let Checkpoint { standing, parameters, state } = checkpoint;
+        let Standing { mut options, progress, origin, device: before } = standing;
         let laid_out = options.epochs;
         let epochs = epochs.unwrap_or(laid_out);
         let wanted = format!("more than the {} that are done", progress.epoch);
@@ -166,6 +182,17 @@ impl Training {
         let wanted = format!("{laid_out}, for which the cosine schedule was laid out");
         ensure!(fits, Error::setting("epochs", epochs, wanted));
         options.epochs = epochs;
+        let mut notes = vec![];
+        if before != device.name {
+            notes.push(format!(
+                "the training began on {before}: on {} its numbers may differ in their last bits",
+                device.name
+            ));
+        }
+        if !directory.is_whole(METRICS) {
+            let metrics = folder.join(METRICS);
+            notes.push(format!("{}: damaged or changed; it is written anew from the checkpoint", metrics.display()));
+        }
         let sources = &origin.sources;
         let data = sources.encode(&sources.read()?, &model.inputs, &model.targets)?;
         let other = "this is not the data that the training began with: it cannot go on, begin anew";
@@ -173,40 +200,31 @@ impl Training {
         let foreign = |error: Error| Error::model(folder, format!("the checkpoint is not of this model: {error}"));
         let mut network = Network::with_parameters(model.config.clone(), device, &parameters).map_err(foreign)?;
         network.set_optimiser_state(&state).map_err(foreign)?;
-        let best = progress.best.is_some().then(|| model.parameters.clone());
+        let best = progress.best().is_some().then(|| model.parameters.clone());
         let trainer = Trainer { network, options, progress, best };
-        Ok(Training { trainer, model, data, vectors: None, origin, folder: folder.into() })
+        let (interval, saver) = (Interval::default(), Saver::new(folder, directory));
+        Ok(Training { trainer, model, data, vectors: None, interval, notes, origin, saver, is_new: false })
     }
 
-    /// Trains to the end or until the observer stops it, saving the best weights and a checkpoint after every epoch.
+    /// Trains to the end or until the observer stops it. The model with the best weights so far and a checkpoint are saved
+    /// within the epochs, after each, and at the end, while training goes on.
     ///
     /// # Errors
-    /// As [`Trainer::fit`]; [`Error::Io`] for a file that cannot be written.
+    /// As [`Trainer::fit`]; [`Error::Io`] for a file that cannot be written. What was saved before is whole.
     pub fn run(&mut self, observer: &mut dyn Observer) -> Result<Outcome> {
-        let Training { trainer, model, data, origin, folder, .. } = self;
-        let ending = trainer.fit_and_save(&data.train, &data.valid, observer, |epoch, trainer| {
-            if let (true, Some(best)) = (epoch.best, &trainer.best) {
-                model.parameters = best.clone();
-                // Until something is learnt, the folder keeps what it had: nothing, or the model that is given up.
-                if epoch.epoch == 1 { model.save(folder)? } else { model.save_weights(folder)? }
-            }
-            model::append_metrics(folder, epoch)?;
-            let more = trainer.progress.epoch < trainer.options.epochs;
-            if more { model::save_checkpoint(folder, trainer, origin) } else { Ok(()) }
-        })?;
-        let best = trainer.progress.best.clone();
+        let Training { trainer, model, data, origin, saver, interval, is_new, .. } = self;
+        let saved = (!*is_new).then(|| trainer.progress.best().map_or(0, |best| best.epoch));
+        let (interval, last) = (*interval, Instant::now());
+        let mut saving = Saving { model, origin, saver, interval, saved, last, steps: 0, warned: false };
+        let ending = trainer.fit_and_keep(&data.train, &data.valid, observer, &mut saving)?;
+        self.saver.wait()?;
+        self.is_new = false;
+        let best = self.trainer.progress.best().cloned();
         if ending == Ending::Stopped {
-            if trainer.best.is_none() {
-                // There is no best epoch yet: the model is what was learnt so far.
-                model.parameters = trainer.network.parameters()?;
-                model.save(folder)?;
-            }
-            model::save_checkpoint(folder, trainer, origin)?;
             return Ok(Outcome { ending, best, test: None });
         }
-        model::remove_if_there(&folder.join(model::CHECKPOINT))?;
-        let batch = trainer.options.batch;
-        let test = data.test.as_ref().map(|test| Evaluation::of(&mut trainer.network, test, batch)).transpose()?;
+        let (network, batch) = (&mut self.trainer.network, self.trainer.options.batch);
+        let test = self.data.test.as_ref().map(|test| Evaluation::of(network, test, batch)).transpose()?;
         Ok(Outcome { ending, best, test })
     }
 
@@ -229,7 +247,6 @@ mod tests {
     use super::super::StepReport;
     use super::*;
     use crate::data::{ReadOptions, Source};
-    use crate::error::Problem;
     use crate::slicing::Slicing;
 
     /// Stops after so many steps.
@@ -283,7 +300,23 @@ mod tests {
         assert_eq!(weights[0].flat, weights[1].flat);
         let again = Training::begin(&recipe, &cut, false, Device::cpu()).err().unwrap();
         assert!(matches!(again, Error::Model { problem: Problem::Occupied, .. }), "{again}");
-        assert!(Training::resume(&cut, None, Device::cpu()).is_err());
+        drop(training);
+        // A training that is finished can have more epochs.
+        let finished = Training::resume(&cut, None, Device::cpu()).err().unwrap().to_string();
+        assert_eq!(finished, "epochs 3: it must be more than the 3 that are done");
+        for folder in ["whole", "cut"] {
+            let folder = room.path().join(folder);
+            let mut training = Training::resume(&folder, Some(4), Device::cpu()).unwrap();
+            let held = Training::resume(&folder, Some(4), Device::cpu()).err().unwrap();
+            assert!(matches!(held, Error::Model { problem: Problem::InUse, .. }), "{held}");
+            assert_eq!(training.run(&mut After(1000)).unwrap().ending, Ending::Finished);
+        }
+        let metrics = ["whole", "cut"].map(|name| {
+            let text = std::fs::read_to_string(room.path().join(name).join(METRICS)).unwrap();
+            let lines = text.lines().map(|line| serde_json::from_str::<Epoch>(line).unwrap());
+            lines.map(|epoch| Epoch { seconds: 0.0, tokens_per_second: 0.0, ..epoch }).collect::<Vec<_>>()
+        });
+        assert_eq!((metrics[0].len(), &metrics[0]), (4, &metrics[1]));
     }
 
     #[test]

@@ -64,7 +64,9 @@ fn a_force_killed_in_its_first_epoch_leaves_the_old_model_whole() {
     std::thread::sleep(std::time::Duration::from_secs(1));
     child.kill().unwrap();
     assert!(!child.wait().unwrap().success(), "an epoch was finished");
-    assert!(room.contents("model") == before);
+    let left = room.contents("model");
+    assert!(left.keys().filter(|name| !before.contains_key(*name)).eq([".srnn-lock"]));
+    assert!(before.iter().all(|(name, bytes)| left[name] == *bytes));
 }
 
 /// `ulimit -f` stands for a disk that is full: writing beyond 8 blocks of 512 or 1024 bytes fails.
@@ -79,8 +81,6 @@ fn a_full_disk_leaves_no_half_of_a_file() {
         .output()
         .unwrap();
     crate::room::Run::from(output).refused("out/model.safetensors: could not be written: File too large");
-    let left: Vec<String> = room.contents(".").into_keys().collect();
-    assert_eq!(left, ["out/config.json", "out/tokenizer.json", "reviews.tsv"]);
-    room.srnn("eval out reviews.tsv --device cpu").refused("out/model.safetensors: No such file");
-    room.train(&[("--force", "")]).succeeds();
+    assert_eq!(room.contents(".").into_keys().collect::<Vec<_>>(), ["reviews.tsv"]);
+    room.train(&[]).succeeds();
 }

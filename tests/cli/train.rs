@@ -10,7 +10,10 @@ fn a_training_leaves_a_model_directory() {
     room.write("test.tsv", reviews(30));
     let run = room.train(&[("--epochs", "6"), ("--test", "test.tsv")]).succeeds();
     let names: Vec<String> = room.contents("out").into_keys().collect();
-    assert_eq!(names, ["config.json", "metrics.jsonl", "model.safetensors", "tokenizer.json"]);
+    assert_eq!(
+        names,
+        ["checkpoint.safetensors", "config.json", "metrics.jsonl", "model.safetensors", "tokenizer.json"]
+    );
     assert_eq!(room.contents(".").len(), 2 + names.len(), "nothing is left beside the model");
     assert_eq!(run.out.lines().count(), 3);
     assert!(run.out.starts_with("best epoch: "), "{}", run.out);

@@ -1,0 +1,204 @@
+//! Saves of a training while it goes on: one at a time, on a thread of its own.
+
+use super::checkpoint::Checkpoint;
+use super::directory::{CHECKPOINT, Directory, METRICS, TOKENIZER, WEIGHTS};
+use super::model::encode_weights;
+use super::sources::Origin;
+use super::{Keeper, Model, Trainer};
+use crate::error::{Error, Result};
+use crate::network::Input;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// How often a training is saved within an epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interval {
+    /// After so much time, when the save before is written.
+    Time(Duration),
+    /// After so many steps, waiting for the save before; at least 1.
+    Steps(usize),
+}
+
+impl Default for Interval {
+    /// Five minutes.
+    fn default() -> Interval {
+        Interval::Time(Duration::from_secs(300))
+    }
+}
+
+impl FromStr for Interval {
+    type Err = Error;
+
+    /// Reads `30s`, `5m` or `2h`, or a number of steps.
+    fn from_str(text: &str) -> Result<Interval> {
+        let wrong = || Error::setting("checkpoint_every", text, "a time, such as 30s, 5m or 2h, or a number of steps");
+        let number = |digits: &str| digits.parse().ok().filter(|&number: &u32| number > 0).ok_or_else(wrong);
+        for (unit, seconds) in [('s', 1), ('m', 60), ('h', 3600)] {
+            if let Some(digits) = text.strip_suffix(unit) {
+                return Ok(Interval::Time(Duration::from_secs(seconds * u64::from(number(digits)?))));
+            }
+        }
+        Ok(Interval::Steps(number(text)? as usize))
+    }
+}
+
+/// Writes into a model directory, one save at a time.
+pub(super) struct Saver {
+    folder: PathBuf,
+    state: State,
+}
+
+enum State {
+    Idle(Directory),
+    Writing(JoinHandle<(Directory, Result<()>)>),
+    /// A thread of it ended without a word.
+    Lost,
+}
+
+impl Saver {
+    pub fn new(folder: &Path, directory: Directory) -> Saver {
+        Saver { folder: folder.into(), state: State::Idle(directory) }
+    }
+
+    /// Whether a save is being written.
+    fn is_busy(&self) -> bool {
+        matches!(&self.state, State::Writing(thread) if !thread.is_finished())
+    }
+
+    /// Waits for the save that is being written.
+    ///
+    /// # Errors
+    /// What it came to, the first time that it is asked for.
+    pub fn wait(&mut self) -> Result<&mut Directory> {
+        if let State::Writing(_) = &self.state {
+            let State::Writing(thread) = std::mem::replace(&mut self.state, State::Lost) else { unreachable!() };
+            let (directory, outcome) = thread.join().map_err(|_| self.lost())?;
+            self.state = State::Idle(directory);
+            outcome?;
+        }
+        let lost = self.lost();
+        match &mut self.state {
+            State::Idle(directory) => Ok(directory),
+            _ => Err(lost),
+        }
+    }
+
+    fn lost(&self) -> Error {
+        Error::model(&self.folder, "the thread that writes it has failed")
+    }
+
+    /// Begins a save, when the one before has been written.
+    ///
+    /// # Errors
+    /// What the save before came to.
+    fn begin(&mut self, save: impl FnOnce(&mut Directory) -> Result<()> + Send + 'static) -> Result<()> {
+        self.wait()?;
+        let State::Idle(mut directory) = std::mem::replace(&mut self.state, State::Lost) else { unreachable!() };
+        self.state = State::Writing(std::thread::spawn(move || {
+            let outcome = save(&mut directory);
+            (directory, outcome)
+        }));
+        Ok(())
+    }
+}
+
+impl Drop for Saver {
+    fn drop(&mut self) {
+        // What has begun is finished, also when something else has failed.
+        if let Err(error) = self.wait().map(|_| ()) {
+            log::warn!("{error}");
+        }
+    }
+}
+
+/// Keeps a training in its model directory.
+pub(super) struct Saving<'a> {
+    pub model: &'a mut Model,
+    pub origin: &'a Origin,
+    pub saver: &'a mut Saver,
+    pub interval: Interval,
+    /// The epoch whose weights are in the directory, 0 for those of a moment before any was finished; `None` if nothing of
+    /// this training is there.
+    pub saved: Option<usize>,
+    /// When the last save began, or training.
+    pub last: Instant,
+    /// Steps since then.
+    pub steps: usize,
+    /// Whether it was said that a moment was not worth saving.
+    pub warned: bool,
+}
+
+impl Keeper for Saving<'_> {
+    fn is_due(&mut self, between_epochs: bool) -> Result<bool> {
+        self.steps += usize::from(!between_epochs);
+        let is_time = between_epochs
+            || match self.interval {
+                Interval::Time(time) => self.last.elapsed() >= time,
+                Interval::Steps(steps) => self.steps >= steps,
+            };
+        if self.saver.is_busy() {
+            // A save that is not written yet is not waited for: the next one holds all that it would.
+            return Ok(is_time && matches!(self.interval, Interval::Steps(_)));
+        }
+        // What went wrong ends the training at once.
+        self.saver.wait()?;
+        Ok(is_time)
+    }
+
+    fn keep(&mut self, trainer: &mut Trainer) -> Result<()> {
+        (self.last, self.steps) = (Instant::now(), 0);
+        let checkpoint = Checkpoint::of(trainer, self.origin)?;
+        let best = trainer.progress.best().map_or(0, |best| best.epoch);
+        let unsaved = self.saved != Some(best);
+        let validated = trainer.progress.history.last().is_none_or(|epoch| epoch.valid_loss.is_finite());
+        let is_good = validated && checkpoint.is_good();
+        if !is_good {
+            if !std::mem::replace(&mut self.warned, true) {
+                log::warn!("not saved while steps are skipped, or a weight or a loss is not finite");
+            }
+            if best == 0 || !unsaved {
+                return Ok(());
+            }
+        }
+        if best == 0 || unsaved {
+            // Before an epoch is finished, the model is what was learnt so far.
+            self.model.parameters = trainer.best.as_ref().unwrap_or(&checkpoint.parameters).clone();
+        }
+        let weights = (best == 0 || unsaved).then(|| self.model.parameters.clone());
+        let tokenizer = match self.saved {
+            None => self.model.tokenizer_json()?.map(|text| (TOKENIZER, Some(text.into_bytes()))),
+            Some(_) => (self.model.config.input == Input::Tokens).then_some((TOKENIZER, None)),
+        };
+        let (config, folder) = (self.model.config_file(), self.saver.folder.clone());
+        let (network, metrics) = (self.model.config.clone(), trainer.progress.metrics());
+        self.saved = Some(best);
+        self.saver.begin(move |directory| {
+            let weights = weights.map(|weights| encode_weights(&network, &weights, &folder)).transpose()?;
+            let checkpoint = is_good.then(|| checkpoint.encode(&folder)).transpose()?;
+            let own = [(WEIGHTS, weights), (METRICS, Some(metrics.into_bytes())), (CHECKPOINT, checkpoint)];
+            let files: Vec<_> = own.into_iter().chain(tokenizer).collect();
+            directory.save(&files, |sums| config.text(sums))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn intervals() {
+        let seconds = |seconds| Interval::Time(Duration::from_secs(seconds));
+        for (text, interval) in
+            [("30s", seconds(30)), ("5m", Interval::default()), ("2h", seconds(7200)), ("1", Interval::Steps(1))]
+        {
+            assert_eq!(text.parse::<Interval>().unwrap(), interval);
+        }
+        for text in ["", "m", "0", "0s", "-1", "5 m", "1.5h", "5d"] {
+            let error = text.parse::<Interval>().unwrap_err().to_string();
+            assert!(error.starts_with(&format!("checkpoint_every {text}: it must be a time")), "{error}");
+        }
+    }
+}

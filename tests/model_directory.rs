@@ -1,0 +1,165 @@
+//! A model directory keeps its word: damage of any file is found, whoever reads it.
+#![cfg(feature = "files")]
+
+use srnn::data::{ReadOptions, Source};
+use srnn::train::recipe::Tokens;
+use srnn::train::{Interval, Model, Observer, Options, Recipe, Sources, StepReport, Training};
+use srnn::{Config, Device, Result};
+use std::fs::{copy, create_dir, read, read_dir, write};
+use std::path::Path;
+
+const FILES: [&str; 4] = ["config.json", "tokenizer.json", "model.safetensors", "checkpoint.safetensors"];
+
+fn recipe(room: &Path) -> Recipe {
+    let table = room.join("reviews.tsv");
+    let rows: String = (0..40).map(|row| ["a great film\tgood\n", "an awful film\tbad\n"][row % 2]).collect();
+    write(&table, format!("text\tlabel\n{rows}")).unwrap();
+    let (train, reading) = (Source::File(table), ReadOptions::default());
+    Recipe {
+        sources: Sources { train, valid: None, test: None, valid_fraction: 0.1, reading },
+        network: Config { slicing: "2x2".parse().unwrap(), length: 8, embedding: 4, hidden: 4, ..Config::default() },
+        tokens: Tokens::Words { min_count: 1 },
+        vectors: None,
+        balanced: false,
+        options: Options { epochs: 3, batch: 6, ..Options::default() },
+    }
+}
+
+fn train(room: &Path, name: &str) {
+    Training::begin(&recipe(room), &room.join(name), false, Device::cpu()).unwrap().run(&mut ()).unwrap();
+}
+
+fn resume(folder: &Path) -> Result<Training> {
+    Training::resume(folder, Some(9), Device::cpu())
+}
+
+/// A generator of the test's own: the same flips in every run.
+fn next(state: &mut u64) -> usize {
+    *state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+    (*state >> 33) as usize
+}
+
+#[test]
+fn no_flipped_bit_goes_unseen() {
+    let room = tempfile::tempdir().unwrap();
+    train(room.path(), "model");
+    let folder = room.path().join("model");
+    let mut state = 1;
+    for name in FILES {
+        let place = folder.join(name);
+        let whole = read(&place).unwrap();
+        for _ in 0..200 {
+            let mut damaged = whole.clone();
+            let (byte, bit) = (next(&mut state) % whole.len(), next(&mut state) % 8);
+            damaged[byte] ^= 1 << bit;
+            write(&place, &damaged).unwrap();
+            let refused = |error: Option<srnn::Error>, who: &str| {
+                let error = error.unwrap_or_else(|| panic!("{who} took {name} with bit {bit} of byte {byte} flipped"));
+                assert!(error.to_string().contains(name), "{error}");
+            };
+            if name != "checkpoint.safetensors" {
+                refused(Model::load(&folder).err(), "the reader");
+            }
+            refused(resume(&folder).err(), "the training");
+        }
+        write(&place, &whole).unwrap();
+    }
+    assert!(resume(&folder).unwrap().notes.is_empty());
+}
+
+#[test]
+fn metrics_are_written_anew_from_the_checkpoint() {
+    let room = tempfile::tempdir().unwrap();
+    train(room.path(), "model");
+    let folder = room.path().join("model");
+    let place = folder.join("metrics.jsonl");
+    let whole = read(&place).unwrap();
+    for damaged in [&b""[..], &whole[..whole.len() / 2], b"{}\n{}\n{}\n"] {
+        write(&place, damaged).unwrap();
+        assert!(Model::load(&folder).is_ok());
+        let training = resume(&folder).unwrap();
+        assert!(
+            training.notes[0].contains("metrics.jsonl: damaged or changed; it is written anew"),
+            "{:?}",
+            training.notes
+        );
+    }
+    std::fs::remove_file(&place).unwrap();
+    let mut training = resume(&folder).unwrap();
+    training.trainer.options.epochs = 4;
+    training.run(&mut ()).unwrap();
+    let again = read(&place).unwrap();
+    assert!(again.starts_with(&whole) && again.len() > whole.len());
+}
+
+/// Stops after so many steps.
+struct After(usize);
+
+impl Observer for After {
+    fn step(&mut self, _: &StepReport) {
+        self.0 -= 1;
+    }
+
+    fn stop(&self) -> bool {
+        self.0 == 0
+    }
+}
+
+/// Wherever a training is taken up, within an epoch and before the first is done, it comes to the same bits and metrics.
+#[test]
+fn checkpoints_within_an_epoch() {
+    let room = tempfile::tempdir().unwrap();
+    train(room.path(), "whole");
+    let metrics = |name: &str| -> Vec<serde_json::Value> {
+        let text = String::from_utf8(read(room.path().join(name).join("metrics.jsonl")).unwrap()).unwrap();
+        let mut lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        for line in &mut lines {
+            for key in ["seconds", "tokens_per_second"] {
+                line.as_object_mut().unwrap().remove(key).unwrap();
+            }
+        }
+        lines
+    };
+    let weights = |name: &str| Model::load(&room.path().join(name)).unwrap().parameters;
+    for steps in 1..18 {
+        let name = format!("cut after {steps}");
+        let folder = room.path().join(&name);
+        let mut training = Training::begin(&recipe(room.path()), &folder, false, Device::cpu()).unwrap();
+        training.interval = Interval::Steps(1 + steps % 3);
+        training.run(&mut After(steps)).unwrap();
+        drop(training);
+        // What a killed run leaves: the save, the lock and half of the next save.
+        let left = room.path().join("left");
+        let _ = std::fs::remove_dir_all(&left);
+        create_dir(&left).unwrap();
+        for entry in read_dir(&folder).unwrap() {
+            let name = entry.unwrap().file_name();
+            copy(folder.join(&name), left.join(&name)).unwrap();
+        }
+        write(left.join(".srnn-lock"), "").unwrap();
+        create_dir(left.join(".srnn-k3x9")).unwrap();
+        Training::resume(&left, None, Device::cpu()).unwrap().run(&mut ()).unwrap();
+        assert!(weights("left") == weights("whole"), "{name}");
+        assert_eq!(metrics("left"), metrics("whole"), "{name}");
+        assert!(!left.join(".srnn-k3x9").exists());
+    }
+}
+
+/// A learning rate at which the first step overflows: training ends, and leaves what was there.
+#[test]
+fn a_training_that_diverges_ends_and_keeps_the_old_model() {
+    let room = tempfile::tempdir().unwrap();
+    train(room.path(), "model");
+    let folder = room.path().join("model");
+    let before = read(folder.join("model.safetensors")).unwrap();
+    let mut recipe = recipe(room.path());
+    recipe.options.optimiser = srnn::network::Optimiser::adam(1e38);
+    recipe.options.epochs = 100;
+    let mut training = Training::begin(&recipe, &folder, true, Device::cpu()).unwrap();
+    let error = training.run(&mut ()).err().unwrap();
+    assert!(matches!(error, srnn::Error::Diverged(_)), "{error}");
+    assert!(error.to_string().starts_with("training diverged: the gradients of 5"), "{error}");
+    drop(training);
+    assert!(read(folder.join("model.safetensors")).unwrap() == before);
+    assert!(resume(&folder).is_ok());
+}
