@@ -15,11 +15,12 @@ use std::process::ExitCode;
 ///
 /// Reads texts from TSV, CSV or JSON Lines (also .gz; - for standard input), or numbers from .npy, .npz, UCR text or IDX
 /// images; trains, keeps the weights of the epoch with the best validation, and writes a model directory: config.json,
-/// model.safetensors (weights named as in PyTorch), tokenizer.json (of texts) and metrics.jsonl.
+/// model.safetensors (weights named as in PyTorch), tokenizer.json (of texts), metrics.jsonl, and checkpoint.safetensors, from
+/// which --resume goes on.
 #[derive(Args)]
 #[command(after_help = "Example: srnn train reviews.csv --text review --label stars --slices 8x2 --out reviews-model")]
 pub struct Train {
-    /// Go on with a training that was stopped, with the settings that it began with
+    /// Go on with a training that was stopped or killed, or with more --epochs, with the settings that it began with
     #[arg(long, value_name = "DIR", conflicts_with_all = ["Beginning", "NetworkArgs", "InputArgs"])]
     resume: Option<PathBuf>,
     #[command(flatten)]
