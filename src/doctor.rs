@@ -5,7 +5,10 @@ use crate::data::batch::{Batch, Inputs, Rows, Targets};
 use crate::engine::{Device, Engine, read_f32};
 use crate::error::Result;
 use crate::kernel::{Access, Kernel};
-use crate::network::{Activation, Cell, Config, Direction, Network, Optimiser, Plans, Pooling, Reset, Rule, Sgd, Task};
+use crate::network::{
+    Activation, Cell, Config, Direction, Network, Optimiser, Parameters, Plans, Pooling, Reset, Rule,
+};
+use crate::network::{Sgd, Task};
 use crate::plan::{Limits, Plan, Tuning};
 use crate::slicing::Slicing;
 
@@ -66,6 +69,30 @@ pub fn examine(
                 outcome: compare(&read(device)?, &read(cpu)?, dispatch.kernel.tolerance),
             });
         }
+    }
+    Ok(findings)
+}
+
+/// Examines a device on the kernels of one network: of the training plan of a batch, as the device is tuned and with four rows
+/// to a workgroup, as larger batches have them. What the device holds is lost.
+///
+/// # Errors
+/// What the engines say.
+pub fn check_network(
+    device: &mut dyn Engine,
+    config: &Config,
+    parameters: &Parameters,
+    batch: &Batch,
+    optimiser: &Optimiser,
+) -> Result<Vec<Finding>> {
+    let mut network = Network::with_parameters(config.clone(), Device::cpu(), parameters)?;
+    network.reset_optimiser()?;
+    let own = device.limits().clone();
+    let full = Limits { tuning: Tuning { workgroups: 1, ..own.tuning }, ..own.clone() };
+    let mut findings = Vec::new();
+    for limits in [Some(&own), Some(&full).filter(|full| full.tuning != own.tuning)].into_iter().flatten() {
+        let training = Plans { limits, ..network.plans() }.training(batch, optimiser)?;
+        findings.extend(examine(device, network.engine(), &training, &|_| true)?);
     }
     Ok(findings)
 }

@@ -105,7 +105,34 @@ pub enum Error {
     #[error("training diverged: {0}")]
     Diverged(String),
 
-    /// The device failed or was lost while it worked.
+    /// The device was lost or does not answer: what it held is gone. Open it again, and build the network anew.
+    #[error("{device} was lost: {problem}")]
+    DeviceLost {
+        /// The device by its name.
+        device: String,
+        /// What it or its driver said.
+        problem: String,
+    },
+
+    /// The device has no memory for a buffer. What it holds is as before.
+    #[error("{device} is out of memory: {problem}")]
+    OutOfMemory {
+        /// The device by its name.
+        device: String,
+        /// What the memory was for, or what the driver said.
+        problem: String,
+    },
+
+    /// A device's kernels give other numbers than the CPU engine's.
+    #[error("{device} computes wrongly: {problem}")]
+    WrongKernels {
+        /// The device by its name.
+        device: String,
+        /// Which kernels are off, and by how much.
+        problem: String,
+    },
+
+    /// The device failed while it worked.
     #[error("{device}: {problem}")]
     Device {
         /// The device by its name.

@@ -27,6 +27,13 @@ pub fn tell(error: &Error) -> String {
             "use a smaller --learning-rate or --clip; what was saved before stays as it was".to_string()
         }
         Error::NoAdapter => format!("{INSTALL_ADVICE}, or use --device cpu"),
+        Error::DeviceLost { .. } => {
+            "look at the driver; --device-timeout waits longer, --device cpu needs no GPU".into()
+        }
+        Error::OutOfMemory { .. } => "use a smaller --memory, --batch or vocabulary, or --device cpu".into(),
+        Error::WrongKernels { .. } => {
+            "try another driver, `srnn doctor`, or --device cpu; --no-self-check trains on it all the same".into()
+        }
         Error::Device { .. } => "use a smaller --memory if it ran out of it, or --device cpu".into(),
         _ => String::new(),
     };

@@ -150,13 +150,12 @@ impl BenchArgs {
 
     /// What is timed, but for the mode.
     fn bench(&self) -> Bench {
-        let BenchArgs { input: embedding, batch, warmup, repeats, seed, device: DeviceArgs { device, memory }, .. } =
-            *self;
+        let BenchArgs { input: embedding, batch, warmup, repeats, seed, .. } = *self;
         let (input, vocabulary) = if self.numeric { (Input::Numbers, 0) } else { (Input::Tokens, self.vocabulary) };
         let network = Config { input, vocabulary, embedding, classes: 5, ..self.network.config() };
         let (slicings, lengths) = (self.slices.clone(), self.lengths.clone());
-        let (work, profile) = (Work::Train, self.profile.is_some());
-        Bench { slicings, lengths, batch, network, work, warmup, repeats, seed, device, memory, profile }
+        let (work, profile, device) = (Work::Train, self.profile.is_some(), self.device.opening());
+        Bench { slicings, lengths, batch, network, work, warmup, repeats, seed, device, profile }
     }
 
     /// Writes the files that were asked for.

@@ -10,7 +10,7 @@ use srnn::network::{Config, Network};
 use srnn::timing::{Bench, Slicings};
 use srnn::train::encoding::dataset;
 use srnn::train::{Dataset, Ending, Evaluation, InputEncoder, Options, TargetEncoder, Trainer};
-use srnn::{Device, Result, Slicing};
+use srnn::{Result, Slicing};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -94,8 +94,7 @@ impl Demo {
             lengths: vec![length],
             network: Config { vocabulary: VOCABULARY, ..Bench::default().network },
             seed: self.seed,
-            device: self.device.device,
-            memory: self.device.memory,
+            device: self.device.opening(),
             ..Bench::default()
         };
         Ok(self.lengths.iter().map(bench).collect())
@@ -103,7 +102,7 @@ impl Demo {
 
     /// `None` if it was stopped.
     fn train(&self, [train, valid, test]: &[Dataset; 3], config: Config) -> Result<Option<Trained>> {
-        let device = Device::open(self.device.device, self.device.memory)?;
+        let device = self.device.opening().open()?;
         let network = Network::new(config.clone(), device, self.seed)?;
         let options = Options { epochs: self.epochs as usize, batch: 50, seed: self.seed, ..Options::default() };
         let mut reporter = Reporter::new(format!("{:<4}  ", config.slicing.to_string()), &config, options.epochs);

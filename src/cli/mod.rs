@@ -22,10 +22,13 @@ use comfy_table::{Row, Table};
 use input::InputArgs;
 use network::{NetworkArgs, named};
 use reporter::{Reporter, score};
+use srnn::engine::{Opening, gpu::is_panic_expected};
+use srnn::train::Interval;
 use srnn::{Choice, Device, Error, Result};
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// Sliced recurrent neural networks: classify long sequences on any GPU, or on the CPU.
 ///
@@ -61,12 +64,19 @@ struct DeviceArgs {
     /// Memory for the buffers of one step, such as 500M or 8G; larger batches are split [default: 4G]
     #[arg(long, value_parser = parse_memory, value_name = "SIZE")]
     memory: Option<u64>,
+    /// How long a GPU may take for submitted work, such as 30s or 5m, before it counts as lost [default: 2m]
+    #[arg(long, value_parser = parse_timeout, value_name = "TIME")]
+    device_timeout: Option<Duration>,
 }
 
 impl DeviceArgs {
+    fn opening(&self) -> Opening {
+        Opening { choice: self.device, memory: self.memory, timeout: self.device_timeout }
+    }
+
     /// Opens the device and says which it is.
     fn open(&self) -> Result<Device> {
-        let device = Device::open(self.device, self.memory)?;
+        let device = self.opening().open()?;
         note(format_args!("device: {device}"));
         Ok(device)
     }
@@ -74,6 +84,13 @@ impl DeviceArgs {
 
 fn parse_device(text: &str) -> std::result::Result<Choice, String> {
     text.parse().map_err(|error: Error| format!("{error} (`srnn devices` lists them)"))
+}
+
+fn parse_timeout(text: &str) -> std::result::Result<Duration, String> {
+    match text.parse() {
+        Ok(Interval::Time(time)) => Ok(time),
+        _ => Err(format!("`{text}` is no time: write 30s, 5m or 2h")),
+    }
 }
 
 fn parse_memory(text: &str) -> std::result::Result<u64, String> {
@@ -134,6 +151,13 @@ pub fn run() -> ExitCode {
         .format_timestamp(None)
         .format_target(false)
         .init();
+    // What is caught and becomes an error is told as one.
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !is_panic_expected() {
+            usual(panic)
+        }
+    }));
     let done = |()| ExitCode::SUCCESS;
     let outcome = match Cli::parse().command {
         Command::Demo(command) => command.run(),

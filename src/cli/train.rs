@@ -7,7 +7,7 @@ use srnn::data::batch::{Padding, Truncate};
 use srnn::network::{Adam, Config, Optimiser, Rule, Sgd, Task};
 use srnn::train::recipe::Tokens;
 use srnn::train::{Ending, Options, Recipe, Schedule, Sources, Training, model};
-use srnn::{Result, Slicing};
+use srnn::{Device, Result, Slicing};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -37,6 +37,9 @@ pub struct Train {
     checkpoint_every: Option<String>,
     #[command(flatten)]
     device: DeviceArgs,
+    /// Do not compare this network's kernels with the CPU engine's before training on a GPU
+    #[arg(long)]
+    no_self_check: bool,
 }
 
 /// What a resumed training has from its beginning.
@@ -189,13 +192,18 @@ impl Beginning {
     }
 }
 
+fn open(device: DeviceArgs, self_check: bool) -> Result<Device> {
+    let device = device.open()?;
+    Ok(Device { self_check: self_check && device.self_check, ..device })
+}
+
 impl Train {
     /// Trains to the end or to Ctrl-C, and tells how it ended.
     pub fn run(self) -> Result<ExitCode> {
         let folder = self.resume.as_deref().or(self.beginning.out.as_deref()).expect("required by clap");
         let interval = self.checkpoint_every.as_ref().map(|text| text.parse()).transpose()?;
         let mut training = if self.resume.is_some() {
-            let training = Training::resume(folder, self.epochs, self.device.open()?)?;
+            let training = Training::resume(folder, self.epochs, self.open()?)?;
             training.notes.iter().for_each(note);
             let progress = &training.trainer.progress;
             note(format_args!("going on at epoch {}, step {}", progress.epoch + 1, progress.step + 1));
@@ -204,6 +212,8 @@ impl Train {
             self.begin(folder)?
         };
         training.interval = interval.unwrap_or_default();
+        let (device, self_check) = (self.device, !self.no_self_check);
+        training.reopen = Some(Box::new(move || open(device, self_check)));
         let folder = folder.display();
         interrupt::listen();
         let task = training.model.config.task;
@@ -229,13 +239,17 @@ impl Train {
         Ok(ExitCode::SUCCESS)
     }
 
+    fn open(&self) -> Result<Device> {
+        open(self.device, !self.no_self_check)
+    }
+
     fn begin(&self, folder: &Path) -> Result<Training> {
         let recipe = self.recipe()?;
         let force = self.beginning.force;
         // What can be refused without work is refused before the device is opened.
         recipe.check()?;
         model::check_folder(folder, force)?;
-        let training = Training::begin(&recipe, folder, force, self.device.open()?)?;
+        let training = Training::begin(&recipe, folder, force, self.open()?)?;
         let (data, config) = (&training.data, &training.model.config);
         if let Some(count) = training.vectors {
             note(format_args!("word vectors: for {count} of {} words", config.vocabulary));

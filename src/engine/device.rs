@@ -6,6 +6,7 @@ use super::{Engine, block_on, cpu, cpu::Cpu};
 use crate::error::{Error, Result};
 use std::fmt;
 use std::str::FromStr;
+use web_time::Duration;
 
 /// What the user asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,6 +37,37 @@ impl FromStr for Choice {
     }
 }
 
+/// Which device to open, and how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Opening {
+    /// Which one.
+    pub choice: Choice,
+    /// Bytes that the buffers of one step may take; `None` for what the engine takes by itself.
+    pub memory: Option<u64>,
+    /// How long submitted work may take before a GPU counts as lost; `None` for two minutes.
+    pub timeout: Option<Duration>,
+}
+
+impl From<Choice> for Opening {
+    fn from(choice: Choice) -> Opening {
+        Opening { choice, ..Opening::default() }
+    }
+}
+
+impl Opening {
+    /// Opens it.
+    ///
+    /// # Errors
+    /// As [`Device::open`].
+    pub fn open(self) -> Result<Device> {
+        let mut device = Device::open(self.choice, self.memory)?;
+        if let Some(timeout) = self.timeout {
+            device.engine.set_timeout(timeout);
+        }
+        Ok(device)
+    }
+}
+
 /// A device that is open: an engine, which it is and why. Displayed, both in one line.
 pub struct Device {
     /// Runs the plans.
@@ -46,6 +78,8 @@ pub struct Device {
     pub reason: String,
     /// Whether plans run on this crate's CPU engine.
     pub is_cpu: bool,
+    /// Whether a training into a directory first compares the kernels of its network with those of the CPU engine.
+    pub self_check: bool,
 }
 
 impl fmt::Display for Device {
@@ -57,7 +91,7 @@ impl fmt::Display for Device {
 impl Device {
     /// A device with an engine of one's own; `name` and `reason` are what it shows.
     pub fn new(engine: impl Engine + 'static, name: impl Into<String>, reason: impl Into<String>) -> Device {
-        Device { engine: Box::new(engine), name: name.into(), reason: reason.into(), is_cpu: false }
+        Device { engine: Box::new(engine), name: name.into(), reason: reason.into(), is_cpu: false, self_check: true }
     }
 
     /// A hardware GPU, otherwise the CPU.
@@ -76,7 +110,11 @@ impl Device {
     fn cpu_because(reason: &str, memory: Option<u64>) -> Device {
         let threads = rayon::current_num_threads();
         let engine = Cpu::new(memory.unwrap_or(cpu::DEFAULT_MEMORY));
-        Device { is_cpu: true, ..Device::new(engine, format!("CPU engine, {threads} threads"), reason) }
+        Device {
+            is_cpu: true,
+            self_check: false,
+            ..Device::new(engine, format!("CPU engine, {threads} threads"), reason)
+        }
     }
 
     /// [`Device::open_async`], waited for.

@@ -7,12 +7,12 @@ pub mod gpu;
 mod pending;
 mod words;
 
-pub use device::{Choice, Device};
+pub use device::{Choice, Device, Opening};
 pub use pending::{MaybeSend, Pending, block_on, ready};
 
 use crate::error::{Error, Result};
 use crate::plan::{BufferName, Checked, Limits};
-use web_time::Instant;
+use web_time::{Duration, Instant};
 
 /// When one dispatch of a plan ran, in seconds from the start of the plan.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -73,6 +73,15 @@ pub trait Engine: MaybeSend {
     /// Those of [`Engine::begin_read`] and [`block_on`].
     fn read(&mut self, buffer: BufferName, len: usize) -> Result<Vec<u32>> {
         block_on(self.begin_read(buffer, len)?)
+    }
+
+    /// How long submitted work may take before the device counts as lost, where an engine can tell.
+    fn set_timeout(&mut self, _timeout: Duration) {}
+
+    /// After [`Error::OutOfMemory`] for a plan of `needed` bytes: lets plans use half of them, and gives back what plans make
+    /// anew. `false` if the engine cannot.
+    fn make_room(&mut self, _needed: u64) -> bool {
+        false
     }
 
     /// Bytes of all buffers that plans and [`Engine::write`] made.

@@ -24,10 +24,10 @@ pub use state::{Gradients, OptimiserState, PendingTotals, Totals};
 
 use crate::data::batch::Batch;
 use crate::engine::{Device, Engine, block_on};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::kernel::loss::TOTALS;
 use crate::kernel::step_control;
-use crate::plan::BufferName;
+use crate::plan::{BufferName, Checked};
 use std::mem::{Discriminant, discriminant};
 
 /// A network on a device.
@@ -41,6 +41,21 @@ pub struct Network {
     rule: Option<Discriminant<Rule>>,
     /// The tokens whose embeddings have the gradients that wait to be applied.
     gradients_of: Option<Vec<u32>>,
+}
+
+/// Runs a plan. `false` if the device had no memory for its buffers: then plans may use half of what this one would have, and
+/// it is to be made anew, in smaller parts.
+fn run_or_make_room(engine: &mut dyn Engine, plan: &Checked) -> Result<bool> {
+    match engine.run(plan) {
+        Err(error @ Error::OutOfMemory { .. }) => {
+            if !engine.make_room(plan.memory()) {
+                return Err(error);
+            }
+            log::warn!("{error}; going on with {} for a step", bytesize::ByteSize(engine.limits().memory));
+            Ok(false)
+        }
+        outcome => outcome.map(|()| true),
+    }
 }
 
 impl Network {
@@ -136,12 +151,16 @@ impl Network {
 
     /// An output of `width` numbers for each sequence.
     async fn infer(&mut self, batch: &Batch, output: BufferName, width: usize) -> Result<Vec<f32>> {
-        let mut all = Vec::with_capacity(batch.len() * width);
-        for (part, plan) in self.plans().inference(batch)? {
-            self.device.engine.run(&plan)?;
-            all.extend(self.read(output, part.sequences.len() * width).await?);
+        'smaller: loop {
+            let mut all = Vec::with_capacity(batch.len() * width);
+            for (part, plan) in self.plans().inference(batch)? {
+                if !run_or_make_room(self.device.engine.as_mut(), &plan)? {
+                    continue 'smaller;
+                }
+                all.extend(self.read(output, part.sequences.len() * width).await?);
+            }
+            return Ok(all);
         }
-        Ok(all)
     }
 
     /// What the logits `[B, C]` say: probabilities of the classes (softmax), of each label (sigmoid), or the numbers
@@ -182,10 +201,14 @@ impl Network {
     /// # Errors
     /// As [`Network::logits`].
     pub fn train_step(&mut self, batch: &Batch, optimiser: &Optimiser) -> Result<()> {
-        let plan = self.plans().training(batch, optimiser)?;
-        self.prepare_optimiser(optimiser)?;
-        self.gradients_of = None;
-        self.device.engine.run(&plan)
+        loop {
+            let plan = self.plans().training(batch, optimiser)?;
+            self.prepare_optimiser(optimiser)?;
+            self.gradients_of = None;
+            if run_or_make_room(self.device.engine.as_mut(), &plan)? {
+                return Ok(());
+            }
+        }
     }
 
     /// The first half of a training step: the gradients, as the step would see them with its class weights, smoothing and
@@ -194,10 +217,13 @@ impl Network {
     /// # Errors
     /// As [`Network::logits`].
     pub fn compute_gradients(&mut self, batch: &Batch, optimiser: &Optimiser) -> Result<()> {
-        let (plan, tokens) = self.plans().gradients(batch, optimiser)?;
-        self.device.engine.run(&plan)?;
-        self.gradients_of = Some(tokens);
-        Ok(())
+        loop {
+            let (plan, tokens) = self.plans().gradients(batch, optimiser)?;
+            if run_or_make_room(self.device.engine.as_mut(), &plan)? {
+                self.gradients_of = Some(tokens);
+                return Ok(());
+            }
+        }
     }
 
     /// The second half of a training step, by the gradients that were computed or set.

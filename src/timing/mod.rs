@@ -9,7 +9,7 @@ pub use profile::chrome_trace;
 pub use profile::{DispatchTime, profile};
 
 use crate::data::batch::{Batch, Inputs, Rows, Targets};
-use crate::engine::{Choice, Device};
+use crate::engine::Opening;
 use crate::error::{Error, Result, ensure};
 use crate::network::{Config, Input, Network, Optimiser};
 use crate::plan::{Checked, Cost};
@@ -90,9 +90,7 @@ pub struct Bench {
     /// Decides the weights and the inputs; 1 by default.
     pub seed: u64,
     /// Where it runs; by default a hardware GPU, otherwise the CPU engine.
-    pub device: Choice,
-    /// Most bytes that the buffers may take; `None` for what the device allows.
-    pub memory: Option<u64>,
+    pub device: Opening,
     /// Whether every dispatch is timed too, in as many runs, after the repeats; not by default.
     pub profile: bool,
 }
@@ -108,8 +106,7 @@ impl Default for Bench {
             warmup: 1,
             repeats: 5,
             seed: 1,
-            device: Choice::Auto,
-            memory: None,
+            device: Opening::default(),
             profile: false,
         }
     }
@@ -225,7 +222,7 @@ impl Bench {
     }
 
     fn network(&self, slicing: Slicing, length: usize) -> Result<Network> {
-        Network::new(self.config(slicing, length), Device::open(self.device, self.memory)?, self.seed)
+        Network::new(self.config(slicing, length), self.device.open()?, self.seed)
     }
 
     fn time_length(&self, length: usize) -> Result<Vec<Timing>> {
@@ -321,6 +318,7 @@ fn median(numbers: &mut [f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Choice;
     use crate::network::Cell;
 
     #[test]
@@ -337,7 +335,7 @@ mod tests {
             lengths: vec![8, 16],
             network: Config { hidden: 4, embedding: 3, vocabulary: 10, ..Config::default() },
             repeats: 2,
-            device: Choice::Cpu,
+            device: Choice::Cpu.into(),
             ..Bench::default()
         };
         let numbers =
@@ -375,8 +373,14 @@ mod tests {
         let ceilings = Ceilings { gflops: 2.0, gbs: 4.0 };
         assert_eq!((ceilings.floor(6e9, 4e9), ceilings.floor(6e9, 16e9)), (3.0, 4.0));
         let network = Config { vocabulary: 10, ..Bench::default().network };
-        let bench =
-            Bench { lengths: vec![64], profile: true, repeats: 2, device: Choice::Cpu, network, ..Bench::default() };
+        let bench = Bench {
+            lengths: vec![64],
+            profile: true,
+            repeats: 2,
+            device: Choice::Cpu.into(),
+            network,
+            ..Bench::default()
+        };
         for timing in bench.run(|_| ()).unwrap() {
             assert_eq!(timing.profile.len(), timing.dispatches);
             assert!(timing.profile.iter().map(|d| d.seconds).sum::<f64>() > 0.0);

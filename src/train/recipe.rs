@@ -8,12 +8,13 @@ use super::{Dataset, Ending, Epoch, Evaluation, InputEncoder, Interval, Model, O
 use super::{TargetEncoder, Trainer, TrainingData, model};
 use crate::data::batch::Padding;
 use crate::data::{Normalisation, RawInputs, Targets, Tokenizer, read_vectors};
+use crate::doctor::check_network;
 use crate::engine::Device;
 use crate::error::{Error, Problem, Result, ensure};
-use crate::network::{Activation, Config, Input, Network, Parameters, Reset, Task};
+use crate::network::{Activation, Config, Input, Network, OptimiserState, Parameters, Reset, Task};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The settings of a training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -86,10 +87,20 @@ pub struct Training {
     pub interval: Interval,
     /// What a training that was taken up finds otherwise than it was left, in words.
     pub notes: Vec<String>,
+    /// Opens the device anew when it was lost; without this, losing it ends the training.
+    pub reopen: Option<Reopen>,
     origin: Origin,
     saver: Saver,
-    is_new: bool,
+    /// The epoch whose weights are in the directory, 0 for those of a moment before any was finished; `None` if nothing of
+    /// this training is there.
+    saved: Option<usize>,
 }
+
+/// Opens a device.
+pub type Reopen = Box<dyn FnMut() -> Result<Device>>;
+
+/// A device that is lost twice within this time is given up.
+const BETWEEN_LOSSES: Duration = Duration::from_secs(600);
 
 /// What a training came to.
 pub struct Outcome {
@@ -107,7 +118,7 @@ impl Training {
     ///
     /// # Errors
     /// As [`Recipe::check`] and [`model::check_folder`]; what the data and the device say.
-    pub fn begin(recipe: &Recipe, folder: &Path, overwrite: bool, device: Device) -> Result<Training> {
+    pub fn begin(recipe: &Recipe, folder: &Path, overwrite: bool, mut device: Device) -> Result<Training> {
         recipe.check()?;
         model::check_folder(folder, overwrite)?;
         let sources = recipe.sources.clone().absolute()?;
@@ -151,12 +162,24 @@ impl Training {
             }
             _ => None,
         };
+        check_device(&mut device, &config, &parameters, &data, &options)?;
         let network = Network::with_parameters(config.clone(), device, &parameters)?;
         let saver = Saver::new(folder, model::make_folder(folder, overwrite)?);
         let origin = Origin { sources, checksum: data.checksum() };
         let model = Model { config, inputs, targets, parameters };
         let (trainer, interval) = (Trainer::new(network, options), Interval::default());
-        Ok(Training { trainer, model, data, vectors, interval, notes: vec![], origin, saver, is_new: true })
+        Ok(Training {
+            trainer,
+            model,
+            data,
+            vectors,
+            interval,
+            notes: vec![],
+            reopen: None,
+            origin,
+            saver,
+            saved: None,
+        })
     }
 
     /// Takes up a training that was stopped, killed or finished, for `epochs` in all, or as many as it was to have.
@@ -165,13 +188,10 @@ impl Training {
     /// [`Error::Model`] for a folder without a checkpoint, with a damaged file, or that another process writes into;
     /// [`Error::Setting`] for `epochs` that it cannot have, [`Error::Data`] if the data has changed; what the data and the
     /// device say.
-    pub fn resume(folder: &Path, epochs: Option<usize>, device: Device) -> Result<Training> {
+    pub fn resume(folder: &Path, epochs: Option<usize>, mut device: Device) -> Result<Training> {
         ensure!(folder.is_dir(), Error::model(folder, Problem::NoModel));
         let directory = Directory::hold(folder)?;
-        let (model, checkpoint) = read_whole(folder, |files| {
-            let (model, sums) = Model::read_from(files)?;
-            Ok((model, Checkpoint::read_from(files, sums.as_ref())?))
-        })?;
+        let (model, checkpoint) = saved(folder)?;
         let Checkpoint { standing, parameters, state } = checkpoint;
         let Standing { mut options, progress, origin, device: before } = standing;
         let laid_out = options.epochs;
@@ -184,10 +204,8 @@ impl Training {
         options.epochs = epochs;
         let mut notes = vec![];
         if before != device.name {
-            notes.push(format!(
-                "the training began on {before}: on {} its numbers may differ in their last bits",
-                device.name
-            ));
+            let own = &device.name;
+            notes.push(format!("the training began on {before}: on {own} its numbers may differ in their last bits"));
         }
         if !directory.is_whole(METRICS) {
             let metrics = folder.join(METRICS);
@@ -197,28 +215,42 @@ impl Training {
         let data = sources.encode(&sources.read()?, &model.inputs, &model.targets)?;
         let other = "this is not the data that the training began with: it cannot go on, begin anew";
         ensure!(data.checksum() == origin.checksum, Error::data(&sources.train, other));
-        let foreign = |error: Error| Error::model(folder, format!("the checkpoint is not of this model: {error}"));
-        let mut network = Network::with_parameters(model.config.clone(), device, &parameters).map_err(foreign)?;
-        network.set_optimiser_state(&state).map_err(foreign)?;
+        check_device(&mut device, &model.config, &model.parameters, &data, &options)?;
+        let network = restored(folder, &model.config, device, &parameters, &state)?;
         let best = progress.best().is_some().then(|| model.parameters.clone());
+        let saved = Some(progress.best().map_or(0, |best| best.epoch));
         let trainer = Trainer { network, options, progress, best };
         let (interval, saver) = (Interval::default(), Saver::new(folder, directory));
-        Ok(Training { trainer, model, data, vectors: None, interval, notes, origin, saver, is_new: false })
+        Ok(Training { trainer, model, data, vectors: None, interval, notes, reopen: None, origin, saver, saved })
     }
 
     /// Trains to the end or until the observer stops it. The model with the best weights so far and a checkpoint are saved
-    /// within the epochs, after each, and at the end, while training goes on.
+    /// within the epochs, after each, and at the end, while training goes on. A device that is lost is opened anew by
+    /// [`Training::reopen`], and training goes on from the last checkpoint, once in ten minutes.
     ///
     /// # Errors
     /// As [`Trainer::fit`]; [`Error::Io`] for a file that cannot be written. What was saved before is whole.
     pub fn run(&mut self, observer: &mut dyn Observer) -> Result<Outcome> {
-        let Training { trainer, model, data, origin, saver, interval, is_new, .. } = self;
-        let saved = (!*is_new).then(|| trainer.progress.best().map_or(0, |best| best.epoch));
-        let (interval, last) = (*interval, Instant::now());
-        let mut saving = Saving { model, origin, saver, interval, saved, last, steps: 0, warned: false };
-        let ending = trainer.fit_and_keep(&data.train, &data.valid, observer, &mut saving)?;
+        let mut lost: Option<Instant> = None;
+        let ending = loop {
+            let Training { trainer, model, data, origin, saver, interval, saved, .. } = self;
+            let (interval, last) = (*interval, Instant::now());
+            let mut saving = Saving { model, origin, saver, interval, saved, last, steps: 0, warned: false };
+            let outcome = trainer.fit_and_keep(&data.train, &data.valid, observer, &mut saving);
+            let first = lost.is_none_or(|at| at.elapsed() >= BETWEEN_LOSSES);
+            match (outcome, &mut self.reopen) {
+                (Err(error @ Error::DeviceLost { .. }), Some(reopen)) if first => {
+                    log::warn!("{error}; opening it again");
+                    lost = Some(Instant::now());
+                    let device = reopen()?;
+                    self.go_on_with(device)?;
+                    let progress = &self.trainer.progress;
+                    log::warn!("going on at epoch {}, step {}", progress.epoch + 1, progress.step + 1);
+                }
+                (outcome, _) => break outcome?,
+            }
+        };
         self.saver.wait()?;
-        self.is_new = false;
         let best = self.trainer.progress.best().cloned();
         if ending == Ending::Stopped {
             return Ok(Outcome { ending, best, test: None });
@@ -228,10 +260,88 @@ impl Training {
         Ok(Outcome { ending, best, test })
     }
 
+    /// Takes the training back to what was saved last, or to its beginning, on another device.
+    fn go_on_with(&mut self, mut device: Device) -> Result<()> {
+        self.saver.wait()?;
+        let Training { trainer, model, data, .. } = self;
+        check_device(&mut device, &model.config, &model.parameters, data, &trainer.options)?;
+        if self.saved.is_none() {
+            trainer.network = Network::with_parameters(model.config.clone(), device, &model.parameters)?;
+            (trainer.progress, trainer.best) = Default::default();
+            return Ok(());
+        }
+        let folder = self.saver.folder();
+        let (saved, Checkpoint { standing, parameters, state }) = saved(folder)?;
+        trainer.network = restored(folder, &model.config, device, &parameters, &state)?;
+        trainer.progress = standing.progress;
+        trainer.best = trainer.progress.best().is_some().then_some(saved.parameters);
+        self.saved = Some(trainer.progress.best().map_or(0, |best| best.epoch));
+        Ok(())
+    }
+
     /// Whether part of the data came from standard input, and is asked for again when the training is taken up.
     pub fn read_stdin(&self) -> bool {
         self.origin.sources.on_stdin() > 0
     }
+}
+
+/// The model of a directory, and its checkpoint.
+fn saved(folder: &Path) -> Result<(Model, Checkpoint)> {
+    read_whole(folder, |files| {
+        let (model, sums) = Model::read_from(files)?;
+        Ok((model, Checkpoint::read_from(files, sums.as_ref())?))
+    })
+}
+
+/// The network of a checkpoint, on a device.
+fn restored(
+    folder: &Path,
+    config: &Config,
+    device: Device,
+    parameters: &Parameters,
+    state: &OptimiserState,
+) -> Result<Network> {
+    let foreign = |error: Error| Error::model(folder, format!("the checkpoint is not of this model: {error}"));
+    let mut network = Network::with_parameters(config.clone(), device, parameters).map_err(foreign)?;
+    network.set_optimiser_state(state).map_err(foreign)?;
+    Ok(network)
+}
+
+/// Steps that the kernels of a device are compared on.
+const CHECKED_STEPS: usize = 4000;
+
+/// Compares the kernels of a network with the CPU engine's, if the device asks for it, on some of the data.
+///
+/// # Errors
+/// [`Error::WrongKernels`], and what the device says.
+fn check_device(
+    device: &mut Device,
+    config: &Config,
+    parameters: &Parameters,
+    data: &TrainingData,
+    options: &Options,
+) -> Result<()> {
+    if !device.self_check {
+        return Ok(());
+    }
+    let train = &data.train;
+    let mut steps = 0;
+    let few = |&row: &usize| {
+        steps += train.steps(row).min(config.length);
+        row == 0 || steps <= CHECKED_STEPS
+    };
+    let rows: Vec<usize> = (0..train.len().min(options.batch)).take_while(few).collect();
+    let batch = train.batch(config, &rows, |_| false)?;
+    let findings = check_network(device.engine.as_mut(), config, parameters, &batch, &options.optimiser)?;
+    let off = findings.iter().filter_map(|finding| {
+        let mismatch = finding.outcome.as_ref().err()?;
+        Some(format!("{} at {}: {}: {mismatch}", finding.kernel, finding.place, finding.binding))
+    });
+    let off: Vec<String> = off.collect();
+    let problem = || format!("{} of {} results are off, first {}", off.len(), findings.len(), off[0]);
+    ensure!(off.is_empty(), Error::WrongKernels { device: device.name.clone(), problem: problem() });
+    log::debug!("self-check: {} results of {} are within tolerance", findings.len(), device.name);
+    Ok(())
 }
 
 /// Weights by which every class counts as much as any other: sequences / (classes · sequences of the class).

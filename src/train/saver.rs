@@ -62,6 +62,11 @@ impl Saver {
         Saver { folder: folder.into(), state: State::Idle(directory) }
     }
 
+    /// The directory.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Whether a save is being written.
     fn is_busy(&self) -> bool {
         matches!(&self.state, State::Writing(thread) if !thread.is_finished())
@@ -121,7 +126,7 @@ pub(super) struct Saving<'a> {
     pub interval: Interval,
     /// The epoch whose weights are in the directory, 0 for those of a moment before any was finished; `None` if nothing of
     /// this training is there.
-    pub saved: Option<usize>,
+    pub saved: &'a mut Option<usize>,
     /// When the last save began, or training.
     pub last: Instant,
     /// Steps since then.
@@ -151,7 +156,7 @@ impl Keeper for Saving<'_> {
         (self.last, self.steps) = (Instant::now(), 0);
         let checkpoint = Checkpoint::of(trainer, self.origin)?;
         let best = trainer.progress.best().map_or(0, |best| best.epoch);
-        let unsaved = self.saved != Some(best);
+        let unsaved = *self.saved != Some(best);
         let validated = trainer.progress.history.last().is_none_or(|epoch| epoch.valid_loss.is_finite());
         let is_good = validated && checkpoint.is_good();
         if !is_good {
@@ -173,7 +178,7 @@ impl Keeper for Saving<'_> {
         };
         let (config, folder) = (self.model.config_file(), self.saver.folder.clone());
         let (network, metrics) = (self.model.config.clone(), trainer.progress.metrics());
-        self.saved = Some(best);
+        *self.saved = Some(best);
         self.saver.begin(move |directory| {
             let weights = weights.map(|weights| encode_weights(&network, &weights, &folder)).transpose()?;
             let checkpoint = is_good.then(|| checkpoint.encode(&folder)).transpose()?;

@@ -2,6 +2,7 @@
 //! and a small one were seen, a step makes none.
 
 use super::Made;
+use super::failure::Failure;
 use crate::engine::cpu::buffer_error;
 use crate::error::Result;
 use crate::plan::{BufferName, BufferSpec, Dispatch, Limits, Plan, Role, View};
@@ -15,46 +16,66 @@ type Bound = (&'static str, Vec<(wgpu::Buffer, u64)>);
 pub(super) struct Buffers {
     device: wgpu::Device,
     queue: wgpu::Queue,
-    named: HashMap<BufferName, wgpu::Buffer>,
+    failure: Failure,
+    named: HashMap<BufferName, Named>,
     bound: HashMap<Bound, wgpu::BindGroup>,
     parameters: Option<(wgpu::Buffer, wgpu::BindGroup)>,
     /// The layout of the parameters.
     pub uniform: wgpu::BindGroupLayout,
     pub made: Made,
+    /// Bytes that the device is said to have: for tests of one that has no more.
+    pub pretended: u64,
+}
+
+/// A buffer, and whether it holds what no plan can make anew.
+struct Named {
+    buffer: wgpu::Buffer,
+    stays: bool,
 }
 
 /// Bytes from one dispatch's parameters to the next: the largest offset alignment that WebGPU allows.
 pub(super) const PARAMETER_STRIDE: usize = 256;
 
 impl Buffers {
-    pub fn new(device: wgpu::Device, queue: wgpu::Queue) -> Buffers {
+    pub fn new(device: wgpu::Device, queue: wgpu::Queue, failure: Failure) -> Buffers {
         let uniform = layout(&device, "parameters", [wgpu::BufferBindingType::Uniform]);
         let (named, bound, made) = (HashMap::new(), HashMap::new(), Made::default());
-        Buffers { device, queue, named, bound, parameters: None, uniform, made }
+        Buffers { device, queue, failure, named, bound, parameters: None, uniform, made, pretended: u64::MAX }
     }
 
     /// A buffer by its name.
     pub fn get(&self, name: BufferName) -> Option<&wgpu::Buffer> {
-        self.named.get(&name)
+        self.named.get(&name).map(|named| &named.buffer)
     }
 
     /// Bytes of all buffers but that of the parameters.
     pub fn bytes(&self) -> u64 {
-        self.named.values().map(wgpu::Buffer::size).sum()
+        self.named.values().map(|named| named.buffer.size()).sum()
     }
 
     /// Sets the first words of a buffer, which is made anew if it is too short.
-    pub fn write(&mut self, name: BufferName, words: &[u32]) {
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory), and what else the device reports.
+    pub fn write(&mut self, name: BufferName, words: &[u32]) -> Result<()> {
         if self.get(name).is_none_or(|buffer| buffer.size() < 4 * words.len() as u64) {
-            self.make(name, 4 * words.len().max(1) as u64);
+            self.make(name, 4 * words.len().max(1) as u64, true)?;
         }
-        self.queue.write_buffer(&self.named[&name], 0, bytemuck::cast_slice(words));
+        self.queue.write_buffer(&self.named[&name].buffer, 0, bytemuck::cast_slice(words));
+        Ok(())
+    }
+
+    /// Gives back what plans make anew.
+    pub fn release(&mut self) {
+        self.named.retain(|_, named| named.stays);
+        self.bound.clear();
     }
 
     /// Makes or grows the buffers of a plan, and uploads its inputs.
     ///
     /// # Errors
-    /// [`Error::Plan`](crate::Error::Plan) for a persistent buffer that is longer than it was.
+    /// [`Error::Plan`](crate::Error::Plan) for a persistent buffer that is longer than it was,
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory), and what else the device reports.
     pub fn prepare(&mut self, plan: &Plan, limits: &Limits) -> Result<()> {
         for spec in &plan.buffers {
             match self.get(spec.name) {
@@ -62,23 +83,29 @@ impl Buffers {
                 Some(_) if spec.role == Role::Persistent => {
                     return Err(buffer_error(spec.name, "a persistent buffer cannot grow"));
                 }
-                _ => self.make(spec.name, capacity(spec, plan, limits)),
+                _ => self.make(spec.name, capacity(spec, plan, limits), spec.role == Role::Persistent)?,
             }
         }
         for (buffer, data) in &plan.uploads {
-            self.queue.write_buffer(&self.named[&plan.buffers[buffer.0].name], 0, bytemuck::cast_slice(data));
+            self.queue.write_buffer(&self.named[&plan.buffers[buffer.0].name].buffer, 0, bytemuck::cast_slice(data));
         }
         Ok(())
     }
 
     /// A buffer of `size` bytes, all 0, in the place of the one of this name.
-    fn make(&mut self, name: BufferName, size: u64) {
+    fn make(&mut self, name: BufferName, size: u64, stays: bool) -> Result<()> {
+        if self.bytes() + size > self.pretended {
+            self.failure.report_no_memory(name.holds);
+        }
         let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
         let buffer = new_buffer(&self.device, name.holds, size, usage);
+        // A buffer that could not be made is none.
+        self.failure.check()?;
         self.made.buffers += 1;
-        if let Some(old) = self.named.insert(name, buffer) {
-            self.bound.retain(|(_, views), _| views.iter().all(|(buffer, _)| *buffer != old));
+        if let Some(old) = self.named.insert(name, Named { buffer, stays }) {
+            self.bound.retain(|(_, views), _| views.iter().all(|(buffer, _)| *buffer != old.buffer));
         }
+        Ok(())
     }
 
     /// The bind group of a dispatch. Each view is bound from where it begins to the end of its buffer, so that batches of
@@ -90,7 +117,8 @@ impl Buffers {
         layout: &wgpu::BindGroupLayout,
         limits: &Limits,
     ) -> wgpu::BindGroup {
-        let place = |view: &View| (self.named[&plan.buffers[view.buffer.0].name].clone(), 4 * view.offset as u64);
+        let place =
+            |view: &View| (self.named[&plan.buffers[view.buffer.0].name].buffer.clone(), 4 * view.offset as u64);
         let key: Bound = (dispatch.kernel.name, dispatch.bindings.iter().map(place).collect());
         if let Some(group) = self.bound.get(&key) {
             return group.clone();

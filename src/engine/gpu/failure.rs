@@ -1,55 +1,168 @@
 //! The first error that a device reports outside a call; wgpu would otherwise abort the program.
 
 use crate::error::{Error, Result};
-use std::sync::{Arc, Mutex};
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-/// Shared by a device's callbacks, its engine, and the readings on their way from it.
+/// How long submitted work may take before its device counts as lost, unless [`Engine::set_timeout`] says otherwise.
+///
+/// [`Engine::set_timeout`]: crate::engine::Engine::set_timeout
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// What a device reported.
+#[derive(Clone)]
+enum Report {
+    /// It is gone, or does not answer.
+    Lost(String),
+    /// It had no memory for a buffer, and goes on without it.
+    NoMemory(String),
+    /// Anything else.
+    Other(String),
+}
+
+/// What a device reported first, and again that it is lost, shared with its callbacks.
+#[derive(Clone, Default)]
+struct Reports(Arc<Mutex<Option<Report>>>);
+
+impl Reports {
+    fn first(&self) -> MutexGuard<'_, Option<Report>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, report: Report) {
+        let (Report::Lost(text) | Report::NoMemory(text) | Report::Other(text)) = &report;
+        log::debug!("device error: {text}");
+        let mut first = self.first();
+        // Of a device that is lost, calls say all kinds of things.
+        match (&*first, &report) {
+            (Some(Report::Lost(_)), _) => {}
+            (None, _) | (_, Report::Lost(_)) => *first = Some(report),
+            _ => {}
+        }
+    }
+}
+
+/// Shared by a device's engine and the readings on their way from it.
 #[derive(Clone)]
 pub(super) struct Failure {
+    device: wgpu::Device,
     /// The device's name, for messages.
-    device: String,
-    first: Arc<Mutex<Option<String>>>,
+    name: String,
+    reports: Reports,
+    /// How long to wait for the device.
+    pub timeout: Duration,
 }
 
 impl Failure {
     /// Listens to what a device reports from now on.
-    pub fn of(device: &wgpu::Device, name: String) -> Failure {
-        let failure = Failure { device: name, first: Arc::default() };
-        let of_callback = failure.clone();
+    pub fn of(device: wgpu::Device, name: String) -> Failure {
+        let reports = Reports::default();
+        let of_callback = reports.clone();
         device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
-            of_callback.report(error.to_string());
+            let text = error.to_string();
+            let out_of_memory = matches!(error, wgpu::Error::OutOfMemory { .. });
+            of_callback.add(if out_of_memory { Report::NoMemory(text) } else { Report::Other(text) });
         }));
-        let of_callback = failure.clone();
-        device.set_device_lost_callback(move |reason, message| {
-            // Dropping the engine also counts as losing the device.
-            if reason != wgpu::DeviceLostReason::Destroyed {
-                of_callback.report(format!("the device was lost ({message}); open it again"));
-            }
-        });
-        failure
+        let of_callback = reports.clone();
+        // Dropping the engine also counts as losing the device, but then nobody asks any more.
+        device.set_device_lost_callback(move |_, message| of_callback.add(Report::Lost(message)));
+        Failure { device, name, reports, timeout: DEFAULT_TIMEOUT }
     }
 
-    fn report(&self, problem: String) {
-        log::debug!("device error: {problem}");
-        self.first.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).get_or_insert(problem);
+    /// A buffer that the device has no memory for.
+    pub fn report_no_memory(&self, what: &str) {
+        self.reports.add(Report::NoMemory(what.into()));
     }
 
     /// The first error that was reported, if any: what came after it is not to be trusted.
     pub fn check(&self) -> Result<()> {
-        match self.first.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone() {
-            Some(problem) => Err(self.error(problem)),
+        if matches!(*self.reports.first(), Some(Report::Other(_))) {
+            // Whether it is lost, a device says when its work is done.
+            let idle = wgpu::PollType::Wait { submission_index: None, timeout: Some(self.timeout) };
+            if let Err(panic) = expecting_panic(|| self.device.poll(idle)) {
+                self.reports.add(Report::Lost(panic));
+            }
+        }
+        let device = self.name.clone();
+        match self.reports.first().clone() {
             None => Ok(()),
+            Some(Report::Lost(problem)) => Err(Error::DeviceLost { device, problem }),
+            Some(Report::NoMemory(problem)) => Err(Error::OutOfMemory { device, problem }),
+            Some(Report::Other(problem)) => Err(Error::Device { device, problem }),
         }
     }
 
-    /// An error of this device.
-    pub fn error(&self, problem: impl Into<String>) -> Error {
-        Error::Device { device: self.device.clone(), problem: problem.into() }
+    /// Forgets that memory was short, where that is all that went wrong.
+    pub fn forgive_no_memory(&self) {
+        let mut first = self.reports.first();
+        if matches!(*first, Some(Report::NoMemory(_))) {
+            *first = None;
+        }
     }
 
-    /// Polls the device, and checks what it reported.
-    pub fn poll(&self, device: &wgpu::Device, poll: wgpu::PollType) -> Result<()> {
-        device.poll(poll).map_err(|error| self.error(error.to_string()))?;
+    /// Whether the device may not answer any more.
+    pub fn is_lost(&self) -> bool {
+        !matches!(*self.reports.first(), None | Some(Report::NoMemory(_)))
+    }
+
+    /// An error of this device: what it reported, or else this.
+    pub fn error(&self, problem: impl Into<String>) -> Error {
+        let own = Error::Device { device: self.name.clone(), problem: problem.into() };
+        self.check().err().unwrap_or(own)
+    }
+
+    /// Waits for a submission, or for all, and checks what the device reported.
+    pub fn wait(&self, submission_index: Option<wgpu::SubmissionIndex>) -> Result<()> {
+        let wait = wgpu::PollType::Wait { submission_index, timeout: Some(self.timeout) };
+        match expecting_panic(|| self.device.poll(wait)) {
+            Ok(Ok(_)) => {}
+            Ok(Err(wgpu::PollError::Timeout)) => {
+                let seconds = self.timeout.as_secs_f64();
+                self.reports.add(Report::Lost(format!("its work was not done within {seconds} seconds")));
+            }
+            // Work was refused, by a device that is lost or has told why.
+            Ok(Err(error)) => self.reports.add(Report::Other(error.to_string())),
+            Err(panic) => self.reports.add(Report::Lost(panic)),
+        }
         self.check()
+    }
+}
+
+thread_local! {
+    static EXPECTED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether a panic of this thread is caught and becomes an error: so that a program's panic hook need not tell of it.
+pub fn is_panic_expected() -> bool {
+    EXPECTED.get()
+}
+
+/// wgpu panics where a driver says that its device is lost while it is waited for.
+fn expecting_panic<T>(call: impl FnOnce() -> T) -> std::result::Result<T, String> {
+    EXPECTED.set(true);
+    let outcome = catch_unwind(AssertUnwindSafe(call));
+    EXPECTED.set(false);
+    outcome.map_err(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+        text.unwrap_or("its driver failed").to_string()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn panics_become_words() {
+        let hook = std::panic::take_hook();
+        std::panic::set_hook(Box::new(|_| assert!(is_panic_expected())));
+        let lost = "lost";
+        assert_eq!(expecting_panic(|| panic!("{lost} at 7")), Err::<(), _>("lost at 7".to_string()));
+        assert_eq!(expecting_panic(|| panic!("lost")), Err::<(), _>("lost".to_string()));
+        std::panic::set_hook(hook);
+        assert_eq!(expecting_panic(|| 7), Ok(7));
+        assert!(!is_panic_expected());
     }
 }

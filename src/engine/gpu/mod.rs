@@ -12,6 +12,7 @@ pub mod tuning;
 
 pub use adapter::{Adapter, adapters, adapters_async};
 pub use cache::CACHE;
+pub use failure::{DEFAULT_TIMEOUT, is_panic_expected};
 pub use pipelines::CHECK_SHADERS;
 
 use super::{Engine, MaybeSend, Pending, Reading, Timespan, block_on, cpu::buffer_error, ready};
@@ -22,6 +23,7 @@ use buffers::{Buffers, PARAMETER_STRIDE};
 use failure::Failure;
 use pipelines::Pipelines;
 use std::collections::VecDeque;
+use std::time::Duration;
 use timestamps::Timestamps;
 
 /// Default budget for the buffers of one step; WebGPU does not tell how much memory a device has.
@@ -95,8 +97,8 @@ impl Gpu {
     }
 
     fn start(device: wgpu::Device, queue: wgpu::Queue, adapter: &wgpu::AdapterInfo, limits: Limits) -> Gpu {
-        let failure = Failure::of(&device, limits.device.clone());
-        let buffers = Buffers::new(device.clone(), queue.clone());
+        let failure = Failure::of(device.clone(), limits.device.clone());
+        let buffers = Buffers::new(device.clone(), queue.clone(), failure.clone());
         let pipelines = Pipelines::new(device.clone(), adapter, buffers.uniform.clone());
         Gpu { device, queue, limits, pipelines, buffers, in_flight: VecDeque::new(), failure }
     }
@@ -143,11 +145,11 @@ impl Gpu {
         let submission = self.queue.submit([encoder.finish()]);
         let (callback, mapped) = arrival();
         staging.slice(..).map_async(wgpu::MapMode::Read, callback);
-        let (device, failure) = (self.device.clone(), self.failure.clone());
+        let failure = self.failure.clone();
         let name = name.to_owned();
         async move {
             // Runs the callback on native systems; the browser does so by itself.
-            failure.poll(&device, wgpu::PollType::Wait { submission_index: Some(submission), timeout: None })?;
+            failure.wait(Some(submission))?;
             let problem =
                 |error: &dyn std::fmt::Display| failure.error(format!("reading `{name}` back failed: {error}"));
             mapped.await.map_err(|error| problem(&error))?;
@@ -177,6 +179,15 @@ impl Encoded {
     }
 }
 
+impl Drop for Gpu {
+    fn drop(&mut self) {
+        if self.failure.is_lost() {
+            // What is lost may never be idle, for which wgpu would wait at the end of its queue: it is left as it is.
+            std::mem::forget((self.device.clone(), self.queue.clone()));
+        }
+    }
+}
+
 impl Engine for Gpu {
     fn limits(&self) -> &Limits {
         &self.limits
@@ -191,8 +202,7 @@ impl Engine for Gpu {
         }
         self.in_flight.push_back(self.queue.submit([encoder.finish()]));
         if self.in_flight.len() > IN_FLIGHT {
-            let submission_index = self.in_flight.pop_front();
-            self.failure.poll(&self.device, wgpu::PollType::Wait { submission_index, timeout: None })?;
+            self.failure.wait(self.in_flight.pop_front())?;
         }
         self.failure.check()
     }
@@ -221,7 +231,7 @@ impl Engine for Gpu {
     }
 
     fn write(&mut self, buffer: BufferName, words: &[u32]) -> Result<()> {
-        self.buffers.write(buffer, words);
+        self.buffers.write(buffer, words)?;
         self.failure.check()
     }
 
@@ -243,11 +253,22 @@ impl Engine for Gpu {
     fn done(&mut self) -> Pending<()> {
         let (callback, done) = arrival();
         self.queue.on_submitted_work_done(move || callback(()));
-        let (device, failure) = (self.device.clone(), self.failure.clone());
+        let failure = self.failure.clone();
         Box::pin(async move {
-            failure.poll(&device, wgpu::PollType::wait_indefinitely())?;
+            failure.wait(None)?;
             done.await;
             failure.check()
         })
+    }
+
+    fn set_timeout(&mut self, timeout: Duration) {
+        self.failure.timeout = timeout;
+    }
+
+    fn make_room(&mut self, needed: u64) -> bool {
+        self.limits.memory = self.limits.memory.min(needed) / 2;
+        self.failure.forgive_no_memory();
+        self.buffers.release();
+        true
     }
 }

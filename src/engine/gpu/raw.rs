@@ -30,3 +30,8 @@ pub fn device(gpu: &Gpu) -> (&wgpu::Device, &wgpu::Queue) {
 pub fn buffer(gpu: &Gpu, name: BufferName) -> Option<&wgpu::Buffer> {
     gpu.buffers.get(name)
 }
+
+/// Lets an engine have no more than so many bytes for its buffers, as if its device had no more: to try what happens then.
+pub fn pretend_memory(gpu: &mut Gpu, bytes: u64) {
+    gpu.buffers.pretended = bytes;
+}
