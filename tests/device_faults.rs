@@ -65,7 +65,7 @@ fn a_device_that_is_lost_is_a_typed_error_at_every_call() {
                 // What is written is told only by what comes after it.
                 Ok(()) => assert!(WRITES.contains(&at), "lost before call {lost_at}, and call {at} went well"),
                 Err(error) => {
-                    assert!(matches!(error, Error::DeviceLost { .. }), "call {at}, lost before {lost_at}: {error}")
+                    assert!(matches!(error, Error::DeviceLost { .. }), "call {at}, lost before {lost_at}: {error}");
                 }
             }
         }
