@@ -54,7 +54,7 @@ pub mod error;
 #[cfg(all(any(feature = "files", feature = "gpu"), not(target_arch = "wasm32")))]
 pub mod files;
 pub mod kernel;
-mod listing;
+pub mod listing;
 pub mod network;
 pub mod plan;
 pub mod slicing;

@@ -6,8 +6,18 @@ const LONGEST_LIST: usize = 10;
 /// Most characters of a name that a message shows.
 const LONGEST_NAME: usize = 40;
 
+/// A text with its control characters written out, so that a file cannot talk to a terminal.
+pub fn shown(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if letter.is_control() { shown.extend(letter.escape_default()) } else { shown.push(letter) }
+    }
+    shown
+}
+
 /// `name` in backquotes, its end left off when it is long.
 pub(crate) fn quoted(name: &str) -> String {
+    let name = &shown(name)[..];
     match name.char_indices().nth(LONGEST_NAME) {
         None => format!("`{name}`"),
         Some((end, _)) => format!("`{}…`", &name[..end]),
@@ -28,6 +38,12 @@ pub(crate) fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn control_characters_are_written_out() {
+        assert_eq!(shown("a\x1b[2Jb\tc\u{9b}é"), "a\\u{1b}[2Jb\\tc\\u{9b}é");
+        assert_eq!(quoted("\x07"), "`\\u{7}`");
+    }
 
     #[test]
     fn long_lists_and_long_names_are_cut() {

@@ -2,9 +2,10 @@
 
 use super::{DeviceArgs, InputArgs, check_free, note};
 use clap::Args;
-use srnn::Result;
 use srnn::data::{Source, npy_bytes};
 use srnn::train::Model;
+use srnn::{Error, Result};
+use std::io::Write;
 use std::path::PathBuf;
 
 /// Write the final state of every sequence, [N, W] as .npy, for other models to go on with
@@ -15,7 +16,7 @@ pub struct Embed {
     model: PathBuf,
     /// Texts or numbers; labels are not needed
     data: Source,
-    /// File for the states, in the order of the data
+    /// File for the states, in the order of the data; - for standard output
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     /// Overwrite a file that is there already
@@ -32,7 +33,9 @@ pub struct Embed {
 
 impl Embed {
     pub fn run(self) -> Result<()> {
-        check_free(&self.out, self.force)?;
+        if self.out.as_os_str() != "-" {
+            check_free(&self.out, self.force)?;
+        }
         let model = Model::load(&self.model)?;
         let data = model.read(&self.input.without_labels()?, &self.data, false)?;
         let mut network = model.network(self.device.open()?)?;
@@ -44,7 +47,11 @@ impl Embed {
                 states[row * width..][..width].copy_from_slice(state);
             }
         }
-        srnn::files::write_atomically(&self.out, &npy_bytes(&[count, width], &states)?)?;
+        let bytes = npy_bytes(&[count, width], &states)?;
+        if self.out.as_os_str() == "-" {
+            return std::io::stdout().lock().write_all(&bytes).map_err(Error::io("standard output"));
+        }
+        srnn::files::write_atomically(&self.out, &bytes)?;
         note(format_args!("{}: {count} states of {width} numbers", self.out.display()));
         Ok(())
     }

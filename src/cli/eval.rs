@@ -6,6 +6,7 @@ use comfy_table::Table;
 use serde::Serialize;
 use srnn::Result;
 use srnn::data::Source;
+use srnn::listing::shown;
 use srnn::train::metrics::{ClassMetrics, Details, LabelCounts, NumberErrors, class_metrics, micro_f1};
 use srnn::train::{Evaluation, Model, TargetEncoder};
 use std::path::PathBuf;
@@ -53,6 +54,7 @@ impl Eval {
             }
         }
         let names = model.targets.names();
+        let shown: Vec<String> = names.iter().map(|name| shown(name)).collect();
         if self.json {
             let classes = match &evaluation.details {
                 Details::Classes(confusion) => class_metrics(confusion),
@@ -64,13 +66,13 @@ impl Eval {
         let Evaluation { loss, accuracy, sequences, .. } = evaluation;
         let (told, tables) = match &evaluation.details {
             Details::Classes(confusion) => {
-                (format!("accuracy {}, loss {loss:.4}", percent(accuracy)), class_tables(confusion, &names))
+                (format!("accuracy {}, loss {loss:.4}", percent(accuracy)), class_tables(confusion, &shown))
             }
             Details::Labels(counts) => {
                 let (all, micro) = (percent(accuracy), micro_f1(counts));
                 let macro_f1 = counts.iter().map(LabelCounts::f1).sum::<f64>() / names.len() as f64;
                 let f1 = format!("micro F1 {micro:.4}, macro F1 {macro_f1:.4}");
-                (format!("all labels right {all}, {f1}, loss {loss:.4}"), label_table(counts, &names).to_string())
+                (format!("all labels right {all}, {f1}, loss {loss:.4}"), label_table(counts, &shown).to_string())
             }
             Details::Numbers(errors) => {
                 let told = format!("mean R² {:.4}, loss {loss:.4} (normalised)", evaluation.score());
@@ -95,7 +97,26 @@ fn class_tables(confusion: &[Vec<usize>], names: &[String]) -> String {
         .map(|(name, row)| std::iter::once(name.clone()).chain(row.iter().map(usize::to_string)).collect::<Vec<_>>());
     let header = std::iter::once("true \\ predicted").chain(names.iter().map(String::as_str));
     let classes = table(["class", "precision", "recall", "F1", "sequences"], scores);
+    if names.len() > MOST_CLASSES {
+        return format!("{classes}\n\n{}", most_confused(confusion, names));
+    }
     format!("{classes}\n\n{}", table(header, predicted))
+}
+
+/// Classes whose whole confusion is shown.
+const MOST_CLASSES: usize = 30;
+
+/// The pairs of classes that are confused most often; `--json` has all.
+fn most_confused(confusion: &[Vec<usize>], names: &[String]) -> Table {
+    let pair = |(truth, row): (usize, &Vec<usize>)| {
+        row.iter().enumerate().map(move |(told, &count)| (count, truth, told)).collect::<Vec<_>>()
+    };
+    let all = confusion.iter().enumerate().flat_map(pair);
+    let mut pairs: Vec<_> = all.filter(|&(count, truth, told)| count > 0 && truth != told).collect();
+    pairs.sort_by_key(|&(count, truth, told)| (std::cmp::Reverse(count), truth, told));
+    let row =
+        |&(count, truth, told): &(usize, usize, usize)| [names[truth].clone(), names[told].clone(), count.to_string()];
+    table(["most often confused: true", "predicted", "sequences"], pairs.iter().take(20).map(row))
 }
 
 fn label_table(counts: &[LabelCounts], names: &[String]) -> Table {

@@ -155,7 +155,7 @@ pub fn run() -> ExitCode {
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         if !is_panic_expected() {
-            usual(panic)
+            usual(panic);
         }
     }));
     let done = |()| ExitCode::SUCCESS;

@@ -66,6 +66,12 @@ impl Predict {
     }
 }
 
+/// A number as exactly as a network's f32, scaled by a deviation, tells it: what lies beyond is rounding.
+fn told_digits(value: f64, deviation: f64) -> f64 {
+    let decimals = (-(1e-7 * deviation).log10().floor()).clamp(0.0, 300.0) as usize;
+    format!("{value:.decimals$}").parse().unwrap_or(value)
+}
+
 /// A line of JSON for each sequence, from what is told of all of them.
 fn lines(model: &Model, mut told: Vec<f32>) -> String {
     let names = model.targets.names();
@@ -80,11 +86,24 @@ fn lines(model: &Model, mut told: Vec<f32>) -> String {
                 json!({ "labels": own.collect::<Vec<_>>(), "probabilities": shares(row) })
             }
             TargetEncoder::Numbers(normalisation) => {
-                normalisation.undo(row);
-                json!({ "values": row })
+                let values = normalisation.undo(row).into_iter().zip(&normalisation.deviation);
+                json!({ "values": values.map(|(value, &deviation)| told_digits(value, deviation)).collect::<Vec<_>>() })
             }
         };
         format!("{line}\n")
     };
     told.chunks_mut(names.len()).map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits() {
+        assert_eq!(told_digits(3.200_000_047_683_7, 1.0), 3.2000000);
+        assert_eq!(told_digits(1_700_000_012.345_678, 8.0), 1_700_000_012.345_678);
+        assert_eq!(told_digits(-0.000_012_345_678_9, 1e-5), -0.000_012_345_679);
+        assert_eq!(told_digits(123_456_789.4, 1e9), 123_456_789.0);
+    }
 }

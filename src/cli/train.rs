@@ -5,6 +5,7 @@ use clap::Args;
 use srnn::data::Source;
 use srnn::data::batch::{Padding, Truncate};
 use srnn::network::{Adam, Config, Optimiser, Rule, Sgd, Task};
+use srnn::train::dataset::Cut;
 use srnn::train::recipe::Tokens;
 use srnn::train::{Ending, Options, Recipe, Schedule, Sources, Training, model};
 use srnn::{Device, Result, Slicing};
@@ -197,6 +198,17 @@ fn open(device: DeviceArgs, self_check: bool) -> Result<Device> {
     Ok(Device { self_check: self_check && device.self_check, ..device })
 }
 
+/// How many sequences lose what.
+fn cut_words(cut: &Cut, config: &Config) -> String {
+    let end = if config.truncate == Truncate::Front { "beginning" } else { "end" };
+    let Cut { sequences, of, mean, longest } = cut;
+    format!(
+        "{sequences} of {of} sequences have more than {} steps and lose their {end}: {mean:.0} steps in the mean (the longest \
+         has {longest}; --length keeps more)",
+        config.length
+    )
+}
+
 impl Train {
     /// Trains to the end or to Ctrl-C, and tells how it ended.
     pub fn run(self) -> Result<ExitCode> {
@@ -256,6 +268,9 @@ impl Train {
         }
         let test = data.test.as_ref().map_or(String::new(), |test| format!(", {} for the test", test.len()));
         note(format_args!("data: {} sequences to train, {} to validate{test}", data.train.len(), data.valid.len()));
+        if let Some(cut) = data.train.cut(config.length) {
+            note(cut_words(&cut, config));
+        }
         note(network::describe(config));
         Ok(training)
     }

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use serde::{Deserialize, Serialize};
 
 use super::Examples;
+use super::readers::twins;
 use crate::error::{Error, Result, ensure};
 use crate::listing::quoted;
 
@@ -29,6 +30,14 @@ impl Classes {
         for (row, name) in examples.names()?.iter().enumerate() {
             ensure!(!name.is_empty(), examples.error(row, EMPTY));
             names.insert(name.as_str());
+        }
+        for [one, other] in twins(names.iter().copied()) {
+            log::warn!(
+                "{}: the labels {} and {} look alike, and are two classes",
+                examples.place,
+                quoted(one),
+                quoted(other)
+            );
         }
         let mut names: Vec<String> = names.into_iter().map(str::to_owned).collect();
         let only = || format!("every sequence has the label {}: a classifier needs two", quoted(&names[0]));

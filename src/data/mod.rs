@@ -17,6 +17,8 @@ mod classes;
 #[cfg(feature = "files")]
 mod readers;
 #[cfg(feature = "texts")]
+mod tokenizer_parts;
+#[cfg(feature = "texts")]
 mod words;
 
 pub use batch::{Batch, Inputs, Padding, Rows, Targets, Truncate};

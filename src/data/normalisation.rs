@@ -14,9 +14,9 @@ const ROUNDING: f64 = 1e-12;
 #[serde(deny_unknown_fields)]
 pub struct Normalisation {
     /// `[D]`
-    pub mean: Vec<f32>,
+    pub mean: Vec<f64>,
     /// `[D]`, each above 0. A column that never changes has 1, so that it becomes 0.
-    pub deviation: Vec<f32>,
+    pub deviation: Vec<f64>,
 }
 
 impl Normalisation {
@@ -25,7 +25,7 @@ impl Normalisation {
     ///
     /// # Errors
     /// [`Error::Config`] if there is no step, the width is 0 or does not divide a sequence, or a number is not finite.
-    pub fn fit(sequences: &[impl AsRef<[f32]>], width: usize) -> Result<Normalisation> {
+    pub fn fit(sequences: &[impl AsRef<[f64]>], width: usize) -> Result<Normalisation> {
         ensure!(width > 0, Error::Config("numbers of width 0 cannot be normalised".into()));
         for length in sequences.iter().map(|sequence| sequence.as_ref().len()) {
             let ragged = || Error::Config(format!("{length} numbers are no steps of {width} numbers each"));
@@ -37,36 +37,57 @@ impl Normalisation {
         let means = |of: &dyn Fn(usize, f64) -> f64| -> Vec<f64> {
             let mut sums = vec![0.0; width];
             for step in steps() {
-                (0..width).for_each(|column| sums[column] += of(column, step[column].into()));
+                (0..width).for_each(|column| sums[column] += of(column, step[column]));
             }
             sums.into_iter().map(|sum| sum / count).collect()
         };
-        let mean = means(&|_, value| value);
+        // Seen from the first of them, numbers that are all the same have no rounding.
+        let first: Vec<f64> = steps().next().map(<[f64]>::to_vec).unwrap_or_default();
+        let offsets = means(&|column, value| value - first[column]);
+        let mean: Vec<f64> = first.iter().zip(offsets).map(|(first, offset)| first + offset).collect();
         let variance = means(&|column, value| (value - mean[column]).powi(2));
         let deviation = |(mean, variance): (&f64, f64)| {
             let deviation = variance.sqrt();
             // What remains of a column that never changes is the rounding of its mean.
             let constant = deviation <= ROUNDING * mean.abs() || deviation < f64::from(f32::MIN_POSITIVE);
-            if constant { 1.0 } else { deviation as f32 }
+            if constant { 1.0 } else { deviation }
         };
         let deviation = mean.iter().zip(variance).map(deviation).collect();
-        let fitted = Normalisation { mean: mean.iter().map(|&mean| mean as f32).collect(), deviation };
+        let fitted = Normalisation { mean, deviation };
         fitted.check(width)?;
         Ok(fitted)
     }
 
-    /// Makes numbers `[T, D]` normal: less the mean, divided by the deviation.
-    pub fn apply(&self, values: &mut [f32]) {
-        for ((mean, deviation), value) in self.columns().zip(values) {
-            *value = ((f64::from(*value) - mean) / deviation) as f32;
-        }
+    /// Numbers `[T, D]` made normal: less the mean, divided by the deviation, and rounded last.
+    pub fn apply(&self, values: &[f64]) -> Vec<f32> {
+        self.columns().zip(values).map(|((mean, deviation), value)| ((value - mean) / deviation) as f32).collect()
     }
 
     /// Takes [`apply`](Normalisation::apply) back: a network's outputs `[N, D]` become targets in their own units.
-    pub fn undo(&self, values: &mut [f32]) {
-        for ((mean, deviation), value) in self.columns().zip(values) {
-            *value = (f64::from(*value) * deviation + mean) as f32;
+    pub fn undo(&self, values: &[f32]) -> Vec<f64> {
+        self.columns().zip(values).map(|((mean, deviation), &value)| f64::from(value) * deviation + mean).collect()
+    }
+
+    /// The columns in which numbers that differ, one after the other, have become the same for every hundredth pair or more:
+    /// what varies in them is lost beside larger numbers.
+    pub fn blurred(&self, sequences: &[impl AsRef<[f64]>]) -> Vec<usize> {
+        let width = self.mean.len();
+        let (mut differ, mut lost) = (vec![0usize; width], vec![0usize; width]);
+        for sequence in sequences {
+            let (values, own) = (sequence.as_ref(), self.apply(sequence.as_ref()));
+            for at in width..values.len() {
+                let differs = values[at] != values[at - width];
+                differ[at % width] += usize::from(differs);
+                lost[at % width] += usize::from(differs && own[at] == own[at - width]);
+            }
         }
+        (0..width).filter(|&column| lost[column] > 0 && 100 * lost[column] >= differ[column]).collect()
+    }
+
+    /// With numbers as a model of format `srnn-2` has them, which were rounded to f32.
+    pub fn rounded(mut self) -> Normalisation {
+        self.mean.iter_mut().chain(&mut self.deviation).for_each(|number| *number = f64::from(*number as f32));
+        self
     }
 
     /// Checks what came from a file: `width` columns (D), finite, each deviation above 0.
@@ -87,7 +108,7 @@ impl Normalisation {
 
     /// Mean and deviation of the columns, over and over.
     fn columns(&self) -> impl Iterator<Item = (f64, f64)> {
-        self.mean.iter().zip(&self.deviation).cycle().map(|(&mean, &deviation)| (mean.into(), deviation.into()))
+        self.mean.iter().zip(&self.deviation).cycle().map(|(&mean, &deviation)| (mean, deviation))
     }
 }
 
@@ -100,51 +121,46 @@ mod tests {
         let sequences = [vec![1.0, 10.0, 3.0, 10.0], vec![5.0, 40.0]];
         let fitted = Normalisation::fit(&sequences, 2).unwrap();
         assert_eq!(fitted.mean, [3.0, 20.0]);
-        assert_eq!(fitted.deviation, [(8.0f32 / 3.0).sqrt(), 200f32.sqrt()]);
-        let mut values = sequences[0].clone();
-        fitted.apply(&mut values);
+        assert_eq!(fitted.deviation, [(8.0f64 / 3.0).sqrt(), 200f64.sqrt()]);
+        let values = fitted.apply(&sequences[0]);
         assert_eq!(values[2], 0.0);
         assert!((values[0] + 1.2247449).abs() < 1e-6 && (values[1] + 0.70710677).abs() < 1e-6);
-        fitted.undo(&mut values);
-        assert_eq!(values, sequences[0]);
+        let back = fitted.undo(&values);
+        assert!(back.iter().zip(&sequences[0]).all(|(own, first)| (own - first).abs() < 1e-6 * first), "{back:?}");
     }
 
     #[test]
     fn a_column_that_never_changes_becomes_0() {
-        let fitted = Normalisation::fit(&[vec![0.1f32; 1000]], 1).unwrap();
+        let fitted = Normalisation::fit(&[vec![0.1f64; 1000]], 1).unwrap();
         assert_eq!((fitted.mean[0], fitted.deviation[0]), (0.1, 1.0));
-        let mut values = [0.1, 1.1];
-        fitted.apply(&mut values);
-        assert_eq!(values, [0.0, 1.0]);
+        assert_eq!(fitted.apply(&[0.1, 1.1]), [0.0, 1.0]);
         assert_eq!(Normalisation::fit(&[[0.0, 1e-45]], 1).unwrap().deviation, [1.0]);
     }
 
     #[test]
     fn a_column_that_hardly_changes_keeps_its_deviation() {
-        let mut values = vec![1.0f32; 10_000];
-        values[7] += f32::EPSILON;
+        let mut values = vec![1.0f64; 10_000];
+        values[7] += f64::from(f32::EPSILON);
         let deviation = Normalisation::fit(&[values], 1).unwrap().deviation[0];
-        assert!((deviation / (f32::EPSILON / 100.0) - 1.0).abs() < 1e-3, "{deviation}");
+        assert!((deviation / (f64::from(f32::EPSILON) / 100.0) - 1.0).abs() < 1e-3, "{deviation}");
     }
 
     #[test]
     fn large_numbers_keep_their_deviation() {
-        let years: Vec<f32> = (0..4096).map(|i| 16_000_000.0 + (i % 2) as f32).collect();
+        let years: Vec<f64> = (0..4096).map(|i| 16_000_000.0 + f64::from(i % 2)).collect();
         assert_eq!(Normalisation::fit(&[years], 1).unwrap().deviation, [0.5]);
-        let ends = [-3e38f32, 3e38];
+        let ends = [-3e38f64, 3e38];
         let fitted = Normalisation::fit(&[ends], 1).unwrap();
-        let mut values = ends;
-        fitted.apply(&mut values);
-        assert_eq!(values, [-1.0, 1.0]);
+        assert_eq!(fitted.apply(&ends), [-1.0, 1.0]);
     }
 
     #[test]
     fn numbers_that_cannot_be_normalised() {
-        let error = |sequences: &[Vec<f32>], width| Normalisation::fit(sequences, width).unwrap_err().to_string();
+        let error = |sequences: &[Vec<f64>], width| Normalisation::fit(sequences, width).unwrap_err().to_string();
         assert_eq!(error(&[vec![1.0; 3]], 2), "3 numbers are no steps of 2 numbers each");
         assert_eq!(error(&[vec![]], 2), "there is no step from which to learn mean and deviation");
         assert_eq!(error(&[vec![1.0]], 0), "numbers of width 0 cannot be normalised");
-        assert_eq!(error(&[vec![1.0, f32::NAN]], 1), "the normalisation of column 0 has mean NaN and deviation NaN");
+        assert_eq!(error(&[vec![1.0, f64::NAN]], 1), "the normalisation of column 0 has mean NaN and deviation NaN");
     }
 
     #[test]
@@ -160,6 +176,23 @@ mod tests {
         let zero = Normalisation { mean: vec![0.0], deviation: vec![0.0] };
         assert_eq!(zero.check(1).unwrap_err().to_string(), "the normalisation of column 0 has mean 0 and deviation 0");
         let none = Normalisation { mean: vec![], deviation: vec![] };
-        none.apply(&mut [1.0]);
+        assert!(none.apply(&[1.0]).is_empty());
+    }
+
+    /// Seconds since 1970 with a cycle of half a minute in them: in f32 all of a minute are one number.
+    #[test]
+    fn what_varies_in_large_numbers_is_kept() {
+        let times: Vec<f64> = (0..600).map(|i| 1.7e9 + f64::from(i % 30)).collect();
+        let fitted = Normalisation::fit(&[&times], 1).unwrap();
+        let own = fitted.apply(&times);
+        assert!((fitted.deviation[0] - 8.655).abs() < 1e-3, "{}", fitted.deviation[0]);
+        assert!((own[29] - own[0] - 29.0 / 8.655).abs() < 1e-3);
+        assert_eq!(fitted.undo(&own)[7].round(), times[7]);
+        assert!(fitted.blurred(&[&times]).is_empty());
+        // Beside a number a billion times as large it is lost, which is told.
+        let mut far = times.clone();
+        far[0] = 1e22;
+        let far = [far, times];
+        assert_eq!(Normalisation::fit(&far, 1).unwrap().blurred(&far), [0]);
     }
 }

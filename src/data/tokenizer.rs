@@ -4,15 +4,14 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use rayon::prelude::*;
-use serde::de::IgnoredAny;
 use tokenizers::decoders::byte_level::ByteLevel;
 use tokenizers::models::wordlevel::WordLevel;
 use tokenizers::{
     AddedToken, DecoderWrapper, Model, NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper, TokenizerImpl,
 };
 
-use super::bytes;
 use super::words::{Known, Rules};
+use super::{bytes, tokenizer_parts};
 use crate::error::{Error, Result, ensure};
 use crate::listing::quoted;
 
@@ -138,7 +137,8 @@ impl Tokenizer {
     pub fn from_json(path: &Path, json: &str) -> Result<Tokenizer> {
         let none = |fault: String| Error::model(path, format!("is no word-level tokenizer ({fault})"));
         // The crate panics where the JSON is broken in some places.
-        serde_json::from_str::<IgnoredAny>(json).map_err(|fault| none(fault.to_string()))?;
+        let parts: serde_json::Value = serde_json::from_str(json).map_err(|fault| none(fault.to_string()))?;
+        tokenizer_parts::check(&parts).map_err(|problem| Error::model(path, problem))?;
         let file: File = json.parse().map_err(|fault: tokenizers::Error| none(fault.to_string()))?;
         let model = file.get_model().clone();
         let size = model.get_vocab_size();

@@ -20,6 +20,19 @@ pub struct Dataset {
 /// Batches whose sequences are sorted by length together: similar lengths share a batch, and the order stays random.
 const BUCKET: usize = 50;
 
+/// Sequences that are longer than a network reads.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Cut {
+    /// How many there are.
+    pub sequences: usize,
+    /// Of how many.
+    pub of: usize,
+    /// Steps that each of them loses, in the mean.
+    pub mean: f64,
+    /// Steps of the longest.
+    pub longest: usize,
+}
+
 impl Dataset {
     /// Sequences of tokens with the class of each.
     ///
@@ -66,6 +79,14 @@ impl Dataset {
     /// Whether there is no sequence.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// What a network that reads `length` steps leaves out of these sequences, if it leaves out anything.
+    pub fn cut(&self, length: usize) -> Option<Cut> {
+        let beyond: Vec<usize> = (0..self.len()).map(|row| self.steps(row)).filter(|&steps| steps > length).collect();
+        let longest = *beyond.iter().max()?;
+        let lost: usize = beyond.iter().map(|steps| steps - length).sum();
+        Some(Cut { sequences: beyond.len(), of: self.len(), mean: lost as f64 / beyond.len() as f64, longest })
     }
 
     /// Steps of a sequence.

@@ -52,7 +52,9 @@ impl TargetEncoder {
             }
             (Task::Regression, _) => {
                 let own = numbers_of(examples)?.select(rows);
-                Normalisation::fit(&[own.values], own.width).map(TargetEncoder::Numbers)
+                let fitted = Normalisation::fit(&[&own.values], own.width)?;
+                warn_of_blurred("number to tell", &fitted, &[&own.values]);
+                Ok(TargetEncoder::Numbers(fitted))
             }
         }
     }
@@ -91,15 +93,18 @@ impl TargetEncoder {
                 ensure!(own == width, wrong(format!("it has {own} labels a row, and the model {width}")));
                 match values.iter().position(|value| *value != 0.0 && *value != 1.0) {
                     Some(at) => Err(wrong(format!("row {}: the label is {}: each is 0 or 1", at / width, values[at]))),
-                    None => Ok(Targets::Labels(rows.clone())),
+                    None => {
+                        let values = values.iter().map(|&mark| mark as f32).collect();
+                        Ok(Targets::Labels(Rows { width, values }))
+                    }
                 }
             }
             (TargetEncoder::Labels(names), _) => marks(examples, names).map(Targets::Labels),
             (TargetEncoder::Numbers(normalisation), _) => {
-                let (Rows { width, mut values }, known) = (numbers_of(examples)?, normalisation.mean.len());
+                let (Rows { width, values }, known) = (numbers_of(examples)?, normalisation.mean.len());
                 let other = format!("it has {width} numbers to tell a row, and the model tells {known}");
                 ensure!(width == known, wrong(other));
-                normalisation.apply(&mut values);
+                let values = normalisation.apply(&values);
                 let far = |at| wrong(format!("row {}: what is told is too far from what was trained on", at / width));
                 match values.iter().position(|value| !value.is_finite()) {
                     Some(at) => Err(far(at)),
@@ -129,18 +134,37 @@ fn marks(examples: &Examples, names: &[String]) -> Result<Rows> {
 }
 
 /// The numbers that are to be told: as the file has them, or out of its names.
-fn numbers_of(examples: &Examples) -> Result<Rows> {
+fn numbers_of(examples: &Examples) -> Result<Rows<f64>> {
     if let Some(RawTargets::Numbers(rows)) = &examples.targets {
         return Ok(rows.clone());
     }
     let number = |(row, name): (usize, &String)| {
-        let number = name.parse::<f32>().ok().filter(|number| number.is_finite());
+        let number = name.parse::<f64>().ok().filter(|number| number.abs() <= f32::MAX.into());
         number.ok_or_else(|| examples.error(row, format!("has the label {}, which is no number", quoted(name))))
     };
     Ok(Rows { width: 1, values: examples.names()?.iter().enumerate().map(number).collect::<Result<_>>()? })
 }
 
+/// Tells of columns in which what varies is lost in f32, also after it is normalised.
+fn warn_of_blurred(what: &str, fitted: &Normalisation, sequences: &[impl AsRef<[f64]>]) {
+    for column in fitted.blurred(sequences) {
+        log::warn!(
+            "{what} {column} (counted from 0) has numbers that differ by so little, beside the largest, that they become the same"
+        );
+    }
+}
+
 impl InputEncoder {
+    /// Learns from sequences `[T_i, width]` of training data how to make them normal.
+    ///
+    /// # Errors
+    /// As [`Normalisation::fit`].
+    pub fn of_numbers(sequences: &[impl AsRef<[f64]>], width: usize) -> Result<InputEncoder> {
+        let fitted = Normalisation::fit(sequences, width)?;
+        warn_of_blurred("input column", &fitted, sequences);
+        Ok(InputEncoder::Numbers(fitted))
+    }
+
     /// The inputs of a file as the network reads them.
     ///
     /// # Errors
@@ -156,12 +180,11 @@ impl InputEncoder {
                 let other = format!("its steps have {width} numbers, and the model reads steps of {own}");
                 ensure!(own == *width, wrong(&other));
                 let far = |row| wrong(&format!("row {row}: its numbers are too far from those that were trained on"));
-                let mut sequences = sequences.clone();
-                for (row, sequence) in sequences.iter_mut().enumerate() {
-                    normalisation.apply(sequence);
-                    ensure!(sequence.iter().all(|number| number.is_finite()), far(row));
-                }
-                Dataset::of_numbers(&sequences, *width)
+                let normal = |(row, sequence): (usize, &Vec<f64>)| {
+                    let normal = normalisation.apply(sequence);
+                    if normal.iter().all(|number| number.is_finite()) { Ok(normal) } else { Err(far(row)) }
+                };
+                Dataset::of_numbers(&sequences.iter().enumerate().map(normal).collect::<Result<Vec<_>>>()?, *width)
             }
             (InputEncoder::Tokens(_), _) => Err(wrong("it holds numbers, and the model reads text")),
             (InputEncoder::Numbers(_), _) => Err(wrong("it holds text, and the model reads numbers")),

@@ -62,10 +62,14 @@ impl ConfigFile {
             let sealed = sum["checksum"].as_str().is_some_and(|sum| is_sealed(&files.config, sum));
             ensure!(sealed, Error::model(&files.path, Problem::Changed));
         }
-        let file: ConfigFile = serde_json::from_str(&files.config).map_err(none)?;
+        let mut file: ConfigFile = serde_json::from_str(&files.config).map_err(none)?;
         let listed = file.format == UNCHECKED || (file.files.is_some() && file.checksum.is_some());
         ensure!(listed, Error::model(&files.path, Problem::Changed));
         if file.format == UNCHECKED {
+            file.normalisation = file.normalisation.map(Normalisation::rounded);
+            if let TargetEncoder::Numbers(own) = file.tells {
+                file.tells = TargetEncoder::Numbers(own.rounded());
+            }
             log::warn!("{}: a model of format {UNCHECKED}, whose files have no checksums", files.path.display());
         }
         Ok(file)

@@ -7,7 +7,7 @@ use super::sources::Origin;
 use super::{Dataset, Ending, Epoch, Evaluation, InputEncoder, Interval, Model, Observer, Options, Schedule, Sources};
 use super::{TargetEncoder, Trainer, TrainingData, model};
 use crate::data::batch::Padding;
-use crate::data::{Normalisation, RawInputs, Targets, Tokenizer, read_vectors};
+use crate::data::{RawInputs, Targets, Tokenizer, read_vectors};
 use crate::doctor::check_network;
 use crate::engine::Device;
 use crate::error::{Error, Problem, Result, ensure};
@@ -131,8 +131,8 @@ impl Training {
         let (rows, _) = sources.split(examples.lines.len(), Some(&targets.encode(examples)?), classes)?;
         let inputs = match (&examples.inputs, recipe.tokens) {
             (RawInputs::Numbers { width, sequences }, _) => {
-                let own: Vec<&Vec<f32>> = rows.iter().map(|&row| &sequences[row]).collect();
-                InputEncoder::Numbers(Normalisation::fit(&own, *width)?)
+                let own: Vec<&Vec<f64>> = rows.iter().map(|&row| &sequences[row]).collect();
+                InputEncoder::of_numbers(&own, *width)?
             }
             (RawInputs::Texts(_), Tokens::Bytes) => InputEncoder::Tokens(Tokenizer::bytes()?),
             (RawInputs::Texts(texts), Tokens::Words { min_count }) => {

@@ -12,4 +12,5 @@ mod pipes;
 mod predict;
 mod refusals;
 mod room;
+mod rubbish;
 mod train;

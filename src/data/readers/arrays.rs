@@ -1,13 +1,13 @@
 //! NumPy arrays as sequences and as what is to be told of them. Places in an array count from 0, as in NumPy.
 
-use super::examples::RawTargets;
+use super::examples::{MOST, RawTargets};
 use super::npy::Npy;
 use super::npy_header::Kind;
 use crate::data::Rows;
 use crate::error::{Error, Result, ensure};
 
 /// D, and the N sequences, each `[T_i, D]` row by row.
-pub(super) type Sequences = (usize, Vec<Vec<f32>>);
+pub(super) type Sequences = (usize, Vec<Vec<f64>>);
 
 /// The steps of `x [N, T, D]` or `[N, T]`: D, and for each row its first `lengths[i]` steps, or all.
 ///
@@ -23,7 +23,7 @@ pub(super) fn sequences(mut x: Npy, lengths: Option<Npy>) -> Result<Sequences> {
     };
     let lengths = lengths.map(|lengths| real_steps(lengths, rows, steps)).transpose()?;
     let values = x.numbers()?;
-    let cut = |(row, values): (usize, &[f32])| {
+    let cut = |(row, values): (usize, &[f64])| {
         let values = &values[..lengths.as_ref().map_or(steps, |lengths| lengths[row]) * width];
         let Some((at, value)) = not_finite(values) else { return Ok(values.to_vec()) };
         let (step, column) = (at / width, at % width);
@@ -78,8 +78,8 @@ pub(super) fn check_count(place: &str, targets: usize, sequences: usize, of: &st
 }
 
 /// The first number that is not finite: where it stands, and what it is.
-fn not_finite(values: &[f32]) -> Option<(usize, &'static str)> {
-    let at = values.iter().position(|value| !value.is_finite())?;
+fn not_finite(values: &[f64]) -> Option<(usize, &'static str)> {
+    let at = values.iter().position(|value| value.is_nan() || value.abs() > MOST)?;
     Some((at, if values[at].is_nan() { "NaN" } else { "infinite or beyond 3.4e38" }))
 }
 
@@ -93,7 +93,7 @@ mod tests {
         file("<f4", false, shape, &bytes)
     }
 
-    fn x(bytes: &[u8], lengths: Option<&[u8]>) -> std::result::Result<Vec<Vec<f32>>, String> {
+    fn x(bytes: &[u8], lengths: Option<&[u8]>) -> std::result::Result<Vec<Vec<f64>>, String> {
         let lengths = lengths.map(|bytes| Npy::open("n", bytes).unwrap());
         let read = sequences(Npy::open("x", bytes).unwrap(), lengths);
         read.map(|(_, sequences)| sequences).map_err(|error| error.to_string())

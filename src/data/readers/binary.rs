@@ -11,6 +11,7 @@ pub(super) fn read_error(place: &str, source: std::io::Error) -> Error {
         ErrorKind::InvalidData | ErrorKind::InvalidInput => {
             Error::data(place, format!("is damaged ({source}): save or fetch it again"))
         }
+        ErrorKind::Other => Error::data(place, source.to_string()),
         _ => Error::io(place)(source),
     }
 }

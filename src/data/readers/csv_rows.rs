@@ -3,7 +3,7 @@
 //! is known, and such a quote is an error.
 
 use super::lines::Lines;
-use super::table::Table;
+use super::table::{MOST_COLUMNS, Table};
 use crate::error::{Error, Result};
 
 /// Where in a record the scan stands.
@@ -30,9 +30,17 @@ pub(super) fn read(mut lines: Lines, table: &mut Table) -> Result<()> {
         for letter in text.chars() {
             place = match (place, letter) {
                 (Place::FieldStart, '"') => Place::Quoted,
+                // Blanks before a quoted text are none of it.
+                (Place::Plain, '"') if field.chars().all(|letter| letter == ' ') => {
+                    field.clear();
+                    Place::Quoted
+                }
                 (Place::Quoted, '"') => Place::AfterQuote,
+                (Place::AfterQuote, ' ') => Place::AfterQuote,
                 (Place::FieldStart | Place::Plain | Place::AfterQuote, ',') => {
-                    fields.push(std::mem::take(&mut field));
+                    if fields.len() <= MOST_COLUMNS {
+                        fields.push(std::mem::take(&mut field));
+                    }
                     Place::FieldStart
                 }
                 (Place::AfterQuote, '"') | (Place::Quoted, _) => {

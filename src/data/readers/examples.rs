@@ -28,12 +28,13 @@ pub struct Examples {
 pub enum RawInputs {
     /// `[N]`, as they stand in the file; they may be empty.
     Texts(Vec<String>),
-    /// N sequences, each `[T_i, width]` row-major with `T_i` >= 1; all numbers are finite.
+    /// N sequences, each `[T_i, width]` row-major with `T_i` >= 1; all numbers are finite, and as the file has them: what
+    /// varies in large numbers would be lost in f32 before they are normalised.
     Numbers {
         /// Numbers of one step, D.
         width: usize,
         /// One vector for each example, of `T_i · width` numbers.
-        sequences: Vec<Vec<f32>>,
+        sequences: Vec<Vec<f64>>,
     },
 }
 
@@ -43,8 +44,11 @@ pub enum RawTargets {
     /// `[N]`: a class, labels with commas between them, or a number as text; without blanks around it.
     Names(Vec<String>),
     /// `[N, C]`, finite: numbers to be found, or 0 and 1 for several labels at once.
-    Numbers(Rows),
+    Numbers(Rows<f64>),
 }
+
+/// Numbers beyond this, the largest f32, are as good as infinite.
+pub(super) const MOST: f64 = f32::MAX as f64;
 
 impl Examples {
     /// The texts, if they are texts.

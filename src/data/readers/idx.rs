@@ -14,7 +14,7 @@ use crate::error::{Error, Result, ensure};
 /// [`Error::Io`].
 pub(super) fn read_images(place: &str, reader: impl BufRead, by_rows: bool) -> Result<Sequences> {
     let ([_, rows, columns], bytes) = read(place, reader, "images")?;
-    let image = |bytes: &[u8]| bytes.iter().map(|&pixel| f32::from(pixel) / 255.0).collect();
+    let image = |bytes: &[u8]| bytes.iter().map(|&pixel| f64::from(pixel) / 255.0).collect();
     let width = if by_rows { columns } else { 1 };
     Ok((width, bytes.chunks(rows * columns).map(image).collect()))
 }
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
     use crate::data::readers::fixtures::idx_file as file;
 
-    fn images(bytes: &[u8]) -> std::result::Result<Vec<Vec<f32>>, String> {
+    fn images(bytes: &[u8]) -> std::result::Result<Vec<Vec<f64>>, String> {
         read_images("i", bytes, false).map(|(_, images)| images).map_err(|error| error.to_string())
     }
 

@@ -1,6 +1,6 @@
 //! A text file line by line: byte order mark and line ends taken off, lines counted, faults named.
 
-use std::io::ErrorKind;
+use std::io::{BufRead, ErrorKind, Read};
 
 use super::format::Format;
 use super::source::{Reader, Source};
@@ -8,6 +8,9 @@ use crate::error::{Error, Problem, Result, ensure};
 
 /// Windows' wide text begins with one of these instead of UTF-8's mark.
 const UTF16_MARKS: [[u8; 2]; 2] = [[0xFF, 0xFE], [0xFE, 0xFF]];
+
+/// Bytes that a line may have.
+const MOST: usize = 32 << 20;
 
 /// The lines of a source. Holds one line at a time.
 pub(super) struct Lines {
@@ -73,8 +76,10 @@ impl Lines {
     fn advance(&mut self) -> Result<bool> {
         if !std::mem::take(&mut self.again) {
             self.buffer.clear();
-            let read = self.reader.read_until(b'\n', &mut self.buffer).map_err(|source| self.read_error(source))?;
+            let mut one = self.reader.by_ref().take(MOST as u64 + 1);
+            let read = one.read_until(b'\n', &mut self.buffer).map_err(|source| self.read_error(source))?;
             self.line += u64::from(read > 0);
+            ensure!(read <= MOST, self.error(format!("is longer than {} MiB: is it a text?", MOST >> 20)));
         }
         Ok(!self.buffer.is_empty())
     }
@@ -94,6 +99,7 @@ impl Lines {
                 let problem = format!("the gzip data is damaged or cut short after line {} ({source})", self.line);
                 Error::data(&self.file, problem)
             }
+            ErrorKind::Other => Error::data(&self.file, source.to_string()),
             _ => Error::io(&self.file)(source),
         }
     }

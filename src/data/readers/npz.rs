@@ -9,8 +9,8 @@ use super::arrays::{self, Sequences};
 use super::binary::read_error;
 use super::examples::RawTargets;
 use super::npy::Npy;
-use super::source::Reader;
-use crate::error::{Error, Result};
+use super::source::{BOMB, RATIO, Reader, UNPACKED};
+use crate::error::{Error, Result, ensure};
 use crate::listing::listed;
 
 type Archive<'a> = ZipArchive<Cursor<&'a [u8]>>;
@@ -42,7 +42,14 @@ pub(super) fn read(place: &str, mut reader: Reader, targets: bool) -> Result<(Se
 fn member<'a>(place: &str, archive: &'a mut Archive, name: &str) -> Result<Option<Npy<'a>>> {
     let place = format!("{place} ({name})");
     match archive.by_name(&format!("{name}.npy")) {
-        Ok(member) => Npy::open(&place, member).map(Some),
+        Ok(member) => {
+            let most = UNPACKED + RATIO * member.compressed_size();
+            let array = Npy::open(&place, member)?;
+            // Each number takes 8 bytes when it is read.
+            let size = array.shape.iter().fold(8u64, |size, &side| size.saturating_mul(side as u64));
+            ensure!(size <= most, Error::data(&place, BOMB));
+            Ok(Some(array))
+        }
         Err(ZipError::FileNotFound) => Ok(None),
         Err(fault) => Err(zip_error(&place, fault)),
     }

@@ -29,7 +29,7 @@ pub(super) fn read(path: &Path, format: Format, targets: bool, options: &ReadOpt
         Format::Npz => npz::read(&place, reader, targets)?,
         Format::Idx => (idx::read_images(&place, reader, options.pixels == Pixels::Rows)?, None),
         _ => {
-            let (sequences, names) = ucr::read(Lines::new(place.clone(), reader))?;
+            let (sequences, names) = ucr::read(Lines::new(place.clone(), reader), targets)?;
             ((1, sequences), targets.then_some(RawTargets::Names(names)))
         }
     };
@@ -101,16 +101,16 @@ mod tests {
         ReadOptions { labels: labels.map(Path::to_path_buf), ..ReadOptions::default() }
     }
 
-    fn contents(examples: Examples) -> (usize, Vec<Vec<f32>>, Option<RawTargets>) {
+    fn contents(examples: Examples) -> (usize, Vec<Vec<f64>>, Option<RawTargets>) {
         let RawInputs::Numbers { width, sequences } = examples.inputs else { unreachable!() };
         assert_eq!(examples.lines.len(), sequences.len());
         (width, sequences, examples.targets)
     }
 
     /// The numbers of the fixtures: 100 row + 10 step + column.
-    fn expected(lengths: [usize; 3], width: usize) -> Vec<Vec<f32>> {
+    fn expected(lengths: [usize; 3], width: usize) -> Vec<Vec<f64>> {
         let row = |(row, &length): (usize, &usize)| {
-            (0..length * width).map(|at| (100 * row + 10 * (at / width) + at % width) as f32).collect()
+            (0..length * width).map(|at| (100 * row + 10 * (at / width) + at % width) as f64).collect()
         };
         lengths.iter().enumerate().map(row).collect()
     }
@@ -132,7 +132,7 @@ mod tests {
         let (_, packed, targets) = contents(read(&made("packed.npz"), None).unwrap());
         assert_eq!(
             packed,
-            expected([4; 3], 2).iter().map(|row| row.iter().map(|v| v % 256.0).collect()).collect::<Vec<Vec<f32>>>()
+            expected([4; 3], 2).iter().map(|row| row.iter().map(|v| v % 256.0).collect()).collect::<Vec<Vec<f64>>>()
         );
         assert_eq!(targets, Some(RawTargets::Numbers(Rows { width: 2, values: [0.5, 1.5].repeat(3) })));
     }

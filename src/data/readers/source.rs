@@ -3,10 +3,10 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Error as IoError, Read};
 use std::path::PathBuf;
 
-use flate2::bufread::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result, ensure};
@@ -77,11 +77,87 @@ impl Source {
 /// Unpacks `reader` where its first byte is gzip's; `named_gzip` means that anything else is a mistake.
 pub(super) fn unpack(place: &str, mut reader: impl BufRead + Send + 'static, named_gzip: bool) -> Result<Reader> {
     match reader.fill_buf().map_err(Error::io(place))?.first() {
-        Some(&GZIP_FIRST_BYTE) => Ok(Box::new(BufReader::with_capacity(READ_AHEAD, MultiGzDecoder::new(reader)))),
+        Some(&GZIP_FIRST_BYTE) => Ok(Box::new(BufReader::with_capacity(READ_AHEAD, Unpacked::new(reader)))),
         Some(_) if named_gzip => {
             Err(Error::data(place, "is named .gz but is not gzip data: rename it, or fetch it again if it is damaged"))
         }
         _ => Ok(Box::new(reader)),
+    }
+}
+
+/// Bytes that any packed file may unpack to.
+pub(super) const UNPACKED: u64 = 64 << 20;
+
+/// Bytes that a packed file may unpack to for each of its own, beyond [`UNPACKED`].
+pub(super) const RATIO: u64 = 40;
+
+/// What is said of a file that unpacks to more.
+pub(super) const BOMB: &str = "unpacks to more than 40 times its size: unpack it first, if that is meant";
+
+/// What a line costs beside its bytes, for it becomes a text of its own.
+const LINE: u64 = 100;
+
+/// Gzip data, one member after the other. Zeros behind the last are padding, as tapes have it.
+struct Unpacked<R> {
+    member: Option<GzDecoder<Counted<R>>>,
+    /// Bytes that were unpacked, and the cost of their lines.
+    cost: u64,
+}
+
+/// Counts what is read.
+struct Counted<R> {
+    reader: R,
+    count: u64,
+}
+
+impl<R: BufRead> Unpacked<R> {
+    fn new(reader: R) -> Unpacked<R> {
+        Unpacked { member: Some(GzDecoder::new(Counted { reader, count: 0 })), cost: 0 }
+    }
+}
+
+impl<R: BufRead> Read for Unpacked<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        while let Some(member) = self.member.as_mut().filter(|_| !buffer.is_empty()) {
+            let read = member.read(buffer)?;
+            if read > 0 {
+                let lines = buffer[..read].iter().filter(|&&byte| byte == b'\n').count() as u64;
+                self.cost += read as u64 + LINE * lines;
+                let most = UNPACKED + RATIO * member.get_ref().count;
+                return if self.cost <= most { Ok(read) } else { Err(IoError::other(BOMB)) };
+            }
+            let mut rest = self.member.take().expect("it was read").into_inner();
+            loop {
+                let ahead = rest.fill_buf()?;
+                let zeros = ahead.iter().take_while(|&&byte| byte == 0).count();
+                let ends = ahead.is_empty();
+                if zeros == 0 {
+                    self.member = (!ends).then(|| GzDecoder::new(rest));
+                    break;
+                }
+                rest.consume(zeros);
+            }
+        }
+        Ok(0)
+    }
+}
+
+impl<R: BufRead> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.reader.read(buffer)?;
+        self.count += read as u64;
+        Ok(read)
+    }
+}
+
+impl<R: BufRead> BufRead for Counted<R> {
+    fn fill_buf(&mut self) -> std::io::Result<&[u8]> {
+        self.reader.fill_buf()
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.count += amount as u64;
+        self.reader.consume(amount);
     }
 }
 
@@ -106,6 +182,44 @@ mod tests {
         let error = Source::File("no/such.tsv".into()).open().err().unwrap();
         assert!(matches!(&error, Error::Io { path, .. } if path == Path::new("no/such.tsv")));
         assert!(error.to_string().starts_with("no/such.tsv: "), "{error}");
+    }
+
+    fn packed(bytes: &[u8]) -> Vec<u8> {
+        use std::io::Write;
+        let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        packer.write_all(bytes).unwrap();
+        packer.finish().unwrap()
+    }
+
+    fn unpacked(bytes: Vec<u8>) -> std::io::Result<Vec<u8>> {
+        let mut all = Vec::new();
+        unpack("a.gz", std::io::Cursor::new(bytes), true).unwrap().read_to_end(&mut all).map(|_| all)
+    }
+
+    #[test]
+    fn members_and_padding() {
+        let two = [packed(b"one\n"), packed(b"two\n")].concat();
+        assert_eq!(unpacked(two.clone()).unwrap(), b"one\ntwo\n");
+        assert_eq!(unpacked([two.clone(), vec![0; 512]].concat()).unwrap(), b"one\ntwo\n");
+        assert_eq!(unpacked([packed(b"one\n"), vec![0; 3], packed(b"two\n")].concat()).unwrap(), b"one\ntwo\n");
+        assert!(unpacked([two.clone(), b"junk".to_vec()].concat()).is_err());
+        assert!(unpacked(two[..two.len() - 3].to_vec()).is_err());
+    }
+
+    #[test]
+    fn bombs_are_not_unpacked() {
+        for bomb in [vec![b'a'; 80 << 20], b"\n".repeat(1 << 20)] {
+            assert!(unpacked(packed(&bomb)).unwrap_err().to_string().starts_with("unpacks to more than 40 times"));
+        }
+        // Words at random pack to a quarter.
+        let mut state = 1u64;
+        let text: String = (0..(1 << 20))
+            .map(|_| {
+                state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+                ["good ", "bad ", "film ", "was\n"][(state >> 60) as usize % 4]
+            })
+            .collect();
+        assert_eq!(unpacked(packed(text.as_bytes())).unwrap(), text.as_bytes());
     }
 
     #[test]

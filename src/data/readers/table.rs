@@ -1,11 +1,15 @@
 //! Tables of texts with or without labels: which columns, which rows, and what is wrong with a row.
 
 use super::examples::{Examples, RawInputs, RawTargets};
+use super::labels;
 use crate::error::{Error, Problem, Result, ensure};
 use crate::listing::quoted;
 
 /// The names of the columns (in JSON: keys) of the text and, where labels are read, of the label.
 pub(super) type Columns<'a> = (&'a str, Option<&'a str>);
+
+/// Columns that a table may have.
+pub(super) const MOST_COLUMNS: usize = 10_000;
 
 /// The rows of a table as they are read.
 pub(super) struct Table<'a> {
@@ -34,6 +38,8 @@ impl<'a> Table<'a> {
     pub fn record(&mut self, line: u64, fields: &[impl AsRef<str>]) -> Result<()> {
         let wrong = |problem: Problem| Error::data(format_args!("{}:{line}", self.place), problem);
         let Some(Header { text, label, width }) = self.header else {
+            let many = || format!("has over {MOST_COLUMNS} columns: is it a table of texts?");
+            ensure!(fields.len() <= MOST_COLUMNS, wrong(many().into()));
             let names: Vec<&str> = fields.iter().map(|name| name.as_ref().trim()).collect();
             self.header = Some(Header::find(&names, self.columns).map_err(wrong)?);
             return Ok(());
@@ -48,7 +54,7 @@ impl<'a> Table<'a> {
     pub fn row(&mut self, line: u64, text: &str, label: Option<&str>) {
         self.lines.push(line);
         self.texts.push(text.to_string());
-        self.labels.extend(label.map(|label| label.trim().to_string()));
+        self.labels.extend(label.map(labels::label));
     }
 
     /// What was read.

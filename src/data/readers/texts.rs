@@ -3,7 +3,7 @@
 use super::examples::Examples;
 use super::format::Format;
 use super::lines::Lines;
-use super::table::{Columns, Table};
+use super::table::{Columns, MOST_COLUMNS, Table};
 use super::{csv_rows, json_lines};
 use crate::error::{Error, Result};
 
@@ -30,7 +30,7 @@ fn read_tsv(mut lines: Lines, table: &mut Table) -> Result<()> {
     while let Some((line, text)) = lines.next_text()? {
         // A line of tabs alone is a row of empty fields.
         if !text.trim().is_empty() || text.contains('\t') {
-            table.record(line, &text.split('\t').collect::<Vec<_>>())?;
+            table.record(line, &text.split('\t').take(MOST_COLUMNS + 1).collect::<Vec<_>>())?;
         }
     }
     Ok(())

@@ -1,20 +1,19 @@
 //! The text files of the UCR archive: one series a line, its label in front. A gap in a series is bridged by a
 //! straight line; what is missing at its end was never there, which is how the archive writes shorter series.
 
+use super::examples::MOST;
+use super::labels::label;
 use super::lines::Lines;
 use crate::error::{Error, Result, ensure};
 use crate::listing::quoted;
-
-/// Largest whole number below which every whole number is a double.
-const EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// The series, each `[T_i]`, and their labels. The first line decides what separates the fields: tabs in newer files,
 /// commas or columns made with blanks in older ones.
 ///
 /// # Errors
-/// Those of reading the lines; [`Error::Data`], with the line, for a series without label or without a known value
-/// and for a value that is no number.
-pub(super) fn read(mut lines: Lines) -> Result<(Vec<Vec<f32>>, Vec<String>)> {
+/// Those of reading the lines; [`Error::Data`], with the line, for a series without a known value, for a value that is no
+/// number and, where they are wanted, for a series without a label. Where they are not, the first field may be empty.
+pub(super) fn read(mut lines: Lines, wanted: bool) -> Result<(Vec<Vec<f64>>, Vec<String>)> {
     let mut separator = None;
     let (mut sequences, mut labels) = (Vec::new(), Vec::new());
     while let Some((_, line)) = lines.next_text()? {
@@ -27,7 +26,7 @@ pub(super) fn read(mut lines: Lines) -> Result<(Vec<Vec<f32>>, Vec<String>)> {
             Some(mark) => line.split(mark).map(str::trim).collect(),
             None => line.split_whitespace().collect(),
         };
-        let (label, values) = parse(&fields).map_err(|problem| lines.error(problem))?;
+        let (label, values) = parse(&fields, wanted).map_err(|problem| lines.error(problem))?;
         sequences.push(values);
         labels.push(label);
     }
@@ -35,17 +34,18 @@ pub(super) fn read(mut lines: Lines) -> Result<(Vec<Vec<f32>>, Vec<String>)> {
     Ok((sequences, labels))
 }
 
-fn parse(fields: &[&str]) -> std::result::Result<(String, Vec<f32>), String> {
+fn parse(fields: &[&str], wanted: bool) -> std::result::Result<(String, Vec<f64>), String> {
     let label = match fields.first() {
-        Some(label) if !missing(label) => class(label),
+        Some(name) if !missing(name) => label(name),
+        Some(_) if !wanted => String::new(),
         _ => return Err("has no label: the first field is the label, the others are values".into()),
     };
-    let number = |(at, field): (usize, &&str)| match field.parse::<f32>() {
+    let number = |(at, field): (usize, &&str)| match field.parse::<f64>() {
         _ if missing(field) => Ok(None),
-        Ok(value) if value.is_finite() => Ok(Some(value)),
+        Ok(value) if value.abs() <= MOST => Ok(Some(value)),
         _ => Err(format!("value {at} is {}, not a finite number", quoted(field))),
     };
-    let values: std::result::Result<Vec<Option<f32>>, String> = fields.iter().enumerate().skip(1).map(number).collect();
+    let values: std::result::Result<Vec<Option<f64>>, String> = fields.iter().enumerate().skip(1).map(number).collect();
     let filled = bridge(&values?);
     match fields.len() - 1 {
         _ if !filled.is_empty() => Ok((label, filled)),
@@ -58,24 +58,16 @@ fn missing(field: &str) -> bool {
     field.is_empty() || field == "?" || field.trim_start_matches(['-', '+']).eq_ignore_ascii_case("nan")
 }
 
-/// The class name: a whole number is written one way, whichever way the file writes it.
-fn class(label: &str) -> String {
-    match label.parse::<f64>() {
-        Ok(number) if number.fract() == 0.0 && number.abs() < EXACT => (number as i64).to_string(),
-        _ => label.to_string(),
-    }
-}
-
 /// Takes off what is missing at the end and fills what is missing elsewhere: along a line between its neighbours, at
 /// the beginning with the first value known. Empty if none is known.
-fn bridge(values: &[Option<f32>]) -> Vec<f32> {
-    let mut filled: Vec<f32> = Vec::with_capacity(values.len());
+fn bridge(values: &[Option<f64>]) -> Vec<f64> {
+    let mut filled: Vec<f64> = Vec::with_capacity(values.len());
     for (at, value) in values.iter().enumerate() {
         let &Some(value) = value else { continue };
-        let (start, from) = (filled.len(), f64::from(filled.last().copied().unwrap_or(value)));
+        let (start, from) = (filled.len(), filled.last().copied().unwrap_or(value));
         // The last known value stands at start - 1.
         let steps = (at + 1 - start) as f64;
-        filled.extend((1..=at - start).map(|step| (from + (f64::from(value) - from) * step as f64 / steps) as f32));
+        filled.extend((1..=at - start).map(|step| from + (value - from) * step as f64 / steps));
         filled.push(value);
     }
     filled
@@ -86,14 +78,14 @@ mod tests {
     use super::*;
     use crate::data::readers::source::unpack;
 
-    type Rows = (Vec<Vec<f32>>, Vec<String>);
+    type Rows = (Vec<Vec<f64>>, Vec<String>);
 
     fn read(text: &str) -> std::result::Result<Rows, String> {
         let opened = unpack("u.tsv", std::io::Cursor::new(text.as_bytes().to_vec()), false).unwrap();
-        super::read(Lines::new("u.tsv".into(), opened)).map_err(|error| error.to_string())
+        super::read(Lines::new("u.tsv".into(), opened), true).map_err(|error| error.to_string())
     }
 
-    fn rows(rows: &[(&str, &[f32])]) -> std::result::Result<Rows, String> {
+    fn rows(rows: &[(&str, &[f64])]) -> std::result::Result<Rows, String> {
         Ok((rows.iter().map(|row| row.1.to_vec()).collect(), rows.iter().map(|row| row.0.to_string()).collect()))
     }
 

@@ -1,0 +1,96 @@
+//! Which parts of a stranger's `tokenizer.json` are read. The `tokenizers` crate panics on some, or asks for any amount of
+//! memory; what is not known here to be harmless is refused by its name.
+
+use serde_json::Value;
+
+/// How many times as long a text may become by a file's replacements.
+const MOST_GROWTH: usize = 16;
+
+/// Checks the normalizer and the pre-tokenizer of a file's JSON.
+///
+/// # Errors
+/// What is not read, in words.
+pub(super) fn check(file: &Value) -> Result<(), String> {
+    let mut growth = 1;
+    each("normalizer", &file["normalizer"], "normalizers", 0, &mut |kind, part| match kind {
+        "NFC" | "NFD" | "NFKC" | "NFKD" | "Lowercase" | "Strip" | "StripAccents" | "BertNormalizer" | "ByteLevel" => {
+            Ok(())
+        }
+        "Replace" => {
+            growth = growth_of(part).saturating_mul(growth);
+            let longer = || format!("its replacements may make a text over {MOST_GROWTH} times as long");
+            if growth <= MOST_GROWTH { Ok(()) } else { Err(longer()) }
+        }
+        _ => Err(unread("normalizer", kind)),
+    })?;
+    each("pre_tokenizer", &file["pre_tokenizer"], "pretokenizers", 0, &mut |kind, _| match kind {
+        "Whitespace" | "WhitespaceSplit" | "Punctuation" | "Digits" | "BertPreTokenizer" | "ByteLevel"
+        | "CharDelimiterSplit" | "Split" | "UnicodeScripts" => Ok(()),
+        _ => Err(unread("pre-tokenizer", kind)),
+    })
+}
+
+fn unread(what: &str, kind: &str) -> String {
+    format!("its {what} {} is not read here", crate::listing::quoted(kind))
+}
+
+/// Calls `check` with the type of every part, also within sequences.
+fn each(
+    what: &str,
+    part: &Value,
+    list: &str,
+    depth: usize,
+    check: &mut dyn FnMut(&str, &Value) -> Result<(), String>,
+) -> Result<(), String> {
+    match part["type"].as_str() {
+        _ if part.is_null() => Ok(()),
+        None => Err(format!("its {what} has no type")),
+        Some("Sequence") if depth < 8 => {
+            let parts = part[list].as_array().ok_or_else(|| format!("its {what} is a sequence of nothing"))?;
+            parts.iter().try_for_each(|part| each(what, part, list, depth + 1, check))
+        }
+        Some(kind) => check(kind, part),
+    }
+}
+
+/// By how much a replacement may lengthen what it replaces: a pattern may match nothing, and so stand between all letters.
+fn growth_of(part: &Value) -> usize {
+    let content = part["content"].as_str().map_or(usize::MAX, str::len);
+    match part["pattern"]["String"].as_str() {
+        Some("") => usize::MAX,
+        Some(text) => content.div_ceil(text.len()).max(1),
+        None => content.saturating_add(1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn parts() {
+        let of = |normalizer: Value, splits: Value| check(&json!({"normalizer": normalizer, "pre_tokenizer": splits}));
+        let replace =
+            |pattern: Value, content: &str| json!({"type": "Replace", "pattern": pattern, "content": content});
+        let all = |parts: Vec<Value>| json!({"type": "Sequence", "normalizers": parts});
+        let none = Value::Null;
+        assert_eq!(of(none.clone(), none.clone()), Ok(()));
+        let quote = replace(json!({"String": "``"}), "\"");
+        assert_eq!(of(all(vec![json!({"type": "NFC"}), quote]), json!({"type": "Whitespace"})), Ok(()));
+        let charsmap = json!({"type": "Precompiled", "precompiled_charsmap": "AAAA"});
+        assert_eq!(of(charsmap, none.clone()).unwrap_err(), "its normalizer `Precompiled` is not read here");
+        let longer = replace(json!({"String": "a"}), "aaaaaaaa");
+        assert_eq!(of(all(vec![longer.clone()]), none.clone()), Ok(()));
+        assert!(of(all(vec![longer; 9]), none.clone()).unwrap_err().contains("over 16 times as long"));
+        assert!(of(replace(json!({"String": ""}), "a"), none.clone()).is_err());
+        assert!(of(replace(json!({"Regex": "x*"}), &"a".repeat(16)), none.clone()).is_err());
+        let fixed = json!({"type": "Sequence", "pretokenizers": [{"type": "FixedLength", "length": 0}]});
+        assert_eq!(of(none.clone(), fixed).unwrap_err(), "its pre-tokenizer `FixedLength` is not read here");
+        assert!(
+            of(json!({"type": 7}), none.clone()).is_err() && of(json!({"type": "Sequence"}), none.clone()).is_err()
+        );
+        let deep = (0..40).fold(json!({"type": "NFC"}), |part, _| all(vec![part]));
+        assert!(of(deep, none).is_err());
+    }
+}
