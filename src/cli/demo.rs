@@ -10,7 +10,7 @@ use srnn::network::{Config, Network};
 use srnn::timing::{Bench, Slicings};
 use srnn::train::encoding::dataset;
 use srnn::train::{Dataset, Ending, Evaluation, InputEncoder, Options, TargetEncoder, Trainer};
-use srnn::{Result, Slicing};
+use srnn::{Error, Result, Slicing};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -56,6 +56,11 @@ impl Demo {
             ensure(length >= shortest, problem)?;
         }
         self.benches(sliced)?.iter().try_for_each(Bench::check)?;
+        if self.plot.is_none() {
+            // What cannot be written at the end is not worked for.
+            let unwritten = |error| Error::io(".")(error);
+            tempfile::tempfile_in(".").map(drop).map_err(unwritten)?;
+        }
         let device = self.device.open()?.name;
         interrupt::listen();
         let (data, config) = read_emails()?;

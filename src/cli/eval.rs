@@ -43,14 +43,14 @@ struct Report<'a> {
 impl Eval {
     pub fn run(self) -> Result<()> {
         let model = Model::load(&self.model)?;
-        let data = model.read(&self.input.options(), &self.data, true)?;
+        let data = model.read(&self.input.options_for(&self.data)?, &self.data, true)?;
         let mut network = model.network(self.device.open()?)?;
         let mut evaluation = Evaluation::of(&mut network, &data, self.batch as usize)?;
         if let (TargetEncoder::Numbers(own), Details::Numbers(errors)) = (&model.targets, &mut evaluation.details) {
             // Errors in the units of the data.
             for (errors, unit) in errors.iter_mut().zip(&own.deviation) {
-                errors.mae *= f64::from(*unit);
-                errors.rmse *= f64::from(*unit);
+                errors.mae *= *unit;
+                errors.rmse *= *unit;
             }
         }
         let names = model.targets.names();

@@ -3,43 +3,58 @@
 use super::{ensure, named};
 use clap::Args;
 use srnn::Result;
-use srnn::data::{Format, Pixels, ReadOptions};
+use srnn::data::{Format, Pixels, ReadOptions, Source};
 use std::path::PathBuf;
 
 /// What a file holds, and which parts of it to read.
-#[derive(Args)]
+#[derive(Args, Clone)]
 pub struct InputArgs {
-    /// Column of a table that holds the text
-    #[arg(long, default_value = "text", value_name = "COLUMN")]
-    text: String,
-    /// Column of a table that holds the label
-    #[arg(long, default_value = "label", value_name = "COLUMN")]
-    label: String,
+    /// Column of a table that holds the text [default: text]
+    #[arg(long, value_name = "COLUMN")]
+    text: Option<String>,
+    /// Column of a table that holds the label [default: label]
+    #[arg(long, value_name = "COLUMN")]
+    label: Option<String>,
     /// tsv, csv or jsonl (texts), npy, npz, ucr or idx (numbers) [default: by the file's name; of texts, else by their first line]
     #[arg(long, value_name = "FORMAT")]
     format: Option<Format>,
     /// Labels of the data in a file of their own (.npy or IDX), for .npy and IDX images; not of --valid and --test
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
-    /// What a step of an image is: each (pixel) or rows
-    #[arg(long, default_value = "each", value_parser = named::<Pixels>, value_name = "STEP")]
-    pixels: Pixels,
+    /// What a step of an IDX image is: each (pixel) or rows [default: each]
+    #[arg(long, value_parser = named::<Pixels>, value_name = "STEP")]
+    pixels: Option<Pixels>,
 }
 
 impl InputArgs {
-    pub fn options(&self) -> ReadOptions {
-        let InputArgs { text, label, format, labels, pixels } = self;
-        let (text, label, labels) = (text.clone(), label.clone(), labels.clone());
-        ReadOptions { text, label, format: *format, labels, pixels: *pixels }
+    fn options(&self) -> ReadOptions {
+        let InputArgs { text, label, format, labels, pixels } = self.clone();
+        let usual = ReadOptions::default();
+        let (text, label) = (text.unwrap_or(usual.text), label.unwrap_or(usual.label));
+        ReadOptions { text, label, format, labels, pixels: pixels.unwrap_or_default() }
     }
 
-    /// The options of a command that reads no labels.
+    /// The options for a file of this name.
     ///
     /// # Errors
-    /// [`srnn::Error::Config`] if there is a file of them.
-    pub fn without_labels(&self) -> Result<ReadOptions> {
+    /// [`srnn::Error::Config`] for one that has no effect on such a file.
+    pub fn options_for(&self, source: &Source) -> Result<ReadOptions> {
+        let options = self.options();
+        let (numbers, images) = (options.is_numbers(source), options.is_images(source));
+        for (name, given) in [("text", self.text.is_some()), ("label", self.label.is_some())] {
+            ensure(!given || !numbers, format!("--{name} is for tables, and {source} holds numbers"))?;
+        }
+        ensure(self.pixels.is_none() || images, format!("--pixels is for IDX images, which {source} does not hold"))?;
+        Ok(options)
+    }
+
+    /// The options for a file of this name, of a command that reads no labels.
+    ///
+    /// # Errors
+    /// As [`InputArgs::options_for`], and if there is a file of labels.
+    pub fn without_labels(&self, source: &Source) -> Result<ReadOptions> {
         ensure(self.labels.is_none(), "--labels: this command reads no labels")?;
-        Ok(self.options())
+        self.options_for(source)
     }
 
     /// Refuses what has no meaning for texts that stand one per line.
@@ -47,13 +62,12 @@ impl InputArgs {
     /// # Errors
     /// [`srnn::Error::Config`], naming the option.
     pub fn check_for_lines(&self) -> Result<()> {
-        let (own, usual) = (self.options(), ReadOptions::default());
         let given = [
-            ("--text", own.text != usual.text),
-            ("--label", own.label != usual.label),
-            ("--format", own.format.is_some()),
-            ("--labels", own.labels.is_some()),
-            ("--pixels", own.pixels != usual.pixels),
+            ("--text", self.text.is_some()),
+            ("--label", self.label.is_some()),
+            ("--format", self.format.is_some()),
+            ("--labels", self.labels.is_some()),
+            ("--pixels", self.pixels.is_some()),
         ];
         given.into_iter().try_for_each(|(name, given)| {
             ensure(!given, format!("{name} is for files of numbers or tables: this model reads texts, one per line"))

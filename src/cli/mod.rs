@@ -1,6 +1,7 @@
 //! The command line: one file per command, and what they print with.
 
 mod advice;
+pub mod allocator;
 mod bench;
 mod demo;
 mod devices;

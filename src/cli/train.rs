@@ -59,7 +59,7 @@ struct Beginning {
     #[arg(long, value_name = "FILE")]
     valid: Option<Source>,
     /// Share of the training data that is held out
-    #[arg(long, default_value_t = 0.1, value_name = "SHARE", allow_negative_numbers = true)]
+    #[arg(long, default_value_t = 0.1, value_name = "SHARE", allow_negative_numbers = true, conflicts_with = "valid")]
     valid_fraction: f64,
     /// Test data, evaluated once with the best weights
     #[arg(long, value_name = "FILE")]
@@ -278,7 +278,7 @@ impl Train {
     fn recipe(&self) -> Result<Recipe> {
         let own = &self.beginning;
         let train = own.data.clone().expect("required by clap");
-        let (valid, test, reading) = (own.valid.clone(), own.test.clone(), self.input.options());
+        let (valid, test, reading) = (own.valid.clone(), own.test.clone(), self.input.options_for(&train)?);
         let sources = Sources { train, valid, test, valid_fraction: own.valid_fraction, reading };
         own.check_effects(sources.reading.is_numbers(&sources.train))?;
         let Beginning { slices: slicing, length, task, truncate, padding, freeze_embedding, .. } = *own;

@@ -97,6 +97,7 @@ mod tests {
             lines: (2..).take(labels.len()).collect(),
             inputs: RawInputs::Texts(vec!["x".into(); labels.len()]),
             targets: Some(RawTargets::Names(names)),
+            targets_place: None,
         }
     }
 

@@ -148,3 +148,41 @@ fn tokenizers_of_strangers() {
         room.srnn("eval model reviews.tsv --device cpu").refused(&format!("model/tokenizer.json: {words}"));
     }
 }
+
+/// Without the memory that it needs, the command ends with one line, and a training leaves what it had saved.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_machine_without_memory_is_told_of() {
+    let room = Room::with_reviews();
+    let mut ended = 0;
+    for kilobytes in (150..900).step_by(50).map(|megabytes| megabytes * 1000) {
+        let command = format!("ulimit -v {kilobytes}; exec \"$0\" \"$@\"");
+        let arguments =
+            crate::room::training("reviews.tsv", &[("--hidden", "400"), ("--batch", "60"), ("--force", "")]);
+        let output = std::process::Command::new("sh")
+            .args(["-c", &command, env!("CARGO_BIN_EXE_srnn")])
+            .args(arguments)
+            .current_dir(room.path("."))
+            .output()
+            .unwrap();
+        let run = Run::from(output);
+        if run.code == Some(0) {
+            continue;
+        }
+        ended += 1;
+        assert_eq!(run.code, Some(1), "{kilobytes} KB: {}", run.err);
+        let last = run.err.lines().last().unwrap();
+        assert!(last.starts_with("error: "), "{kilobytes} KB: {}", run.err);
+    }
+    assert!(ended > 0, "there was memory enough");
+}
+
+#[test]
+fn options_without_effect_are_refused() {
+    let room = Room::with_reviews();
+    room.train(&[("--valid", "reviews.tsv"), ("--valid-fraction", "0.2")]).misused("cannot be used with");
+    room.train(&[("--pixels", "rows")]).refused("--pixels is for IDX images, which reviews.tsv does not hold");
+    room.write("u.tsv", "1\t2\t3\n");
+    room.train_on("u.tsv", &[("--format", "ucr"), ("--text", "x")])
+        .refused("--text is for tables, and u.tsv holds numbers");
+}

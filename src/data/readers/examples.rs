@@ -21,6 +21,8 @@ pub struct Examples {
     pub inputs: RawInputs,
     /// `None` where they were not asked for, or there are none.
     pub targets: Option<RawTargets>,
+    /// The file of the targets, where they have one of their own.
+    pub targets_place: Option<String>,
 }
 
 /// What is read of each of N examples.
@@ -77,9 +79,12 @@ impl Examples {
         self.error(row, format!("has the label {}, and the {what} are {known}", quoted(name)))
     }
 
-    /// An error about one of them.
+    /// An error about the target of one of them.
     pub(crate) fn error(&self, row: usize, problem: impl Into<Problem>) -> Error {
-        Error::data(format_args!("{}:{}", self.place, self.lines[row]), problem)
+        match &self.targets_place {
+            Some(place) => Error::data(format_args!("{place}: row {row}"), problem),
+            None => Error::data(format_args!("{}:{}", self.place, self.lines[row]), problem),
+        }
     }
 }
 
@@ -120,6 +125,11 @@ impl Default for ReadOptions {
 impl ReadOptions {
     pub(super) fn format(&self, source: &Source) -> Option<Format> {
         self.format.or_else(|| Format::of_name(source))
+    }
+
+    /// Whether the format or the name of the file says that it holds images.
+    pub fn is_images(&self, source: &Source) -> bool {
+        self.format(source) == Some(Format::Idx)
     }
 
     /// Whether the format or the name of the file says that it holds numbers.

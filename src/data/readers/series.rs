@@ -14,8 +14,8 @@ use crate::error::{Error, Result, ensure};
 /// Reads a whole file of sequences, packed by gzip or not.
 ///
 /// With `targets` they come from the file itself (`y` of `.npz`, UCR), or from the file of labels (`.npy`, or IDX), or,
-/// for IDX images without one, from the file beside them with `labels-idx1` in its name for `images-idx3`, if there
-/// is one. Whole numbers or texts `[N]` are class names; floats `[N]` and any numbers `[N, C]` are numbers. Without
+/// for IDX images without one, from the file beside them with `labels` and `idx1` in its name for `images` and `idx3`,
+/// gzipped or not, if there is one. Whole numbers or texts `[N]` are class names; floats `[N]` and any numbers `[N, C]` are numbers. Without
 /// `targets` none of these is looked at.
 ///
 /// # Errors
@@ -38,10 +38,11 @@ pub(super) fn read(path: &Path, format: Format, targets: bool, options: &ReadOpt
         return Err(Error::Config(format!("{place} has its own targets: leave out {}", labels.display())));
     }
     let labels = given.cloned().or_else(|| labels_beside(path).filter(|_| targets && own.is_none()));
-    let beside = labels.map(|labels| read_targets(&labels, sequences.len(), &place)).transpose()?;
+    let beside = labels.as_ref().map(|labels| read_targets(labels, sequences.len(), &place)).transpose()?;
     let targets = beside.or(own);
+    let targets_place = labels.map(|labels| labels.display().to_string());
     let lines = (1..=sequences.len() as u64).collect();
-    Ok(Examples { place, lines, inputs: RawInputs::Numbers { width, sequences }, targets })
+    Ok(Examples { place, lines, inputs: RawInputs::Numbers { width, sequences }, targets, targets_place })
 }
 
 /// The targets in a file of their own, for `count` sequences of the file `of`.
@@ -61,8 +62,11 @@ fn read_targets(path: &Path, count: usize, of: &str) -> Result<RawTargets> {
 /// The labels that belong to these images by their name, if that file is there.
 fn labels_beside(images: &Path) -> Option<PathBuf> {
     let name = images.file_name()?.to_str()?;
-    let labels = images.with_file_name(name.replace("images-idx3", "labels-idx1"));
-    (labels != images && labels.is_file()).then_some(labels)
+    let labels = name.contains("images").then(|| name.replace("images", "labels").replace("idx3", "idx1"));
+    let labels = labels.filter(|labels| labels.contains("idx1"))?;
+    let plain = labels.strip_suffix(".gz").unwrap_or(&labels);
+    let names = [labels.clone(), plain.to_string(), format!("{plain}.gz")];
+    names.into_iter().map(|name| images.with_file_name(name)).find(|path| path.is_file())
 }
 
 /// Opens a file, with its name for messages.
@@ -170,6 +174,13 @@ mod tests {
         let error = read(&images, None).unwrap_err();
         assert!(error.contains("labels-idx1-ubyte.gz: is named .gz but is not gzip data"), "{error}");
         std::fs::rename(&labels, write("labels", b"")).unwrap();
+        // One of the two packed, the other not, and a dot in the name, as some have it.
+        write("t-labels-idx1-ubyte", &idx_file(&[1], &[7]));
+        assert_eq!(contents(read(&images, None).unwrap()).2, names(&["7"]));
+        std::fs::remove_file(folder.path().join("t-labels-idx1-ubyte")).unwrap();
+        let dotted = write("u-images.idx3-ubyte", &idx_file(&[1, 1, 1], &[0]));
+        write("u-labels.idx1-ubyte", &idx_file(&[1], &[9]));
+        assert_eq!(contents(read(&dotted, None).unwrap()).2, names(&["9"]));
         let options = ReadOptions { pixels: Pixels::Rows, ..options(Some(&folder.path().join("labels"))) };
         let rows = super::read(&images, Format::Idx, true, &options).unwrap();
         assert_eq!(contents(rows), (3, sequences, names(&["7"])));

@@ -64,7 +64,8 @@ impl<'a> Table<'a> {
     pub fn finish(self) -> Result<Examples> {
         ensure!(!self.lines.is_empty(), Error::data(self.place, "has no rows"));
         let targets = self.columns.1.map(|_| RawTargets::Names(self.labels));
-        Ok(Examples { place: self.place, lines: self.lines, inputs: RawInputs::Texts(self.texts), targets })
+        let inputs = RawInputs::Texts(self.texts);
+        Ok(Examples { place: self.place, lines: self.lines, inputs, targets, targets_place: None })
     }
 }
 
