@@ -13,7 +13,9 @@ pub fn tell(error: &Error) -> String {
         }
         Error::Setting { name: "classes", .. } => "is this the label?".to_string(),
         Error::Data { problem, .. } | Error::Model { problem, .. } | Error::Slicing { problem, .. } => of(problem),
-        Error::Limit { kind, .. } => match kind {
+        Error::Limit { kind, what, device, .. } => match kind {
+            LimitKind::Buffer if what.contains("embedding") => "use a smaller --vocabulary or --embedding",
+            LimitKind::Buffer if device.contains("CPU engine") => "use shorter sequences or a smaller hidden size",
             LimitKind::Buffer => "use shorter sequences, a smaller hidden size, or --device cpu",
             LimitKind::Workgroups => "use a smaller --memory, so that the batch is split",
             LimitKind::WorkgroupMemory => "use more --heads, a smaller hidden size, or --device cpu",
@@ -74,7 +76,7 @@ mod tests {
     #[test]
     fn errors_name_the_options_that_mend_them() {
         let columns = Problem::Column { role: "text", wanted: "body".into(), present: vec!["a".into()] };
-        let (device, what) = ("CPU".to_string(), "the step".to_string());
+        let (device, what) = ("GPU".to_string(), "the step".to_string());
         for (error, words) in [
             (Error::setting("word_dropout", 2, "less than 1"), "--word-dropout 2: it must be less than 1"),
             (
@@ -88,8 +90,19 @@ mod tests {
             ),
             (
                 Error::Limit { what, needed: 1 << 31, limit: 1536 << 20, device, kind: LimitKind::Buffer },
-                "the step needs 2.0 GiB, and the limit of CPU is 1.5 GiB: use shorter sequences, a smaller hidden size, \
+                "the step needs 2.0 GiB, and the limit of GPU is 1.5 GiB: use shorter sequences, a smaller hidden size, \
                  or --device cpu",
+            ),
+            (
+                Error::Limit {
+                    what: "`update` (embedding): buffer `embedding` [count]".into(),
+                    needed: 1 << 31,
+                    limit: 1536 << 20,
+                    device: "a GPU".into(),
+                    kind: LimitKind::Buffer,
+                },
+                "`update` (embedding): buffer `embedding` [count] needs 2.0 GiB, and the limit of a GPU is 1.5 GiB: use a \
+                 smaller --vocabulary or --embedding",
             ),
             (Error::Config("as it is".into()), "as it is"),
         ] {

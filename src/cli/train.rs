@@ -3,7 +3,7 @@
 use super::{DeviceArgs, InputArgs, NetworkArgs, Reporter, ensure, interrupt, named, network, note, print, score};
 use clap::Args;
 use srnn::data::Source;
-use srnn::data::batch::{Padding, Truncate};
+use srnn::data::batch::{Padding, Truncate, UNKNOWN_ID};
 use srnn::network::{Adam, Config, Optimiser, Rule, Sgd, Task};
 use srnn::train::dataset::Cut;
 use srnn::train::recipe::Tokens;
@@ -198,6 +198,9 @@ fn open(device: DeviceArgs, self_check: bool) -> Result<Device> {
     Ok(Device { self_check: self_check && device.self_check, ..device })
 }
 
+/// Share of unknown words beyond which it is said.
+const MUCH_UNKNOWN: f64 = 0.3;
+
 /// How many sequences lose what.
 fn cut_words(cut: &Cut, config: &Config) -> String {
     let end = if config.truncate == Truncate::Front { "beginning" } else { "end" };
@@ -270,6 +273,14 @@ impl Train {
         note(format_args!("data: {} sequences to train, {} to validate{test}", data.train.len(), data.valid.len()));
         if let Some(cut) = data.train.cut(config.length) {
             note(cut_words(&cut, config));
+        }
+        let unknown = data.train.share_of(UNKNOWN_ID);
+        if unknown > MUCH_UNKNOWN {
+            let share = 100.0 * unknown;
+            note(format_args!(
+                "{share:.0} % of the tokens to train on are unknown words: a larger --vocabulary or --min-count 1 keeps more, and \
+                 --tokens bytes reads any text, also of a language without blanks between words"
+            ));
         }
         note(network::describe(config));
         Ok(training)

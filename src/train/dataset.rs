@@ -89,6 +89,16 @@ impl Dataset {
         Some(Cut { sequences: beyond.len(), of: self.len(), mean: lost as f64 / beyond.len() as f64, longest })
     }
 
+    /// The share of one token among all; 0 of numbers.
+    pub fn share_of(&self, token: u32) -> f64 {
+        match &self.inputs {
+            Inputs::Tokens(tokens) => {
+                tokens.iter().filter(|&&own| own == token).count() as f64 / tokens.len().max(1) as f64
+            }
+            Inputs::Numbers(_) => 0.0,
+        }
+    }
+
     /// Steps of a sequence.
     pub fn steps(&self, row: usize) -> usize {
         self.range(row).len()

@@ -186,3 +186,21 @@ fn options_without_effect_are_refused() {
     room.train_on("u.tsv", &[("--format", "ucr"), ("--text", "x")])
         .refused("--text is for tables, and u.tsv holds numbers");
 }
+
+#[test]
+fn a_language_without_blanks_is_told_of_bytes() {
+    let room = Room::new();
+    let line = |row: u32| {
+        let letters: String = (0..6).map(|at| char::from_u32(0x4e00 + (row * 31 + at * 7) % 400).unwrap()).collect();
+        format!("{letters} {}\t{}\n", ["\u{597d}", "\u{574f}"][row as usize % 2], row % 2)
+    };
+    room.write("t.tsv", format!("text\tlabel\n{}", (0..80).map(line).collect::<String>()));
+    let run = room.train_on("t.tsv", &[]).succeeds();
+    assert!(run.err.contains("% of the tokens to train on are unknown words: "), "{}", run.err);
+    assert!(
+        !room.train_on("t.tsv", &[("--min-count", "1"), ("--out", "all")]).succeeds().err.contains("unknown words")
+    );
+    room.write("t.zip", b"PK\x03\x04\x14\0");
+    room.train_on("t.zip", &[("--force", "")])
+        .refused("t.zip: is a zip archive, and a text is read here: unpack it first");
+}

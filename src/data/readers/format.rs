@@ -15,6 +15,10 @@ pub(super) const NPY: &[u8] = b"\x93NUMPY";
 /// What every `.npz` file begins with, as every zip archive.
 const NPZ: &[u8] = b"PK";
 
+/// What a zip archive begins with, and what is said of one where a text is read.
+pub(super) const ZIP: &[u8] = b"PK\x03\x04";
+pub(super) const ZIPPED: &str = "is a zip archive, and a text is read here: unpack it first (.gz is read as it is)";
+
 /// What every IDX file of unsigned bytes begins with; the fourth byte is the number of dimensions.
 pub(super) const IDX: &[u8] = &[0, 0, 8];
 

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, ErrorKind, Read};
 
-use super::format::Format;
+use super::format::{Format, ZIP, ZIPPED};
 use super::source::{Reader, Source};
 use crate::error::{Error, Problem, Result, ensure};
 
@@ -58,6 +58,8 @@ impl Lines {
         if !self.advance()? {
             return Ok(None);
         }
+        let zip = self.line == 1 && self.buffer.starts_with(ZIP);
+        ensure!(!zip, Error::data(&self.file, ZIPPED));
         let fault = match std::str::from_utf8(self.current()) {
             Ok(text) => return Ok(Some((self.line, text))),
             Err(fault) => fault,

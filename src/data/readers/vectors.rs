@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use super::format::{ZIP, ZIPPED};
 use super::lines::Lines;
 use super::source::Source;
 use crate::data::tokenizer::{PADDING, UNKNOWN};
@@ -28,6 +29,9 @@ fn parse(mut lines: Lines, words: &[String], embedding: &mut [f32], width: usize
     let mut unwanted = vec![0.0; width];
     let mut first = true;
     while let Some(line) = lines.next_bytes()? {
+        if first && line.starts_with(ZIP) {
+            return Err(Error::data(lines.file, ZIPPED));
+        }
         let (word, values) = line.split_at(line.iter().position(|byte| b" \t".contains(byte)).unwrap_or(line.len()));
         let header = if first { header_width(word, values) } else { None };
         let outcome = match (header, rows.get_mut(word)) {
@@ -60,7 +64,9 @@ fn header_width(word: &[u8], values: &[u8]) -> Option<usize> {
 fn parse_values(values: &[u8], into: &mut [f32], first: bool) -> std::result::Result<bool, Problem> {
     let values = std::str::from_utf8(values).map_err(|_| "has values that are not numbers")?;
     let count = values.split_ascii_whitespace().count();
-    if count > into.len() && values.split_ascii_whitespace().next().is_some_and(|part| part.parse::<f32>().is_err()) {
+    let number = |part: &str| part.parse::<f32>().is_ok();
+    // A word may have blanks in it, and numbers: `at 5`. On the first line more numbers are another width.
+    if count > into.len() && (!first || !values.split_ascii_whitespace().all(number)) {
         return Ok(false);
     }
     if count != into.len() {
@@ -92,6 +98,16 @@ mod tests {
 
     fn fails(text: &str, message: &str) {
         assert_eq!(read(text, &["[UNK]", "a", "b"], 2), Err(message.to_string()), "{text:?}");
+    }
+
+    #[test]
+    fn words_with_blanks_and_numbers_in_them_and_archives() {
+        let text = "the 9 9\na 1 2\na 5 3 4\nb 6 7\n";
+        assert_eq!(read(text, &["a", "b"], 2).unwrap(), [1.0, 2.0, 6.0, 7.0]);
+        fails(
+            "PK\u{3}\u{4}x 1 2\n",
+            "g.txt: is a zip archive, and a text is read here: unpack it first (.gz is read as it is)",
+        );
     }
 
     #[test]
