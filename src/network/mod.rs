@@ -62,7 +62,7 @@ impl Network {
     /// A network with random weights; the same seed gives the same bits.
     ///
     /// # Errors
-    /// [`Error::Config`](crate::Error::Config) for impossible sizes, [`Error::Limit`](crate::Error::Limit) for a network
+    /// [`Error::Config`] for impossible sizes, [`Error::Limit`] for a network
     /// that the device cannot run.
     pub fn new(config: Config, device: Device, seed: u64) -> Result<Network> {
         // Before weights are made of impossible sizes.
@@ -118,9 +118,9 @@ impl Network {
     /// The logits `[B, C]` of a batch.
     ///
     /// # Errors
-    /// [`Error::Config`](crate::Error::Config) for a batch that does not fit the network,
-    /// [`Error::Limit`](crate::Error::Limit) for a sequence that the device cannot hold,
-    /// [`Error::Device`](crate::Error::Device) when the device fails.
+    /// [`Error::Config`] for a batch that does not fit the network,
+    /// [`Error::Limit`] for a sequence that the device cannot hold,
+    /// [`Error::Device`] when the device fails.
     pub fn logits(&mut self, batch: &Batch) -> Result<Vec<f32>> {
         block_on(self.logits_async(batch))
     }
@@ -229,8 +229,8 @@ impl Network {
     /// The second half of a training step, by the gradients that were computed or set.
     ///
     /// # Errors
-    /// [`Error::Config`](crate::Error::Config) if there are none, or for settings that cannot work;
-    /// [`Error::Device`](crate::Error::Device) when the device fails.
+    /// [`Error::Config`] if there are none, or for settings that cannot work;
+    /// [`Error::Device`] when the device fails.
     pub fn apply_gradients(&mut self, optimiser: &Optimiser) -> Result<()> {
         let Some(tokens) = self.gradients_of.take() else { return Err(state::no_gradients()) };
         let distinct = (self.config.input == Input::Tokens).then_some(&tokens[..]);
