@@ -42,7 +42,14 @@ pub fn write_synced(path: &Path, contents: &[u8]) -> std::io::Result<()> {
 /// # Errors
 /// [`Error::Io`], with the folder.
 pub fn sync_folder(folder: &Path) -> Result<()> {
-    if cfg!(unix) { File::open(folder).and_then(|own| own.sync_all()).map_err(Error::io(folder)) } else { Ok(()) }
+    use std::io::ErrorKind::{InvalidInput, Unsupported};
+    match File::open(folder).and_then(|own| own.sync_all()) {
+        // Not every file system keeps names in such a way that they can be waited for.
+        Err(error) if cfg!(unix) && ![InvalidInput, Unsupported].contains(&error.kind()) => {
+            Err(Error::io(folder)(error))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Writes to a temporary file beside `path`, then renames it. What is there and is no file (`/dev/stdout`, a pipe) is

@@ -1,23 +1,66 @@
-//! Ctrl-C, SIGTERM and SIGHUP: the first asks for a clean stop, the second ends the program.
+//! Ctrl-C, SIGTERM and SIGHUP: the first asks for a clean stop, another one after a second ends the program.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
-static ASKED: AtomicBool = AtomicBool::new(false);
+/// When a stop was asked for first.
+static ASKED: OnceLock<Instant> = OnceLock::new();
+
+/// Some programs and terminals send a signal twice.
+const TWICE: Duration = Duration::from_secs(1);
 
 /// Begins to listen for Ctrl-C, SIGTERM and SIGHUP.
 pub fn listen() {
-    let handler = || {
-        if ASKED.swap(true, Ordering::SeqCst) {
-            std::process::exit(130);
+    let handler = || match ASKED.get() {
+        None => {
+            let _ = ASKED.set(Instant::now());
+            super::note("\nstopping after this step (Ctrl-C again to end at once)");
         }
-        super::note("\nstopping after this step (Ctrl-C again to end at once)");
+        Some(first) if first.elapsed() < TWICE => {}
+        Some(_) => std::process::exit(130),
     };
+    let hangup = Hangup::before();
     if let Err(error) = ctrlc::set_handler(handler) {
         log::warn!("Ctrl-C will end the program without saving: {error}");
     }
+    hangup.restore();
 }
 
 /// Whether a stop was asked for.
 pub fn asked() -> bool {
-    ASKED.load(Ordering::SeqCst)
+    ASKED.get().is_some()
+}
+
+/// Under `nohup` a terminal may be closed: what ignores SIGHUP goes on to do so.
+struct Hangup {
+    #[cfg(unix)]
+    is_ignored: bool,
+}
+
+#[cfg(unix)]
+impl Hangup {
+    fn before() -> Hangup {
+        // SAFETY: `sigaction` writes nothing but `now`, for which all zeros are a value, and changes nothing.
+        let is_ignored = unsafe {
+            let mut now: libc::sigaction = std::mem::zeroed();
+            libc::sigaction(libc::SIGHUP, std::ptr::null(), &mut now) == 0 && now.sa_sigaction == libc::SIG_IGN
+        };
+        Hangup { is_ignored }
+    }
+
+    fn restore(self) {
+        if self.is_ignored {
+            // SAFETY: to ignore a signal runs no code.
+            unsafe { libc::signal(libc::SIGHUP, libc::SIG_IGN) };
+        }
+    }
+}
+
+#[cfg(not(unix))]
+impl Hangup {
+    fn before() -> Hangup {
+        Hangup {}
+    }
+
+    fn restore(self) {}
 }

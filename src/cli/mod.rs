@@ -24,6 +24,7 @@ use input::InputArgs;
 use network::{NetworkArgs, named};
 use reporter::{Reporter, score};
 use srnn::engine::{Opening, gpu::is_panic_expected};
+use srnn::listing::shown;
 use srnn::train::Interval;
 use srnn::{Choice, Device, Error, Result};
 use std::io::Write;
@@ -149,8 +150,7 @@ fn save(what: &str, path: &Path, contents: &str) -> Result<()> {
 /// Runs the command of the arguments.
 pub fn run() -> ExitCode {
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("srnn=warn,error"))
-        .format_timestamp(None)
-        .format_target(false)
+        .format(|out, record| writeln!(out, "[{:<5}] {}", record.level(), shown(&record.args().to_string())))
         .init();
     // What is caught and becomes an error is told as one.
     let usual = std::panic::take_hook();
@@ -172,7 +172,7 @@ pub fn run() -> ExitCode {
         Command::Tune(command) => command.run().map(done),
     };
     outcome.unwrap_or_else(|error| {
-        note(format_args!("error: {}", advice::tell(&error)));
+        note(format_args!("error: {}", shown(&advice::tell(&error))));
         ExitCode::FAILURE
     })
 }

@@ -238,7 +238,11 @@ impl Train {
         let outcome = outcome?;
         if outcome.ending == Ending::Stopped {
             let again = if training.read_stdin() { " (and the same data on standard input again)" } else { "" };
-            note(format_args!("stopped and saved; go on with: srnn train --resume {folder}{again}"));
+            if outcome.saved {
+                note(format_args!("stopped and saved; go on with: srnn train --resume {folder}{again}"));
+            } else {
+                note("stopped; the last steps were skipped, and are not saved: what was saved before stays");
+            }
             return Ok(ExitCode::from(130));
         }
         if outcome.ending == Ending::NoImprovement {

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use serde::{Deserialize, Serialize};
 
 use super::Examples;
-use super::readers::twins;
+use super::readers::{label, twins};
 use crate::error::{Error, Result, ensure};
 use crate::listing::quoted;
 
@@ -28,10 +28,11 @@ impl Classes {
     pub fn fit(examples: &Examples) -> Result<Classes> {
         let mut names = BTreeSet::new();
         for (row, name) in examples.names()?.iter().enumerate() {
+            let name = label(name);
             ensure!(!name.is_empty(), examples.error(row, EMPTY));
-            names.insert(name.as_str());
+            names.insert(name);
         }
-        for [one, other] in twins(names.iter().copied()) {
+        for [one, other] in twins(names.iter().map(String::as_str)) {
             log::warn!(
                 "{}: the labels {} and {} look alike, and are two classes",
                 examples.place,
@@ -39,7 +40,7 @@ impl Classes {
                 quoted(other)
             );
         }
-        let mut names: Vec<String> = names.into_iter().map(str::to_owned).collect();
+        let mut names: Vec<String> = names.into_iter().collect();
         let only = || format!("every sequence has the label {}: a classifier needs two", quoted(&names[0]));
         ensure!(names.len() != 1, Error::data(&examples.place, only()));
         let number = |name: &String| name.parse::<i64>().ok();
@@ -66,7 +67,9 @@ impl Classes {
             _ => examples.unknown(row, name, "classes", &self.0),
         };
         let names = examples.names()?.iter().enumerate();
-        names.map(|(row, name)| numbers.get(name.as_str()).copied().ok_or_else(|| unknown(row, name))).collect()
+        // A model may know a label as it stands, or as it is kept.
+        let known = |name: &str| numbers.get(name).or_else(|| numbers.get(&label(name)[..])).copied();
+        names.map(|(row, name)| known(name).ok_or_else(|| unknown(row, name))).collect()
     }
 }
 

@@ -15,7 +15,7 @@ mod bytes;
 #[cfg(feature = "files")]
 mod classes;
 #[cfg(feature = "files")]
-mod readers;
+pub(crate) mod readers;
 #[cfg(feature = "texts")]
 mod tokenizer_parts;
 #[cfg(feature = "texts")]

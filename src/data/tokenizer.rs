@@ -137,8 +137,7 @@ impl Tokenizer {
     pub fn from_json(path: &Path, json: &str) -> Result<Tokenizer> {
         let none = |fault: String| Error::model(path, format!("is no word-level tokenizer ({fault})"));
         // The crate panics where the JSON is broken in some places.
-        let parts: serde_json::Value = serde_json::from_str(json).map_err(|fault| none(fault.to_string()))?;
-        tokenizer_parts::check(&parts).map_err(|problem| Error::model(path, problem))?;
+        tokenizer_parts::check(json).map_err(|problem| Error::model(path, problem))?;
         let file: File = json.parse().map_err(|fault: tokenizers::Error| none(fault.to_string()))?;
         let model = file.get_model().clone();
         let size = model.get_vocab_size();

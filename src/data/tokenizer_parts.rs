@@ -3,29 +3,49 @@
 
 use serde_json::Value;
 
+/// The two parts of a file that are looked at, each once.
+#[derive(serde::Deserialize)]
+struct Parts {
+    #[serde(default)]
+    normalizer: Value,
+    #[serde(default)]
+    pre_tokenizer: Value,
+}
+
 /// How many times as long a text may become by a file's replacements.
 const MOST_GROWTH: usize = 16;
 
-/// Checks the normalizer and the pre-tokenizer of a file's JSON.
+/// Checks the normalizer and the pre-tokenizer of a file.
 ///
 /// # Errors
-/// What is not read, in words.
-pub(super) fn check(file: &Value) -> Result<(), String> {
+/// What is no JSON, or is not read, in words.
+pub(super) fn check(json: &str) -> Result<(), String> {
+    // A second part of the same name is an error here, and the `tokenizers` crate would read both.
+    let file: Parts = serde_json::from_str(json).map_err(|fault| format!("is no word-level tokenizer ({fault})"))?;
     let mut growth = 1;
-    each("normalizer", &file["normalizer"], "normalizers", 0, &mut |kind, part| match kind {
-        "NFC" | "NFD" | "NFKC" | "NFKD" | "Lowercase" | "Strip" | "StripAccents" | "BertNormalizer" | "ByteLevel" => {
-            Ok(())
-        }
-        "Replace" => {
-            growth = growth_of(part).saturating_mul(growth);
+    each("normalizer", &file.normalizer, "normalizers", 0, &mut |kind, part| match kind {
+        "NFC" | "NFD" | "NFKC" | "NFKD" | "Lowercase" | "Strip" | "StripAccents" => Ok(()),
+        "Replace" | "BertNormalizer" | "ByteLevel" => {
+            let own = match kind {
+                "Replace" => growth_of(part),
+                // Two bytes for each, or blanks around ideographs.
+                "ByteLevel" => 2,
+                _ => 4,
+            };
+            growth = own.saturating_mul(growth);
             let longer = || format!("its replacements may make a text over {MOST_GROWTH} times as long");
             if growth <= MOST_GROWTH { Ok(()) } else { Err(longer()) }
         }
         _ => Err(unread("normalizer", kind)),
     })?;
-    each("pre_tokenizer", &file["pre_tokenizer"], "pretokenizers", 0, &mut |kind, _| match kind {
-        "Whitespace" | "WhitespaceSplit" | "Punctuation" | "Digits" | "BertPreTokenizer" | "ByteLevel"
-        | "CharDelimiterSplit" | "Split" | "UnicodeScripts" => Ok(()),
+    let mut growth = 1;
+    each("pre_tokenizer", &file.pre_tokenizer, "pretokenizers", 0, &mut |kind, _| match kind {
+        "Whitespace" | "WhitespaceSplit" | "Punctuation" | "Digits" | "BertPreTokenizer" | "CharDelimiterSplit"
+        | "Split" | "UnicodeScripts" => Ok(()),
+        "ByteLevel" if growth < MOST_GROWTH => {
+            growth *= 2;
+            Ok(())
+        }
         _ => Err(unread("pre-tokenizer", kind)),
     })
 }
@@ -68,12 +88,29 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    fn all_of(parts: Vec<Value>) -> Value {
+        json!({"type": "Sequence", "normalizers": parts})
+    }
+
     #[test]
     fn parts() {
-        let of = |normalizer: Value, splits: Value| check(&json!({"normalizer": normalizer, "pre_tokenizer": splits}));
+        let of = |normalizer: Value, splits: Value| {
+            check(&json!({"normalizer": normalizer, "pre_tokenizer": splits, "model": {}}).to_string())
+        };
+        assert!(
+            check("{\"normalizer\": {\"type\": \"Precompiled\"}, \"normalizer\": null}")
+                .unwrap_err()
+                .contains("duplicate")
+        );
+        assert!(check("[1").is_err());
+        let bytes = json!({"type": "ByteLevel"});
+        let many = all_of(vec![bytes.clone(); 30]);
+        assert!(of(many, Value::Null).is_err() && of(all_of(vec![bytes.clone(); 4]), Value::Null).is_ok());
+        let many = json!({"type": "Sequence", "pretokenizers": vec![bytes; 30]});
+        assert!(of(Value::Null, many).is_err());
         let replace =
             |pattern: Value, content: &str| json!({"type": "Replace", "pattern": pattern, "content": content});
-        let all = |parts: Vec<Value>| json!({"type": "Sequence", "normalizers": parts});
+        let all = all_of;
         let none = Value::Null;
         assert_eq!(of(none.clone(), none.clone()), Ok(()));
         let quote = replace(json!({"String": "``"}), "\"");

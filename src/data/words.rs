@@ -21,6 +21,9 @@ const CUTS: &str =
 /// The endings of [`CUTS`] behind an apostrophe.
 const ENDINGS: [&[u8]; 6] = [b"s", b"m", b"d", b"re", b"ve", b"ll"];
 
+/// Bytes of a word that are cut at once.
+const LONGEST_PIECE: usize = 1 << 16;
+
 /// How a text becomes tokens.
 #[derive(Debug, Clone)]
 pub(super) struct Rules {
@@ -72,7 +75,13 @@ impl Rules {
                 lower.make_ascii_lowercase();
                 each_ascii_word(&lower, &mut each);
             } else {
-                self.each_by_rules(piece, &mut each);
+                // The library takes many times the memory of what it is given at once.
+                let mut rest = piece;
+                while !rest.is_empty() {
+                    let (part, behind) = rest.split_at(rest.floor_char_boundary(LONGEST_PIECE));
+                    self.each_by_rules(part, &mut each);
+                    rest = behind;
+                }
             }
         }
     }

@@ -155,6 +155,8 @@ impl Network {
             let mut all = Vec::with_capacity(batch.len() * width);
             for (part, plan) in self.plans().inference(batch)? {
                 if !run_or_make_room(self.device.engine.as_mut(), &plan)? {
+                    // Gradients that waited to be applied have made room, too.
+                    self.gradients_of = None;
                     continue 'smaller;
                 }
                 all.extend(self.read(output, part.sequences.len() * width).await?);
@@ -217,6 +219,7 @@ impl Network {
     /// # Errors
     /// As [`Network::logits`].
     pub fn compute_gradients(&mut self, batch: &Batch, optimiser: &Optimiser) -> Result<()> {
+        self.gradients_of = None;
         loop {
             let (plan, tokens) = self.plans().gradients(batch, optimiser)?;
             if run_or_make_room(self.device.engine.as_mut(), &plan)? {

@@ -18,6 +18,9 @@ pub(super) struct Standing {
     pub origin: Origin,
     /// The device by its name: another one, or another number of threads, gives other bits.
     pub device: String,
+    /// Bytes for the buffers of a step, which decide how batches are split.
+    #[serde(default)]
+    pub memory: u64,
 }
 
 /// A moment of a training.
@@ -42,7 +45,8 @@ impl Checkpoint {
             state = network.optimiser_state()?;
         }
         let (options, progress, device) = (options.clone(), progress.clone(), network.device().name.clone());
-        let standing = Standing { options, progress, origin: origin.clone(), device };
+        let memory = network.device().engine.limits().memory;
+        let standing = Standing { options, progress, origin: origin.clone(), device, memory };
         Ok(Checkpoint { standing, parameters: network.parameters()?, state })
     }
 

@@ -107,11 +107,13 @@ impl<'a> Files<'a> {
     /// A file and its place. One that is in `sums` must be as it is there.
     pub fn read(&self, name: &str, sums: Option<&Sums>) -> Result<(PathBuf, Vec<u8>)> {
         let mut path = place(self.folder, name);
-        if !path.exists() {
+        let mut contents = read_file(&path);
+        if contents.is_err() && !path.exists() {
             // It was moved into place in between.
             path = self.folder.join(name);
+            contents = read_file(&path);
         }
-        let contents = read_file(&path)?;
+        let contents = contents?;
         if let Some(sums) = sums {
             let foreign = || Error::model(&path, "the file is none of this model's, by its config.json");
             let sum = sums.get(name).ok_or_else(foreign)?;
@@ -141,7 +143,9 @@ pub(super) fn read_whole<T>(folder: &Path, read: impl Fn(&Files) -> Result<T>) -
     loop {
         let files = Files::of(folder)?;
         let outcome = read(&files);
-        if outcome.is_ok() || config(folder).is_ok_and(|(_, now)| now == files.config.as_bytes()) {
+        // What has no checksums may be of two saves.
+        let is_checked = listed(files.config.as_bytes()).is_some();
+        if (outcome.is_ok() && is_checked) || config(folder).is_ok_and(|(_, now)| now == files.config.as_bytes()) {
             return outcome;
         }
     }
@@ -239,7 +243,12 @@ fn settle(folder: &Path) -> Result<()> {
     if whole.parent() != Some(&next) {
         return Ok(());
     }
-    let sums = listed(&read_file(&whole)?).unwrap_or_default();
+    let text = read_file(&whole)?;
+    // By a list that is not this version's own nothing is moved, and nothing removed.
+    let own = serde_json::from_slice::<serde_json::Value>(&text).ok();
+    let sealed = own.and_then(|own| Some(is_sealed(std::str::from_utf8(&text).ok()?, own["checksum"].as_str()?)));
+    let sums = listed(&text).filter(|sums| sums.keys().all(|name| LISTED.contains(&&name[..])));
+    let (Some(true), Some(sums)) = (sealed, sums) else { return Err(Error::model(whole, Problem::Changed)) };
     let (new, stale): (Vec<&str>, Vec<&str>) = LISTED.iter().partition(|name| sums.contains_key(**name));
     for name in stale {
         remove_if_there(&folder.join(name))?;
@@ -259,7 +268,7 @@ fn lock(folder: &Path) -> Result<File> {
     let path = folder.join(LOCK);
     loop {
         let unwritten = |error| Error::model(folder, format!("the directory cannot be written to: {error}"));
-        let lock = File::options().create(true).append(true).open(&path).map_err(unwritten)?;
+        let lock = File::options().create(true).truncate(false).write(true).open(&path).map_err(unwritten)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(Error::model(folder, Problem::InUse)),

@@ -3,6 +3,7 @@
 
 use super::dataset::Dataset;
 use crate::data::batch::Targets;
+use crate::data::readers::{label, twins};
 use crate::data::{Classes, Examples, Normalisation, RawInputs, RawTargets, Rows, Tokenizer};
 use crate::error::{Error, Result, ensure};
 use crate::listing::quoted;
@@ -45,10 +46,20 @@ impl TargetEncoder {
                 Ok(TargetEncoder::Labels((0..rows.width).map(|i| i.to_string()).collect()))
             }
             (Task::Labels, _) => {
-                let names: BTreeSet<&str> = examples.names()?.iter().flat_map(|own| items(own)).collect();
+                let names: BTreeSet<String> = examples
+                    .names()?
+                    .iter()
+                    .flat_map(|own| items(own))
+                    .map(label)
+                    .filter(|name| !name.is_empty())
+                    .collect();
+                for [one, other] in twins(names.iter().map(String::as_str)) {
+                    let (one, other) = (quoted(one), quoted(other));
+                    log::warn!("{}: the labels {one} and {other} look alike, and are two", examples.place);
+                }
                 let none = "there is no label: each row lists its labels with commas between them";
                 ensure!(!names.is_empty(), Error::data(&examples.place, none));
-                Ok(TargetEncoder::Labels(names.into_iter().map(str::to_owned).collect()))
+                Ok(TargetEncoder::Labels(names.into_iter().collect()))
             }
             (Task::Regression, _) => {
                 let own = numbers_of(examples)?.select(rows);
@@ -126,7 +137,11 @@ fn marks(examples: &Examples, names: &[String]) -> Result<Rows> {
     let mut values = vec![0.0; lists.len() * width];
     for (row, (list, marks)) in lists.iter().zip(values.chunks_mut(width)).enumerate() {
         for name in items(list) {
-            let known = names.iter().position(|own| own == name);
+            let kept = label(name);
+            if kept.is_empty() {
+                continue;
+            }
+            let known = names.iter().position(|own| own == name).or_else(|| names.iter().position(|own| *own == kept));
             marks[known.ok_or_else(|| examples.unknown(row, name, "labels", names))?] = 1.0;
         }
     }
@@ -139,7 +154,7 @@ fn numbers_of(examples: &Examples) -> Result<Rows<f64>> {
         return Ok(rows.clone());
     }
     let number = |(row, name): (usize, &String)| {
-        let number = name.parse::<f64>().ok().filter(|number| number.abs() <= f32::MAX.into());
+        let number = label(name).parse::<f64>().ok().filter(|number| number.abs() <= f32::MAX.into());
         number.ok_or_else(|| examples.error(row, format!("has the label {}, which is no number", quoted(name))))
     };
     Ok(Rows { width: 1, values: examples.names()?.iter().enumerate().map(number).collect::<Result<_>>()? })

@@ -199,8 +199,8 @@ trait Keeper {
     /// Whether it is to be kept now, between two epochs or in one.
     fn is_due(&mut self, between_epochs: bool) -> Result<bool>;
 
-    /// Keeps it.
-    fn keep(&mut self, trainer: &mut Trainer) -> Result<()>;
+    /// Keeps it, if it is worth going on from, or if it is the `last` time.
+    fn keep(&mut self, trainer: &mut Trainer, last: bool) -> Result<()>;
 }
 
 /// Keeps nothing.
@@ -209,7 +209,7 @@ impl Keeper for () {
         Ok(false)
     }
 
-    fn keep(&mut self, _: &mut Trainer) -> Result<()> {
+    fn keep(&mut self, _: &mut Trainer, _: bool) -> Result<()> {
         Ok(())
     }
 }
@@ -245,34 +245,39 @@ impl Trainer {
         }
         let mut ending = Ending::Finished;
         while self.progress.epoch < self.options.epochs {
+            // Also of a training that is taken up after it had ended so.
+            if self.progress.step == 0 && self.is_out_of_patience() {
+                ending = Ending::NoImprovement;
+                break;
+            }
             if !self.run_epoch(train, observer, keeper)? {
                 return Ok(Ending::Stopped);
             }
             let epoch = self.finish_epoch(valid)?;
             observer.epoch(&epoch, self)?;
-            let since_best = self.progress.epoch - self.progress.best().map_or(0, |best| best.epoch);
-            if self.progress.epoch == self.options.epochs {
-                break;
-            }
-            if self.options.patience.is_some_and(|patience| since_best >= patience) {
-                ending = Ending::NoImprovement;
-                break;
+            if self.progress.epoch == self.options.epochs || self.is_out_of_patience() {
+                continue;
             }
             if observer.stop() {
-                keeper.keep(self)?;
+                keeper.keep(self, false)?;
                 return Ok(Ending::Stopped);
             }
             if keeper.is_due(true)? {
-                keeper.keep(self)?;
+                keeper.keep(self, false)?;
             }
         }
         let never = "no epoch ended with a finite loss and a finite gradient";
         ensure!(self.best.is_some(), Error::Diverged(never.into()));
-        keeper.keep(self)?;
+        keeper.keep(self, true)?;
         if let Some(best) = &self.best {
             self.network.set_parameters(best)?;
         }
         Ok(ending)
+    }
+
+    fn is_out_of_patience(&self) -> bool {
+        let since_best = self.progress.epoch - self.progress.best().map_or(0, |best| best.epoch);
+        self.options.patience.is_some_and(|patience| since_best >= patience)
     }
 
     /// Runs the rest of the current epoch; `false` if it was stopped.
@@ -316,7 +321,7 @@ impl Trainer {
             let stop = observer.stop();
             if stop || keeper.is_due(false)? {
                 self.take(&mut reading)?;
-                keeper.keep(self)?;
+                keeper.keep(self, false)?;
             }
             if stop {
                 return Ok(false);

@@ -94,6 +94,8 @@ pub struct Training {
     /// The epoch whose weights are in the directory, 0 for those of a moment before any was finished; `None` if nothing of
     /// this training is there.
     saved: Option<usize>,
+    /// Whether another model is in the directory.
+    overwrites: bool,
 }
 
 /// Opens a device.
@@ -110,6 +112,8 @@ pub struct Outcome {
     pub best: Option<Epoch>,
     /// Of the test data, if there is some and training was not stopped.
     pub test: Option<Evaluation>,
+    /// Whether the moment at which it ended was saved: not if its last steps were skipped, as their gradients were not finite.
+    pub saved: bool,
 }
 
 impl Training {
@@ -164,22 +168,13 @@ impl Training {
         };
         check_device(&mut device, &config, &parameters, &data, &options)?;
         let network = Network::with_parameters(config.clone(), device, &parameters)?;
+        let overwrites = overwrite && folder.is_dir();
         let saver = Saver::new(folder, model::make_folder(folder, overwrite)?);
         let origin = Origin { sources, checksum: data.checksum() };
         let model = Model { config, inputs, targets, parameters };
         let (trainer, interval) = (Trainer::new(network, options), Interval::default());
-        Ok(Training {
-            trainer,
-            model,
-            data,
-            vectors,
-            interval,
-            notes: vec![],
-            reopen: None,
-            origin,
-            saver,
-            saved: None,
-        })
+        let (notes, reopen, saved) = (vec![], None, None);
+        Ok(Training { trainer, model, data, vectors, interval, notes, reopen, origin, saver, saved, overwrites })
     }
 
     /// Takes up a training that was stopped, killed or finished, for `epochs` in all, or as many as it was to have.
@@ -193,7 +188,7 @@ impl Training {
         let directory = Directory::hold(folder)?;
         let (model, checkpoint) = saved(folder)?;
         let Checkpoint { standing, parameters, state } = checkpoint;
-        let Standing { mut options, progress, origin, device: before } = standing;
+        let Standing { mut options, progress, origin, device: before, memory } = standing;
         let laid_out = options.epochs;
         let epochs = epochs.unwrap_or(laid_out);
         let wanted = format!("more than the {} that are done", progress.epoch);
@@ -206,6 +201,13 @@ impl Training {
         if before != device.name {
             let own = &device.name;
             notes.push(format!("the training began on {before}: on {own} its numbers may differ in their last bits"));
+        }
+        if memory != device.engine.limits().memory {
+            let [before, own] = [memory, device.engine.limits().memory].map(bytesize::ByteSize);
+            notes.push(format!(
+                "the training had {before} for the buffers of a step, and has {own} now: where batches are split otherwise, its \
+                 numbers differ in their last bits"
+            ));
         }
         if !directory.is_whole(METRICS) {
             let metrics = folder.join(METRICS);
@@ -221,7 +223,8 @@ impl Training {
         let saved = Some(progress.best().map_or(0, |best| best.epoch));
         let trainer = Trainer { network, options, progress, best };
         let (interval, saver) = (Interval::default(), Saver::new(folder, directory));
-        Ok(Training { trainer, model, data, vectors: None, interval, notes, reopen: None, origin, saver, saved })
+        let (vectors, reopen, overwrites) = (None, None, false);
+        Ok(Training { trainer, model, data, vectors, interval, notes, reopen, origin, saver, saved, overwrites })
     }
 
     /// Trains to the end or until the observer stops it. The model with the best weights so far and a checkpoint are saved
@@ -232,10 +235,13 @@ impl Training {
     /// As [`Trainer::fit`]; [`Error::Io`] for a file that cannot be written. What was saved before is whole.
     pub fn run(&mut self, observer: &mut dyn Observer) -> Result<Outcome> {
         let mut lost: Option<Instant> = None;
+        let mut kept = false;
+        let overwrites = self.overwrites;
         let ending = loop {
             let Training { trainer, model, data, origin, saver, interval, saved, .. } = self;
             let (interval, last) = (*interval, Instant::now());
-            let mut saving = Saving { model, origin, saver, interval, saved, last, steps: 0, warned: false };
+            let (steps, warned, kept) = (0, false, &mut kept);
+            let mut saving = Saving { model, origin, saver, interval, saved, last, steps, warned, overwrites, kept };
             let outcome = trainer.fit_and_keep(&data.train, &data.valid, observer, &mut saving);
             let first = lost.is_none_or(|at| at.elapsed() >= BETWEEN_LOSSES);
             match (outcome, &mut self.reopen) {
@@ -253,11 +259,11 @@ impl Training {
         self.saver.wait()?;
         let best = self.trainer.progress.best().cloned();
         if ending == Ending::Stopped {
-            return Ok(Outcome { ending, best, test: None });
+            return Ok(Outcome { ending, best, test: None, saved: kept });
         }
         let (network, batch) = (&mut self.trainer.network, self.trainer.options.batch);
         let test = self.data.test.as_ref().map(|test| Evaluation::of(network, test, batch)).transpose()?;
-        Ok(Outcome { ending, best, test })
+        Ok(Outcome { ending, best, test, saved: kept })
     }
 
     /// Takes the training back to what was saved last, or to its beginning, on another device.

@@ -48,6 +48,8 @@ impl FromStr for Interval {
 pub(super) struct Saver {
     folder: PathBuf,
     state: State,
+    /// Whether a save has failed since this was last asked.
+    failed: bool,
 }
 
 enum State {
@@ -59,7 +61,7 @@ enum State {
 
 impl Saver {
     pub fn new(folder: &Path, directory: Directory) -> Saver {
-        Saver { folder: folder.into(), state: State::Idle(directory) }
+        Saver { folder: folder.into(), state: State::Idle(directory), failed: false }
     }
 
     /// The directory.
@@ -81,6 +83,7 @@ impl Saver {
             let State::Writing(thread) = std::mem::replace(&mut self.state, State::Lost) else { unreachable!() };
             let (directory, outcome) = thread.join().map_err(|_| self.lost())?;
             self.state = State::Idle(directory);
+            self.failed |= outcome.is_err();
             outcome?;
         }
         let lost = self.lost();
@@ -101,10 +104,12 @@ impl Saver {
     fn begin(&mut self, save: impl FnOnce(&mut Directory) -> Result<()> + Send + 'static) -> Result<()> {
         self.wait()?;
         let State::Idle(mut directory) = std::mem::replace(&mut self.state, State::Lost) else { unreachable!() };
-        self.state = State::Writing(std::thread::spawn(move || {
+        let thread = std::thread::Builder::new().name("saving".into()).spawn(move || {
             let outcome = save(&mut directory);
             (directory, outcome)
-        }));
+        });
+        let none = |error| Error::model(&self.folder, format!("there is no thread to write it: {error}"));
+        self.state = State::Writing(thread.map_err(none)?);
         Ok(())
     }
 }
@@ -133,6 +138,10 @@ pub(super) struct Saving<'a> {
     pub steps: usize,
     /// Whether it was said that a moment was not worth saving.
     pub warned: bool,
+    /// Whether another model is there, which is given up for one that was validated, not before.
+    pub overwrites: bool,
+    /// Whether the moment that was to be kept last has been.
+    pub kept: &'a mut bool,
 }
 
 impl Keeper for Saving<'_> {
@@ -149,11 +158,15 @@ impl Keeper for Saving<'_> {
         }
         // What went wrong ends the training at once.
         self.saver.wait()?;
-        Ok(is_time)
+        Ok(is_time && (between_epochs || self.saved.is_some() || !self.overwrites))
     }
 
-    fn keep(&mut self, trainer: &mut Trainer) -> Result<()> {
-        (self.last, self.steps) = (Instant::now(), 0);
+    fn keep(&mut self, trainer: &mut Trainer, last: bool) -> Result<()> {
+        (self.last, self.steps, *self.kept) = (Instant::now(), 0, false);
+        if std::mem::take(&mut self.saver.failed) {
+            // What should be there may not be.
+            *self.saved = None;
+        }
         let checkpoint = Checkpoint::of(trainer, self.origin)?;
         let best = trainer.progress.best().map_or(0, |best| best.epoch);
         let unsaved = *self.saved != Some(best);
@@ -163,7 +176,8 @@ impl Keeper for Saving<'_> {
             if !std::mem::replace(&mut self.warned, true) {
                 log::warn!("not saved while steps are skipped, or a weight or a loss is not finite");
             }
-            if best == 0 || !unsaved {
+            // At the end the best weights and all metrics are saved, and an older checkpoint stays.
+            if best == 0 || !last {
                 return Ok(());
             }
         }
@@ -178,11 +192,12 @@ impl Keeper for Saving<'_> {
         };
         let (config, folder) = (self.model.config_file(), self.saver.folder.clone());
         let (network, metrics) = (self.model.config.clone(), trainer.progress.metrics());
-        *self.saved = Some(best);
+        (*self.saved, *self.kept) = (Some(best), is_good);
         self.saver.begin(move |directory| {
             let weights = weights.map(|weights| encode_weights(&network, &weights, &folder)).transpose()?;
-            let checkpoint = is_good.then(|| checkpoint.encode(&folder)).transpose()?;
-            let own = [(WEIGHTS, weights), (METRICS, Some(metrics.into_bytes())), (CHECKPOINT, checkpoint)];
+            let encoded = is_good.then(|| checkpoint.encode(&folder)).transpose()?;
+            drop(checkpoint);
+            let own = [(WEIGHTS, weights), (METRICS, Some(metrics.into_bytes())), (CHECKPOINT, encoded)];
             let files: Vec<_> = own.into_iter().chain(tokenizer).collect();
             directory.save(&files, |sums| config.text(sums))
         })

@@ -13,12 +13,16 @@ enum Place {
     Plain,
     Quoted,
     AfterQuote,
+    /// Blanks between the closing quote and the comma.
+    AfterBlank,
 }
 
 /// Reads RFC 4180 rows below a header. Line breaks inside a text come out as `\n`.
 pub(super) fn read(mut lines: Lines, table: &mut Table) -> Result<()> {
     let (mut fields, mut field) = (Vec::new(), String::new());
     let (mut place, mut begin) = (Place::FieldStart, 0);
+    // A field that began with blanks before its quote, as it stands: if text follows the closing quote, that is what it is.
+    let mut raw: Option<String> = None;
     while let Some((line, text)) = lines.next_text()? {
         if place == Place::Quoted {
             field.push('\n');
@@ -28,16 +32,20 @@ pub(super) fn read(mut lines: Lines, table: &mut Table) -> Result<()> {
             (place, begin) = (Place::FieldStart, line);
         }
         for letter in text.chars() {
+            if let Some(raw) = &mut raw {
+                raw.push(letter);
+            }
             place = match (place, letter) {
                 (Place::FieldStart, '"') => Place::Quoted,
                 // Blanks before a quoted text are none of it.
                 (Place::Plain, '"') if field.chars().all(|letter| letter == ' ') => {
-                    field.clear();
+                    raw = Some(std::mem::take(&mut field) + "\"");
                     Place::Quoted
                 }
                 (Place::Quoted, '"') => Place::AfterQuote,
-                (Place::AfterQuote, ' ') => Place::AfterQuote,
-                (Place::FieldStart | Place::Plain | Place::AfterQuote, ',') => {
+                (Place::AfterQuote | Place::AfterBlank, ' ') => Place::AfterBlank,
+                (Place::FieldStart | Place::Plain | Place::AfterQuote | Place::AfterBlank, ',') => {
+                    raw = None;
                     if fields.len() <= MOST_COLUMNS {
                         fields.push(std::mem::take(&mut field));
                     }
@@ -51,13 +59,18 @@ pub(super) fn read(mut lines: Lines, table: &mut Table) -> Result<()> {
                     field.push(letter);
                     Place::Plain
                 }
-                (Place::AfterQuote, _) => {
+                (Place::AfterQuote | Place::AfterBlank, _) if raw.is_some() => {
+                    field = raw.take().unwrap_or_default();
+                    Place::Plain
+                }
+                (Place::AfterQuote | Place::AfterBlank, _) => {
                     let problem = "has text behind a closing quote: a quote inside a quoted text is doubled";
                     return Err(lines.error(problem));
                 }
             };
         }
         if place != Place::Quoted {
+            raw = None;
             fields.push(std::mem::take(&mut field));
             table.record(begin, &fields)?;
             fields.clear();
@@ -81,6 +94,19 @@ mod tests {
 
     fn fails(text: &str, message: &str) {
         assert_eq!(read(text, Csv), Err(message.to_string()), "{text:?}");
+    }
+
+    #[test]
+    fn blanks_around_quotes() {
+        let of = |cell: &str| read(&format!("label,text\nham,{cell}\nspam,x\n"), Csv);
+        let is = |text: &str| Ok(vec![row(text, "ham", 2), row("x", "spam", 3)]);
+        assert_eq!(of(" \"a, b\""), is("a, b"));
+        assert_eq!(of(" \"a\"  "), is("a"));
+        assert_eq!(of("\"a\" "), is("a"));
+        assert_eq!(of(" \"Free\" offer"), is(" \"Free\" offer"));
+        let error = "t:2: has text behind a closing quote: a quote inside a quoted text is doubled".to_string();
+        assert_eq!(of("\"a\" \"b\""), Err(error.clone()));
+        assert_eq!(of("\"a\" b"), Err(error));
     }
 
     #[test]

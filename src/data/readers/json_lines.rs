@@ -1,6 +1,9 @@
 //! JSON Lines tables: one object per line.
 
-use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::lines::Lines;
 use super::table::{Table, missing_column};
@@ -19,25 +22,32 @@ pub(super) fn read(mut lines: Lines, table: &mut Table) -> Result<()> {
 }
 
 fn cells(line: &str, table: &Table) -> std::result::Result<(String, Option<String>), Problem> {
-    let object = match serde_json::from_str(line) {
-        Ok(Value::Object(object)) => object,
-        Ok(other) => return Err(format!("is {}, not a JSON object", kind(&other)).into()),
-        Err(fault) => return Err(syntax_problem(line, &fault).into()),
-    };
+    let fault = |fault| Problem::from(syntax_problem(line, &fault));
+    let whole: &RawValue = serde_json::from_str(line).map_err(fault)?;
+    if kind(whole.get()) != "an object" {
+        return Err(format!("is {}, not a JSON object", kind(whole.get())).into());
+    }
+    // Of what is not asked for nothing is made, whatever it holds.
+    let object: BTreeMap<String, &RawValue> = serde_json::from_str(line).map_err(fault)?;
     let (text, label) = table.columns;
     let label = label.map(|label| cell(&object, "label", label)).transpose()?;
     Ok((cell(&object, "text", text)?, label))
 }
 
-fn cell(object: &Map<String, Value>, role: &'static str, column: &str) -> std::result::Result<String, Problem> {
-    match object.get(column) {
-        Some(Value::String(text)) => Ok(text.clone()),
-        Some(value @ (Value::Number(_) | Value::Bool(_))) if role == "label" => Ok(value.to_string()),
-        Some(other) => {
+fn cell(
+    object: &BTreeMap<String, &RawValue>,
+    role: &'static str,
+    column: &str,
+) -> std::result::Result<String, Problem> {
+    let value = object.get(column).ok_or_else(|| missing_column(column, role, object.keys()))?.get();
+    let parsed = || serde_json::from_str::<Value>(value).unwrap_or_default();
+    match kind(value) {
+        "a string" => Ok(parsed().as_str().unwrap_or_default().to_owned()),
+        "a number" | "a boolean" if role == "label" => Ok(parsed().to_string()),
+        other => {
             let wanted = if role == "label" { "a string, a number or a boolean" } else { "a string" };
-            Err(format!("the {role} {} is {}, not {wanted}", quoted(column), kind(other)).into())
+            Err(format!("the {role} {} is {other}, not {wanted}", quoted(column)).into())
         }
-        None => Err(missing_column(column, role, object.keys())),
     }
 }
 
@@ -55,14 +65,15 @@ fn syntax_problem(line: &str, fault: &serde_json::Error) -> String {
     format!("is not valid JSON ({reason}, column {}){hint}", fault.column())
 }
 
-fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
+/// What a value is, by its first letter.
+fn kind(value: &str) -> &'static str {
+    match value.trim_start().chars().next() {
+        Some('n') => "null",
+        Some('t' | 'f') => "a boolean",
+        Some('"') => "a string",
+        Some('[') => "a list",
+        Some('{') => "an object",
+        _ => "a number",
     }
 }
 

@@ -10,7 +10,7 @@ const UNSEEN: [char; 4] = ['\u{200b}', '\u{2060}', '\u{feff}', '\u{ad}'];
 
 /// A label as it is kept: without blanks around it and without characters that cannot be seen. A whole number that is written
 /// as a float (`1.0`, `2e0`) is written as a whole number.
-pub(super) fn label(text: &str) -> String {
+pub(crate) fn label(text: &str) -> String {
     let seen: String = text.chars().filter(|letter| !UNSEEN.contains(letter)).collect();
     let name = seen.trim();
     match name.parse::<f64>() {

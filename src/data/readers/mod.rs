@@ -23,7 +23,7 @@ mod vectors;
 pub use emails::emails;
 pub use examples::{Examples, Pixels, RawInputs, RawTargets, ReadOptions};
 pub use format::Format;
-pub(crate) use labels::twins;
+pub(crate) use labels::{label, twins};
 pub use lines::read_lines;
 pub use npy::npy_bytes;
 pub use source::Source;

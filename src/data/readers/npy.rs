@@ -67,6 +67,11 @@ impl<'a> Npy<'a> {
         }
     }
 
+    /// Bytes of one item in the file.
+    pub fn item_bytes(&self) -> u64 {
+        self.header.dtype().num_bytes().unwrap_or(1) as u64
+    }
+
     fn integers<V: Clone>(&mut self, convert: impl Fn(i128) -> V) -> Result<Vec<V>> {
         let DType::Plain(number) = self.header.dtype() else { return Err(self.error("holds no numbers")) };
         match (number.type_char(), number.size_field()) {

@@ -26,27 +26,31 @@ pub(super) fn read(place: &str, mut reader: Reader, targets: bool) -> Result<(Se
     let mut archive = ZipArchive::new(Cursor::new(&bytes[..])).map_err(|fault| zip_error(place, fault))?;
     // Two at a time, so that the lengths are checked against the shape of x before its numbers are read.
     let mut beside = archive.clone();
-    let Some(x) = member(place, &mut archive, "x")? else {
+    let Some(x) = member(place, bytes.len(), &mut archive, "x")? else {
         let names: Vec<String> = beside.file_names().flatten().map(|file| file.to_string()).collect();
         let there = listed(names.iter().map(|file| file.strip_suffix(".npy").unwrap_or(file)));
         let problem = format!("has no array `x`, only {there}: write it with numpy.savez(path, x=…, y=…)");
         return Err(Error::data(place, problem));
     };
-    let sequences = arrays::sequences(x, member(place, &mut beside, "lengths")?)?;
-    let y = if targets { member(place, &mut archive, "y")? } else { None };
+    let sequences = arrays::sequences(x, member(place, bytes.len(), &mut beside, "lengths")?)?;
+    let y = if targets { member(place, bytes.len(), &mut archive, "y")? } else { None };
     let targets = y.map(|y| arrays::targets(y, sequences.1.len(), place)).transpose()?;
     Ok((sequences, targets))
 }
 
 /// The array `name`, of which nothing but the header is read yet, if there is one.
-fn member<'a>(place: &str, archive: &'a mut Archive, name: &str) -> Result<Option<Npy<'a>>> {
+fn member<'a>(place: &str, length: usize, archive: &'a mut Archive, name: &str) -> Result<Option<Npy<'a>>> {
     let place = format!("{place} ({name})");
     match archive.by_name(&format!("{name}.npy")) {
         Ok(member) => {
-            let most = UNPACKED + RATIO * member.compressed_size();
+            // What an archive says of itself may be anything.
+            let most = UNPACKED.saturating_add(RATIO.saturating_mul(member.compressed_size().min(length as u64)));
             let array = Npy::open(&place, member)?;
-            // Each number takes 8 bytes when it is read.
-            let size = array.shape.iter().fold(8u64, |size, &side| size.saturating_mul(side as u64));
+            // A number takes 8 bytes when it is read, a text its own, and a row what a vector takes.
+            let rows = array.shape.first().copied().unwrap_or(0) as u64;
+            let item = array.item_bytes().max(8);
+            let size = array.shape.iter().fold(item, |size, &side| size.saturating_mul(side as u64));
+            let size = size.saturating_add(64 * rows);
             ensure!(size <= most, Error::data(&place, BOMB));
             Ok(Some(array))
         }

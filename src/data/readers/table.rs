@@ -1,7 +1,6 @@
 //! Tables of texts with or without labels: which columns, which rows, and what is wrong with a row.
 
 use super::examples::{Examples, RawInputs, RawTargets};
-use super::labels;
 use crate::error::{Error, Problem, Result, ensure};
 use crate::listing::quoted;
 
@@ -54,7 +53,7 @@ impl<'a> Table<'a> {
     pub fn row(&mut self, line: u64, text: &str, label: Option<&str>) {
         self.lines.push(line);
         self.texts.push(text.to_string());
-        self.labels.extend(label.map(labels::label));
+        self.labels.extend(label.map(|label| label.trim().to_string()));
     }
 
     /// What was read.

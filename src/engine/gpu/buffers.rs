@@ -69,6 +69,7 @@ impl Buffers {
     pub fn release(&mut self) {
         self.named.retain(|_, named| named.stays);
         self.bound.clear();
+        self.parameters = None;
     }
 
     /// Makes or grows the buffers of a plan, and uploads its inputs.

@@ -3,8 +3,9 @@
 use crate::error::{Error, Result};
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use web_time::{Duration, Instant};
 
 /// How long submitted work may take before its device counts as lost, unless [`Engine::set_timeout`] says otherwise.
 ///
@@ -51,8 +52,8 @@ pub(super) struct Failure {
     /// The device's name, for messages.
     name: String,
     reports: Reports,
-    /// How long to wait for the device.
-    pub timeout: Duration,
+    /// Milliseconds to wait for the device, of all clones.
+    timeout: Arc<AtomicU64>,
 }
 
 impl Failure {
@@ -68,7 +69,9 @@ impl Failure {
         let of_callback = reports.clone();
         // Dropping the engine also counts as losing the device, but then nobody asks any more.
         device.set_device_lost_callback(move |_, message| of_callback.add(Report::Lost(message)));
-        Failure { device, name, reports, timeout: DEFAULT_TIMEOUT }
+        let failure = Failure { device, name, reports, timeout: Arc::default() };
+        failure.set_timeout(DEFAULT_TIMEOUT);
+        failure
     }
 
     /// A buffer that the device has no memory for.
@@ -80,13 +83,15 @@ impl Failure {
     pub fn check(&self) -> Result<()> {
         if matches!(*self.reports.first(), Some(Report::Other(_))) {
             // Whether it is lost, a device says when its work is done.
-            let idle = wgpu::PollType::Wait { submission_index: None, timeout: Some(self.timeout) };
-            if let Err(panic) = expecting_panic(|| self.device.poll(idle)) {
+            if let Err(panic) = expecting_panic(|| self.poll(None)) {
                 self.reports.add(Report::Lost(panic));
             }
         }
         let device = self.name.clone();
-        match self.reports.first().clone() {
+        let mut first = self.reports.first();
+        // What it had no memory for was not made, and all else is as before.
+        let report = if let Some(Report::NoMemory(_)) = *first { first.take() } else { first.clone() };
+        match report {
             None => Ok(()),
             Some(Report::Lost(problem)) => Err(Error::DeviceLost { device, problem }),
             Some(Report::NoMemory(problem)) => Err(Error::OutOfMemory { device, problem }),
@@ -94,11 +99,21 @@ impl Failure {
         }
     }
 
-    /// Forgets that memory was short, where that is all that went wrong.
-    pub fn forgive_no_memory(&self) {
-        let mut first = self.reports.first();
-        if matches!(*first, Some(Report::NoMemory(_))) {
-            *first = None;
+    /// How long to wait for the device.
+    pub fn set_timeout(&self, timeout: Duration) {
+        self.timeout.store(timeout.as_millis().try_into().unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// Polls until the work is done or the time is up; some backends wait for two seconds at most.
+    fn poll(&self, submission_index: Option<wgpu::SubmissionIndex>) -> std::result::Result<(), wgpu::PollError> {
+        let (start, timeout) = (Instant::now(), Duration::from_millis(self.timeout.load(Ordering::Relaxed)));
+        loop {
+            let left = timeout.saturating_sub(start.elapsed());
+            let wait = wgpu::PollType::Wait { submission_index: submission_index.clone(), timeout: Some(left) };
+            match self.device.poll(wait) {
+                Err(wgpu::PollError::Timeout) if start.elapsed() < timeout => {}
+                outcome => return outcome.map(drop),
+            }
         }
     }
 
@@ -115,11 +130,10 @@ impl Failure {
 
     /// Waits for a submission, or for all, and checks what the device reported.
     pub fn wait(&self, submission_index: Option<wgpu::SubmissionIndex>) -> Result<()> {
-        let wait = wgpu::PollType::Wait { submission_index, timeout: Some(self.timeout) };
-        match expecting_panic(|| self.device.poll(wait)) {
-            Ok(Ok(_)) => {}
+        match expecting_panic(|| self.poll(submission_index)) {
+            Ok(Ok(())) => {}
             Ok(Err(wgpu::PollError::Timeout)) => {
-                let seconds = self.timeout.as_secs_f64();
+                let seconds = self.timeout.load(Ordering::Relaxed) as f64 / 1e3;
                 self.reports.add(Report::Lost(format!("its work was not done within {seconds} seconds")));
             }
             // Work was refused, by a device that is lost or has told why.

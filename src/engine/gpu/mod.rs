@@ -23,8 +23,8 @@ use buffers::{Buffers, PARAMETER_STRIDE};
 use failure::Failure;
 use pipelines::Pipelines;
 use std::collections::VecDeque;
-use std::time::Duration;
 use timestamps::Timestamps;
+use web_time::Duration;
 
 /// Default budget for the buffers of one step; WebGPU does not tell how much memory a device has.
 pub const DEFAULT_MEMORY: u64 = 4 << 30;
@@ -262,13 +262,14 @@ impl Engine for Gpu {
     }
 
     fn set_timeout(&mut self, timeout: Duration) {
-        self.failure.timeout = timeout;
+        self.failure.set_timeout(timeout);
     }
 
     fn make_room(&mut self, needed: u64) -> bool {
-        self.limits.memory = self.limits.memory.min(needed) / 2;
-        self.failure.forgive_no_memory();
         self.buffers.release();
-        true
+        // What stays is of no plan's choosing.
+        let (kept, before) = (self.buffers.bytes(), self.limits.memory.min(needed));
+        self.limits.memory = kept + before.saturating_sub(kept) / 2;
+        before > kept
     }
 }
