@@ -206,7 +206,7 @@ fn a_training_goes_on_after_its_device_was_lost() {
     }
     // Twice in a row is too often, and without another device there is nothing to do: what was saved goes on.
     for again in [true, false] {
-        let (mut training, _) = begin("lost", all - 9);
+        let (mut training, _) = begin("lost", (before + all) / 2);
         training.reopen = again.then(|| Box::new(move || Ok(losing(14).0)) as _);
         let error = training.run(&mut ()).err().unwrap();
         assert!(matches!(error, Error::DeviceLost { .. }), "{error}");

@@ -3,7 +3,7 @@
 
 use srnn::data::{ReadOptions, Source};
 use srnn::train::recipe::Tokens;
-use srnn::train::{Interval, Model, Observer, Options, Recipe, Sources, StepReport, Training};
+use srnn::train::{Ending, Interval, Model, Observer, Options, Recipe, Sources, StepReport, Training};
 use srnn::{Config, Device, Result};
 use std::fs::{copy, create_dir, read, read_dir, write};
 use std::path::Path;
@@ -162,4 +162,57 @@ fn a_training_that_diverges_ends_and_keeps_the_old_model() {
     drop(training);
     assert!(read(folder.join("model.safetensors")).unwrap() == before);
     assert!(resume(&folder).is_ok());
+}
+
+/// A training that ended as nothing got better stays ended: taken up, it trains no further epoch.
+#[test]
+fn a_training_without_patience_left_stays_ended() {
+    let room = tempfile::tempdir().unwrap();
+    let mut recipe = recipe(room.path());
+    // Weights that do not move, so that no epoch is better than the first.
+    recipe.options.optimiser = srnn::network::Optimiser::adam(1e-20);
+    recipe.options.epochs = 40;
+    recipe.options.patience = Some(2);
+    let folder = room.path().join("model");
+    let mut training = Training::begin(&recipe, &folder, false, Device::cpu()).unwrap();
+    assert_eq!(training.run(&mut ()).unwrap().ending, Ending::NoImprovement);
+    drop(training);
+    let before: Vec<Vec<u8>> =
+        ["model.safetensors", "metrics.jsonl"].map(|name| read(folder.join(name)).unwrap()).to_vec();
+    let mut training = Training::resume(&folder, None, Device::cpu()).unwrap();
+    assert_eq!(training.run(&mut ()).unwrap().ending, Ending::NoImprovement);
+    drop(training);
+    let after: Vec<Vec<u8>> =
+        ["model.safetensors", "metrics.jsonl"].map(|name| read(folder.join(name)).unwrap()).to_vec();
+    assert!(before == after && Model::load(&folder).is_ok());
+}
+
+/// A list that is not this version's own moves nothing and removes nothing.
+#[test]
+fn a_save_that_waits_and_is_damaged_is_left_alone() {
+    let room = tempfile::tempdir().unwrap();
+    train(room.path(), "model");
+    let folder = room.path().join("model");
+    let next = folder.join(".srnn-next");
+    create_dir(&next).unwrap();
+    for name in FILES {
+        copy(folder.join(name), next.join(name)).unwrap();
+    }
+    let text = String::from_utf8(read(next.join("config.json")).unwrap()).unwrap();
+    for damaged in
+        [text.replace("tokenizer.json", "tokenizes.json"), text.replace("\"bytes\"", "\"bites\""), "{}".into()]
+    {
+        write(next.join("config.json"), damaged).unwrap();
+        let error = resume(&folder).err().unwrap().to_string();
+        assert!(error.contains(".srnn-next/config.json: the file is damaged"), "{error}");
+        assert!(FILES.iter().all(|name| folder.join(name).exists() && next.join(name).exists()));
+    }
+    write(next.join("config.json"), text).unwrap();
+    assert!(resume(&folder).is_ok() && !next.exists());
+    // One bit of the format's name must not make a model of another format of it.
+    let config = String::from_utf8(read(folder.join("config.json")).unwrap()).unwrap();
+    for format in ["srnn-2", ""] {
+        write(folder.join("config.json"), config.replace("srnn-3", format)).unwrap();
+        assert!(Model::load(&folder).is_err(), "{format}");
+    }
 }

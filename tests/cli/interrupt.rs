@@ -160,6 +160,30 @@ fn a_killed_training_goes_on_from_within_an_epoch() {
         .refused("--checkpoint-every never: it must be a time, such as 30s, 5m or 2h, or a number of steps");
 }
 
+/// Under `nohup` a terminal may be closed.
+#[test]
+fn a_hangup_that_is_ignored_stays_ignored() {
+    let room = room();
+    let shell = r#"trap '' HUP; exec "$0" "$@""#;
+    let mut child = Command::new("sh")
+        .args(["-c", shell, env!("CARGO_BIN_EXE_srnn")])
+        .args(training("reviews.tsv", &LONG))
+        .current_dir(room.path("."))
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut err = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.starts_with("epoch 1/") {
+        line.clear();
+        assert!(err.read_line(&mut line).unwrap() > 0, "the training ended by itself");
+    }
+    assert!(Command::new("kill").args(["-HUP", &child.id().to_string()]).status().unwrap().success());
+    let mut rest = String::new();
+    err.read_to_string(&mut rest).unwrap();
+    assert!(child.wait().unwrap().success(), "{rest}");
+}
+
 #[test]
 fn two_trainings_do_not_share_a_directory() {
     let room = room();

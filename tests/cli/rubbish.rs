@@ -86,6 +86,15 @@ fn labels_by_one_rule() {
     room.write("t.csv", table(["sp\u{200b}am", "1.0"]));
     room.train_on("t.csv", &[("--min-count", "1")]).succeeds();
     assert_eq!(room.json("out/config.json")["tells"], json!({"class": ["1", "spam"]}));
+    // Labels as a model of an earlier version knows them, and several in one cell.
+    room.uncheck("out");
+    let config = room.text("out/config.json").replace("\"1\"", "\"1.0\"");
+    room.write("out/config.json", config);
+    room.srnn("eval out t.csv --device cpu").succeeds();
+    let rows = (0..40).map(|row| format!("word{} of it\t{}\n", row % 2, ["1.0", "1.0, 2.0"][row % 2]));
+    room.write("several.tsv", "text\tlabel\n".to_string() + &rows.collect::<String>());
+    room.train_on("several.tsv", &[("--task", "labels"), ("--min-count", "1"), ("--out", "several")]).succeeds();
+    assert_eq!(room.json("several/config.json")["tells"], json!({"labels": ["1", "2"]}));
     room.write("t.csv", table(["Spam", "spam"]));
     let run = room.train_on("t.csv", &[("--min-count", "1"), ("--out", "twins")]).succeeds();
     assert!(run.err.contains("t.csv: the labels `Spam` and `spam` look alike, and are two classes"), "{}", run.err);
