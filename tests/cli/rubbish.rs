@@ -113,13 +113,13 @@ fn what_is_cut_is_told_and_what_could_steer_a_terminal_is_not() {
     assert!(run.err.contains(" sequences have more than 4 steps and lose their beginning: "), "{}", run.err);
     let run = room.train(&[("--length", "64"), ("--out", "whole")]).succeeds();
     assert!(!run.err.contains("lose their"), "{}", run.err);
-    room.write("t.tsv", reviews(60).replace("\tgood", "\tgo\x1b[2Jod"));
+    room.write("t.tsv", reviews(60).replace("\tgood", "\tgo\x1b[2Kod"));
     let run = room.train_on("t.tsv", &[("--out", "escapes")]).succeeds();
     let eval = room.srnn("eval escapes t.tsv --device cpu").succeeds();
-    assert!(eval.out.contains("go\\u{1b}[2Jod") && !(eval.out + &run.err + &run.out).contains('\x1b'));
+    assert!(eval.out.contains("go\\u{1b}[2Kod") && !(eval.out + &run.err + &run.out).contains('\x1b'));
     let wrong = room.srnn("eval out t.tsv --device cpu");
     // A room shows the separator of Windows' paths as `/`.
-    let escaped = "`go\\u{1b}[2Jod`".replace(std::path::MAIN_SEPARATOR, "/");
+    let escaped = "`go\\u{1b}[2Kod`".replace(std::path::MAIN_SEPARATOR, "/");
     assert!(wrong.err.contains(&escaped) && !wrong.err.contains('\x1b'), "{}", wrong.err);
 }
 
