@@ -147,18 +147,18 @@ pub(super) struct Saving<'a> {
 impl Keeper for Saving<'_> {
     fn is_due(&mut self, between_epochs: bool) -> Result<bool> {
         self.steps += usize::from(!between_epochs);
-        let is_time = between_epochs
-            || match self.interval {
-                Interval::Time(time) => self.last.elapsed() >= time,
-                Interval::Steps(steps) => self.steps >= steps,
-            };
+        let is_within = match self.interval {
+            Interval::Time(time) => self.last.elapsed() >= time,
+            Interval::Steps(steps) => self.steps >= steps,
+        };
+        let is_time = between_epochs || (is_within && (self.saved.is_some() || !self.overwrites));
         if self.saver.is_busy() {
             // A save that is not written yet is not waited for: the next one holds all that it would.
             return Ok(is_time && matches!(self.interval, Interval::Steps(_)));
         }
         // What went wrong ends the training at once.
         self.saver.wait()?;
-        Ok(is_time && (between_epochs || self.saved.is_some() || !self.overwrites))
+        Ok(is_time)
     }
 
     fn keep(&mut self, trainer: &mut Trainer, last: bool) -> Result<()> {
@@ -190,6 +190,8 @@ impl Keeper for Saving<'_> {
             None => self.model.tokenizer_json()?.map(|text| (TOKENIZER, Some(text.into_bytes()))),
             Some(_) => (self.model.config.input == Input::Tokens).then_some((TOKENIZER, None)),
         };
+        // An older checkpoint stays only if it is one of this training.
+        let is_first = self.saved.is_none();
         let (config, folder) = (self.model.config_file(), self.saver.folder.clone());
         let (network, metrics) = (self.model.config.clone(), trainer.progress.metrics());
         (*self.saved, *self.kept) = (Some(best), is_good);
@@ -197,8 +199,9 @@ impl Keeper for Saving<'_> {
             let weights = weights.map(|weights| encode_weights(&network, &weights, &folder)).transpose()?;
             let encoded = is_good.then(|| checkpoint.encode(&folder)).transpose()?;
             drop(checkpoint);
-            let own = [(WEIGHTS, weights), (METRICS, Some(metrics.into_bytes())), (CHECKPOINT, encoded)];
-            let files: Vec<_> = own.into_iter().chain(tokenizer).collect();
+            let checkpoint = (encoded.is_some() || !is_first).then_some((CHECKPOINT, encoded));
+            let own = [(WEIGHTS, weights), (METRICS, Some(metrics.into_bytes()))];
+            let files: Vec<_> = own.into_iter().chain(checkpoint).chain(tokenizer).collect();
             directory.save(&files, |sums| config.text(sums))
         })
     }
