@@ -58,10 +58,13 @@ pub fn sync_folder(folder: &Path) -> Result<()> {
 /// # Errors
 /// [`Error::Io`], with `path`; a file that was there before is then untouched.
 pub fn write_atomically(path: &Path, contents: &[u8]) -> Result<()> {
-    write(path, contents).map_err(|error| {
-        let problem = format!("could not be written: {error}");
-        Error::io(path)(std::io::Error::new(error.kind(), problem))
-    })
+    write(path, contents).map_err(not_written(path))
+}
+
+/// The error of a file that could not be written; made for `map_err`.
+pub(crate) fn not_written(path: &Path) -> impl FnOnce(std::io::Error) -> Error {
+    let wrong = Error::io(path);
+    |error| wrong(std::io::Error::new(error.kind(), format!("could not be written: {error}")))
 }
 
 fn write(path: &Path, contents: &[u8]) -> std::io::Result<()> {

@@ -1,22 +1,21 @@
 //! A device that is lost, does not answer or has no memory: one typed error, no panic, and a training that goes on.
 
 mod network_cases;
+mod training_cases;
 
 use network_cases::{Case, Sizes, case, smallest_engine};
 use srnn::compare::{Tolerance, compare};
-use srnn::data::{ReadOptions, Source};
 use srnn::engine::cpu::{Cpu, DEFAULT_MEMORY};
 use srnn::engine::gpu::raw;
-use srnn::engine::{Engine, Pending, Reading, Timespan};
+use srnn::engine::{Engine, Pending, Reading, Timespan, ready};
 use srnn::network::Optimiser;
 use srnn::plan::{BufferName, Checked, Limits};
-use srnn::train::recipe::Tokens;
-use srnn::train::{Interval, Model, Options, Recipe, Sources, Training};
-use srnn::{Config, Device, Error, Network, Result};
-use std::path::Path;
+use srnn::train::{Interval, Model, Training};
+use srnn::{Device, Error, Network, Result};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use training_cases::recipe;
 
 const SIZES: Sizes = Sizes { n: 4, k: 1, length: 32, embedding: 8, hidden: 16, classes: 3, vocabulary: 40, batch: 12 };
 
@@ -117,14 +116,21 @@ fn where_memory_is_short_batches_are_split() {
     assert!(matches!(error, Err(Error::OutOfMemory { .. }) | Err(Error::Limit { .. })), "{:?}", error.err());
 }
 
-/// The CPU engine, lost at its n-th call; not at all for 0.
-struct Losing {
+/// The CPU engine with faults.
+struct Faulty {
     cpu: Cpu,
     calls: Arc<AtomicUsize>,
+    /// The call from which on it is lost; never for 0.
     lost_at: usize,
+    /// What is added to all numbers that are read.
+    off: f32,
 }
 
-impl Losing {
+impl Faulty {
+    fn new(lost_at: usize, off: f32) -> Faulty {
+        Faulty { cpu: Cpu::new(DEFAULT_MEMORY), calls: Arc::new(AtomicUsize::new(0)), lost_at, off }
+    }
+
     fn call<R>(&mut self, call: impl FnOnce(&mut Cpu) -> Result<R>) -> Result<R> {
         let at = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
         if self.lost_at > 0 && at >= self.lost_at {
@@ -134,7 +140,7 @@ impl Losing {
     }
 }
 
-impl Engine for Losing {
+impl Engine for Faulty {
     fn limits(&self) -> &Limits {
         self.cpu.limits()
     }
@@ -148,7 +154,12 @@ impl Engine for Losing {
         self.call(|cpu| cpu.write(buffer, words))
     }
     fn begin_read(&mut self, buffer: BufferName, len: usize) -> Result<Reading> {
-        self.call(|cpu| cpu.begin_read(buffer, len))
+        let mut words = self.call(|cpu| cpu.read(buffer, len))?;
+        // To add 0 would change the sign of a 0.
+        if self.off != 0.0 {
+            words.iter_mut().for_each(|word| *word = (f32::from_bits(*word) + self.off).to_bits());
+        }
+        Ok(ready(Ok(words)))
     }
     fn allocated(&self) -> u64 {
         self.cpu.allocated()
@@ -159,31 +170,16 @@ impl Engine for Losing {
 }
 
 fn losing(lost_at: usize) -> (Device, Arc<AtomicUsize>) {
-    let calls = Arc::new(AtomicUsize::new(0));
-    let engine = Losing { cpu: Cpu::new(DEFAULT_MEMORY), calls: calls.clone(), lost_at };
+    let engine = Faulty::new(lost_at, 0.0);
+    let calls = engine.calls.clone();
     (Device { self_check: false, ..Device::new(engine, "the device", "tests") }, calls)
-}
-
-fn recipe(room: &Path) -> Recipe {
-    let table = room.join("reviews.tsv");
-    let rows: String = (0..40).map(|row| ["a great film\tgood\n", "an awful film\tbad\n"][row % 2]).collect();
-    std::fs::write(&table, format!("text\tlabel\n{rows}")).unwrap();
-    let (train, reading) = (Source::File(table), ReadOptions::default());
-    Recipe {
-        sources: Sources { train, valid: None, test: None, valid_fraction: 0.1, reading },
-        network: Config { slicing: "2x2".parse().unwrap(), length: 8, embedding: 4, hidden: 4, ..Config::default() },
-        tokens: Tokens::Words { min_count: 1 },
-        vectors: None,
-        balanced: false,
-        options: Options { epochs: 4, batch: 6, ..Options::default() },
-    }
 }
 
 /// Wherever the device is lost, it is opened again once, and training comes to the bits of one that nothing happened to.
 #[test]
 fn a_training_goes_on_after_its_device_was_lost() {
     let room = tempfile::tempdir().unwrap();
-    let recipe = recipe(room.path());
+    let recipe = recipe(room.path(), 4);
     let begin = |name: &str, lost_at| {
         let (device, calls) = losing(lost_at);
         let mut training = Training::begin(&recipe, &room.path().join(name), true, device).unwrap();
@@ -219,36 +215,10 @@ fn a_training_goes_on_after_its_device_was_lost() {
 /// A device whose numbers are off is found before anything is written.
 #[test]
 fn a_device_that_computes_wrongly_is_refused() {
-    /// Adds to all that is read.
-    struct Off(Cpu);
-    impl Engine for Off {
-        fn limits(&self) -> &Limits {
-            self.0.limits()
-        }
-        fn run(&mut self, plan: &Checked) -> Result<()> {
-            self.0.run(plan)
-        }
-        fn begin_timed(&mut self, plan: &Checked) -> Result<Pending<Vec<Timespan>>> {
-            self.0.begin_timed(plan)
-        }
-        fn write(&mut self, buffer: BufferName, words: &[u32]) -> Result<()> {
-            self.0.write(buffer, words)
-        }
-        fn begin_read(&mut self, buffer: BufferName, len: usize) -> Result<Reading> {
-            let off = self.0.read(buffer, len)?.into_iter().map(|word| (f32::from_bits(word) + 0.5).to_bits());
-            Ok(srnn::engine::ready(Ok(off.collect())))
-        }
-        fn allocated(&self) -> u64 {
-            self.0.allocated()
-        }
-        fn done(&mut self) -> Pending<()> {
-            self.0.done()
-        }
-    }
     let room = tempfile::tempdir().unwrap();
-    let recipe = recipe(room.path());
+    let recipe = recipe(room.path(), 4);
     let device = |self_check| {
-        let device = Device::new(Off(Cpu::new(DEFAULT_MEMORY)), "the device", "tests");
+        let device = Device::new(Faulty::new(0, 0.5), "the device", "tests");
         Device { self_check, ..device }
     };
     let folder = room.path().join("model");

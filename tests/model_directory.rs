@@ -1,32 +1,18 @@
 //! A model directory keeps its word: damage of any file is found, whoever reads it.
 #![cfg(feature = "files")]
 
-use srnn::data::{ReadOptions, Source};
-use srnn::train::recipe::Tokens;
-use srnn::train::{Ending, Interval, Model, Observer, Options, Recipe, Sources, StepReport, Training};
-use srnn::{Config, Device, Result};
+mod training_cases;
+
+use srnn::train::{Ending, Interval, Model, Observer, StepReport, Training};
+use srnn::{Device, Result};
 use std::fs::{copy, create_dir, read, read_dir, write};
 use std::path::Path;
+use training_cases::recipe;
 
 const FILES: [&str; 4] = ["config.json", "tokenizer.json", "model.safetensors", "checkpoint.safetensors"];
 
-fn recipe(room: &Path) -> Recipe {
-    let table = room.join("reviews.tsv");
-    let rows: String = (0..40).map(|row| ["a great film\tgood\n", "an awful film\tbad\n"][row % 2]).collect();
-    write(&table, format!("text\tlabel\n{rows}")).unwrap();
-    let (train, reading) = (Source::File(table), ReadOptions::default());
-    Recipe {
-        sources: Sources { train, valid: None, test: None, valid_fraction: 0.1, reading },
-        network: Config { slicing: "2x2".parse().unwrap(), length: 8, embedding: 4, hidden: 4, ..Config::default() },
-        tokens: Tokens::Words { min_count: 1 },
-        vectors: None,
-        balanced: false,
-        options: Options { epochs: 3, batch: 6, ..Options::default() },
-    }
-}
-
 fn train(room: &Path, name: &str) {
-    Training::begin(&recipe(room), &room.join(name), false, Device::cpu()).unwrap().run(&mut ()).unwrap();
+    Training::begin(&recipe(room, 3), &room.join(name), false, Device::cpu()).unwrap().run(&mut ()).unwrap();
 }
 
 fn resume(folder: &Path) -> Result<Training> {
@@ -124,7 +110,7 @@ fn checkpoints_within_an_epoch() {
     for steps in 1..18 {
         let name = format!("cut after {steps}");
         let folder = room.path().join(&name);
-        let mut training = Training::begin(&recipe(room.path()), &folder, false, Device::cpu()).unwrap();
+        let mut training = Training::begin(&recipe(room.path(), 3), &folder, false, Device::cpu()).unwrap();
         training.interval = Interval::Steps(1 + steps % 3);
         training.run(&mut After(steps)).unwrap();
         drop(training);
@@ -152,7 +138,7 @@ fn a_training_that_diverges_ends_and_keeps_the_old_model() {
     train(room.path(), "model");
     let folder = room.path().join("model");
     let before = read(folder.join("model.safetensors")).unwrap();
-    let mut recipe = recipe(room.path());
+    let mut recipe = recipe(room.path(), 3);
     recipe.options.optimiser = srnn::network::Optimiser::adam(1e38);
     recipe.options.epochs = 100;
     let mut training = Training::begin(&recipe, &folder, true, Device::cpu()).unwrap();
@@ -168,7 +154,7 @@ fn a_training_that_diverges_ends_and_keeps_the_old_model() {
 #[test]
 fn a_training_without_patience_left_stays_ended() {
     let room = tempfile::tempdir().unwrap();
-    let mut recipe = recipe(room.path());
+    let mut recipe = recipe(room.path(), 3);
     // Weights that do not move, so that no epoch is better than the first.
     recipe.options.optimiser = srnn::network::Optimiser::adam(1e-20);
     recipe.options.epochs = 40;

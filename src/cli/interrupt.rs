@@ -19,11 +19,11 @@ pub fn listen() {
         Some(first) if first.elapsed() < TWICE => {}
         Some(_) => std::process::exit(130),
     };
-    let hangup = Hangup::before();
-    if let Err(error) = ctrlc::set_handler(handler) {
-        log::warn!("Ctrl-C will end the program without saving: {error}");
-    }
-    hangup.restore();
+    sparing_ignored_hangup(|| {
+        if let Err(error) = ctrlc::set_handler(handler) {
+            log::warn!("Ctrl-C will end the program without saving: {error}");
+        }
+    });
 }
 
 /// Whether a stop was asked for.
@@ -31,36 +31,22 @@ pub fn asked() -> bool {
     ASKED.get().is_some()
 }
 
-/// Under `nohup` a terminal may be closed: what ignores SIGHUP goes on to do so.
-struct Hangup {
-    #[cfg(unix)]
-    is_ignored: bool,
-}
-
+/// Begins to listen; a SIGHUP that was ignored before goes on to be: under `nohup` a terminal may be closed.
 #[cfg(unix)]
-impl Hangup {
-    fn before() -> Hangup {
-        // SAFETY: `sigaction` writes nothing but `now`, for which all zeros are a value, and changes nothing.
-        let is_ignored = unsafe {
-            let mut now: libc::sigaction = std::mem::zeroed();
-            libc::sigaction(libc::SIGHUP, std::ptr::null(), &mut now) == 0 && now.sa_sigaction == libc::SIG_IGN
-        };
-        Hangup { is_ignored }
-    }
-
-    fn restore(self) {
-        if self.is_ignored {
-            // SAFETY: to ignore a signal runs no code.
-            unsafe { libc::signal(libc::SIGHUP, libc::SIG_IGN) };
-        }
+fn sparing_ignored_hangup(listen: impl FnOnce()) {
+    // SAFETY: `sigaction` writes nothing but `now`, for which all zeros are a value, and changes nothing.
+    let is_ignored = unsafe {
+        let mut now: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(libc::SIGHUP, std::ptr::null(), &mut now) == 0 && now.sa_sigaction == libc::SIG_IGN
+    };
+    listen();
+    if is_ignored {
+        // SAFETY: to ignore a signal runs no code.
+        unsafe { libc::signal(libc::SIGHUP, libc::SIG_IGN) };
     }
 }
 
 #[cfg(not(unix))]
-impl Hangup {
-    fn before() -> Hangup {
-        Hangup {}
-    }
-
-    fn restore(self) {}
+fn sparing_ignored_hangup(listen: impl FnOnce()) {
+    listen();
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use serde::{Deserialize, Serialize};
 
 use super::Examples;
-use super::readers::{label, twins};
+use super::readers::labels;
 use crate::error::{Error, Result, ensure};
 use crate::listing::quoted;
 
@@ -28,18 +28,11 @@ impl Classes {
     pub fn fit(examples: &Examples) -> Result<Classes> {
         let mut names = BTreeSet::new();
         for (row, name) in examples.names()?.iter().enumerate() {
-            let name = label(name);
+            let name = labels::label(name);
             ensure!(!name.is_empty(), examples.error(row, EMPTY));
             names.insert(name);
         }
-        for [one, other] in twins(names.iter().map(String::as_str)) {
-            log::warn!(
-                "{}: the labels {} and {} look alike, and are two classes",
-                examples.place,
-                quoted(one),
-                quoted(other)
-            );
-        }
+        labels::warn_of_twins(&examples.place, "classes", &names);
         let mut names: Vec<String> = names.into_iter().collect();
         let only = || format!("every sequence has the label {}: a classifier needs two", quoted(&names[0]));
         ensure!(names.len() != 1, Error::data(&examples.place, only()));
@@ -67,8 +60,7 @@ impl Classes {
             _ => examples.unknown(row, name, "classes", &self.0),
         };
         let names = examples.names()?.iter().enumerate();
-        // A model may know a label as it stands, or as it is kept.
-        let known = |name: &str| numbers.get(name).or_else(|| numbers.get(&label(name)[..])).copied();
+        let known = |name: &str| labels::find(name, |name| numbers.get(name).copied());
         names.map(|(row, name)| known(name).ok_or_else(|| unknown(row, name))).collect()
     }
 }

@@ -266,8 +266,7 @@ impl Parameters {
 
     /// Whether all weights are finite.
     pub fn is_finite(&self) -> bool {
-        // Without a way out in between, so that several are looked at at once.
-        self.flat.iter().chain(&self.embedding).fold(true, |all, weight| all & weight.is_finite())
+        is_finite(&self.flat) && is_finite(&self.embedding)
     }
 
     /// The inverse of [`Parameters::tensors`]; `find` gives a tensor's shape and values by its name.
@@ -281,7 +280,7 @@ impl Parameters {
         let mut take = |name: &str, shape: &[usize]| {
             let (found, values) = find(name).ok_or_else(|| Error::Config(format!("tensor `{name}` is missing")))?;
             ensure!(found == shape, "tensor `{name}` has shape {found:?}, expected {shape:?}");
-            ensure!(values.iter().all(|v| v.is_finite()), "tensor `{name}` holds numbers that are not finite");
+            ensure!(is_finite(&values), "tensor `{name}` holds numbers that are not finite");
             Ok(values)
         };
         let layout = Layout::new(config);
@@ -305,6 +304,12 @@ impl Parameters {
         }
         Ok(Parameters { flat, embedding })
     }
+}
+
+/// Whether all numbers are finite.
+pub(crate) fn is_finite(numbers: &[f32]) -> bool {
+    // Without a way out in between, so that several are looked at at once.
+    numbers.iter().fold(true, |all, number| all & number.is_finite())
 }
 
 /// Uniform in ±√(6 / (inputs + outputs)) (Glorot & Bengio, 2010); `outputs` are those of one gate.

@@ -5,6 +5,7 @@ use super::sources::Origin;
 use super::{Options, Progress, Trainer, tensors};
 use crate::error::{Error, Result, ensure};
 use crate::kernel::step_control::SKIPPED_IN_A_ROW;
+use crate::network::parameters::is_finite;
 use crate::network::{OptimiserState, Parameters, buffer};
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
@@ -19,7 +20,6 @@ pub(super) struct Standing {
     /// The device by its name: another one, or another number of threads, gives other bits.
     pub device: String,
     /// Bytes for the buffers of a step, which decide how batches are split.
-    #[serde(default)]
     pub memory: u64,
 }
 
@@ -39,7 +39,7 @@ impl Checkpoint {
     pub fn of(trainer: &mut Trainer, origin: &Origin) -> Result<Checkpoint> {
         let Trainer { network, options, progress, .. } = trainer;
         let mut state = network.optimiser_state()?;
-        if !tensors::is_finite(state.control_and_totals()[1]) {
+        if !is_finite(state.control_and_totals()[1]) {
             // A skipped step was among them: what its loss is added to is no number, wherever it is added up.
             progress.add(&network.totals()?);
             state = network.optimiser_state()?;
@@ -53,7 +53,7 @@ impl Checkpoint {
     /// Whether it is worth going on from: all its numbers are finite, and the last step was taken.
     pub fn is_good(&self) -> bool {
         let [control, _] = self.state.control_and_totals();
-        let state = self.state.0.iter().all(|numbers| tensors::is_finite(numbers));
+        let state = self.state.0.iter().all(|numbers| is_finite(numbers));
         control[SKIPPED_IN_A_ROW] == 0.0 && state && self.parameters.is_finite()
     }
 
@@ -88,7 +88,7 @@ impl Checkpoint {
         let take = |name: &str| {
             let (_, values) = tensors::floats(&file, name).ok_or_else(|| damaged(format!("no `{name}`")))?;
             let infinite = || damaged(format!("`{name}` holds numbers that are not finite"));
-            if tensors::is_finite(&values) { Ok(values) } else { Err(infinite()) }
+            if is_finite(&values) { Ok(values) } else { Err(infinite()) }
         };
         let mut state = OptimiserState(Default::default());
         for (own, name) in state.0.iter_mut().zip(buffer::OPTIMISER) {

@@ -6,8 +6,9 @@
 //! the new one.
 
 use crate::error::{Error, Problem, Result, ensure};
-use crate::files::{read_file, remove_if_there, sync_folder, write_synced};
+use crate::files::{not_written, read_file, remove_if_there, sync_folder, write_synced};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -56,14 +57,20 @@ fn seal(text: &str) -> String {
 }
 
 /// The checksum of what stands before it. Blanks and ends of lines do not count, as programs that move texts change them.
-pub(super) fn checksum(before: &str) -> String {
+fn checksum(before: &str) -> String {
     let bytes: Vec<u8> = before.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
     Sum::of(&bytes).crc32
 }
 
-/// Whether the last entry of a configuration is the checksum of all before.
-pub(super) fn is_sealed(text: &str, sum: &str) -> bool {
-    text.rsplit_once("\"checksum\"").is_some_and(|(before, _)| checksum(before) == sum)
+/// Whether the last entry of a configuration, which is given as text and as what it says, is the checksum of all before.
+pub(super) fn is_sealed(text: &str, says: &Value) -> bool {
+    let before = text.rsplit_once("\"checksum\"").map(|(before, _)| checksum(before));
+    before.is_some_and(|sum| says["checksum"] == sum)
+}
+
+/// The files that a configuration lists; `None` if it is none of this crate's, or is older than the lists.
+fn listed(says: &Value) -> Option<Sums> {
+    Sums::deserialize(says.get("files")?).ok()
 }
 
 /// Where the file of the save that counts is.
@@ -73,13 +80,17 @@ fn place(folder: &Path, name: &str) -> PathBuf {
     if own && next.is_file() { next } else { folder.join(name) }
 }
 
-/// The configuration of the save that counts, and where it is.
-fn config(folder: &Path) -> Result<(PathBuf, Vec<u8>)> {
-    let path = place(folder, CONFIG);
-    // It may be moved into place in between.
-    let text =
-        read_file(&path).or_else(|error| if path.exists() { Err(error) } else { read_file(&folder.join(CONFIG)) });
-    Ok((path, text?))
+/// A file of the save that counts, and its place.
+fn read_placed(folder: &Path, name: &str) -> Result<(PathBuf, Vec<u8>)> {
+    let path = place(folder, name);
+    match read_file(&path) {
+        Err(_) if !path.exists() => {
+            // It was moved into place in between.
+            let path = folder.join(name);
+            read_file(&path).map(|contents| (path, contents))
+        }
+        contents => contents.map(|contents| (path, contents)),
+    }
 }
 
 /// The files of one save, as they are read.
@@ -88,15 +99,19 @@ pub(super) struct Files<'a> {
     pub folder: &'a Path,
     /// Where the configuration was.
     pub path: PathBuf,
-    /// The configuration.
+    /// The configuration as text.
     pub config: String,
+    /// And what it says.
+    pub says: Value,
 }
 
 impl<'a> Files<'a> {
     fn of(folder: &'a Path) -> Result<Files<'a>> {
-        let (path, config) = config(folder)?;
+        let (path, config) = read_placed(folder, CONFIG)?;
         let config = text(&path, config)?;
-        Ok(Files { folder, path, config })
+        let none = |error| Error::model(&path, format!("this is no configuration of srnn: {error}"));
+        let says = serde_json::from_str(&config).map_err(none)?;
+        Ok(Files { folder, path, config, says })
     }
 
     /// Whether there is a file of this name.
@@ -106,14 +121,7 @@ impl<'a> Files<'a> {
 
     /// A file and its place. One that is in `sums` must be as it is there.
     pub fn read(&self, name: &str, sums: Option<&Sums>) -> Result<(PathBuf, Vec<u8>)> {
-        let mut path = place(self.folder, name);
-        let mut contents = read_file(&path);
-        if contents.is_err() && !path.exists() {
-            // It was moved into place in between.
-            path = self.folder.join(name);
-            contents = read_file(&path);
-        }
-        let contents = contents?;
+        let (path, contents) = read_placed(self.folder, name)?;
         if let Some(sums) = sums {
             let foreign = || Error::model(&path, "the file is none of this model's, by its config.json");
             let sum = sums.get(name).ok_or_else(foreign)?;
@@ -144,8 +152,8 @@ pub(super) fn read_whole<T>(folder: &Path, read: impl Fn(&Files) -> Result<T>) -
         let files = Files::of(folder)?;
         let outcome = read(&files);
         // What has no checksums may be of two saves.
-        let is_checked = listed(files.config.as_bytes()).is_some();
-        if (outcome.is_ok() && is_checked) || config(folder).is_ok_and(|(_, now)| now == files.config.as_bytes()) {
+        let is_checked = outcome.is_ok() && listed(&files.says).is_some();
+        if is_checked || read_placed(folder, CONFIG).is_ok_and(|(_, now)| now == files.config.as_bytes()) {
             return outcome;
         }
     }
@@ -177,7 +185,7 @@ impl Directory {
                 removed.map_err(Error::io(&path))?;
             }
         }
-        let sums = config(folder).ok().and_then(|(_, text)| listed(&text));
+        let sums = Files::of(folder).ok().and_then(|files| listed(&files.says));
         Ok(Directory { folder: folder.into(), sums: sums.unwrap_or_default(), lock })
     }
 
@@ -198,14 +206,11 @@ impl Directory {
         };
         let sums: Sums = files.iter().filter_map(sum).collect();
         let text = seal(&config(&sums));
-        let unwritten = |error| Error::model(&self.folder, format!("the directory cannot be written to: {error}"));
+        let unwritten = |error| unwritten(&self.folder, error);
         let fresh = tempfile::Builder::new().prefix(OWN).tempdir_in(&self.folder).map_err(unwritten)?;
         let new = files.iter().filter_map(|(name, contents)| Some((*name, &contents.as_ref()?[..])));
         for (name, contents) in new.chain([(CONFIG, text.as_bytes())]) {
-            write_synced(&fresh.path().join(name), contents).map_err(|error| {
-                let problem = format!("could not be written: {error}");
-                Error::io(self.folder.join(name))(std::io::Error::new(error.kind(), problem))
-            })?;
+            write_synced(&fresh.path().join(name), contents).map_err(not_written(&self.folder.join(name)))?;
         }
         sync_folder(fresh.path())?;
         std::fs::rename(fresh.path(), self.folder.join(NEXT)).map_err(unwritten)?;
@@ -230,10 +235,8 @@ impl Drop for Directory {
     }
 }
 
-/// The files that a configuration lists; `None` if it is none of this crate's, or is older than the lists.
-fn listed(config: &[u8]) -> Option<Sums> {
-    let mut config: serde_json::Value = serde_json::from_slice(config).ok()?;
-    serde_json::from_value(config.get_mut("files")?.take()).ok()
+fn unwritten(folder: &Path, error: std::io::Error) -> Error {
+    Error::model(folder, format!("the directory cannot be written to: {error}"))
 }
 
 /// Moves the save that counts into place, if that is not done yet.
@@ -243,12 +246,11 @@ fn settle(folder: &Path) -> Result<()> {
     if whole.parent() != Some(&next) {
         return Ok(());
     }
-    let text = read_file(&whole)?;
     // By a list that is not this version's own nothing is moved, and nothing removed.
-    let own = serde_json::from_slice::<serde_json::Value>(&text).ok();
-    let sealed = own.and_then(|own| Some(is_sealed(std::str::from_utf8(&text).ok()?, own["checksum"].as_str()?)));
-    let sums = listed(&text).filter(|sums| sums.keys().all(|name| LISTED.contains(&&name[..])));
-    let (Some(true), Some(sums)) = (sealed, sums) else { return Err(Error::model(whole, Problem::Changed)) };
+    let changed = || Error::model(whole, Problem::Changed);
+    let files = Files::of(folder).ok().filter(|files| is_sealed(&files.config, &files.says));
+    let sums = files.and_then(|files| listed(&files.says));
+    let sums = sums.filter(|sums| sums.keys().all(|name| LISTED.contains(&&name[..]))).ok_or_else(changed)?;
     let (new, stale): (Vec<&str>, Vec<&str>) = LISTED.iter().partition(|name| sums.contains_key(**name));
     for name in stale {
         remove_if_there(&folder.join(name))?;
@@ -267,8 +269,8 @@ fn settle(folder: &Path) -> Result<()> {
 fn lock(folder: &Path) -> Result<File> {
     let path = folder.join(LOCK);
     loop {
-        let unwritten = |error| Error::model(folder, format!("the directory cannot be written to: {error}"));
-        let lock = File::options().create(true).truncate(false).write(true).open(&path).map_err(unwritten)?;
+        let lock = File::options().create(true).truncate(false).write(true).open(&path);
+        let lock = lock.map_err(|error| unwritten(folder, error))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(Error::model(folder, Problem::InUse)),
@@ -317,8 +319,8 @@ pub fn check_folder(folder: &Path, overwrite: bool) -> Result<()> {
 
 /// Whether the folder's `config.json` names a format of this crate; other programs have files of that name too.
 fn is_model(folder: &Path) -> bool {
-    let config = config(folder).ok().and_then(|(_, text)| serde_json::from_slice::<serde_json::Value>(&text).ok());
-    config.is_some_and(|config| config["format"].as_str().is_some_and(|format| format.starts_with("srnn-")))
+    let files = Files::of(folder);
+    files.is_ok_and(|files| files.says["format"].as_str().is_some_and(|format| format.starts_with("srnn-")))
 }
 
 #[cfg(test)]
@@ -343,9 +345,8 @@ mod tests {
     /// What a reader finds: the files of one save, each as it was saved.
     fn found(folder: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
         read_whole(folder, |files| {
-            let value: serde_json::Value = serde_json::from_str(&files.config).unwrap();
-            assert!(is_sealed(&files.config, value["checksum"].as_str().unwrap()));
-            let sums = listed(files.config.as_bytes()).unwrap();
+            assert!(is_sealed(&files.config, &files.says));
+            let sums = listed(&files.says).unwrap();
             sums.keys().map(|name| Ok((name.clone(), files.read(name, Some(&sums))?.1))).collect()
         })
     }
@@ -442,9 +443,10 @@ mod tests {
     #[test]
     fn what_moves_blanks_keeps_a_seal_and_what_changes_a_letter_breaks_it() {
         let text = seal(&config_of(&Sums::new()));
-        let sum = serde_json::from_str::<serde_json::Value>(&text).unwrap()["checksum"].as_str().unwrap().to_owned();
-        assert!(is_sealed(&text, &sum) && is_sealed(&text.replace('\n', "\r\n"), &sum));
-        assert!(!is_sealed(&text.replace("srnn-x", "srnn-y"), &sum) && !is_sealed(&text, "00000000"));
+        let says: Value = serde_json::from_str(&text).unwrap();
+        assert!(is_sealed(&text, &says) && is_sealed(&text.replace('\n', "\r\n"), &says));
+        let other = serde_json::json!({ "checksum": "00000000" });
+        assert!(!is_sealed(&text.replace("srnn-x", "srnn-y"), &says) && !is_sealed(&text, &other));
     }
 
     #[test]

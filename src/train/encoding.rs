@@ -3,7 +3,7 @@
 
 use super::dataset::Dataset;
 use crate::data::batch::Targets;
-use crate::data::readers::{label, twins};
+use crate::data::readers::labels::{self, label};
 use crate::data::{Classes, Examples, Normalisation, RawInputs, RawTargets, Rows, Tokenizer};
 use crate::error::{Error, Result, ensure};
 use crate::listing::quoted;
@@ -46,17 +46,7 @@ impl TargetEncoder {
                 Ok(TargetEncoder::Labels((0..rows.width).map(|i| i.to_string()).collect()))
             }
             (Task::Labels, _) => {
-                let names: BTreeSet<String> = examples
-                    .names()?
-                    .iter()
-                    .flat_map(|own| items(own))
-                    .map(label)
-                    .filter(|name| !name.is_empty())
-                    .collect();
-                for [one, other] in twins(names.iter().map(String::as_str)) {
-                    let (one, other) = (quoted(one), quoted(other));
-                    log::warn!("{}: the labels {one} and {other} look alike, and are two", examples.place);
-                }
+                let names: BTreeSet<String> = examples.names()?.iter().flat_map(|own| items(own)).map(label).collect();
                 let none = "there is no label: each row lists its labels with commas between them";
                 ensure!(!names.is_empty(), Error::data(&examples.place, none));
                 Ok(TargetEncoder::Labels(names.into_iter().collect()))
@@ -128,7 +118,7 @@ impl TargetEncoder {
 
 /// The labels of a list.
 fn items(list: &str) -> impl Iterator<Item = &str> {
-    list.split(',').map(str::trim).filter(|name| !name.is_empty())
+    list.split(',').map(str::trim).filter(|name| !label(name).is_empty())
 }
 
 /// 1 for each label that a row lists, `[N, C]`.
@@ -137,11 +127,7 @@ fn marks(examples: &Examples, names: &[String]) -> Result<Rows> {
     let mut values = vec![0.0; lists.len() * width];
     for (row, (list, marks)) in lists.iter().zip(values.chunks_mut(width)).enumerate() {
         for name in items(list) {
-            let kept = label(name);
-            if kept.is_empty() {
-                continue;
-            }
-            let known = names.iter().position(|own| own == name).or_else(|| names.iter().position(|own| *own == kept));
+            let known = labels::find(name, |name| names.iter().position(|own| own == name));
             marks[known.ok_or_else(|| examples.unknown(row, name, "labels", names))?] = 1.0;
         }
     }

@@ -53,21 +53,16 @@ impl ConfigFile {
     fn read(files: &Files) -> Result<ConfigFile> {
         let wrong = |problem: String| Error::model(&files.path, problem);
         let none = |error| wrong(format!("this is no configuration of srnn: {error}"));
-        let format = serde_json::from_str::<serde_json::Value>(&files.config).map_err(none)?;
-        let named = &format["format"];
-        let format = named.as_str().unwrap_or("").to_owned();
-        let unknown = format!("format `{format}` is unknown: this version reads `{UNCHECKED}` and `{FORMAT}`");
+        let changed = || Error::model(&files.path, Problem::Changed);
         // What has no format is told by what it lacks.
-        ensure!(!named.is_string() || [UNCHECKED, FORMAT].contains(&&format[..]), wrong(unknown));
-        if format == FORMAT {
-            let sum = serde_json::from_str::<serde_json::Value>(&files.config).map_err(none)?;
-            let sealed = sum["checksum"].as_str().is_some_and(|sum| is_sealed(&files.config, sum));
-            ensure!(sealed, Error::model(&files.path, Problem::Changed));
+        if let Some(format) = files.says["format"].as_str() {
+            let unknown = format!("format `{format}` is unknown: this version reads `{UNCHECKED}` and `{FORMAT}`");
+            ensure!([UNCHECKED, FORMAT].contains(&format), wrong(unknown));
+            ensure!(format == UNCHECKED || is_sealed(&files.config, &files.says), changed());
         }
+        // From the text, as errors then tell the line.
         let mut file: ConfigFile = serde_json::from_str(&files.config).map_err(none)?;
-        let is_listed = [file.files.is_some(), file.checksum.is_some()];
-        let listed = is_listed == [file.format == FORMAT; 2];
-        ensure!(listed, Error::model(&files.path, Problem::Changed));
+        ensure!([file.files.is_some(), file.checksum.is_some()] == [file.format == FORMAT; 2], changed());
         if file.format == UNCHECKED {
             file.normalisation = file.normalisation.map(Normalisation::rounded);
             if let TargetEncoder::Numbers(own) = file.tells {

@@ -47,21 +47,16 @@ impl FromStr for Interval {
 /// Writes into a model directory, one save at a time.
 pub(super) struct Saver {
     folder: PathBuf,
-    state: State,
+    /// `None` while a save is being written, or if the thread that wrote one has failed.
+    directory: Option<Directory>,
+    writing: Option<JoinHandle<(Directory, Result<()>)>>,
     /// Whether a save has failed since this was last asked.
     failed: bool,
 }
 
-enum State {
-    Idle(Directory),
-    Writing(JoinHandle<(Directory, Result<()>)>),
-    /// A thread of it ended without a word.
-    Lost,
-}
-
 impl Saver {
     pub fn new(folder: &Path, directory: Directory) -> Saver {
-        Saver { folder: folder.into(), state: State::Idle(directory), failed: false }
+        Saver { folder: folder.into(), directory: Some(directory), writing: None, failed: false }
     }
 
     /// The directory.
@@ -71,26 +66,19 @@ impl Saver {
 
     /// Whether a save is being written.
     fn is_busy(&self) -> bool {
-        matches!(&self.state, State::Writing(thread) if !thread.is_finished())
+        self.writing.as_ref().is_some_and(|thread| !thread.is_finished())
     }
 
     /// Waits for the save that is being written.
     ///
     /// # Errors
     /// What it came to, the first time that it is asked for.
-    pub fn wait(&mut self) -> Result<&mut Directory> {
-        if let State::Writing(_) = &self.state {
-            let State::Writing(thread) = std::mem::replace(&mut self.state, State::Lost) else { unreachable!() };
-            let (directory, outcome) = thread.join().map_err(|_| self.lost())?;
-            self.state = State::Idle(directory);
-            self.failed |= outcome.is_err();
-            outcome?;
-        }
-        let lost = self.lost();
-        match &mut self.state {
-            State::Idle(directory) => Ok(directory),
-            _ => Err(lost),
-        }
+    pub fn wait(&mut self) -> Result<()> {
+        let Some(thread) = self.writing.take() else { return Ok(()) };
+        let (directory, outcome) = thread.join().map_err(|_| self.lost())?;
+        self.directory = Some(directory);
+        self.failed |= outcome.is_err();
+        outcome
     }
 
     fn lost(&self) -> Error {
@@ -103,13 +91,13 @@ impl Saver {
     /// What the save before came to.
     fn begin(&mut self, save: impl FnOnce(&mut Directory) -> Result<()> + Send + 'static) -> Result<()> {
         self.wait()?;
-        let State::Idle(mut directory) = std::mem::replace(&mut self.state, State::Lost) else { unreachable!() };
+        let mut directory = self.directory.take().ok_or_else(|| self.lost())?;
         let thread = std::thread::Builder::new().name("saving".into()).spawn(move || {
             let outcome = save(&mut directory);
             (directory, outcome)
         });
         let none = |error| Error::model(&self.folder, format!("there is no thread to write it: {error}"));
-        self.state = State::Writing(thread.map_err(none)?);
+        self.writing = Some(thread.map_err(none)?);
         Ok(())
     }
 }
@@ -117,7 +105,7 @@ impl Saver {
 impl Drop for Saver {
     fn drop(&mut self) {
         // What has begun is finished, also when something else has failed.
-        if let Err(error) = self.wait().map(|_| ()) {
+        if let Err(error) = self.wait() {
             log::warn!("{error}");
         }
     }
@@ -181,11 +169,11 @@ impl Keeper for Saving<'_> {
                 return Ok(());
             }
         }
-        if best == 0 || unsaved {
+        let weights = (best == 0 || unsaved).then(|| {
             // Before an epoch is finished, the model is what was learnt so far.
             self.model.parameters = trainer.best.as_ref().unwrap_or(&checkpoint.parameters).clone();
-        }
-        let weights = (best == 0 || unsaved).then(|| self.model.parameters.clone());
+            self.model.parameters.clone()
+        });
         let tokenizer = match self.saved {
             None => self.model.tokenizer_json()?.map(|text| (TOKENIZER, Some(text.into_bytes()))),
             Some(_) => (self.model.config.input == Input::Tokens).then_some((TOKENIZER, None)),

@@ -1,6 +1,7 @@
 //! Tensors of 32-bit floats in safetensors files.
 
 use crate::error::{Error, Result, ensure};
+use crate::network::parameters::is_finite;
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use std::collections::HashMap;
@@ -32,10 +33,4 @@ pub(super) fn encode<'a>(
 pub(super) fn floats(file: &SafeTensors, name: &str) -> Option<(Vec<usize>, Vec<f32>)> {
     let tensor = file.tensor(name).ok().filter(|tensor| tensor.dtype() == Dtype::F32)?;
     Some((tensor.shape().to_vec(), bytemuck::pod_collect_to_vec(tensor.data())))
-}
-
-/// Whether all numbers are finite.
-pub(super) fn is_finite(values: &[f32]) -> bool {
-    // Without a way out in between, so that several are looked at at once.
-    values.iter().fold(true, |all, value| all & value.is_finite())
 }

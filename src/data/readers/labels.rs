@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::listing::quoted;
+
 /// Largest whole number below which every whole number is a double.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
@@ -21,8 +23,21 @@ pub(crate) fn label(text: &str) -> String {
     }
 }
 
+/// What is found for a label as it stands, as older models know it, or else as it is kept.
+pub(crate) fn find<T>(name: &str, find: impl Fn(&str) -> Option<T>) -> Option<T> {
+    find(name).or_else(|| find(&label(name)))
+}
+
+/// Tells of `what`, classes or labels of this file, that look alike.
+pub(crate) fn warn_of_twins<'a>(place: &str, what: &str, names: impl IntoIterator<Item = &'a String>) {
+    for [one, other] in twins(names.into_iter().map(String::as_str)) {
+        let (one, other) = (quoted(one), quoted(other));
+        log::warn!("{place}: the labels {one} and {other} look alike, and are two {what}");
+    }
+}
+
 /// Labels that differ, and that a reader would take for the same: by case, by blanks, or by how a letter is encoded.
-pub(crate) fn twins<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<[&'a str; 2]> {
+fn twins<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<[&'a str; 2]> {
     let mut seen: BTreeMap<String, &str> = BTreeMap::new();
     let mut found = Vec::new();
     for name in names {

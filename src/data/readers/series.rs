@@ -15,8 +15,8 @@ use crate::error::{Error, Result, ensure};
 ///
 /// With `targets` they come from the file itself (`y` of `.npz`, UCR), or from the file of labels (`.npy`, or IDX), or,
 /// for IDX images without one, from the file beside them with `labels` and `idx1` in its name for `images` and `idx3`,
-/// gzipped or not, if there is one. Whole numbers or texts `[N]` are class names; floats `[N]` and any numbers `[N, C]` are numbers. Without
-/// `targets` none of these is looked at.
+/// gzipped or not, if there is one. Whole numbers or texts `[N]` are class names; floats `[N]` and any numbers `[N, C]` are
+/// numbers. Without `targets` none of these is looked at.
 ///
 /// # Errors
 /// [`Error::Io`] when a file cannot be read. [`Error::Data`], with line or row, step and column (from 0), for damaged
