@@ -202,6 +202,17 @@ pub enum Problem {
     #[error("the file is damaged, or was changed after the model was saved")]
     Changed,
 
+    /// A file asks for more than is read without being asked twice, in words.
+    #[error("{0}")]
+    Excess(String),
+
+    /// What is read takes more memory than it may.
+    #[error("takes over {} of memory", ByteSize(*limit))]
+    TooLarge {
+        /// Bytes that it may take.
+        limit: u64,
+    },
+
     /// A sequence has fewer steps than there are slices.
     #[error("{slices} slices of {length} steps leave slices empty")]
     EmptySlices {

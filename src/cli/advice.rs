@@ -56,9 +56,11 @@ fn of(problem: &Problem) -> String {
         Problem::EmptySlices { slices, .. } => return format!("use fewer slices, or a length of {slices} or more"),
         Problem::NumbersForClasses => "say --task regression or --task labels",
         Problem::NoTargets => {
-            "give their file with --labels (not for --valid and --test), an .npz with them as `y`, or IDX labels beside \
+            "give their file with --labels (--valid-labels, --test-labels), an .npz with them as `y`, or IDX labels beside \
              IDX images"
         }
+        Problem::Excess(_) => "if that is meant, --no-limits reads it",
+        Problem::TooLarge { .. } => "raise --memory, or use less data",
         Problem::NothingToHoldOut => "give more data, or --valid FILE",
         Problem::NotNumbers => "give .npy, .npz or IDX, or --format ucr for such text",
         Problem::NoModel => "`srnn train --out DIR` makes one",

@@ -3,7 +3,7 @@
 use super::{ensure, named};
 use clap::Args;
 use srnn::Result;
-use srnn::data::{Format, Pixels, ReadOptions, Source};
+use srnn::data::{Format, Limits, Pixels, ReadOptions, Source};
 use std::path::PathBuf;
 
 /// What a file holds, and which parts of it to read.
@@ -18,28 +18,33 @@ pub struct InputArgs {
     /// tsv, csv or jsonl (texts), npy, npz, ucr or idx (numbers) [default: by the file's name; of texts, else by their first line]
     #[arg(long, value_name = "FORMAT")]
     format: Option<Format>,
-    /// Labels of the data in a file of their own (.npy or IDX), for .npy and IDX images; not of --valid and --test
+    /// Labels of the data in a file of their own (.npy or IDX), for .npy and IDX images
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
     /// What a step of an IDX image is: each (pixel) or rows [default: each]
     #[arg(long, value_parser = named::<Pixels>, value_name = "STEP")]
     pixels: Option<Pixels>,
+    /// Read lines of over 32 MiB, tables of over 10,000 columns, and what unpacks to over 40 times its size
+    #[arg(long)]
+    no_limits: bool,
 }
 
 impl InputArgs {
-    fn options(&self) -> ReadOptions {
-        let InputArgs { text, label, format, labels, pixels } = self.clone();
+    fn options(&self, memory: Option<u64>) -> ReadOptions {
+        let InputArgs { text, label, format, labels, pixels, no_limits } = self.clone();
         let usual = ReadOptions::default();
         let (text, label) = (text.unwrap_or(usual.text), label.unwrap_or(usual.label));
-        ReadOptions { text, label, format, labels, pixels: pixels.unwrap_or_default() }
+        let limits = if no_limits { Limits::trusting() } else { usual.limits };
+        let limits = Limits { memory: memory.unwrap_or(limits.memory), ..limits };
+        ReadOptions { text, label, format, labels, pixels: pixels.unwrap_or_default(), limits }
     }
 
-    /// The options for a file of this name.
+    /// The options for a file of this name, which may take so many bytes of memory.
     ///
     /// # Errors
     /// [`srnn::Error::Config`] for one that has no effect on such a file.
-    pub fn options_for(&self, source: &Source) -> Result<ReadOptions> {
-        let options = self.options();
+    pub fn options_for(&self, source: &Source, memory: Option<u64>) -> Result<ReadOptions> {
+        let options = self.options(memory);
         let (numbers, images) = (options.is_numbers(source), options.is_images(source));
         for (name, given) in [("text", self.text.is_some()), ("label", self.label.is_some())] {
             ensure(!given || !numbers, format!("--{name} is for tables, and {source} holds numbers"))?;
@@ -52,9 +57,9 @@ impl InputArgs {
     ///
     /// # Errors
     /// As [`InputArgs::options_for`], and if there is a file of labels.
-    pub fn without_labels(&self, source: &Source) -> Result<ReadOptions> {
+    pub fn without_labels(&self, source: &Source, memory: Option<u64>) -> Result<ReadOptions> {
         ensure(self.labels.is_none(), "--labels: this command reads no labels")?;
-        self.options_for(source)
+        self.options_for(source, memory)
     }
 
     /// Refuses what has no meaning for texts that stand one per line.
@@ -68,6 +73,7 @@ impl InputArgs {
             ("--format", self.format.is_some()),
             ("--labels", self.labels.is_some()),
             ("--pixels", self.pixels.is_some()),
+            ("--no-limits", self.no_limits),
         ];
         given.into_iter().try_for_each(|(name, given)| {
             ensure(!given, format!("{name} is for files of numbers or tables: this model reads texts, one per line"))

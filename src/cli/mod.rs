@@ -63,7 +63,7 @@ struct DeviceArgs {
     /// auto (a hardware GPU, else the CPU engine), cpu, gpu (the best adapter, software included) or gpu:N
     #[arg(long, default_value = "auto", value_parser = parse_device, value_name = "DEVICE")]
     device: Choice,
-    /// Memory for the buffers of one step, such as 500M or 8G; larger batches are split [default: 4G]
+    /// Memory for the data, and for the buffers of one step, such as 500M or 8G; larger batches are split [default: 4G]
     #[arg(long, value_parser = parse_memory, value_name = "SIZE")]
     memory: Option<u64>,
     /// How long a GPU may take for submitted work, such as 30s or 5m, before it counts as lost [default: 2m]

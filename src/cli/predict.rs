@@ -37,7 +37,8 @@ impl Predict {
         let tokenizer = match &model.inputs {
             InputEncoder::Tokens(tokenizer) => tokenizer,
             InputEncoder::Numbers(_) => {
-                let data = model.read(&self.input.without_labels(&self.texts)?, &self.texts, false)?;
+                let data =
+                    model.read(&self.input.without_labels(&self.texts, self.device.memory)?, &self.texts, false)?;
                 let rows: Vec<usize> = (0..data.len()).collect();
                 return rows.chunks(BATCH).try_for_each(|rows| tell(data.batch(&model.config, rows, |_| false)?));
             }

@@ -61,9 +61,15 @@ struct Beginning {
     /// Share of the training data that is held out
     #[arg(long, default_value_t = 0.1, value_name = "SHARE", allow_negative_numbers = true, conflicts_with = "valid")]
     valid_fraction: f64,
+    /// Labels of --valid in a file of their own
+    #[arg(long, value_name = "FILE", requires = "valid")]
+    valid_labels: Option<PathBuf>,
     /// Test data, evaluated once with the best weights
     #[arg(long, value_name = "FILE")]
     test: Option<Source>,
+    /// Labels of --test in a file of their own
+    #[arg(long, value_name = "FILE", requires = "test")]
+    test_labels: Option<PathBuf>,
     /// What is told of a sequence: class, labels (any of several, with commas between them), or regression (numbers)
     #[arg(long, default_value = "class", value_parser = named::<Task>, value_name = "TASK")]
     task: Task,
@@ -293,8 +299,11 @@ impl Train {
     fn recipe(&self) -> Result<Recipe> {
         let own = &self.beginning;
         let train = own.data.clone().expect("required by clap");
-        let (valid, test, reading) = (own.valid.clone(), own.test.clone(), self.input.options_for(&train)?);
-        let sources = Sources { train, valid, test, valid_fraction: own.valid_fraction, reading };
+        let (valid, test, reading) =
+            (own.valid.clone(), own.test.clone(), self.input.options_for(&train, self.device.memory)?);
+        let (valid_labels, test_labels) = (own.valid_labels.clone(), own.test_labels.clone());
+        let valid_fraction = own.valid_fraction;
+        let sources = Sources { train, valid, valid_labels, test, test_labels, valid_fraction, reading };
         own.check_effects(sources.reading.is_numbers(&sources.train))?;
         let Beginning { slices: slicing, length, task, truncate, padding, freeze_embedding, .. } = *own;
         let network = Config { slicing, length, task, truncate, padding, freeze_embedding, ..self.network.config() };

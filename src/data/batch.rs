@@ -71,15 +71,6 @@ impl Targets {
             Targets::Labels(rows) | Targets::Numbers(rows) => rows.count(),
         }
     }
-
-    /// Those of the sequences at these places.
-    pub fn select(&self, rows: &[usize]) -> Targets {
-        match self {
-            Targets::Classes(classes) => Targets::Classes(rows.iter().map(|&row| classes[row]).collect()),
-            Targets::Labels(labels) => Targets::Labels(labels.select(rows)),
-            Targets::Numbers(numbers) => Targets::Numbers(numbers.select(rows)),
-        }
-    }
 }
 
 /// Sequences, with what is to be told of them where it is known. They are right-aligned in the network's length, so

@@ -6,6 +6,8 @@
 pub mod batch;
 pub mod normalisation;
 mod rows;
+#[cfg(feature = "files")]
+mod sequences;
 pub mod split;
 #[cfg(feature = "texts")]
 pub mod tokenizer;
@@ -27,8 +29,11 @@ pub use classes::Classes;
 pub use normalisation::Normalisation;
 #[cfg(feature = "files")]
 pub use readers::{
-    Examples, Format, Pixels, RawInputs, RawTargets, ReadOptions, Source, emails, npy_bytes, read_lines, read_vectors,
+    Examples, Format, Limits, Pixels, RawInputs, RawTargets, ReadOptions, Source, emails, npy_bytes, read_lines,
+    read_vectors,
 };
+#[cfg(feature = "files")]
+pub use sequences::{Numbers, Sequences};
 pub use split::{hold_out, hold_out_unclassed};
 #[cfg(feature = "texts")]
 pub use tokenizer::Tokenizer;

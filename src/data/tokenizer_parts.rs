@@ -15,6 +15,10 @@ struct Parts {
 /// How many times as long a text may become by a file's replacements.
 const MOST_GROWTH: usize = 16;
 
+/// How many parts a file may have, and how many of them may be regular expressions, each of which may take 10 MB.
+const MOST_PARTS: usize = 64;
+const MOST_PATTERNS: usize = 8;
+
 /// Checks the normalizer and the pre-tokenizer of a file.
 ///
 /// # Errors
@@ -22,31 +26,42 @@ const MOST_GROWTH: usize = 16;
 pub(super) fn check(json: &str) -> Result<(), String> {
     // A second part of the same name is an error here, and the `tokenizers` crate would read both.
     let file: Parts = serde_json::from_str(json).map_err(|fault| format!("is no word-level tokenizer ({fault})"))?;
+    let (mut parts, mut patterns) = (0, 0);
+    let mut count = |part: &Value| {
+        parts += 1;
+        patterns += usize::from(part["pattern"]["Regex"].is_string());
+        let many = || format!("it has over {MOST_PARTS} parts, or over {MOST_PATTERNS} regular expressions");
+        if parts <= MOST_PARTS && patterns <= MOST_PATTERNS { Ok(()) } else { Err(many()) }
+    };
     let mut growth = 1;
-    each("normalizer", &file.normalizer, "normalizers", 0, &mut |kind, part| match kind {
-        "NFC" | "NFD" | "NFKC" | "NFKD" | "Lowercase" | "Strip" | "StripAccents" => Ok(()),
-        "Replace" | "BertNormalizer" | "ByteLevel" => {
-            let own = match kind {
-                "Replace" => growth_of(part),
-                // Two bytes for each, or blanks around ideographs.
-                "ByteLevel" => 2,
-                _ => 4,
-            };
-            growth = own.saturating_mul(growth);
-            let longer = || format!("its replacements may make a text over {MOST_GROWTH} times as long");
-            if growth <= MOST_GROWTH { Ok(()) } else { Err(longer()) }
-        }
-        _ => Err(unread("normalizer", kind)),
+    each("normalizer", &file.normalizer, "normalizers", 0, &mut |kind, part| {
+        count(part).and(match kind {
+            "NFC" | "NFD" | "NFKC" | "NFKD" | "Lowercase" | "Strip" | "StripAccents" => Ok(()),
+            "Replace" | "BertNormalizer" | "ByteLevel" => {
+                let own = match kind {
+                    "Replace" => growth_of(part),
+                    // Two bytes for each, or blanks around ideographs.
+                    "ByteLevel" => 2,
+                    _ => 4,
+                };
+                growth = own.saturating_mul(growth);
+                let longer = || format!("its replacements may make a text over {MOST_GROWTH} times as long");
+                if growth <= MOST_GROWTH { Ok(()) } else { Err(longer()) }
+            }
+            _ => Err(unread("normalizer", kind)),
+        })
     })?;
     let mut growth = 1;
-    each("pre_tokenizer", &file.pre_tokenizer, "pretokenizers", 0, &mut |kind, _| match kind {
-        "Whitespace" | "WhitespaceSplit" | "Punctuation" | "Digits" | "BertPreTokenizer" | "CharDelimiterSplit"
-        | "Split" | "UnicodeScripts" => Ok(()),
-        "ByteLevel" if growth < MOST_GROWTH => {
-            growth *= 2;
-            Ok(())
-        }
-        _ => Err(unread("pre-tokenizer", kind)),
+    each("pre_tokenizer", &file.pre_tokenizer, "pretokenizers", 0, &mut |kind, part| {
+        count(part).and(match kind {
+            "Whitespace" | "WhitespaceSplit" | "Punctuation" | "Digits" | "BertPreTokenizer" | "CharDelimiterSplit"
+            | "Split" | "UnicodeScripts" => Ok(()),
+            "ByteLevel" if growth < MOST_GROWTH => {
+                growth *= 2;
+                Ok(())
+            }
+            _ => Err(unread("pre-tokenizer", kind)),
+        })
     })
 }
 
@@ -104,6 +119,11 @@ mod tests {
         );
         assert!(check("[1").is_err());
         let bytes = json!({"type": "ByteLevel"});
+        let long = all_of(vec![json!({"type": "NFC"}); 65]);
+        assert!(of(long, Value::Null).unwrap_err().starts_with("it has over 64 parts"));
+        let split = json!({"type": "Split", "pattern": {"Regex": "a"}, "behavior": "Isolated", "invert": false});
+        let splits = |count| json!({"type": "Sequence", "pretokenizers": vec![split.clone(); count]});
+        assert!(of(Value::Null, splits(8)).is_ok() && of(Value::Null, splits(9)).is_err());
         let many = all_of(vec![bytes.clone(); 30]);
         assert!(of(many, Value::Null).is_err() && of(all_of(vec![bytes.clone(); 4]), Value::Null).is_ok());
         let many = json!({"type": "Sequence", "pretokenizers": vec![bytes; 30]});

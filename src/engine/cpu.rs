@@ -58,6 +58,11 @@ impl Engine for Cpu {
         &self.limits
     }
 
+    fn hold(&mut self, bytes: u64) {
+        self.limits.memory = self.limits.memory.saturating_sub(bytes);
+        self.limits.device += &format!(", beside {} of data,", bytesize::ByteSize(bytes));
+    }
+
     fn run(&mut self, plan: &Checked) -> Result<()> {
         // To look at the clock twice a dispatch costs nothing.
         self.begin_timed(plan).map(drop)

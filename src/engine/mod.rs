@@ -78,6 +78,9 @@ pub trait Engine: MaybeSend {
     /// How long submitted work may take before the device counts as lost, where an engine can tell.
     fn set_timeout(&mut self, _timeout: Duration) {}
 
+    /// Takes bytes that the caller holds in the machine's memory from what plans may use, where that is the same memory.
+    fn hold(&mut self, _bytes: u64) {}
+
     /// After [`Error::OutOfMemory`] for a plan of `needed` bytes: lets plans use half of them, and gives back what plans make
     /// anew. `false` if the engine cannot.
     fn make_room(&mut self, _needed: u64) -> bool {

@@ -1,6 +1,7 @@
 //! Encoded sequences with their targets, and the order in which an epoch reads them.
 
-use crate::data::batch::{Batch, Inputs, PAD, Rows, Targets, Truncate, UNKNOWN_ID};
+use super::Told;
+use crate::data::batch::{Batch, Inputs, PAD, Rows, Truncate, UNKNOWN_ID};
 use crate::error::{Error, Result, ensure};
 use crate::network::Config;
 use rand::SeedableRng;
@@ -14,7 +15,7 @@ pub struct Dataset {
     pub(super) inputs: Inputs,
     /// `[N + 1]`: the step on which each sequence begins, and the end of the last.
     starts: Vec<usize>,
-    pub(super) targets: Option<Targets>,
+    pub(super) targets: Option<Told>,
 }
 
 /// Batches whose sequences are sorted by length together: similar lengths share a batch, and the order stays random.
@@ -39,14 +40,32 @@ impl Dataset {
     /// # Errors
     /// As [`Dataset::with_targets`].
     pub fn new(sequences: &[impl AsRef<[u32]>], classes: Vec<u32>) -> Result<Dataset> {
-        Dataset::of_tokens(sequences).with_targets(Targets::Classes(classes))
+        Dataset::of_tokens(sequences).with_targets(Told::Classes(classes))
     }
 
     /// Sequences of tokens, of which nothing is told.
-    pub fn of_tokens(sequences: &[impl AsRef<[u32]>]) -> Dataset {
-        let lengths = sequences.iter().map(|own| own.as_ref().len());
-        let tokens = sequences.iter().flat_map(|own| own.as_ref()).copied().collect();
-        Dataset { inputs: Inputs::Tokens(tokens), starts: starts(lengths), targets: None }
+    pub fn of_tokens<S: AsRef<[u32]>>(sequences: impl IntoIterator<Item = S>) -> Dataset {
+        let (mut tokens, mut lengths) = (Vec::new(), Vec::new());
+        for own in sequences {
+            tokens.extend_from_slice(own.as_ref());
+            lengths.push(own.as_ref().len());
+        }
+        tokens.shrink_to_fit();
+        Dataset::of(Inputs::Tokens(tokens), lengths.into_iter())
+    }
+
+    /// The steps of sequences of these lengths, one after the other.
+    pub(super) fn of(inputs: Inputs, lengths: impl Iterator<Item = usize>) -> Dataset {
+        Dataset { inputs, starts: starts(lengths), targets: None }
+    }
+
+    /// Bytes of memory that it takes.
+    pub fn bytes(&self) -> u64 {
+        let inputs = match &self.inputs {
+            Inputs::Tokens(tokens) => size_of_val(&tokens[..]),
+            Inputs::Numbers(steps) => size_of_val(&steps.values[..]),
+        };
+        (inputs + size_of_val(&self.starts[..])) as u64 + self.targets.as_ref().map_or(0, Told::bytes)
     }
 
     /// Sequences of numbers, each `[T, width]` row-major, of which nothing is told.
@@ -56,16 +75,15 @@ impl Dataset {
     pub fn of_numbers(sequences: &[impl AsRef<[f32]>], width: usize) -> Result<Dataset> {
         let sequences: Vec<&[f32]> = sequences.iter().map(AsRef::as_ref).collect();
         let Batch { inputs, lengths, .. } = Batch::of_numbers(&sequences, width, usize::MAX, Truncate::Front)?;
-        Ok(Dataset { inputs, starts: starts(lengths.into_iter().map(|length| length as usize)), targets: None })
+        Ok(Dataset::of(inputs, lengths.into_iter().map(|length| length as usize)))
     }
 
     /// The same sequences with what is to be told of each.
     ///
     /// # Errors
-    /// [`Error::Config`] if there is no sequence, or not one target for each.
-    pub fn with_targets(self, targets: Targets) -> Result<Dataset> {
-        let ragged = || Error::Config("the targets do not divide by their width".into());
-        let (sequences, count) = (self.len(), targets.count().ok_or_else(ragged)?);
+    /// As [`Told::count`], and if there is no sequence, or not one target for each.
+    pub fn with_targets(self, targets: Told) -> Result<Dataset> {
+        let (sequences, count) = (self.len(), targets.count()?);
         let other = format!("{sequences} sequences and {count} targets make no data set");
         ensure!(count == sequences && count > 0, Error::Config(other));
         Ok(Dataset { targets: Some(targets), ..self })
@@ -140,7 +158,7 @@ impl Dataset {
             let tokens = tokens.iter_mut().enumerate();
             tokens.filter(|(at, token)| **token != PAD && unknown(*at)).for_each(|(_, token)| *token = UNKNOWN_ID);
         }
-        batch.targets = self.targets.as_ref().map(|targets| targets.select(rows));
+        batch.targets = self.targets.as_ref().map(|targets| targets.of_batch(rows));
         Ok(batch)
     }
 
@@ -196,22 +214,22 @@ mod tests {
         let error = of(2, [vec![1.0; 4], vec![1.0; 5]]).err().unwrap().to_string();
         assert_eq!(error, "sequence 1 has 5 numbers, which make no steps of 2");
         assert!(of(0, [vec![1.0], vec![1.0]]).is_err() && of(2, [vec![1.0; 4], vec![1.0; 4]]).is_ok());
-        let with = |targets| Dataset::of_tokens(&[[1], [2]]).with_targets(targets).map_err(|error| error.to_string());
+        let with = |targets| Dataset::of_tokens([[1], [2]]).with_targets(targets).map_err(|error| error.to_string());
         let error = "2 sequences and 3 targets make no data set";
-        assert_eq!(with(Targets::Classes(vec![0; 3])), Err(error.into()));
+        assert_eq!(with(Told::Classes(vec![0; 3])), Err(error.into()));
         let error = "the targets do not divide by their width";
-        assert_eq!(with(Targets::Labels(Rows { width: 2, values: vec![0.0; 5] })), Err(error.into()));
-        assert_eq!(with(Targets::Numbers(Rows { width: 0, values: vec![0.0; 2] })), Err(error.into()));
-        assert!(with(Targets::Numbers(Rows { width: 2, values: vec![0.0; 4] })).is_ok());
+        assert_eq!(with(Told::Numbers(Rows { width: 2, values: vec![0.0; 5] })), Err(error.into()));
+        assert_eq!(with(Told::Numbers(Rows { width: 0, values: vec![0.0; 2] })), Err(error.into()));
+        assert!(with(Told::Numbers(Rows { width: 2, values: vec![0.0; 4] })).is_ok());
     }
 
     #[test]
     fn rows_are_selected_with_their_steps_and_targets() {
-        let targets = Targets::Labels(Rows { width: 2, values: vec![0.0, 1.0, 2.0, 3.0, 4.0, 5.0] });
+        let targets = Told::Numbers(Rows { width: 2, values: vec![0.0, 1.0, 2.0, 3.0, 4.0, 5.0] });
         let data = Dataset::of_numbers(&[vec![1.0, 2.0], vec![3.0], vec![]], 1).unwrap();
         let data = data.with_targets(targets).unwrap();
         let found = data.select(&[2, 0]);
-        assert_eq!(found.targets, Some(Targets::Labels(Rows { width: 2, values: vec![4.0, 5.0, 0.0, 1.0] })));
+        assert_eq!(found.targets, Some(Told::Numbers(Rows { width: 2, values: vec![4.0, 5.0, 0.0, 1.0] })));
         assert_eq!(
             (found.inputs, found.starts),
             (Inputs::Numbers(Rows { width: 1, values: vec![1.0, 2.0] }), vec![0, 0, 2])

@@ -2,14 +2,15 @@
 //! the model.
 
 use super::dataset::Dataset;
-use crate::data::batch::Targets;
+use super::told::{Marks, Told};
+use crate::data::batch::Inputs;
 use crate::data::readers::labels::{self, label};
-use crate::data::{Classes, Examples, Normalisation, RawInputs, RawTargets, Rows, Tokenizer};
+use crate::data::{Classes, Examples, Normalisation, RawInputs, RawTargets, Rows, Sequences, Tokenizer};
 use crate::error::{Error, Result, ensure};
 use crate::listing::quoted;
 use crate::network::Task;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 /// How the inputs of files become the network's.
 #[derive(Clone)]
@@ -53,8 +54,9 @@ impl TargetEncoder {
             }
             (Task::Regression, _) => {
                 let own = numbers_of(examples)?.select(rows);
-                let fitted = Normalisation::fit(&[&own.values], own.width)?;
-                warn_of_blurred("number to tell", &fitted, &[&own.values]);
+                let all = || std::iter::once(own.values.iter().copied());
+                let fitted = Normalisation::fit(all(), own.width)?;
+                warn_of_blurred("number to tell", &fitted, all());
                 Ok(TargetEncoder::Numbers(fitted))
             }
         }
@@ -82,34 +84,37 @@ impl TargetEncoder {
     ///
     /// # Errors
     /// [`Error::Data`] for what the model does not know, or cannot tell.
-    pub fn encode(&self, examples: &Examples) -> Result<Targets> {
+    pub fn encode(&self, examples: &Examples) -> Result<Told> {
         let wrong = |problem: String| Error::data(&examples.place, problem);
         match (self, &examples.targets) {
             (TargetEncoder::Classes(_), Some(RawTargets::Numbers(_))) => {
                 Err(wrong("its labels are numbers, and the model tells classes".into()))
             }
-            (TargetEncoder::Classes(classes), _) => classes.encode(examples).map(Targets::Classes),
+            (TargetEncoder::Classes(classes), _) => classes.encode(examples).map(Told::Classes),
             (TargetEncoder::Labels(names), Some(RawTargets::Numbers(rows))) => {
                 let (own, width, values) = (rows.width, names.len(), &rows.values);
                 ensure!(own == width, wrong(format!("it has {own} labels a row, and the model {width}")));
                 match values.iter().position(|value| *value != 0.0 && *value != 1.0) {
                     Some(at) => Err(wrong(format!("row {}: the label is {}: each is 0 or 1", at / width, values[at]))),
                     None => {
-                        let values = values.iter().map(|&mark| mark as f32).collect();
-                        Ok(Targets::Labels(Rows { width, values }))
+                        let mut marks = Marks::new(width);
+                        for row in values.chunks(width) {
+                            marks.push((0..).zip(row).filter(|(_, mark)| **mark != 0.0).map(|(label, _)| label));
+                        }
+                        Ok(Told::Labels(marks))
                     }
                 }
             }
-            (TargetEncoder::Labels(names), _) => marks(examples, names).map(Targets::Labels),
+            (TargetEncoder::Labels(names), _) => marks(examples, names).map(Told::Labels),
             (TargetEncoder::Numbers(normalisation), _) => {
                 let (Rows { width, values }, known) = (numbers_of(examples)?, normalisation.mean.len());
                 let other = format!("it has {width} numbers to tell a row, and the model tells {known}");
                 ensure!(width == known, wrong(other));
-                let values = normalisation.apply(&values);
+                let values: Vec<f32> = normalisation.apply(values.into_iter()).collect();
                 let far = |at| wrong(format!("row {}: what is told is too far from what was trained on", at / width));
                 match values.iter().position(|value| !value.is_finite()) {
                     Some(at) => Err(far(at)),
-                    None => Ok(Targets::Numbers(Rows { width, values })),
+                    None => Ok(Told::Numbers(Rows { width, values })),
                 }
             }
         }
@@ -121,17 +126,18 @@ fn items(list: &str) -> impl Iterator<Item = &str> {
     list.split(',').map(str::trim).filter(|name| !label(name).is_empty())
 }
 
-/// 1 for each label that a row lists, `[N, C]`.
-fn marks(examples: &Examples, names: &[String]) -> Result<Rows> {
-    let (lists, width) = (examples.names()?, names.len());
-    let mut values = vec![0.0; lists.len() * width];
-    for (row, (list, marks)) in lists.iter().zip(values.chunks_mut(width)).enumerate() {
-        for name in items(list) {
-            let known = labels::find(name, |name| names.iter().position(|own| own == name));
-            marks[known.ok_or_else(|| examples.unknown(row, name, "labels", names))?] = 1.0;
-        }
+/// The labels that each row lists.
+fn marks(examples: &Examples, names: &[String]) -> Result<Marks> {
+    let places: HashMap<&str, u32> = names.iter().map(String::as_str).zip(0..).collect();
+    let mut marks = Marks::new(names.len());
+    for (row, list) in examples.names()?.iter().enumerate() {
+        let place = |name| {
+            let known = labels::find(name, |name| places.get(name).copied());
+            known.ok_or_else(|| examples.unknown(row, name, "labels", names))
+        };
+        marks.push(items(list).map(place).collect::<Result<Vec<u32>>>()?);
     }
-    Ok(Rows { width, values })
+    Ok(marks)
 }
 
 /// The numbers that are to be told: as the file has them, or out of its names.
@@ -147,7 +153,11 @@ fn numbers_of(examples: &Examples) -> Result<Rows<f64>> {
 }
 
 /// Tells of columns in which what varies is lost in f32, also after it is normalised.
-fn warn_of_blurred(what: &str, fitted: &Normalisation, sequences: &[impl AsRef<[f64]>]) {
+fn warn_of_blurred<S: Iterator<Item = f64> + Clone>(
+    what: &str,
+    fitted: &Normalisation,
+    sequences: impl Iterator<Item = S>,
+) {
     for column in fitted.blurred(sequences) {
         log::warn!(
             "{what} {column} (counted from 0) has numbers that differ by so little, beside the largest, that they become the same"
@@ -155,37 +165,48 @@ fn warn_of_blurred(what: &str, fitted: &Normalisation, sequences: &[impl AsRef<[
     }
 }
 
+/// Texts that are cut into tokens at once.
+const PART: usize = 4096;
+
 impl InputEncoder {
-    /// Learns from sequences `[T_i, width]` of training data how to make them normal.
+    /// Learns from these rows of sequences `[T_i, width]` how to make them normal.
     ///
     /// # Errors
     /// As [`Normalisation::fit`].
-    pub fn of_numbers(sequences: &[impl AsRef<[f64]>], width: usize) -> Result<InputEncoder> {
-        let fitted = Normalisation::fit(sequences, width)?;
-        warn_of_blurred("input column", &fitted, sequences);
+    pub fn of_numbers(sequences: &Sequences, rows: &[usize]) -> Result<InputEncoder> {
+        let own = || rows.iter().map(|&row| sequences.row(row));
+        let fitted = Normalisation::fit(own(), sequences.width)?;
+        warn_of_blurred("input column", &fitted, own());
         Ok(InputEncoder::Numbers(fitted))
     }
 
-    /// The inputs of a file as the network reads them.
+    /// The inputs of a file's rows as the network reads them.
     ///
     /// # Errors
     /// [`Error::Data`] for numbers where the model reads text, for text where it reads numbers, or for another width.
-    pub fn encode(&self, examples: &Examples) -> Result<Dataset> {
+    pub fn encode(&self, examples: &Examples, rows: &[usize]) -> Result<Dataset> {
         let wrong = |problem: &str| Error::data(&examples.place, problem);
         match (self, &examples.inputs) {
             (InputEncoder::Tokens(tokenizer), RawInputs::Texts(texts)) => {
-                Ok(Dataset::of_tokens(&tokenizer.encode_batch(texts)))
+                // By parts, as what the tokenizer gives is of several pieces, and the data set of one.
+                let parts = rows.chunks(PART).flat_map(|rows| {
+                    tokenizer.encode_batch(&rows.iter().map(|&row| texts[row].as_str()).collect::<Vec<_>>())
+                });
+                Ok(Dataset::of_tokens(parts))
             }
-            (InputEncoder::Numbers(normalisation), RawInputs::Numbers { width, sequences }) => {
-                let own = normalisation.mean.len();
+            (InputEncoder::Numbers(normalisation), RawInputs::Numbers(sequences)) => {
+                let (own, width) = (normalisation.mean.len(), sequences.width);
                 let other = format!("its steps have {width} numbers, and the model reads steps of {own}");
-                ensure!(own == *width, wrong(&other));
+                ensure!(own == width, wrong(&other));
                 let far = |row| wrong(&format!("row {row}: its numbers are too far from those that were trained on"));
-                let normal = |(row, sequence): (usize, &Vec<f64>)| {
-                    let normal = normalisation.apply(sequence);
-                    if normal.iter().all(|number| number.is_finite()) { Ok(normal) } else { Err(far(row)) }
-                };
-                Dataset::of_numbers(&sequences.iter().enumerate().map(normal).collect::<Result<Vec<_>>>()?, *width)
+                let lengths = rows.iter().map(|&row| sequences.steps(row));
+                let mut values = Vec::with_capacity(lengths.clone().sum::<usize>() * width);
+                for &row in rows {
+                    let start = values.len();
+                    values.extend(normalisation.apply(sequences.row(row)));
+                    ensure!(values[start..].iter().all(|number| number.is_finite()), far(row));
+                }
+                Ok(Dataset::of(Inputs::Numbers(Rows { width, values }), lengths))
             }
             (InputEncoder::Tokens(_), _) => Err(wrong("it holds numbers, and the model reads text")),
             (InputEncoder::Numbers(_), _) => Err(wrong("it holds text, and the model reads numbers")),
@@ -198,7 +219,7 @@ impl InputEncoder {
 /// # Errors
 /// As [`InputEncoder::encode`] and [`TargetEncoder::encode`].
 pub fn dataset(inputs: &InputEncoder, targets: Option<&TargetEncoder>, examples: &Examples) -> Result<Dataset> {
-    let data = inputs.encode(examples)?;
+    let data = inputs.encode(examples, &(0..examples.lines.len()).collect::<Vec<_>>())?;
     let Some(targets) = targets else { return Ok(data) };
     data.with_targets(targets.encode(examples)?)
 }

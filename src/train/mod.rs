@@ -20,11 +20,13 @@ pub mod schedule;
 pub mod sources;
 #[cfg(feature = "files")]
 mod tensors;
+pub mod told;
 
 pub use dataset::Dataset;
 pub use metrics::Evaluation;
 pub use progress::Progress;
 pub use schedule::Schedule;
+pub use told::Told;
 #[cfg(feature = "files")]
 pub use {
     encoding::{InputEncoder, TargetEncoder},

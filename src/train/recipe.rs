@@ -5,9 +5,9 @@ use super::directory::{Directory, METRICS, read_whole};
 use super::saver::{Saver, Saving};
 use super::sources::Origin;
 use super::{Dataset, Ending, Epoch, Evaluation, InputEncoder, Interval, Model, Observer, Options, Schedule, Sources};
-use super::{TargetEncoder, Trainer, TrainingData, model};
+use super::{TargetEncoder, Told, Trainer, TrainingData, model};
 use crate::data::batch::Padding;
-use crate::data::{RawInputs, Targets, Tokenizer, read_vectors};
+use crate::data::{RawInputs, Tokenizer, read_vectors};
 use crate::doctor::check_network;
 use crate::engine::Device;
 use crate::error::{Error, Problem, Result, ensure};
@@ -101,6 +101,22 @@ pub struct Training {
 /// Opens a device.
 pub type Reopen = Box<dyn FnMut() -> Result<Device>>;
 
+/// How often a device that was lost is opened, and how long is waited before it is tried again: a driver that was reset needs
+/// a moment.
+const ATTEMPTS: usize = 4;
+const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(3);
+
+fn opened_again(reopen: &mut Reopen) -> Result<Device> {
+    for _ in 1..ATTEMPTS {
+        match reopen() {
+            Ok(device) => return Ok(device),
+            Err(error) => log::warn!("{error}; trying again"),
+        }
+        std::thread::sleep(BETWEEN_ATTEMPTS);
+    }
+    reopen()
+}
+
 /// A device that is lost twice within this time is given up.
 const BETWEEN_LOSSES: Duration = Duration::from_secs(600);
 
@@ -125,19 +141,21 @@ impl Training {
     pub fn begin(recipe: &Recipe, folder: &Path, overwrite: bool, mut device: Device) -> Result<Training> {
         recipe.check()?;
         model::check_folder(folder, overwrite)?;
-        let sources = recipe.sources.clone().absolute()?;
-        let files = recipe.sources.read()?;
+        // Read by the names that were given, which errors tell, and kept by those that are found from any folder.
+        let mut sources = recipe.sources.clone();
+        sources.reading.limits.memory = device.engine.limits().memory;
+        let files = sources.read()?;
+        let sources = sources.absolute()?;
         let (examples, task) = (&files.train, recipe.network.task);
         // The classes decide which rows are held out, and of numbers only the other rows are learnt from.
         let rows = if task == Task::Class { vec![] } else { sources.split(examples.lines.len(), None, 0)?.0 };
         let targets = TargetEncoder::fit(task, examples, &rows)?;
         let classes = targets.names().len();
+        // Too many classes are refused before anything is made for each.
+        Config { classes, ..recipe.network.clone() }.check()?;
         let (rows, _) = sources.split(examples.lines.len(), Some(&targets.encode(examples)?), classes)?;
         let inputs = match (&examples.inputs, recipe.tokens) {
-            (RawInputs::Numbers { width, sequences }, _) => {
-                let own: Vec<&Vec<f64>> = rows.iter().map(|&row| &sequences[row]).collect();
-                InputEncoder::of_numbers(&own, *width)?
-            }
+            (RawInputs::Numbers(sequences), _) => InputEncoder::of_numbers(sequences, &rows)?,
             (RawInputs::Texts(_), Tokens::Bytes) => InputEncoder::Tokens(Tokenizer::bytes()?),
             (RawInputs::Texts(texts), Tokens::Words { min_count }) => {
                 let own: Vec<&str> = rows.iter().map(|&row| texts[row].as_str()).collect();
@@ -158,6 +176,7 @@ impl Training {
         if recipe.balanced {
             options.optimiser.class_weights = balanced(&data.train, classes);
         }
+        device.engine.hold(data.bytes());
         data.check_fits(&config, &options, &device)?;
         let mut parameters = Parameters::random(&config, options.seed);
         let vectors = match (&recipe.vectors, &inputs) {
@@ -188,7 +207,7 @@ impl Training {
         let directory = Directory::hold(folder)?;
         let (model, checkpoint) = saved(folder)?;
         let Checkpoint { standing, parameters, state } = checkpoint;
-        let Standing { mut options, progress, origin, device: before, memory } = standing;
+        let Standing { mut options, progress, mut origin, device: before, memory } = standing;
         let laid_out = options.epochs;
         let epochs = epochs.unwrap_or(laid_out);
         let wanted = format!("more than the {} that are done", progress.epoch);
@@ -202,6 +221,16 @@ impl Training {
             let own = &device.name;
             notes.push(format!("the training began on {before}: on {own} its numbers may differ in their last bits"));
         }
+        if !directory.is_whole(METRICS) {
+            let metrics = folder.join(METRICS);
+            notes.push(format!("{}: damaged or changed; it is written anew from the checkpoint", metrics.display()));
+        }
+        let sources = &mut origin.sources;
+        sources.reading.limits.memory = device.engine.limits().memory;
+        let data = sources.encode(&sources.read()?, &model.inputs, &model.targets)?;
+        let other = "this is not the data that the training began with: it cannot go on, begin anew";
+        ensure!(data.checksum() == origin.checksum, Error::data(&sources.train, other));
+        device.engine.hold(data.bytes());
         if memory != device.engine.limits().memory {
             let [before, own] = [memory, device.engine.limits().memory].map(bytesize::ByteSize);
             notes.push(format!(
@@ -209,14 +238,6 @@ impl Training {
                  numbers differ in their last bits"
             ));
         }
-        if !directory.is_whole(METRICS) {
-            let metrics = folder.join(METRICS);
-            notes.push(format!("{}: damaged or changed; it is written anew from the checkpoint", metrics.display()));
-        }
-        let sources = &origin.sources;
-        let data = sources.encode(&sources.read()?, &model.inputs, &model.targets)?;
-        let other = "this is not the data that the training began with: it cannot go on, begin anew";
-        ensure!(data.checksum() == origin.checksum, Error::data(&sources.train, other));
         check_device(&mut device, &model.config, &model.parameters, &data, &options)?;
         let network = restored(folder, &model.config, device, &parameters, &state)?;
         let best = progress.best().is_some().then(|| model.parameters.clone());
@@ -236,40 +257,47 @@ impl Training {
     pub fn run(&mut self, observer: &mut dyn Observer) -> Result<Outcome> {
         let mut lost: Option<Instant> = None;
         let mut kept = false;
-        let overwrites = self.overwrites;
-        let ending = loop {
-            let Training { trainer, model, data, origin, saver, interval, saved, .. } = self;
-            let (interval, last) = (*interval, Instant::now());
-            let (steps, warned, kept) = (0, false, &mut kept);
-            let mut saving = Saving { model, origin, saver, interval, saved, last, steps, warned, overwrites, kept };
-            let outcome = trainer.fit_and_keep(&data.train, &data.valid, observer, &mut saving);
+        loop {
+            let outcome = self.run_on_device(observer, &mut kept);
             let first = lost.is_none_or(|at| at.elapsed() >= BETWEEN_LOSSES);
             match (outcome, &mut self.reopen) {
                 (Err(error @ Error::DeviceLost { .. }), Some(reopen)) if first => {
                     log::warn!("{error}; opening it again");
                     lost = Some(Instant::now());
-                    let device = reopen()?;
+                    let device = opened_again(reopen)?;
                     self.go_on_with(device)?;
                     let progress = &self.trainer.progress;
                     log::warn!("going on at epoch {}, step {}", progress.epoch + 1, progress.step + 1);
                 }
-                (outcome, _) => break outcome?,
+                (outcome, _) => return outcome,
             }
-        };
+        }
+    }
+
+    /// [`Training::run`] for as long as the device is there. `kept` tells whether the moment at which it ended was saved.
+    fn run_on_device(&mut self, observer: &mut dyn Observer, kept: &mut bool) -> Result<Outcome> {
+        let overwrites = self.overwrites;
+        let Training { trainer, model, data, origin, saver, interval, saved, .. } = self;
+        let (interval, last) = (*interval, Instant::now());
+        let (steps, warned) = (0, false);
+        let mut saving = Saving { model, origin, saver, interval, saved, last, steps, warned, overwrites, kept };
+        let ending = trainer.fit_and_keep(&data.train, &data.valid, observer, &mut saving)?;
+        let saved = *saving.kept;
         self.saver.wait()?;
         let best = self.trainer.progress.best().cloned();
         if ending == Ending::Stopped {
-            return Ok(Outcome { ending, best, test: None, saved: kept });
+            return Ok(Outcome { ending, best, test: None, saved });
         }
         let (network, batch) = (&mut self.trainer.network, self.trainer.options.batch);
         let test = self.data.test.as_ref().map(|test| Evaluation::of(network, test, batch)).transpose()?;
-        Ok(Outcome { ending, best, test, saved: kept })
+        Ok(Outcome { ending, best, test, saved })
     }
 
     /// Takes the training back to what was saved last, or to its beginning, on another device.
     fn go_on_with(&mut self, mut device: Device) -> Result<()> {
         self.saver.wait()?;
         let Training { trainer, model, data, .. } = self;
+        device.engine.hold(data.bytes());
         check_device(&mut device, &model.config, &model.parameters, data, &trainer.options)?;
         if self.saved.is_none() {
             trainer.network = Network::with_parameters(model.config.clone(), device, &model.parameters)?;
@@ -352,7 +380,7 @@ fn check_device(
 
 /// Weights by which every class counts as much as any other: sequences / (classes · sequences of the class).
 fn balanced(data: &Dataset, classes: usize) -> Vec<f32> {
-    let Some(Targets::Classes(own)) = &data.targets else { return vec![] };
+    let Some(Told::Classes(own)) = &data.targets else { return vec![] };
     let mut counts = vec![0usize; classes];
     own.iter().for_each(|&class| counts[class as usize] += 1);
     counts.iter().map(|&count| own.len() as f32 / (classes * count.max(1)) as f32).collect()
@@ -387,7 +415,15 @@ mod tests {
         let network =
             Config { slicing: Slicing::new(2, 2).unwrap(), length: 8, embedding: 4, hidden: 4, ..Config::default() };
         Recipe {
-            sources: Sources { train, valid: None, test: None, valid_fraction: 0.1, reading },
+            sources: Sources {
+                train,
+                valid: None,
+                valid_labels: None,
+                test: None,
+                test_labels: None,
+                valid_fraction: 0.1,
+                reading,
+            },
             network,
             tokens: Tokens::Words { min_count: 1 },
             vectors: None,

@@ -1,12 +1,13 @@
 //! The data of a training: read, split, encoded, and checked to be the same when a training goes on.
 
-use super::{Dataset, InputEncoder, Options, TargetEncoder, encoding};
-use crate::data::{Examples, Inputs, ReadOptions, Source, Targets, hold_out, hold_out_unclassed};
+use super::{Dataset, InputEncoder, Options, TargetEncoder, Told, encoding};
+use crate::data::{Examples, Inputs, ReadOptions, Source, hold_out, hold_out_unclassed};
 use crate::engine::Device;
 use crate::error::{Error, Problem, Result, ensure};
 use crate::network::{Config, Layout, Plans};
 use serde::{Deserialize, Serialize};
 use std::iter::once;
+use std::path::PathBuf;
 
 /// Where the data of a training comes from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -15,8 +16,14 @@ pub struct Sources {
     pub train: Source,
     /// `None`: part of the training data is held out.
     pub valid: Option<Source>,
+    /// Of the validation data, where they have a file of their own.
+    #[serde(default)]
+    pub valid_labels: Option<PathBuf>,
     /// What the finished model is measured on, if there is some.
     pub test: Option<Source>,
+    /// Of the test data, where they have a file of their own.
+    #[serde(default)]
+    pub test_labels: Option<PathBuf>,
     /// The share that is held out, more than 0 and less than 1.
     pub valid_fraction: f64,
     /// Of all of them, but for the file of labels, which is of the training data.
@@ -61,7 +68,8 @@ impl Sources {
             Source::File(path) => Some(path),
             Source::Stdin => None,
         });
-        for path in files.chain(&mut self.reading.labels) {
+        let labels = [&mut self.reading.labels, &mut self.valid_labels, &mut self.test_labels];
+        for path in files.chain(labels.into_iter().flatten()) {
             *path = std::path::absolute(&*path).map_err(Error::io(&*path))?;
             let problem = format!("{}: the path is not Unicode: rename the file or folder", path.display());
             ensure!(path.to_str().is_some(), Error::Config(problem));
@@ -76,9 +84,13 @@ impl Sources {
     pub fn read(&self) -> Result<Files> {
         let several = "one of training, validation and test data can be standard input, not several";
         ensure!(self.on_stdin() <= 1, Error::Config(several.into()));
-        let others = ReadOptions { labels: None, ..self.reading.clone() };
-        let read = |source: &Option<Source>| source.as_ref().map(|source| others.read(source, true)).transpose();
-        Ok(Files { train: self.reading.read(&self.train, true)?, valid: read(&self.valid)?, test: read(&self.test)? })
+        let read = |source: &Option<Source>, labels: &Option<PathBuf>| {
+            let options = ReadOptions { labels: labels.clone(), ..self.reading.clone() };
+            source.as_ref().map(|source| options.read(source, true)).transpose()
+        };
+        let train = self.reading.read(&self.train, true)?;
+        let (valid, test) = (read(&self.valid, &self.valid_labels)?, read(&self.test, &self.test_labels)?);
+        Ok(Files { train, valid, test })
     }
 
     /// How many of the files are standard input.
@@ -92,12 +104,12 @@ impl Sources {
     ///
     /// # Errors
     /// [`Error::Data`] if there are too few.
-    pub fn split(&self, count: usize, targets: Option<&Targets>, classes: usize) -> Result<(Vec<usize>, Vec<usize>)> {
+    pub fn split(&self, count: usize, targets: Option<&Told>, classes: usize) -> Result<(Vec<usize>, Vec<usize>)> {
         if self.valid.is_some() {
             return Ok(((0..count).collect(), vec![]));
         }
         let (train, valid) = match targets {
-            Some(Targets::Classes(own)) => hold_out(own, classes, self.valid_fraction),
+            Some(Told::Classes(own)) => hold_out(own, classes, self.valid_fraction),
             _ => hold_out_unclassed(count, self.valid_fraction),
         };
         let both = !train.is_empty() && !valid.is_empty();
@@ -111,19 +123,21 @@ impl Sources {
     /// As [`encoding::dataset`] and [`Sources::split`].
     pub fn encode(&self, files: &Files, inputs: &InputEncoder, targets: &TargetEncoder) -> Result<TrainingData> {
         let encode = |examples: &Examples| encoding::dataset(inputs, Some(targets), examples);
-        let all = encode(&files.train)?;
-        let (train, valid) = match &files.valid {
-            Some(examples) => (all, encode(examples)?),
-            None => {
-                let (train, valid) = self.split(all.len(), all.targets.as_ref(), targets.names().len())?;
-                (all.select(&train), all.select(&valid))
-            }
-        };
+        let told = targets.encode(&files.train)?;
+        let (train, held_out) = self.split(files.train.lines.len(), Some(&told), targets.names().len())?;
+        let part = |rows: &[usize]| inputs.encode(&files.train, rows)?.with_targets(told.select(rows));
+        let train = part(&train)?;
+        let valid = files.valid.as_ref().map_or_else(|| part(&held_out), encode)?;
         Ok(TrainingData { train, valid, test: files.test.as_ref().map(encode).transpose()? })
     }
 }
 
 impl TrainingData {
+    /// Bytes of memory that it takes.
+    pub fn bytes(&self) -> u64 {
+        [&self.train, &self.valid].into_iter().chain(&self.test).map(Dataset::bytes).sum()
+    }
+
     /// Of the sequences and targets that are trained on and validated with, in their order.
     pub fn checksum(&self) -> u32 {
         let mut sum = flate2::Crc::new();
@@ -132,11 +146,7 @@ impl TrainingData {
                 Inputs::Tokens(tokens) => bytemuck::cast_slice(tokens),
                 Inputs::Numbers(steps) => bytemuck::cast_slice(&steps.values),
             });
-            sum.update(match &set.targets {
-                Some(Targets::Classes(classes)) => bytemuck::cast_slice(classes),
-                Some(Targets::Labels(rows) | Targets::Numbers(rows)) => bytemuck::cast_slice(&rows.values),
-                None => &[],
-            });
+            set.targets.iter().for_each(|told| told.add_to(&mut sum));
             (0..set.len()).for_each(|row| sum.update(&(set.steps(row) as u64).to_le_bytes()));
         }
         sum.sum()
@@ -166,7 +176,9 @@ mod tests {
         let sources = Sources {
             train: Source::File("mails.tsv".into()),
             valid: Some(Source::Stdin),
+            valid_labels: Some("v.npy".into()),
             test: None,
+            test_labels: None,
             valid_fraction: 0.1,
             reading: ReadOptions { labels: Some("y.npy".into()), ..ReadOptions::default() },
         };
@@ -174,6 +186,7 @@ mod tests {
         let here = std::env::current_dir().unwrap();
         assert_eq!((&found.train, &found.valid), (&Source::File(here.join("mails.tsv")), &Some(Source::Stdin)));
         assert_eq!(found.reading.labels, Some(here.join("y.npy")));
+        assert_eq!(found.valid_labels, Some(here.join("v.npy")));
         assert_eq!(found.clone().absolute().unwrap(), found);
     }
 }

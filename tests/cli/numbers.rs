@@ -81,9 +81,10 @@ fn classes_of_an_array() {
 
     room.srnn("embed out x.npy --device cpu --out states.npy").succeeds();
     let states = ReadOptions::default().read(&room.path("states.npy").as_path().into(), false).unwrap();
-    let RawInputs::Numbers { sequences, .. } = states.inputs else { unreachable!() };
-    assert_eq!(sequences.iter().flatten().count(), 5 * ROWS);
-    assert!(sequences.iter().flatten().all(|state| state.abs() <= 1.0));
+    let RawInputs::Numbers(sequences) = states.inputs else { unreachable!() };
+    let all = || (0..sequences.len()).flat_map(|row| sequences.row(row));
+    assert_eq!(all().count(), 5 * ROWS);
+    assert!(all().all(|state| state.abs() <= 1.0));
     room.srnn("embed out x.npy --device cpu --out states.npy").refused("states.npy is there already");
 }
 
@@ -97,6 +98,12 @@ fn archives_with_lengths_and_classes() {
     let run = train(&room, "a.npz", &[("--task", "regression")]).succeeds();
     assert!(run.out.contains("validation R² "), "{}", run.out);
     room.write("b.npz", npz(&[("x", x()), ("targets", array(&lengths))]));
+    let others = [("--valid", "x.npy"), ("--test", "x.npy"), ("--labels", "y"), ("--out", "c")];
+    train(&room, "x.npy", &others).refused("x.npy: has no labels: give their file with --labels (--valid-labels, ");
+    let theirs = [("--valid-labels", "y"), ("--test-labels", "y")];
+    train(&room, "x.npy", &[&others[..], &theirs].concat()).succeeds();
+    room.srnn("train --resume c --epochs 9 --device cpu").succeeds();
+    train(&room, "x.npy", &[("--valid-labels", "y"), ("--out", "d")]).misused("--valid <FILE>");
     train(&room, "b.npz", &[("--out", "b")]).refused("b.npz: has no labels: give their file with --labels");
     room.srnn("predict out b.npz --device cpu").succeeds();
     // Labels that nobody needs may be wrong.

@@ -54,11 +54,13 @@ fn bombs_are_refused_in_little_memory() {
     let room = Room::with_model();
     room.write("line.tsv.gz", packed(&[b"text\tlabel\n".to_vec(), vec![b'a'; 300 << 20]].concat()));
     room.write("lines.tsv.gz", packed(&[b"text\tlabel\n".to_vec(), b"a\tb\n".repeat(20 << 20)].concat()));
+    room.write("line.tsv", [b"text\tlabel\n".to_vec(), vec![b'a'; 33 << 20]].concat());
     room.write("tabs.tsv", "\t".repeat(5 << 20));
     room.write("commas.csv", ",".repeat(5 << 20));
     for (name, words) in [
-        ("line.tsv.gz", "is longer than 32 MiB"),
-        ("lines.tsv.gz", "unpacks to more than 40 times its size"),
+        ("line.tsv.gz", "line.tsv.gz:2: is a line longer than 32.0 MiB: if that is meant, --no-limits reads it"),
+        ("lines.tsv.gz", "unpacks to what takes over 40 times its size: if that is meant, --no-limits reads it"),
+        ("line.tsv", "line.tsv:2: is a line longer than 32.0 MiB"),
         ("tabs.tsv", "has over 10000 columns"),
         ("commas.csv", "has over 10000 columns"),
     ] {
@@ -72,6 +74,13 @@ fn bombs_are_refused_in_little_memory() {
         );
         run.refused(words);
     }
+    // Who means it says so.
+    room.write("lines.tsv.gz", packed(&[b"text\tlabel\n".to_vec(), b"a fine film\tgood\n".repeat(300_000)].concat()));
+    room.srnn("eval model lines.tsv.gz --device cpu").refused("--no-limits reads it");
+    room.srnn("eval model lines.tsv.gz --device cpu --no-limits").succeeds();
+    room.srnn("eval model line.tsv --device cpu --no-limits").refused("line.tsv:2: has 1 field, but the header has 2");
+    room.srnn("eval model lines.tsv.gz --device cpu --no-limits --memory 9M")
+        .refused("lines.tsv.gz: takes over 9.0 MiB of memory: raise --memory, or use less data");
 }
 
 /// Zeros behind gzip data are padding.

@@ -13,7 +13,15 @@ pub fn recipe(room: &Path, epochs: usize) -> Recipe {
     std::fs::write(&table, format!("text\tlabel\n{rows}")).unwrap();
     let (train, reading) = (Source::File(table), ReadOptions::default());
     Recipe {
-        sources: Sources { train, valid: None, test: None, valid_fraction: 0.1, reading },
+        sources: Sources {
+            train,
+            valid: None,
+            valid_labels: None,
+            test: None,
+            test_labels: None,
+            valid_fraction: 0.1,
+            reading,
+        },
         network: Config { slicing: "2x2".parse().unwrap(), length: 8, embedding: 4, hidden: 4, ..Config::default() },
         tokens: Tokens::Words { min_count: 1 },
         vectors: None,

@@ -3,13 +3,10 @@
 use super::examples::{MOST, RawTargets};
 use super::npy::Npy;
 use super::npy_header::Kind;
-use crate::data::Rows;
+use crate::data::{Rows, Sequences};
 use crate::error::{Error, Result, ensure};
 
-/// D, and the N sequences, each `[T_i, D]` row by row.
-pub(super) type Sequences = (usize, Vec<Vec<f64>>);
-
-/// The steps of `x [N, T, D]` or `[N, T]`: D, and for each row its first `lengths[i]` steps, or all.
+/// The steps of `x [N, T, D]` or `[N, T]`: of each row its first `lengths[i]` steps, or all.
 ///
 /// # Errors
 /// Those of reading the array; [`Error::Data`] for other shapes, texts, lengths that do not fit, or a number among the
@@ -23,14 +20,16 @@ pub(super) fn sequences(mut x: Npy, lengths: Option<Npy>) -> Result<Sequences> {
     };
     let lengths = lengths.map(|lengths| real_steps(lengths, rows, steps)).transpose()?;
     let values = x.numbers()?;
-    let cut = |(row, values): (usize, &[f64])| {
-        let values = &values[..lengths.as_ref().map_or(steps, |lengths| lengths[row]) * width];
-        let Some((at, value)) = not_finite(values) else { return Ok(values.to_vec()) };
-        let (step, column) = (at / width, at % width);
-        let advice = "fill it in, leave the row out, or, if it is padding, give `lengths` in an .npz";
-        Err(x.error(format!("row {row}, step {step}, column {column} is {value}: {advice}")))
-    };
-    Ok((width, values.chunks_exact(steps * width).enumerate().map(cut).collect::<Result<_>>()?))
+    for row in 0..rows {
+        let start = row * steps * width;
+        let kept = lengths.as_ref().map_or(steps, |lengths| lengths[row]) * width;
+        if let Some((at, value)) = not_finite(values.range(start..start + kept)) {
+            let (step, column) = (at / width, at % width);
+            let advice = "fill it in, leave the row out, or, if it is padding, give `lengths` in an .npz";
+            return Err(x.error(format!("row {row}, step {step}, column {column} is {value}: {advice}")));
+        }
+    }
+    Ok(Sequences::of_rows(values, rows, width, lengths.as_deref()))
 }
 
 /// How many steps of each of `rows` sequences are real: whole numbers `[N]`, each from 1 to `steps`.
@@ -64,8 +63,10 @@ pub(super) fn targets(mut y: Npy, count: usize, of: &str) -> Result<RawTargets> 
         ensure!(named == names.len(), y.error(format!("row {named} is an empty name: name the class")));
         return Ok(RawTargets::Names(names));
     }
-    let values = y.numbers()?;
-    let Some((at, value)) = not_finite(&values) else { return Ok(RawTargets::Numbers(Rows { width, values })) };
+    let values: Vec<f64> = y.numbers()?.iter().collect();
+    let Some((at, value)) = not_finite(values.iter().copied()) else {
+        return Ok(RawTargets::Numbers(Rows { width, values }));
+    };
     let (row, column) = (at / width, at % width);
     Err(y.error(format!("row {row}, column {column} is {value}: give the target, or leave the row out")))
 }
@@ -78,29 +79,32 @@ pub(super) fn check_count(place: &str, targets: usize, sequences: usize, of: &st
 }
 
 /// The first number that is not finite: where it stands, and what it is.
-fn not_finite(values: &[f64]) -> Option<(usize, &'static str)> {
-    let at = values.iter().position(|value| value.is_nan() || value.abs() > MOST)?;
-    Some((at, if values[at].is_nan() { "NaN" } else { "infinite or beyond 3.4e38" }))
+fn not_finite(values: impl Iterator<Item = f64>) -> Option<(usize, &'static str)> {
+    let (at, value) = values.enumerate().find(|(_, value)| value.is_nan() || value.abs() > MOST)?;
+    Some((at, if value.is_nan() { "NaN" } else { "infinite or beyond 3.4e38" }))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::readers::fixtures::npy_file as file;
+    use crate::data::readers::fixtures::{npy_file as file, opened, rows_of};
 
     fn floats(shape: &str, values: &[f32]) -> Vec<u8> {
         let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
         file("<f4", false, shape, &bytes)
     }
 
+    fn open<'a>(name: &str, bytes: &'a [u8]) -> Npy<'a> {
+        Npy::open(name, opened(bytes)).unwrap()
+    }
+
     fn x(bytes: &[u8], lengths: Option<&[u8]>) -> std::result::Result<Vec<Vec<f64>>, String> {
-        let lengths = lengths.map(|bytes| Npy::open("n", bytes).unwrap());
-        let read = sequences(Npy::open("x", bytes).unwrap(), lengths);
-        read.map(|(_, sequences)| sequences).map_err(|error| error.to_string())
+        let read = sequences(open("x", bytes), lengths.map(|bytes| open("n", bytes)));
+        read.map(|sequences| rows_of(&sequences)).map_err(|error| error.to_string())
     }
 
     fn y(bytes: &[u8], count: usize) -> std::result::Result<RawTargets, String> {
-        targets(Npy::open("y", bytes).unwrap(), count, "x").map_err(|error| error.to_string())
+        targets(open("y", bytes), count, "x").map_err(|error| error.to_string())
     }
 
     #[test]

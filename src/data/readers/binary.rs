@@ -2,6 +2,7 @@
 
 use std::io::{ErrorKind, Read};
 
+use super::limits::Refused;
 use crate::error::{Error, Result};
 
 /// The error of a read that failed: data that ends early or cannot be unpacked is the file's fault, not the disk's.
@@ -11,8 +12,10 @@ pub(super) fn read_error(place: &str, source: std::io::Error) -> Error {
         ErrorKind::InvalidData | ErrorKind::InvalidInput => {
             Error::data(place, format!("is damaged ({source}): save or fetch it again"))
         }
-        ErrorKind::Other => Error::data(place, source.to_string()),
-        _ => Error::io(place)(source),
+        _ => match source.downcast::<Refused>() {
+            Ok(Refused(problem)) => Error::data(place, problem),
+            Err(source) => Error::io(place)(source),
+        },
     }
 }
 

@@ -3,7 +3,7 @@
 //! is known, and such a quote is an error.
 
 use super::lines::Lines;
-use super::table::{MOST_COLUMNS, Table};
+use super::table::Table;
 use crate::error::{Error, Result};
 
 /// Where in a record the scan stands.
@@ -46,7 +46,7 @@ pub(super) fn read(mut lines: Lines, table: &mut Table) -> Result<()> {
                 (Place::AfterQuote | Place::AfterBlank, ' ') => Place::AfterBlank,
                 (Place::FieldStart | Place::Plain | Place::AfterQuote | Place::AfterBlank, ',') => {
                     raw = None;
-                    if fields.len() <= MOST_COLUMNS {
+                    if fields.len() <= table.most {
                         fields.push(std::mem::take(&mut field));
                     }
                     Place::FieldStart

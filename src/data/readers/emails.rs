@@ -4,7 +4,6 @@
 use super::examples::Examples;
 use super::format::Format;
 use super::lines::Lines;
-use super::source::unpack;
 use super::texts;
 use crate::error::Result;
 
@@ -15,8 +14,7 @@ use crate::error::Result;
 /// Those of [`ReadOptions::read`](super::ReadOptions::read), when the crate was built from damaged files.
 pub fn emails() -> Result<[Examples; 3]> {
     let read = |name: &str, packed: &'static [u8]| {
-        let lines = Lines::new(name.into(), unpack(name, packed, true)?);
-        texts::read(lines, ("text", Some("label")), Some(Format::Tsv))
+        texts::read(Lines::unpacked(name, packed, true)?, ("text", Some("label")), 2, Some(Format::Tsv))
     };
     Ok([
         read("emails/train.tsv.gz", include_bytes!("../../../data/emails/train.tsv.gz"))?,

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::format::Format;
+use super::limits::Limits;
 use super::source::Source;
-use crate::data::Rows;
+use crate::data::{Rows, Sequences};
 use crate::error::{Error, Problem, Result};
 use crate::listing::{listed, quoted};
 
@@ -30,14 +31,9 @@ pub struct Examples {
 pub enum RawInputs {
     /// `[N]`, as they stand in the file; they may be empty.
     Texts(Vec<String>),
-    /// N sequences, each `[T_i, width]` row-major with `T_i` >= 1; all numbers are finite, and as the file has them: what
+    /// N sequences, each with `T_i` >= 1; all numbers are finite, and as the file has them: what
     /// varies in large numbers would be lost in f32 before they are normalised.
-    Numbers {
-        /// Numbers of one step, D.
-        width: usize,
-        /// One vector for each example, of `T_i · width` numbers.
-        sequences: Vec<Vec<f64>>,
-    },
+    Numbers(Sequences),
 }
 
 /// What is to be told of each of N examples.
@@ -57,7 +53,7 @@ impl Examples {
     pub fn texts(&self) -> Option<&[String]> {
         match &self.inputs {
             RawInputs::Texts(texts) => Some(texts),
-            RawInputs::Numbers { .. } => None,
+            RawInputs::Numbers(_) => None,
         }
     }
 
@@ -112,13 +108,16 @@ pub struct ReadOptions {
     pub labels: Option<PathBuf>,
     /// What a step of an image is; other formats do not look at it.
     pub pixels: Pixels,
+    /// How much a file may ask for.
+    #[serde(default)]
+    pub limits: Limits,
 }
 
 impl Default for ReadOptions {
     /// Columns `text` and `label`, pixel by pixel.
     fn default() -> ReadOptions {
         let [text, label] = ["text", "label"].map(String::from);
-        ReadOptions { text, label, format: None, labels: None, pixels: Pixels::Each }
+        ReadOptions { text, label, format: None, labels: None, pixels: Pixels::Each, limits: Limits::default() }
     }
 }
 

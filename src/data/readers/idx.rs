@@ -1,10 +1,11 @@
 //! IDX, the files of MNIST: a few big-endian numbers for the sizes, then unsigned bytes.
 
-use std::io::{BufRead, Read};
+use std::io::Read;
 
-use super::arrays::Sequences;
 use super::binary::{expect_end, read_error};
 use super::format::IDX;
+use super::limits::{NAME, ROW, Reader, Weight};
+use crate::data::{Numbers, Sequences};
 use crate::error::{Error, Result, ensure};
 
 /// The images of a file as sequences of rows, where `by_rows`, or of pixels, black to white as 0 to 1.
@@ -12,27 +13,29 @@ use crate::error::{Error, Result, ensure};
 /// # Errors
 /// [`Error::Data`] for another kind of file, images without a pixel, or fewer or more bytes than promised;
 /// [`Error::Io`].
-pub(super) fn read_images(place: &str, reader: impl BufRead, by_rows: bool) -> Result<Sequences> {
-    let ([_, rows, columns], bytes) = read(place, reader, "images")?;
-    let image = |bytes: &[u8]| bytes.iter().map(|&pixel| f64::from(pixel) / 255.0).collect();
-    let width = if by_rows { columns } else { 1 };
-    Ok((width, bytes.chunks(rows * columns).map(image).collect()))
+pub(super) fn read_images(place: &str, reader: Reader, by_rows: bool) -> Result<Sequences> {
+    // Each pixel as it is kept, and made normal.
+    let ([count, _, columns], bytes) = read(place, reader, "images", |pixels| ROW.saturating_add(8 * pixels))?;
+    let numbers = Numbers::Single(bytes.iter().map(|&pixel| f32::from(pixel) / 255.0).collect());
+    Ok(Sequences::of_rows(numbers, count, if by_rows { columns } else { 1 }, None))
 }
 
 /// The classes of a file of labels, `[N]`, as text.
 ///
 /// # Errors
 /// [`Error::Data`] for another kind of file, or fewer or more bytes than promised; [`Error::Io`].
-pub(super) fn read_labels(place: &str, reader: impl BufRead) -> Result<Vec<String>> {
-    let ([_], bytes) = read(place, reader, "labels")?;
+pub(super) fn read_labels(place: &str, reader: Reader) -> Result<Vec<String>> {
+    let ([_], bytes) = read(place, reader, "labels", |_| NAME)?;
     Ok(bytes.iter().map(u8::to_string).collect())
 }
 
-/// The sizes and the bytes of a file that should hold `what`: the first size counts them.
+/// The sizes and the bytes of a file that should hold `what`: the first size counts them, and each takes the `memory` of so
+/// many bytes.
 fn read<const DIMENSIONS: usize>(
     place: &str,
-    mut reader: impl BufRead,
+    mut reader: Reader,
     what: &str,
+    memory: fn(u64) -> u64,
 ) -> Result<([usize; DIMENSIONS], Vec<u8>)> {
     let mut four = || {
         let mut bytes = [0; 4];
@@ -55,6 +58,7 @@ fn read<const DIMENSIONS: usize>(
     let sides = sizes[1..].iter().map(usize::to_string).collect::<Vec<_>>().join(" x ");
     ensure!(size > 0, wrong(format!("promises {what} of {sides} pixels, which cannot be")));
     let (all, mut bytes) = (size.saturating_mul(sizes[0] as u64), Vec::new());
+    reader.get_mut().weigh(Weight::Rows { memory: memory(size), of: size });
     // Grows with what there is, whatever the header promises.
     let there = reader.by_ref().take(all).read_to_end(&mut bytes).map_err(|source| read_error(place, source))?;
     let (there, promised) = (there as u64 / size, sizes[0]);
@@ -67,20 +71,21 @@ fn read<const DIMENSIONS: usize>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::readers::fixtures::idx_file as file;
+    use crate::data::readers::fixtures::{idx_file as file, opened, rows_of};
 
     fn images(bytes: &[u8]) -> std::result::Result<Vec<Vec<f64>>, String> {
-        read_images("i", bytes, false).map(|(_, images)| images).map_err(|error| error.to_string())
+        let read = read_images("i", opened(bytes), false);
+        read.map(|images| rows_of(&images)).map_err(|error| error.to_string())
     }
 
     fn labels(bytes: &[u8]) -> std::result::Result<Vec<String>, String> {
-        read_labels("l", bytes).map_err(|error| error.to_string())
+        read_labels("l", opened(bytes)).map_err(|error| error.to_string())
     }
 
     #[test]
     fn images_and_labels() {
         let found = images(&file(&[2, 1, 2], &[0, 255, 51, 102]));
-        assert_eq!(found, Ok(vec![vec![0.0, 1.0], vec![0.2, 0.4]]));
+        assert_eq!(found, Ok(vec![vec![0.0, 1.0], vec![0.2f32.into(), 0.4f32.into()]]));
         assert_eq!(labels(&file(&[3], &[7, 0, 255])), Ok(vec!["7".into(), "0".into(), "255".into()]));
     }
 

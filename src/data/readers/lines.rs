@@ -2,34 +2,46 @@
 
 use std::io::{BufRead, ErrorKind, Read};
 
+use super::binary::read_error;
 use super::format::{Format, ZIP, ZIPPED};
-use super::source::{Reader, Source};
+use super::limits::{Limits, Reader};
+use super::source::{Source, unpack};
 use crate::error::{Error, Problem, Result, ensure};
 
 /// Windows' wide text begins with one of these instead of UTF-8's mark.
 const UTF16_MARKS: [[u8; 2]; 2] = [[0xFF, 0xFE], [0xFE, 0xFF]];
 
-/// Bytes that a line may have.
-const MOST: usize = 32 << 20;
-
 /// The lines of a source. Holds one line at a time.
 pub(super) struct Lines {
     /// The name for messages.
     pub file: String,
-    reader: Reader,
+    reader: Reader<'static>,
+    /// Bytes that a line may have.
+    longest: u64,
     buffer: Vec<u8>,
     line: u64,
     again: bool,
 }
 
 impl Lines {
-    pub fn open(source: &Source) -> Result<Lines> {
-        Ok(Lines::new(source.to_string(), source.open()?))
+    pub fn open(source: &Source, limits: Limits) -> Result<Lines> {
+        let longest = limits.line;
+        Ok(Lines::new(source.to_string(), source.open(limits)?, longest))
     }
 
-    /// Lines of something already opened; `file` is its name in messages.
-    pub fn new(file: String, reader: Reader) -> Lines {
-        Lines { file, reader, buffer: Vec::new(), line: 0, again: false }
+    /// Lines of at most `longest` bytes of something already opened; `file` is its name in messages.
+    pub fn new(file: String, reader: Reader<'static>, longest: u64) -> Lines {
+        Lines { file, reader, longest, buffer: Vec::new(), line: 0, again: false }
+    }
+
+    /// Lines of what may be packed; `named_gzip` as [`unpack`] has it.
+    ///
+    /// # Errors
+    /// Those of [`unpack`].
+    pub fn unpacked(file: &str, bytes: impl BufRead + Send + 'static, named_gzip: bool) -> Result<Lines> {
+        let limits = Limits::default();
+        let longest = limits.line;
+        Ok(Lines::new(file.into(), unpack(file, bytes, named_gzip, limits)?, longest))
     }
 
     /// An error about the line read last.
@@ -78,10 +90,11 @@ impl Lines {
     fn advance(&mut self) -> Result<bool> {
         if !std::mem::take(&mut self.again) {
             self.buffer.clear();
-            let mut one = self.reader.by_ref().take(MOST as u64 + 1);
+            let mut one = self.reader.by_ref().take(self.longest.saturating_add(1));
             let read = one.read_until(b'\n', &mut self.buffer).map_err(|source| self.read_error(source))?;
             self.line += u64::from(read > 0);
-            ensure!(read <= MOST, self.error(format!("is longer than {} MiB: is it a text?", MOST >> 20)));
+            let long = || format!("is a line longer than {}", bytesize::ByteSize(self.longest));
+            ensure!(read as u64 <= self.longest, self.error(Problem::Excess(long())));
         }
         Ok(!self.buffer.is_empty())
     }
@@ -101,8 +114,7 @@ impl Lines {
                 let problem = format!("the gzip data is damaged or cut short after line {} ({source})", self.line);
                 Error::data(&self.file, problem)
             }
-            ErrorKind::Other => Error::data(&self.file, source.to_string()),
-            _ => Error::io(&self.file)(source),
+            _ => read_error(&self.file, source),
         }
     }
 }
@@ -114,7 +126,7 @@ impl Lines {
 /// [`Error::Io`] when the source cannot be opened. Each item has the errors of reading its line: [`Error::Io`], and
 /// [`Error::Data`] with the line's number for bytes that are not UTF-8 and for damaged gzip data.
 pub fn read_lines(source: &Source) -> Result<impl Iterator<Item = Result<String>> + use<>> {
-    Ok(texts(Lines::open(source)?))
+    Ok(texts(Lines::open(source, Limits::default().of_lines())?))
 }
 
 fn texts(lines: Lines) -> impl Iterator<Item = Result<String>> {
@@ -131,10 +143,9 @@ mod tests {
     use std::io::Write;
 
     use super::*;
-    use crate::data::readers::source::unpack;
 
     fn lines(bytes: &'static [u8]) -> Lines {
-        Lines::new("in.txt".into(), unpack("in.txt", bytes, false).unwrap())
+        Lines::unpacked("in.txt", bytes, false).unwrap()
     }
 
     fn all(bytes: &'static [u8]) -> Vec<Result<String>> {
@@ -187,9 +198,7 @@ mod tests {
         let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
         packer.write_all("a line of text\n".repeat(50).as_bytes()).unwrap();
         let mut packed = packer.finish().unwrap();
-        let open = |bytes: Vec<u8>| {
-            texts(Lines::new("in.gz".into(), unpack("in.gz", std::io::Cursor::new(bytes), true).unwrap()))
-        };
+        let open = |bytes| texts(Lines::unpacked("in.gz", std::io::Cursor::new(bytes), true).unwrap());
         assert_eq!(open(packed.clone()).filter(Result::is_ok).count(), 50);
 
         // Two packed files in a row are one text.

@@ -9,6 +9,7 @@ mod format;
 mod idx;
 mod json_lines;
 pub(crate) mod labels;
+mod limits;
 mod lines;
 mod npy;
 mod npy_header;
@@ -23,6 +24,7 @@ mod vectors;
 pub use emails::emails;
 pub use examples::{Examples, Pixels, RawInputs, RawTargets, ReadOptions};
 pub use format::Format;
+pub use limits::Limits;
 pub use lines::read_lines;
 pub use npy::npy_bytes;
 pub use source::Source;
@@ -52,16 +54,27 @@ impl ReadOptions {
         let beside = "a table has its labels in a column: leave out the file of labels";
         ensure!(self.labels.is_none() || !targets, Error::data(source, beside));
         let columns = (self.text.as_str(), targets.then_some(self.label.as_str()));
-        texts::read(Lines::open(source)?, columns, format)
+        texts::read(Lines::open(source, self.limits.clone())?, columns, self.limits.columns, format)
     }
 }
 
 /// Files, and what is read of them, for the tests of several readers.
 #[cfg(test)]
 mod fixtures {
+    use super::limits::{Limits, Reader, Weighed};
     use super::lines::Lines;
-    use super::source::unpack;
     use super::{Examples, Format, RawInputs, RawTargets, format, texts};
+    use crate::data::Sequences;
+
+    /// These bytes as an opened file.
+    pub fn opened(bytes: &[u8]) -> Reader<'_> {
+        Weighed::new(bytes, None, Limits::default())
+    }
+
+    /// The numbers of each sequence.
+    pub fn rows_of(sequences: &Sequences) -> Vec<Vec<f64>> {
+        (0..sequences.len()).map(|row| sequences.row(row).collect()).collect()
+    }
 
     /// An IDX file of unsigned bytes.
     pub fn idx_file(sizes: &[u32], bytes: &[u8]) -> Vec<u8> {
@@ -90,8 +103,8 @@ mod fixtures {
     }
 
     pub fn read_bytes(bytes: &[u8], format: Option<Format>) -> Result<Vec<Row>, String> {
-        let lines = Lines::new("t".into(), unpack("t", std::io::Cursor::new(bytes.to_vec()), false).unwrap());
-        let read = texts::read(lines, ("text", Some("label")), format);
+        let lines = Lines::unpacked("t", std::io::Cursor::new(bytes.to_vec()), false).unwrap();
+        let read = texts::read(lines, ("text", Some("label")), usize::MAX, format);
         let Examples { lines, inputs, targets, .. } = read.map_err(|error| error.to_string())?;
         let (RawInputs::Texts(texts), Some(RawTargets::Names(names))) = (inputs, targets) else { unreachable!() };
         Ok(texts.into_iter().zip(names).zip(lines).map(|((text, name), line)| (text, name, line)).collect())

@@ -1,17 +1,19 @@
 //! NumPy's `.npy` files, one array each, by the `npyz` crate.
 
-use std::io::{BufReader, ErrorKind, Read};
+use std::io::ErrorKind;
 
 use npyz::{DType, NpyFile, NpyHeader, Order, TypeChar, WriterBuilder};
 
 use super::binary::{expect_end, read_error};
+use super::limits::{NAME, ROW, Reader, Weight};
 use super::npy_header::{Kind, kind, read_header, shown};
+use crate::data::Numbers;
 use crate::error::{Error, Problem, Result, ensure};
 
 /// An array whose header has been read.
 pub(super) struct Npy<'a> {
     pub place: String,
-    reader: BufReader<Box<dyn Read + 'a>>,
+    reader: Reader<'a>,
     header: NpyHeader,
     pub shape: Vec<usize>,
     pub kind: Kind,
@@ -23,8 +25,7 @@ impl<'a> Npy<'a> {
     /// # Errors
     /// [`Error::Data`] for anything that is no array of numbers or texts, or one that no file could hold;
     /// [`Error::Io`].
-    pub fn open(place: &str, reader: impl Read + 'a) -> Result<Npy<'a>> {
-        let mut reader = BufReader::with_capacity(1 << 16, Box::new(reader) as Box<dyn Read + 'a>);
+    pub fn open(place: &str, mut reader: Reader<'a>) -> Result<Npy<'a>> {
         let header = read_header(place, &mut reader)?;
         let kind = kind(&header.dtype()).map_err(|problem| Error::data(place, problem))?;
         let shape: Vec<usize> = header.shape().iter().map(|&size| size as usize).collect();
@@ -45,14 +46,38 @@ impl<'a> Npy<'a> {
     /// The numbers in row-major order.
     ///
     /// # Errors
-    /// [`Error::Data`] if there are fewer or more than promised, or these are texts; [`Error::Io`].
-    pub fn numbers(&mut self) -> Result<Vec<f64>> {
+    /// [`Error::Data`] if there are fewer or more than promised, or these are texts, or what they take is refused;
+    /// [`Error::Io`].
+    pub fn numbers(&mut self) -> Result<Numbers> {
+        // Once as they are read, and once made normal.
+        let (single, double) = (4 + 4, 8 + 4);
+        let bytes = self.item_bytes();
         match self.kind {
-            Kind::Integer => self.integers(|number| number as f64),
-            Kind::Float if self.header.dtype().num_bytes() == Some(4) => self.values(|number: f32| number.into()),
-            Kind::Float => self.values(|number: f64| number),
+            Kind::Integer if bytes <= 2 => {
+                self.weigh(single);
+                self.integers(|number| number as f32).map(Numbers::Single)
+            }
+            Kind::Integer => {
+                self.weigh(double);
+                self.integers(|number| number as f64).map(Numbers::Double)
+            }
+            Kind::Float if bytes == 4 => {
+                self.weigh(single);
+                self.values(|number: f32| number).map(Numbers::Single)
+            }
+            Kind::Float => {
+                self.weigh(double);
+                self.values(|number: f64| number).map(Numbers::Double)
+            }
             Kind::Text => Err(self.error("holds texts where numbers are expected")),
         }
+    }
+
+    /// From here on each item takes so many bytes of memory, and each row what a vector takes.
+    fn weigh(&mut self, item: u64) {
+        let of_row = |size: u64| self.shape.iter().skip(1).fold(size, |all, &side| all.saturating_mul(side as u64));
+        let (memory, of) = (of_row(item).saturating_add(ROW), of_row(self.item_bytes()));
+        self.reader.get_mut().weigh(Weight::Rows { memory, of });
     }
 
     /// Texts without the blanks around them, or whole numbers as text, in row-major order.
@@ -61,14 +86,20 @@ impl<'a> Npy<'a> {
     /// [`Error::Data`] if there are fewer or more than promised, or these are floats; [`Error::Io`].
     pub fn texts(&mut self) -> Result<Vec<String>> {
         match self.kind {
-            Kind::Integer => self.integers(|number| number.to_string()),
-            Kind::Text => self.values(|text: String| text.trim().to_string()),
+            Kind::Integer => {
+                self.weigh(NAME);
+                self.integers(|number| number.to_string())
+            }
+            Kind::Text => {
+                self.weigh(NAME + self.item_bytes());
+                self.values(|text: String| text.trim().to_string())
+            }
             Kind::Float => Err(self.error("holds floats where whole numbers or texts are expected")),
         }
     }
 
     /// Bytes of one item in the file.
-    pub fn item_bytes(&self) -> u64 {
+    fn item_bytes(&self) -> u64 {
         self.header.dtype().num_bytes().unwrap_or(1) as u64
     }
 
@@ -142,14 +173,15 @@ fn row_major<V: Clone>(values: &[V], shape: &[usize]) -> Vec<V> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::readers::fixtures::npy_file as file;
+    use crate::data::readers::fixtures::{npy_file as file, opened};
 
     fn open(bytes: &[u8]) -> Result<Npy<'_>> {
-        Npy::open("x.npy", bytes)
+        Npy::open("x.npy", opened(bytes))
     }
 
     fn numbers(bytes: &[u8]) -> std::result::Result<Vec<f64>, String> {
-        open(bytes).and_then(|mut array| array.numbers()).map_err(|error| error.to_string())
+        let numbers = open(bytes).and_then(|mut array| array.numbers());
+        numbers.map(|numbers| numbers.iter().collect()).map_err(|error| error.to_string())
     }
 
     fn texts(bytes: &[u8]) -> std::result::Result<Vec<String>, String> {
@@ -223,7 +255,7 @@ mod tests {
         let bytes = npy_bytes(&[3, 2], &values).unwrap();
         let mut read = open(&bytes).unwrap();
         assert_eq!((&read.shape[..], read.kind), (&[3, 2][..], Kind::Float));
-        assert_eq!(read.numbers().unwrap(), values.map(f64::from));
+        assert_eq!(read.numbers().unwrap(), Numbers::Single(values.to_vec()));
         let error = npy_bytes(&[4, 2], &values).unwrap_err().to_string();
         assert_eq!(error, "6 values do not make an array (4, 2)");
         assert!(npy_bytes(&[usize::MAX, 2], &values).is_err());

@@ -108,11 +108,15 @@ mod tests {
     use rand::{RngExt, SeedableRng};
 
     use super::*;
-    use crate::data::readers::fixtures::{npy_file as file, npy_with_header as with_header};
+    use crate::data::readers::fixtures::{npy_file as file, npy_with_header as with_header, opened};
     use crate::data::readers::npy::Npy;
 
+    fn open(bytes: &[u8]) -> Result<Npy<'_>> {
+        Npy::open("x.npy", opened(bytes))
+    }
+
     fn error(bytes: &[u8]) -> String {
-        Npy::open("x.npy", bytes).err().unwrap().to_string()
+        open(bytes).err().unwrap().to_string()
     }
 
     #[test]
@@ -172,7 +176,7 @@ mod tests {
                 let letters = b"0123456789(){}[],':-<>|ifuSUObV \\x\xff\0\n";
                 bytes[at] = letters[random.random_range(0..letters.len())];
             }
-            if let Ok(mut array) = Npy::open("x", &bytes[..]) {
+            if let Ok(mut array) = open(&bytes) {
                 drop(if array.kind == Kind::Text { array.texts().err() } else { array.numbers().err() });
             }
         }

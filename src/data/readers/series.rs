@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use super::examples::{Examples, Pixels, RawInputs, RawTargets, ReadOptions};
 use super::format::Format;
+use super::limits::{Limits, Reader};
 use super::lines::Lines;
 use super::npy::Npy;
-use super::source::{Reader, Source};
+use super::source::Source;
 use super::{arrays, binary, idx, npz, ucr};
 use crate::error::{Error, Result, ensure};
 
@@ -23,14 +24,15 @@ use crate::error::{Error, Result, ensure};
 /// or empty files, arrays of other shapes or types, numbers that are not finite, and targets that do not fit the
 /// sequences. [`Error::Config`] for a file of labels given to one that has its own.
 pub(super) fn read(path: &Path, format: Format, targets: bool, options: &ReadOptions) -> Result<Examples> {
-    let (place, reader) = open(path)?;
-    let ((width, sequences), own) = match format {
+    let limits = &options.limits;
+    let (place, reader) = open(path, limits)?;
+    let (sequences, own) = match format {
         Format::Npy => (arrays::sequences(Npy::open(&place, reader)?, None)?, None),
-        Format::Npz => npz::read(&place, reader, targets)?,
+        Format::Npz => npz::read(&place, reader, targets, limits)?,
         Format::Idx => (idx::read_images(&place, reader, options.pixels == Pixels::Rows)?, None),
         _ => {
-            let (sequences, names) = ucr::read(Lines::new(place.clone(), reader), targets)?;
-            ((1, sequences), targets.then_some(RawTargets::Names(names)))
+            let (sequences, names) = ucr::read(Lines::new(place.clone(), reader, limits.line), targets)?;
+            (sequences, targets.then_some(RawTargets::Names(names)))
         }
     };
     let given = options.labels.as_ref().filter(|_| targets);
@@ -38,16 +40,16 @@ pub(super) fn read(path: &Path, format: Format, targets: bool, options: &ReadOpt
         return Err(Error::Config(format!("{place} has its own targets: leave out {}", labels.display())));
     }
     let labels = given.cloned().or_else(|| labels_beside(path).filter(|_| targets && own.is_none()));
-    let beside = labels.as_ref().map(|labels| read_targets(labels, sequences.len(), &place)).transpose()?;
+    let beside = labels.as_ref().map(|labels| read_targets(labels, sequences.len(), &place, limits)).transpose()?;
     let targets = beside.or(own);
     let targets_place = labels.map(|labels| labels.display().to_string());
     let lines = (1..=sequences.len() as u64).collect();
-    Ok(Examples { place, lines, inputs: RawInputs::Numbers { width, sequences }, targets, targets_place })
+    Ok(Examples { place, lines, inputs: RawInputs::Numbers(sequences), targets, targets_place })
 }
 
 /// The targets in a file of their own, for `count` sequences of the file `of`.
-fn read_targets(path: &Path, count: usize, of: &str) -> Result<RawTargets> {
-    let (place, mut reader) = open(path)?;
+fn read_targets(path: &Path, count: usize, of: &str, limits: &Limits) -> Result<RawTargets> {
+    let (place, mut reader) = open(path, limits)?;
     match Format::of_bytes(reader.fill_buf().map_err(|source| binary::read_error(&place, source))?) {
         Some(Format::Npy) => arrays::targets(Npy::open(&place, reader)?, count, of),
         Some(Format::Idx) => {
@@ -73,9 +75,9 @@ fn labels_beside(images: &Path) -> Option<PathBuf> {
 ///
 /// # Errors
 /// Those of opening; [`Error::Data`] if it is empty.
-fn open(path: &Path) -> Result<(String, Reader)> {
+fn open(path: &Path, limits: &Limits) -> Result<(String, Reader<'static>)> {
     let place = path.display().to_string();
-    let mut reader = Source::File(path.into()).open()?;
+    let mut reader = Source::File(path.into()).open(limits.clone())?;
     let first = reader.fill_buf().map_err(|source| binary::read_error(&place, source))?;
     ensure!(!first.is_empty(), Error::data(place, "is empty"));
     Ok((place, reader))
@@ -88,7 +90,7 @@ mod tests {
 
     use super::*;
     use crate::data::Rows;
-    use crate::data::readers::fixtures::idx_file;
+    use crate::data::readers::fixtures::{idx_file, rows_of};
 
     /// A file that NumPy made; see `tests/data/make_arrays.py`.
     fn made(name: &str) -> PathBuf {
@@ -106,9 +108,9 @@ mod tests {
     }
 
     fn contents(examples: Examples) -> (usize, Vec<Vec<f64>>, Option<RawTargets>) {
-        let RawInputs::Numbers { width, sequences } = examples.inputs else { unreachable!() };
+        let RawInputs::Numbers(sequences) = examples.inputs else { unreachable!() };
         assert_eq!(examples.lines.len(), sequences.len());
-        (width, sequences, examples.targets)
+        (sequences.width, rows_of(&sequences), examples.targets)
     }
 
     /// The numbers of the fixtures: 100 row + 10 step + column.

@@ -3,20 +3,20 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Error as IoError, Read};
+use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use flate2::bufread::GzDecoder;
 use serde::{Deserialize, Serialize};
 
+use super::limits::{Limits, READ_AHEAD, Reader, Weighed};
 use crate::error::{Error, Result, ensure};
 
 /// The first byte of gzip's signature. No text begins with this control character, so one byte decides: waiting
 /// for the second would hold up someone who types a line of one letter.
 const GZIP_FIRST_BYTE: u8 = 0x1f;
-
-/// Read-ahead of a file, in bytes.
-const READ_AHEAD: usize = 1 << 16;
 
 /// A file, or standard input (written `-`, in JSON too).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,65 +54,58 @@ impl fmt::Display for Source {
     }
 }
 
-/// An opened source, unpacked where it was gzipped.
-pub(super) type Reader = Box<dyn BufRead + Send>;
-
 impl Source {
     /// Opens the source and looks at its first byte.
     ///
     /// # Errors
     /// [`Error::Io`] when it cannot be opened or read; [`Error::Data`] for a `.gz` that holds something else.
-    pub(super) fn open(&self) -> Result<Reader> {
+    pub(super) fn open(&self, limits: Limits) -> Result<Reader<'static>> {
         let place = self.to_string();
-        let Source::File(path) = self else { return unpack(&place, BufReader::new(std::io::stdin()), false) };
+        let Source::File(path) = self else {
+            return unpack(&place, BufReader::new(std::io::stdin()), false, limits);
+        };
         ensure!(!place.is_empty(), Error::Config("the name of a file is empty".into()));
         // Windows would only say that it cannot be read.
         ensure!(!path.is_dir(), Error::io(path)(std::io::ErrorKind::IsADirectory.into()));
         let file = File::open(path).map_err(Error::io(path))?;
         let named_gzip = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("gz"));
-        unpack(&place, BufReader::with_capacity(READ_AHEAD, file), named_gzip)
+        unpack(&place, BufReader::with_capacity(READ_AHEAD, file), named_gzip, limits)
     }
 }
 
 /// Unpacks `reader` where its first byte is gzip's; `named_gzip` means that anything else is a mistake.
-pub(super) fn unpack(place: &str, mut reader: impl BufRead + Send + 'static, named_gzip: bool) -> Result<Reader> {
+pub(super) fn unpack<'a>(
+    place: &str,
+    mut reader: impl BufRead + Send + 'a,
+    named_gzip: bool,
+    limits: Limits,
+) -> Result<Reader<'a>> {
     match reader.fill_buf().map_err(Error::io(place))?.first() {
-        Some(&GZIP_FIRST_BYTE) => Ok(Box::new(BufReader::with_capacity(READ_AHEAD, Unpacked::new(reader)))),
+        Some(&GZIP_FIRST_BYTE) => {
+            let packed = Arc::default();
+            Ok(Weighed::new(Unpacked::new(reader, Arc::clone(&packed)), Some(packed), limits))
+        }
         Some(_) if named_gzip => {
             Err(Error::data(place, "is named .gz but is not gzip data: rename it, or fetch it again if it is damaged"))
         }
-        _ => Ok(Box::new(reader)),
+        _ => Ok(Weighed::new(reader, None, limits)),
     }
 }
-
-/// Bytes that any packed file may unpack to.
-pub(super) const UNPACKED: u64 = 64 << 20;
-
-/// Bytes that a packed file may unpack to for each of its own, beyond [`UNPACKED`].
-pub(super) const RATIO: u64 = 40;
-
-/// What is said of a file that unpacks to more.
-pub(super) const BOMB: &str = "unpacks to more than 40 times its size: unpack it first, if that is meant";
-
-/// What a line costs beside its bytes, for it becomes a text of its own.
-const LINE: u64 = 100;
 
 /// Gzip data, one member after the other. Zeros behind the last are padding, as tapes have it.
 struct Unpacked<R> {
     member: Option<GzDecoder<Counted<R>>>,
-    /// Bytes that were unpacked, and the cost of their lines.
-    cost: u64,
 }
 
 /// Counts what is read.
 struct Counted<R> {
     reader: R,
-    count: u64,
+    count: Arc<AtomicU64>,
 }
 
 impl<R: BufRead> Unpacked<R> {
-    fn new(reader: R) -> Unpacked<R> {
-        Unpacked { member: Some(GzDecoder::new(Counted { reader, count: 0 })), cost: 0 }
+    fn new(reader: R, count: Arc<AtomicU64>) -> Unpacked<R> {
+        Unpacked { member: Some(GzDecoder::new(Counted { reader, count })) }
     }
 }
 
@@ -121,10 +114,7 @@ impl<R: BufRead> Read for Unpacked<R> {
         while let Some(member) = self.member.as_mut().filter(|_| !buffer.is_empty()) {
             let read = member.read(buffer)?;
             if read > 0 {
-                let lines = buffer[..read].iter().filter(|&&byte| byte == b'\n').count() as u64;
-                self.cost += read as u64 + LINE * lines;
-                let most = UNPACKED + RATIO * member.get_ref().count;
-                return if self.cost <= most { Ok(read) } else { Err(IoError::other(BOMB)) };
+                return Ok(read);
             }
             let mut rest = self.member.take().expect("it was read").into_inner();
             loop {
@@ -145,7 +135,7 @@ impl<R: BufRead> Read for Unpacked<R> {
 impl<R: BufRead> Read for Counted<R> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let read = self.reader.read(buffer)?;
-        self.count += read as u64;
+        self.count.fetch_add(read as u64, Ordering::Relaxed);
         Ok(read)
     }
 }
@@ -156,7 +146,7 @@ impl<R: BufRead> BufRead for Counted<R> {
     }
 
     fn consume(&mut self, amount: usize) {
-        self.count += amount as u64;
+        self.count.fetch_add(amount as u64, Ordering::Relaxed);
         self.reader.consume(amount);
     }
 }
@@ -179,7 +169,7 @@ mod tests {
 
     #[test]
     fn a_missing_file_is_named() {
-        let error = Source::File("no/such.tsv".into()).open().err().unwrap();
+        let error = Source::File("no/such.tsv".into()).open(Limits::default()).err().unwrap();
         assert!(matches!(&error, Error::Io { path, .. } if path == Path::new("no/such.tsv")));
         assert!(error.to_string().starts_with("no/such.tsv: "), "{error}");
     }
@@ -193,7 +183,8 @@ mod tests {
 
     fn unpacked(bytes: Vec<u8>) -> std::io::Result<Vec<u8>> {
         let mut all = Vec::new();
-        unpack("a.gz", std::io::Cursor::new(bytes), true).unwrap().read_to_end(&mut all).map(|_| all)
+        let mut reader = unpack("a.gz", std::io::Cursor::new(bytes), true, Limits::default()).unwrap();
+        reader.read_to_end(&mut all).map(|_| all)
     }
 
     #[test]
@@ -209,7 +200,8 @@ mod tests {
     #[test]
     fn bombs_are_not_unpacked() {
         for bomb in [vec![b'a'; 80 << 20], b"\n".repeat(1 << 20)] {
-            assert!(unpacked(packed(&bomb)).unwrap_err().to_string().starts_with("unpacks to more than 40 times"));
+            let error = unpacked(packed(&bomb)).unwrap_err().to_string();
+            assert_eq!(error, "unpacks to what takes over 40 times its size");
         }
         // Words at random pack to a quarter.
         let mut state = 1u64;
@@ -224,7 +216,7 @@ mod tests {
 
     #[test]
     fn a_gz_name_on_plain_text_is_refused() {
-        let error = unpack("a.tsv.gz", &b"text\nx\n"[..], true).err().unwrap();
+        let error = unpack("a.tsv.gz", &b"text\nx\n"[..], true, Limits::default()).err().unwrap();
         assert!(error.to_string().starts_with("a.tsv.gz: is named .gz but is not gzip data"), "{error}");
     }
 }

@@ -7,13 +7,12 @@ use crate::listing::quoted;
 /// The names of the columns (in JSON: keys) of the text and, where labels are read, of the label.
 pub(super) type Columns<'a> = (&'a str, Option<&'a str>);
 
-/// Columns that a table may have.
-pub(super) const MOST_COLUMNS: usize = 10_000;
-
 /// The rows of a table as they are read.
 pub(super) struct Table<'a> {
     place: String,
     pub columns: Columns<'a>,
+    /// Columns that it may have.
+    pub most: usize,
     header: Option<Header>,
     lines: Vec<u64>,
     texts: Vec<String>,
@@ -29,16 +28,16 @@ struct Header {
 
 impl<'a> Table<'a> {
     /// A table without rows as yet; `place` is its name in messages.
-    pub fn new(place: String, columns: Columns<'a>) -> Table<'a> {
-        Table { place, columns, header: None, lines: vec![], texts: vec![], labels: vec![] }
+    pub fn new(place: String, columns: Columns<'a>, most: usize) -> Table<'a> {
+        Table { place, columns, most, header: None, lines: vec![], texts: vec![], labels: vec![] }
     }
 
     /// Takes the fields of a record that begins on this line; the first record is the header.
     pub fn record(&mut self, line: u64, fields: &[impl AsRef<str>]) -> Result<()> {
         let wrong = |problem: Problem| Error::data(format_args!("{}:{line}", self.place), problem);
         let Some(Header { text, label, width }) = self.header else {
-            let many = || format!("has over {MOST_COLUMNS} columns: is it a table of texts?");
-            ensure!(fields.len() <= MOST_COLUMNS, wrong(many().into()));
+            let many = || Problem::Excess(format!("has over {} columns", self.most));
+            ensure!(fields.len() <= self.most, wrong(many()));
             let names: Vec<&str> = fields.iter().map(|name| name.as_ref().trim()).collect();
             self.header = Some(Header::find(&names, self.columns).map_err(wrong)?);
             return Ok(());

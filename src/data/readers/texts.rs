@@ -3,21 +3,21 @@
 use super::examples::Examples;
 use super::format::Format;
 use super::lines::Lines;
-use super::table::{Columns, MOST_COLUMNS, Table};
+use super::table::{Columns, Table};
 use super::{csv_rows, json_lines};
 use crate::error::{Error, Result};
 
-/// Reads a table; without a `format` its first line decides.
+/// Reads a table of at most `most` columns; without a `format` its first line decides.
 ///
 /// # Errors
 /// Those of reading its lines; [`Error::Data`], with the line where there is one, for a table without rows, without a
 /// wanted column or with a broken row.
-pub(super) fn read(mut lines: Lines, columns: Columns, format: Option<Format>) -> Result<Examples> {
+pub(super) fn read(mut lines: Lines, columns: Columns, most: usize, format: Option<Format>) -> Result<Examples> {
     let format = match format {
         Some(format) => format,
         None => of_first_line(&mut lines)?,
     };
-    let mut table = Table::new(lines.file.clone(), columns);
+    let mut table = Table::new(lines.file.clone(), columns, most);
     match format {
         Format::Csv => csv_rows::read(lines, &mut table),
         Format::JsonLines => json_lines::read(lines, &mut table),
@@ -30,7 +30,7 @@ fn read_tsv(mut lines: Lines, table: &mut Table) -> Result<()> {
     while let Some((line, text)) = lines.next_text()? {
         // A line of tabs alone is a row of empty fields.
         if !text.trim().is_empty() || text.contains('\t') {
-            table.record(line, &text.split('\t').take(MOST_COLUMNS + 1).collect::<Vec<_>>())?;
+            table.record(line, &text.split('\t').take(table.most.saturating_add(1)).collect::<Vec<_>>())?;
         }
     }
     Ok(())
@@ -57,8 +57,8 @@ fn of_first_line(lines: &mut Lines) -> Result<Format> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::readers::Limits;
     use crate::data::readers::fixtures::{read, read_bytes, row};
-    use crate::data::readers::source::unpack;
 
     fn fails(bytes: &str, message: &str) {
         assert_eq!(read(bytes, Format::Tsv), Err(message.to_string()), "{bytes:?}");
@@ -106,7 +106,8 @@ mod tests {
     fn labels_that_are_not_asked_for_are_not_looked_for() {
         let file = tempfile::Builder::new().suffix(".tsv").tempfile().unwrap();
         std::fs::write(file.path(), "id\ttext\n1\tx\n").unwrap();
-        let found = super::read(Lines::open(&file.path().into()).unwrap(), ("text", None), None).unwrap();
+        let found =
+            super::read(Lines::open(&file.path().into(), Limits::default()).unwrap(), ("text", None), 9, None).unwrap();
         assert_eq!((found.texts(), &found.lines[..]), (Some(&["x".to_string()][..]), &[2][..]));
         assert_eq!(found.targets, None);
     }
@@ -114,7 +115,7 @@ mod tests {
     #[test]
     fn the_first_line_tells_the_format() {
         let of = |bytes: &'static [u8]| {
-            let mut lines = Lines::new("-".into(), unpack("-", bytes, false).unwrap());
+            let mut lines = Lines::unpacked("-", bytes, false).unwrap();
             of_first_line(&mut lines).map_err(|error| error.to_string())
         };
         assert_eq!(of(b"\n \r\n  {\"text\": 1}\n"), Ok(Format::JsonLines));

@@ -4,6 +4,7 @@
 use super::examples::MOST;
 use super::labels::label;
 use super::lines::Lines;
+use crate::data::Sequences;
 use crate::error::{Error, Result, ensure};
 use crate::listing::quoted;
 
@@ -13,42 +14,48 @@ use crate::listing::quoted;
 /// # Errors
 /// Those of reading the lines; [`Error::Data`], with the line, for a series without a known value, for a value that is no
 /// number and, where they are wanted, for a series without a label. Where they are not, the first field may be empty.
-pub(super) fn read(mut lines: Lines, wanted: bool) -> Result<(Vec<Vec<f64>>, Vec<String>)> {
+pub(super) fn read(mut lines: Lines, wanted: bool) -> Result<(Sequences, Vec<String>)> {
     let mut separator = None;
-    let (mut sequences, mut labels) = (Vec::new(), Vec::new());
+    let (mut values, mut ends, mut labels) = (Vec::new(), Vec::new(), Vec::new());
     while let Some((_, line)) = lines.next_text()? {
         // A line of separators alone is a series without a label.
         if line.trim_matches([' ', '\r']).is_empty() {
             continue;
         }
         let of_line = || ['\t', ','].into_iter().find(|&mark| line.contains(mark));
-        let fields: Vec<&str> = match *separator.get_or_insert_with(of_line) {
-            Some(mark) => line.split(mark).map(str::trim).collect(),
-            None => line.split_whitespace().collect(),
+        let parsed = match *separator.get_or_insert_with(of_line) {
+            Some(mark) => parse(line.split(mark).map(str::trim), wanted, &mut values),
+            None => parse(line.split_whitespace(), wanted, &mut values),
         };
-        let (label, values) = parse(&fields, wanted).map_err(|problem| lines.error(problem))?;
-        sequences.push(values);
-        labels.push(label);
+        labels.push(parsed.map_err(|problem| lines.error(problem))?);
+        ends.push(values.len());
     }
-    ensure!(!sequences.is_empty(), Error::data(lines.file, "has no series"));
-    Ok((sequences, labels))
+    ensure!(!ends.is_empty(), Error::data(lines.file, "has no series"));
+    Ok((Sequences::of_ends(1, values, ends), labels))
 }
 
-fn parse(fields: &[&str], wanted: bool) -> std::result::Result<(String, Vec<f64>), String> {
-    let label = match fields.first() {
+/// Adds the values of a line, and tells its label.
+fn parse<'a>(
+    mut fields: impl Iterator<Item = &'a str>,
+    wanted: bool,
+    values: &mut Vec<f64>,
+) -> std::result::Result<String, String> {
+    let label = match fields.next() {
         Some(name) if !missing(name) => label(name),
         Some(_) if !wanted => String::new(),
         _ => return Err("has no label: the first field is the label, the others are values".into()),
     };
-    let number = |(at, field): (usize, &&str)| match field.parse::<f64>() {
-        _ if missing(field) => Ok(None),
-        Ok(value) if value.abs() <= MOST => Ok(Some(value)),
-        _ => Err(format!("value {at} is {}, not a finite number", quoted(field))),
-    };
-    let values: std::result::Result<Vec<Option<f64>>, String> = fields.iter().enumerate().skip(1).map(number).collect();
-    let filled = bridge(&values?);
-    match fields.len() - 1 {
-        _ if !filled.is_empty() => Ok((label, filled)),
+    let (first, mut count) = (values.len(), 0);
+    for field in fields {
+        count += 1;
+        match field.parse::<f64>() {
+            _ if missing(field) => {}
+            Ok(value) if value.abs() <= MOST => bridge(values, first, count, value),
+            _ => return Err(format!("value {count} is {}, not a finite number", quoted(field))),
+        }
+    }
+    match count {
+        _ if values.len() > first => Ok(label),
         0 => Err("has a label and no values".into()),
         missing => Err(format!("has no known value, {missing} are missing: leave the line out")),
     }
@@ -58,31 +65,27 @@ fn missing(field: &str) -> bool {
     field.is_empty() || field == "?" || field.trim_start_matches(['-', '+']).eq_ignore_ascii_case("nan")
 }
 
-/// Takes off what is missing at the end and fills what is missing elsewhere: along a line between its neighbours, at
-/// the beginning with the first value known. Empty if none is known.
-fn bridge(values: &[Option<f64>]) -> Vec<f64> {
-    let mut filled: Vec<f64> = Vec::with_capacity(values.len());
-    for (at, value) in values.iter().enumerate() {
-        let &Some(value) = value else { continue };
-        let (start, from) = (filled.len(), filled.last().copied().unwrap_or(value));
-        // The last known value stands at start - 1.
-        let steps = (at + 1 - start) as f64;
-        filled.extend((1..=at - start).map(|step| from + (value - from) * step as f64 / steps));
-        filled.push(value);
-    }
-    filled
+/// Adds a value as the `count`-th of the series that begins at `first`. What is missing before it is filled: along a line from the value before, at the beginning
+/// with the value itself. What is missing at the end is never added.
+fn bridge(values: &mut Vec<f64>, first: usize, count: usize, value: f64) {
+    let (start, from) = (values.len() - first, values[first..].last().copied().unwrap_or(value));
+    // The last known value stands at start - 1.
+    let steps = (count - start) as f64;
+    values.extend((1..count - start).map(|step| from + (value - from) * step as f64 / steps));
+    values.push(value);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::readers::source::unpack;
+    use crate::data::readers::fixtures::rows_of;
 
     type Rows = (Vec<Vec<f64>>, Vec<String>);
 
     fn read(text: &str) -> std::result::Result<Rows, String> {
-        let opened = unpack("u.tsv", std::io::Cursor::new(text.as_bytes().to_vec()), false).unwrap();
-        super::read(Lines::new("u.tsv".into(), opened), true).map_err(|error| error.to_string())
+        let bytes = std::io::Cursor::new(text.as_bytes().to_vec());
+        let read = super::read(Lines::unpacked("u.tsv", bytes, false).unwrap(), true);
+        read.map(|(sequences, labels)| (rows_of(&sequences), labels)).map_err(|error| error.to_string())
     }
 
     fn rows(rows: &[(&str, &[f64])]) -> std::result::Result<Rows, String> {

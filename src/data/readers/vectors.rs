@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use super::format::{ZIP, ZIPPED};
+use super::limits::Limits;
 use super::lines::Lines;
 use super::source::Source;
 use crate::data::tokenizer::{PADDING, UNKNOWN};
@@ -19,7 +20,7 @@ use crate::listing::quoted;
 /// [`Error::Io`] when the file cannot be read. [`Error::Data`] for another number of values than `width`, with the
 /// line; for a value that is no finite number; when no word is found; for damaged gzip data.
 pub fn read_vectors(path: &Path, words: &[String], embedding: &mut [f32], width: usize) -> Result<usize> {
-    parse(Lines::open(&Source::File(path.into()))?, words, embedding, width)
+    parse(Lines::open(&Source::File(path.into()), Limits::default().of_lines())?, words, embedding, width)
 }
 
 fn parse(mut lines: Lines, words: &[String], embedding: &mut [f32], width: usize) -> Result<usize> {
@@ -85,13 +86,12 @@ fn parse_values(values: &[u8], into: &mut [f32], first: bool) -> std::result::Re
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::readers::source::unpack;
 
     fn read(text: &str, words: &[&str], width: usize) -> std::result::Result<Vec<f32>, String> {
         let words: Vec<String> = words.iter().map(|word| word.to_string()).collect();
-        let opened = unpack("g.txt", std::io::Cursor::new(text.as_bytes().to_vec()), false).unwrap();
+        let lines = Lines::unpacked("g.txt", std::io::Cursor::new(text.as_bytes().to_vec()), false).unwrap();
         let mut rows = vec![0.0; words.len() * width];
-        let count = parse(Lines::new("g.txt".into(), opened), &words, &mut rows, width).map_err(|e| e.to_string())?;
+        let count = parse(lines, &words, &mut rows, width).map_err(|e| e.to_string())?;
         assert_eq!(count, rows.chunks(width).filter(|row| row.iter().any(|value| *value != 0.0)).count());
         Ok(rows)
     }

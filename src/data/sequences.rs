@@ -1,0 +1,112 @@
+//! Sequences of numbers as a file has them.
+
+use std::ops::Range;
+
+/// N sequences `[T_i, D]`, row-major, one after the other.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sequences {
+    /// Numbers of one step, D.
+    pub width: usize,
+    numbers: Numbers,
+    /// `[N + 1]`: the number with which each begins, and the end of the last.
+    starts: Vec<usize>,
+}
+
+/// Numbers in the precision of their file: those that f32 holds exactly take half the memory, and of the others nothing is
+/// lost before they are made normal.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Numbers {
+    /// Of a file of f32, of small whole numbers or of bytes.
+    Single(Vec<f32>),
+    /// Of any other.
+    Double(Vec<f64>),
+}
+
+impl Numbers {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        match self {
+            Numbers::Single(values) => values.len(),
+            Numbers::Double(values) => values.len(),
+        }
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Some of them, in double precision.
+    pub fn range(&self, range: Range<usize>) -> impl ExactSizeIterator<Item = f64> + Clone {
+        range.map(|at| match self {
+            Numbers::Single(values) => values[at].into(),
+            Numbers::Double(values) => values[at],
+        })
+    }
+
+    /// All of them, in double precision.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = f64> + Clone {
+        self.range(0..self.len())
+    }
+
+    /// Keeps these ranges alone, in their order.
+    fn keep(&mut self, ranges: impl Iterator<Item = Range<usize>>) {
+        fn packed<T: Copy>(values: &mut Vec<T>, ranges: impl Iterator<Item = Range<usize>>) {
+            let mut end = 0;
+            for range in ranges {
+                let length = range.len();
+                values.copy_within(range, end);
+                end += length;
+            }
+            values.truncate(end);
+        }
+        match self {
+            Numbers::Single(values) => packed(values, ranges),
+            Numbers::Double(values) => packed(values, ranges),
+        }
+    }
+}
+
+impl Sequences {
+    /// Rows of an array `[N, T, width]`, of each the first `kept[n]` steps, or all.
+    pub(super) fn of_rows(mut numbers: Numbers, rows: usize, width: usize, kept: Option<&[usize]>) -> Sequences {
+        let size = numbers.len() / rows;
+        let mut starts = Vec::with_capacity(rows + 1);
+        starts.push(0);
+        if let Some(kept) = kept {
+            numbers.keep(kept.iter().enumerate().map(|(row, steps)| row * size..row * size + steps * width));
+            starts.extend(kept.iter().scan(0, |end, steps| {
+                *end += steps * width;
+                Some(*end)
+            }));
+        } else {
+            starts.extend((1..=rows).map(|row| row * size));
+        }
+        Sequences { width, numbers, starts }
+    }
+
+    /// Sequences of double precision that end at these numbers.
+    pub(super) fn of_ends(width: usize, values: Vec<f64>, ends: impl IntoIterator<Item = usize>) -> Sequences {
+        Sequences { width, numbers: Numbers::Double(values), starts: std::iter::once(0).chain(ends).collect() }
+    }
+
+    /// How many there are, N.
+    pub fn len(&self) -> usize {
+        self.starts.len() - 1
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The steps of one, `T_i`.
+    pub fn steps(&self, row: usize) -> usize {
+        (self.starts[row + 1] - self.starts[row]) / self.width
+    }
+
+    /// The numbers of one, in double precision.
+    pub fn row(&self, row: usize) -> impl ExactSizeIterator<Item = f64> + Clone {
+        self.numbers.range(self.starts[row]..self.starts[row + 1])
+    }
+}

@@ -1,0 +1,159 @@
+//! What is to be told of each sequence of a data set.
+
+use crate::data::batch::{Rows, Targets};
+use crate::error::{Error, Result};
+
+/// Targets of N sequences, in about as much memory as a file has for them.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Told {
+    /// `[N]`: the class of each.
+    Classes(Vec<u32>),
+    /// Some of C labels for each.
+    Labels(Marks),
+    /// `[N, C]`: numbers, on the scale that the network is trained on.
+    Numbers(Rows),
+}
+
+/// Which of `width` labels each of N sequences has: few of many, so that they are listed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Marks {
+    /// How many labels there are, C.
+    width: usize,
+    /// The labels of the first sequence, then those of the next.
+    labels: Vec<u32>,
+    /// `[N]`: where the labels of each end.
+    ends: Vec<usize>,
+}
+
+impl Marks {
+    /// Of no sequence as yet.
+    pub fn new(width: usize) -> Marks {
+        Marks { width, labels: vec![], ends: vec![] }
+    }
+
+    /// Adds the labels of the next sequence, each below `width`.
+    pub fn push(&mut self, labels: impl IntoIterator<Item = u32>) {
+        self.labels.extend(labels);
+        self.ends.push(self.labels.len());
+    }
+
+    fn row(&self, row: usize) -> &[u32] {
+        let start = row.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.labels[start..self.ends[row]]
+    }
+}
+
+impl Told {
+    /// How many sequences they are of.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if numbers do not divide by their width, or a label is none of so many.
+    pub fn count(&self) -> Result<usize> {
+        match self {
+            Told::Classes(classes) => Ok(classes.len()),
+            Told::Labels(Marks { width, labels, ends }) => {
+                let foreign = labels.iter().find(|&&label| label as usize >= *width);
+                match foreign {
+                    Some(label) => Err(Error::Config(format!("there are {width} labels, and {label} is none of them"))),
+                    None => Ok(ends.len()),
+                }
+            }
+            Told::Numbers(rows) => {
+                rows.count().ok_or_else(|| Error::Config("the targets do not divide by their width".into()))
+            }
+        }
+    }
+
+    /// Bytes of memory that they take.
+    pub fn bytes(&self) -> u64 {
+        let bytes = match self {
+            Told::Classes(classes) => size_of_val(&classes[..]),
+            Told::Labels(marks) => size_of_val(&marks.labels[..]) + size_of_val(&marks.ends[..]),
+            Told::Numbers(rows) => size_of_val(&rows.values[..]),
+        };
+        bytes as u64
+    }
+
+    /// Those of the sequences at these places.
+    pub fn select(&self, rows: &[usize]) -> Told {
+        match self {
+            Told::Classes(classes) => Told::Classes(rows.iter().map(|&row| classes[row]).collect()),
+            Told::Labels(marks) => {
+                let mut own = Marks::new(marks.width);
+                rows.iter().for_each(|&row| own.push(marks.row(row).iter().copied()));
+                Told::Labels(own)
+            }
+            Told::Numbers(numbers) => Told::Numbers(numbers.select(rows)),
+        }
+    }
+
+    /// Those of the sequences at these places, as a batch has them.
+    pub fn of_batch(&self, rows: &[usize]) -> Targets {
+        match self {
+            Told::Classes(classes) => Targets::Classes(rows.iter().map(|&row| classes[row]).collect()),
+            Told::Labels(marks) => {
+                let width = marks.width;
+                let mut values = vec![0.0; rows.len() * width];
+                for (&row, own) in rows.iter().zip(values.chunks_mut(width)) {
+                    marks.row(row).iter().for_each(|&label| own[label as usize] = 1.0);
+                }
+                Targets::Labels(Rows { width, values })
+            }
+            Told::Numbers(numbers) => Targets::Numbers(numbers.select(rows)),
+        }
+    }
+
+    /// Adds what tells them apart from others to a checksum.
+    #[cfg(feature = "files")]
+    pub(super) fn add_to(&self, sum: &mut flate2::Crc) {
+        match self {
+            Told::Classes(classes) => sum.update(bytemuck::cast_slice(classes)),
+            Told::Labels(marks) => (0..marks.ends.len()).for_each(|row| match self.of_batch(&[row]) {
+                Targets::Labels(rows) => sum.update(bytemuck::cast_slice(&rows.values)),
+                _ => unreachable!("labels stay labels"),
+            }),
+            Told::Numbers(rows) => sum.update(bytemuck::cast_slice(&rows.values)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_listed_and_become_rows() {
+        let mut marks = Marks::new(3);
+        [&[0, 2][..], &[], &[1]].into_iter().for_each(|own| marks.push(own.iter().copied()));
+        let told = Told::Labels(marks);
+        let rows = |told: &Told, rows: &[usize]| match told.of_batch(rows) {
+            Targets::Labels(Rows { width: 3, values }) => values,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(rows(&told, &[2, 0, 1]), [0.0, 1.0, 0.0, 1.0, 0.0, 1.0, 0.0, 0.0, 0.0]);
+        let own = told.select(&[1, 0]);
+        assert_eq!((own.count().unwrap(), rows(&own, &[1, 0])), (2, vec![1.0, 0.0, 1.0, 0.0, 0.0, 0.0]));
+        let mut foreign = Marks::new(2);
+        foreign.push([2]);
+        let error = Told::Labels(foreign).count().unwrap_err().to_string();
+        assert_eq!(error, "there are 2 labels, and 2 is none of them");
+    }
+
+    #[cfg(feature = "files")]
+    #[test]
+    fn checksums() {
+        let of = |rows: &[&[u32]]| {
+            let mut marks = Marks::new(3);
+            rows.iter().for_each(|own| marks.push(own.iter().copied()));
+            Told::Labels(marks)
+        };
+        let told = of(&[&[0, 2], &[], &[1]]);
+        let sum = |told: &Told| {
+            let mut sum = flate2::Crc::new();
+            told.add_to(&mut sum);
+            sum.sum()
+        };
+        assert_ne!(sum(&told), sum(&told.select(&[0, 2, 1])));
+        assert_eq!(sum(&told), sum(&told.select(&[0, 1, 2])));
+    }
+}
