@@ -103,7 +103,7 @@ fn archives_with_lengths_and_classes() {
     let theirs = [("--valid-labels", "y"), ("--test-labels", "y")];
     train(&room, "x.npy", &[&others[..], &theirs].concat()).succeeds();
     room.srnn("train --resume c --epochs 9 --device cpu").succeeds();
-    train(&room, "x.npy", &[("--valid-labels", "y"), ("--out", "d")]).misused("--valid <FILE>");
+    train(&room, "x.npy", &[("--valid-labels", "y"), ("--out", "d")]).misused("required arguments were not provided");
     train(&room, "b.npz", &[("--out", "b")]).refused("b.npz: has no labels: give their file with --labels");
     room.srnn("predict out b.npz --device cpu").succeeds();
     // Labels that nobody needs may be wrong.
