@@ -18,3 +18,14 @@ fn nothing_that_was_found_fails_again() {
         }
     }
 }
+
+/// The inputs that fuzzing begins with are whole, so that it begins behind the first check.
+#[test]
+fn what_fuzzing_begins_with_is_read() {
+    let input =
+        |name: &str| std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz").join(name)).unwrap();
+    for name in ["models/config.json", "models/model.safetensors"] {
+        assert!(targets::models(&input(name)), "{name}");
+    }
+    assert!(targets::checkpoints(&input("checkpoints/checkpoint.safetensors")));
+}

@@ -3,4 +3,4 @@
 #[path = "../targets.rs"]
 mod targets;
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| targets::readers(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| { let _ = targets::readers(bytes); });
