@@ -56,27 +56,34 @@ impl InputArgs {
     /// The options for a file of this name, of a command that reads no labels.
     ///
     /// # Errors
-    /// As [`InputArgs::options_for`], and if there is a file of labels.
+    /// As [`InputArgs::options_for`], and if a label is named.
     pub fn without_labels(&self, source: &Source, memory: Option<u64>) -> Result<ReadOptions> {
-        ensure(self.labels.is_none(), "--labels: this command reads no labels")?;
+        for (name, given) in [("labels", self.labels.is_some()), ("label", self.label.is_some())] {
+            ensure(!given, format!("--{name}: this command reads no labels"))?;
+        }
         self.options_for(source, memory)
     }
 
-    /// Refuses what has no meaning for texts that stand one per line.
+    /// Whether the source holds texts that stand one per line: neither its name nor an option says that it is a table, or
+    /// numbers.
     ///
     /// # Errors
-    /// [`srnn::Error::Config`], naming the option.
-    pub fn check_for_lines(&self) -> Result<()> {
+    /// [`srnn::Error::Config`] for an option that has no meaning for such texts.
+    pub fn are_lines(&self, source: &Source) -> Result<bool> {
+        let options = self.options(None);
+        if options.is_table(source) || options.is_numbers(source) || self.text.is_some() {
+            return Ok(false);
+        }
         let given = [
-            ("--text", self.text.is_some()),
             ("--label", self.label.is_some()),
-            ("--format", self.format.is_some()),
             ("--labels", self.labels.is_some()),
             ("--pixels", self.pixels.is_some()),
             ("--no-limits", self.no_limits),
         ];
-        given.into_iter().try_for_each(|(name, given)| {
-            ensure(!given, format!("{name} is for files of numbers or tables: this model reads texts, one per line"))
-        })
+        for (name, given) in given {
+            let why = format!("{name} has no meaning for texts that stand one per line (--text COLUMN reads a table)");
+            ensure(!given, why)?;
+        }
+        Ok(true)
     }
 }

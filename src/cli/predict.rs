@@ -10,14 +10,17 @@ use srnn::kernel::softmax_cross_entropy::first_largest;
 use srnn::train::{InputEncoder, Model, TargetEncoder};
 use std::path::PathBuf;
 
-/// Tell classes, labels or numbers of texts, one per line, or of a file of numbers; prints one JSON object per line
+/// Tell classes, labels or numbers of texts or of sequences of numbers; prints one JSON object per line
+///
+/// Texts stand one per line, or in a column of a table (.tsv, .csv, .jsonl, or --text COLUMN); numbers in a file of any format
+/// that train reads. Labels are not looked at.
 #[derive(Args)]
 #[command(after_help = "Example: echo 'free money' | srnn predict model\n\
     prints {\"label\":\"spam\",\"probabilities\":{\"ham\":0.02,\"spam\":0.98}}")]
 pub struct Predict {
     /// Model directory
     model: PathBuf,
-    /// Texts, one per line; - for standard input, which is answered line by line. Or a file of numbers
+    /// Texts, one per line; - for standard input, which is answered line by line. Or a table, or a file of numbers
     #[arg(default_value = "-")]
     texts: Source,
     #[command(flatten)]
@@ -35,15 +38,14 @@ impl Predict {
         let mut network = model.network(self.device.open()?)?;
         let mut tell = |batch: Batch| print(&lines(&model, network.probabilities(&batch)?));
         let tokenizer = match &model.inputs {
-            InputEncoder::Tokens(tokenizer) => tokenizer,
-            InputEncoder::Numbers(_) => {
-                let data =
-                    model.read(&self.input.without_labels(&self.texts, self.device.memory)?, &self.texts, false)?;
+            InputEncoder::Tokens(tokenizer) if self.input.are_lines(&self.texts)? => tokenizer,
+            _ => {
+                let options = self.input.without_labels(&self.texts, self.device.memory)?;
+                let data = model.read(&options, &self.texts, false)?;
                 let rows: Vec<usize> = (0..data.len()).collect();
                 return rows.chunks(BATCH).try_for_each(|rows| tell(data.batch(&model.config, rows, |_| false)?));
             }
         };
-        self.input.check_for_lines()?;
         let mut answer = |texts: &[String]| {
             let tokens = tokenizer.encode_batch(texts);
             let sequences: Vec<&[u32]> = tokens.iter().map(Vec::as_slice).collect();

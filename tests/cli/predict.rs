@@ -30,9 +30,51 @@ fn a_file_and_standard_input_give_one_line_per_text() {
     assert_eq!(piped.succeeds().out, from_file.out);
     let nothing: Run = room.command().args(["predict", "model", "-", "--device", "cpu"]).write_stdin("").into();
     assert_eq!(nothing.succeeds().out, "");
-    room.write("texts.csv", &texts);
-    room.srnn("predict model texts.csv --text review --device cpu")
-        .refused("--text is for files of numbers or tables: this model reads texts, one per line");
+    room.srnn("predict model texts.txt --label stars --device cpu")
+        .refused("--label has no meaning for texts that stand one per line");
+}
+
+/// Tables are read as `eval` reads them: neither a header nor a label is a text.
+#[test]
+fn tables_by_their_column() {
+    let room = Room::with_model();
+    room.write("reviews.tsv", "text\tlabel\ngreat and fine\tgood\nawful and poor\tbad\n");
+    room.write("reviews.csv", "stars,review\nx,\"awful, and\npoor\"\n,great and fine\n");
+    room.write("reviews.jsonl", "{\"text\": \"great and fine\"}\n{\"text\": \"awful and poor\"}\n");
+    let labels = |arguments: &str| {
+        let run = room.srnn(&format!("predict model {arguments} --device cpu")).succeeds();
+        run.out.lines().map(label).collect::<Vec<_>>()
+    };
+    assert_eq!(labels("reviews.tsv"), ["good", "bad"]);
+    assert_eq!(labels("reviews.csv --text review"), ["bad", "good"]);
+    assert_eq!(labels("reviews.jsonl"), ["good", "bad"]);
+    room.write("reviews", room.read("reviews.csv"));
+    assert_eq!(labels("reviews --text review"), ["bad", "good"]);
+    assert_eq!(labels("reviews --format csv --text review"), ["bad", "good"]);
+    room.srnn("predict model reviews.csv --device cpu")
+        .refused("reviews.csv:1: has no column `text`, only `stars`, `review`: name the text column with --text");
+    room.srnn("predict model reviews.tsv --label label --device cpu").refused("--label: this command reads no labels");
+    let piped: Run = room
+        .command()
+        .args("predict model - --text text --device cpu".split(' '))
+        .write_stdin(room.read("reviews.tsv"))
+        .into();
+    assert_eq!(piped.succeeds().out.lines().map(label).collect::<Vec<_>>(), ["good", "bad"]);
+    room.write("texts.npy", b"\x93NUMPY");
+    room.srnn("predict model texts.npy --device cpu").refused("texts.npy: is cut short");
+}
+
+/// Classes in the order of the model, whatever order their names have as texts.
+#[test]
+fn probabilities_in_the_order_of_the_classes() {
+    let room = Room::new();
+    let rows = (0..44).map(|row| format!("w{} of it\t{}\n", row % 11, row % 11));
+    room.write("t.tsv", "text\tlabel\n".to_string() + &rows.collect::<String>());
+    room.train_on("t.tsv", &[("--min-count", "1")]).succeeds();
+    room.write("one.txt", "w7 of it");
+    let told = room.srnn("predict out one.txt --device cpu").succeeds().out;
+    let places: Vec<usize> = (0..11).map(|class| told.find(&format!("\"{class}\":")).unwrap()).collect();
+    assert!(places.is_sorted(), "{told}");
 }
 
 #[test]

@@ -131,6 +131,11 @@ impl ReadOptions {
         self.format(source) == Some(Format::Idx)
     }
 
+    /// Whether the format or the name of the file says that it holds a table of texts.
+    pub fn is_table(&self, source: &Source) -> bool {
+        self.format(source).is_some_and(|format| !format.is_numbers())
+    }
+
     /// Whether the format or the name of the file says that it holds numbers.
     pub fn is_numbers(&self, source: &Source) -> bool {
         self.format(source).is_some_and(Format::is_numbers)
