@@ -16,7 +16,7 @@ pub fn shown(text: &str) -> String {
 }
 
 /// `name` in backquotes, its end left off when it is long.
-pub(crate) fn quoted(name: &str) -> String {
+pub fn quoted(name: &str) -> String {
     let name = &shown(name)[..];
     match name.char_indices().nth(LONGEST_NAME) {
         None => format!("`{name}`"),

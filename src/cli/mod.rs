@@ -14,6 +14,7 @@ mod network;
 mod plot;
 mod predict;
 mod reporter;
+mod survey;
 mod train;
 mod tune;
 

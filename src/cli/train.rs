@@ -1,13 +1,15 @@
 //! `srnn train`
 
-use super::{DeviceArgs, InputArgs, NetworkArgs, Reporter, ensure, interrupt, named, network, note, print, score};
+use super::{
+    DeviceArgs, InputArgs, NetworkArgs, Reporter, ensure, interrupt, named, network, note, print, score, survey,
+};
 use clap::Args;
 use srnn::data::Source;
-use srnn::data::batch::{Padding, Truncate, UNKNOWN_ID};
+use srnn::data::batch::{Padding, Truncate};
 use srnn::network::{Adam, Config, Optimiser, Rule, Sgd, Task};
-use srnn::train::dataset::Cut;
 use srnn::train::recipe::Tokens;
-use srnn::train::{Ending, Options, Recipe, Schedule, Sources, Training, model};
+use srnn::train::survey::Survey;
+use srnn::train::{Ending, Options, Recipe, Schedule, Sources, Trainer, Training, model};
 use srnn::{Device, Result, Slicing};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -204,20 +206,6 @@ fn open(device: DeviceArgs, self_check: bool) -> Result<Device> {
     Ok(Device { self_check: self_check && device.self_check, ..device })
 }
 
-/// Share of unknown words beyond which it is said.
-const MUCH_UNKNOWN: f64 = 0.3;
-
-/// How many sequences lose what.
-fn cut_words(cut: &Cut, config: &Config) -> String {
-    let end = if config.truncate == Truncate::Front { "beginning" } else { "end" };
-    let Cut { sequences, of, mean, longest } = cut;
-    format!(
-        "{sequences} of {of} sequences have more than {} steps and lose their {end}: {mean:.0} steps in the mean (the longest \
-         has {longest}; --length keeps more)",
-        config.length
-    )
-}
-
 impl Train {
     /// Trains to the end or to Ctrl-C, and tells how it ended.
     pub fn run(self) -> Result<ExitCode> {
@@ -261,6 +249,11 @@ impl Train {
             print(&format!("test: {}, loss {:.4}\n", score(task, test.score()), test.loss))?;
         }
         print(&format!("model: {folder}\n"))?;
+        let guess = srnn::train::survey::guess(&training.data, training.model.config.classes);
+        let Trainer { progress, options, .. } = &training.trainer;
+        if let Some(lesson) = srnn::train::survey::lesson(&progress.history, options.epochs, guess) {
+            note(format_args!("hint: {}", survey::advice(lesson)));
+        }
         Ok(ExitCode::SUCCESS)
     }
 
@@ -279,19 +272,12 @@ impl Train {
         if let Some(count) = training.vectors {
             note(format_args!("word vectors: for {count} of {} words", config.vocabulary));
         }
-        let test = data.test.as_ref().map_or(String::new(), |test| format!(", {} for the test", test.len()));
-        note(format_args!("data: {} sequences to train, {} to validate{test}", data.train.len(), data.valid.len()));
-        if let Some(cut) = data.train.cut(config.length) {
-            note(cut_words(&cut, config));
-        }
-        let unknown = data.train.share_of(UNKNOWN_ID);
-        if unknown > MUCH_UNKNOWN {
-            let share = 100.0 * unknown;
-            note(format_args!(
-                "{share:.0} % of the tokens to train on are unknown words: a larger --vocabulary or --min-count 1 keeps more, and \
-                 --tokens bytes reads any text, also of a language without blanks between words"
-            ));
-        }
+        let found = Survey::of(data, config, &recipe.options, &training.model.inputs, &training.model.targets);
+        survey::lines(&found).iter().for_each(note);
+        found
+            .concerns()
+            .iter()
+            .for_each(|concern| note(format_args!("hint: {}", survey::hint(concern, config.truncate))));
         note(network::describe(config));
         Ok(training)
     }

@@ -122,6 +122,14 @@ impl Dataset {
         self.range(row).len()
     }
 
+    /// The numbers of a sequence, row-major; none of tokens.
+    pub fn numbers(&self, row: usize) -> &[f32] {
+        match &self.inputs {
+            Inputs::Numbers(steps) => steps.range(self.range(row)),
+            Inputs::Tokens(_) => &[],
+        }
+    }
+
     fn range(&self, row: usize) -> Range<usize> {
         self.starts[row]..self.starts[row + 1]
     }

@@ -19,6 +19,8 @@ pub mod schedule;
 #[cfg(feature = "files")]
 pub mod sources;
 #[cfg(feature = "files")]
+pub mod survey;
+#[cfg(feature = "files")]
 mod tensors;
 pub mod told;
 

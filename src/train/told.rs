@@ -74,6 +74,19 @@ impl Told {
         bytes as u64
     }
 
+    /// How often each of so many classes or labels occurs; nothing of numbers.
+    #[cfg(feature = "files")]
+    pub(super) fn occurrences(&self, classes: usize) -> Vec<usize> {
+        let own = match self {
+            Told::Classes(classes) => classes,
+            Told::Labels(marks) => &marks.labels,
+            Told::Numbers(_) => return vec![],
+        };
+        let mut counts = vec![0; classes];
+        own.iter().for_each(|&class| counts[class as usize] += 1);
+        counts
+    }
+
     /// Those of the sequences at these places.
     pub fn select(&self, rows: &[usize]) -> Told {
         match self {

@@ -35,6 +35,28 @@ fn a_training_leaves_a_model_directory() {
     assert_eq!(metrics.lines().count(), 6);
 }
 
+/// What is known of the data before training, with what mends it, and of the curves after it.
+#[test]
+fn the_data_is_told_and_what_mends_it() {
+    let room = Room::new();
+    let rows = (0..60).map(|row| if row < 55 { "a great film\tgood\n" } else { "an awful, long and dull film\tbad\n" });
+    room.write("t.tsv", "text\tlabel\nodd\tso-so\n".to_string() + &rows.collect::<String>());
+    let run = room.train_on("t.tsv", &[("--epochs", "2"), ("--length", "4"), ("--min-count", "1")]).succeeds();
+    for line in [
+        "data: 54 sequences to train, 7 to validate\n",
+        "  classes: `so-so` (1), `bad` (4), `good` (49)\n",
+        "  steps: 3 in the middle, at most 3 in nine of ten sequences and 7 in all\n",
+        "  unknown tokens: 0.0 % of those to train, 0.0 % of those to validate\n",
+        "hint: too few sequences to learn from have: `so-so` (leave them out, or join them with others)\n",
+        "hint: the most frequent class has 49 times the sequences of the rarest (--class-weights balanced ",
+        "hint: 4 of 54 sequences have more steps than --length and lose their beginning: 3 steps in the mean (the longest has 7; ",
+        " updates of the weights (more --epochs or a smaller --batch make more)\n",
+    ] {
+        assert!(run.err.contains(line), "{line} is not in\n{}", run.err);
+    }
+    assert!(run.err.trim_end().lines().last().unwrap().starts_with("hint: the model tells no more than a guess does"));
+}
+
 #[test]
 fn weights_stand_under_the_names_and_shapes_of_pytorch() {
     let room = Room::with_reviews();

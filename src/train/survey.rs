@@ -1,0 +1,309 @@
+//! What there is to learn from, told before training, and what the curves say after it.
+
+use super::dataset::Cut;
+use super::{Dataset, Epoch, InputEncoder, Options, TargetEncoder, Told, TrainingData};
+use crate::data::Inputs;
+use crate::data::batch::UNKNOWN_ID;
+use crate::network::Config;
+
+/// What a training set looks like to a network with these settings.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Survey {
+    /// Sequences to train on, to validate with, and for the test, if there is one.
+    pub sequences: [usize; 3],
+    /// How often each class or label occurs among those to train on, the rarest first.
+    pub counts: Vec<(String, usize)>,
+    /// Steps of the sequences to train on: of the middle one, of nine in ten at most, of the longest.
+    pub steps: [usize; 3],
+    /// What the network leaves out of them.
+    pub cut: Option<Cut>,
+    /// Shares of unknown tokens in the three sets; `None` of numbers.
+    pub unknown: Option<[f64; 3]>,
+    /// Of each column of numbers.
+    pub columns: Vec<Column>,
+    /// Share of the sequences, of numbers, that end in steps of zeros alone, a twentieth of their length or more.
+    pub padded: f64,
+    /// Numbers of a step.
+    pub width: usize,
+    /// Steps of the optimiser that all epochs make.
+    pub updates: usize,
+}
+
+/// The share of sequences to validate with that the most frequent class to train on has; what a guess is worth.
+pub fn guess(data: &TrainingData, classes: usize) -> f64 {
+    let counts = |set: &Dataset| match &set.targets {
+        Some(told @ Told::Classes(_)) => told.occurrences(classes),
+        _ => vec![],
+    };
+    let (train, valid) = (counts(&data.train), counts(&data.valid));
+    let most = (0..classes.min(train.len())).max_by_key(|&class| train[class]);
+    most.map_or(0.0, |class| valid[class] as f64 / valid.iter().sum::<usize>().max(1) as f64)
+}
+
+/// A column of numbers in the sequences to train on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Column {
+    /// The least, in the units of the data.
+    pub least: f64,
+    /// The largest, in the units of the data.
+    pub largest: f64,
+    /// The deviation within a sequence, of the middle one, as a share of the column's over all.
+    pub within: f64,
+}
+
+/// What may stand in the way of a good model, and can be mended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Concern {
+    /// Classes of so few sequences that little can be learnt of them, by their names.
+    Rare(Vec<String>),
+    /// The most frequent class has so many times the sequences of the rarest.
+    Uneven(f64),
+    /// So many sequences lose some of their steps.
+    Cut(Cut),
+    /// Most words of a set are unknown: which set, and their share.
+    Unknown(&'static str, f64),
+    /// So few steps of the optimiser that training ends before it has begun.
+    FewUpdates(usize),
+    /// So many more numbers a step than steps that the two seem exchanged: steps, and numbers of a step.
+    Transposed(usize, usize),
+    /// A share of the sequences seems to be padded with zeros.
+    Padded(f64),
+}
+
+/// What the curves of a finished training say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lesson {
+    /// The last epoch was the best: more may be better.
+    StillImproving,
+    /// The training data is told far better than the validation data.
+    Overfitted,
+    /// The loss rose again and again: the rate is too high.
+    Unsteady,
+    /// Nothing was learnt that a guess does not know.
+    NothingLearnt,
+}
+
+/// Sequences that a class needs for anything to be learnt of it.
+const FEW: usize = 3;
+
+/// How many times as many sequences a class may have as another before it is told.
+const UNEVEN: f64 = 5.0;
+
+/// Share of unknown tokens beyond which it is told.
+const MUCH_UNKNOWN: f64 = 0.3;
+
+/// Steps of the optimiser below which a network of the usual rate has hardly moved.
+const FEW_UPDATES: usize = 500;
+
+/// Share of sequences that end in zeros beyond which these look like padding.
+const MUCH_PADDED: f64 = 0.25;
+
+impl Survey {
+    /// Looks at all the data once.
+    pub fn of(
+        data: &TrainingData,
+        config: &Config,
+        options: &Options,
+        inputs: &InputEncoder,
+        targets: &TargetEncoder,
+    ) -> Survey {
+        let TrainingData { train, valid, test } = data;
+        let test_share = |of: fn(&Dataset) -> f64| test.as_ref().map_or(0.0, of);
+        let unknown = |set: &Dataset| set.share_of(UNKNOWN_ID);
+        let mut steps: Vec<usize> = (0..train.len()).map(|row| train.steps(row)).collect();
+        steps.sort_unstable();
+        let at = |share: f64| steps[((steps.len() - 1) as f64 * share).round() as usize];
+        let names = targets.names();
+        let counts = train.targets.as_ref().map_or(vec![], |told| told.occurrences(names.len()));
+        let mut counts: Vec<(String, usize)> = names.into_iter().zip(counts).collect();
+        counts.sort_by_key(|(_, count)| *count);
+        let (columns, padded, width) = match (&train.inputs, inputs) {
+            (Inputs::Numbers(rows), InputEncoder::Numbers(normal)) => {
+                let undo = |column: usize, value: f64| value * normal.deviation[column] + normal.mean[column];
+                let zeros: Vec<f32> = normal.apply(std::iter::repeat_n(0.0, rows.width)).collect();
+                let columns = columns(train, rows.width);
+                let in_units = |(at, own): (usize, Column)| Column {
+                    least: undo(at, own.least),
+                    largest: undo(at, own.largest),
+                    ..own
+                };
+                (columns.into_iter().enumerate().map(in_units).collect(), padded(train, &zeros), rows.width)
+            }
+            _ => (vec![], 0.0, 1),
+        };
+        Survey {
+            sequences: [train.len(), valid.len(), test.as_ref().map_or(0, Dataset::len)],
+            counts,
+            steps: [at(0.5), at(0.9), at(1.0)],
+            cut: train.cut(config.length),
+            unknown: matches!(train.inputs, Inputs::Tokens(_))
+                .then(|| [unknown(train), unknown(valid), test_share(|set| set.share_of(UNKNOWN_ID))]),
+            columns,
+            padded,
+            width,
+            updates: options.epochs * train.len().div_ceil(options.batch.max(1)),
+        }
+    }
+
+    /// What may stand in the way, the gravest first.
+    pub fn concerns(&self) -> Vec<Concern> {
+        let mut concerns = vec![];
+        let [_, _, longest] = self.steps;
+        if self.width > 8 && self.width > 4 * longest {
+            concerns.push(Concern::Transposed(longest, self.width));
+        }
+        if self.padded > MUCH_PADDED {
+            concerns.push(Concern::Padded(self.padded));
+        }
+        let rare: Vec<String> =
+            self.counts.iter().filter(|(_, count)| *count < FEW).map(|(name, _)| name.clone()).collect();
+        if !rare.is_empty() {
+            concerns.push(Concern::Rare(rare));
+        }
+        if let (Some((_, least)), Some((_, most))) = (self.counts.first(), self.counts.last()) {
+            let ratio = *most as f64 / (*least).max(1) as f64;
+            if ratio > UNEVEN {
+                concerns.push(Concern::Uneven(ratio));
+            }
+        }
+        concerns.extend(self.cut.map(Concern::Cut));
+        for (set, share) in ["train on", "validate with", "test with"].into_iter().zip(self.unknown.unwrap_or_default())
+        {
+            if share > MUCH_UNKNOWN {
+                concerns.push(Concern::Unknown(set, share));
+            }
+        }
+        if self.updates < FEW_UPDATES {
+            concerns.push(Concern::FewUpdates(self.updates));
+        }
+        concerns
+    }
+}
+
+/// The columns of normal numbers: least, largest, and the deviation within the middle sequence.
+fn columns(data: &Dataset, width: usize) -> Vec<Column> {
+    let column = |column: usize| {
+        let (mut least, mut largest) = (f64::INFINITY, f64::NEG_INFINITY);
+        let mut own: Vec<f64> = (0..data.len())
+            .map(|row| {
+                let values = data.numbers(row).iter().skip(column).step_by(width).map(|&value| f64::from(value));
+                let (mut count, mut sum, mut squares) = (0.0, 0.0, 0.0);
+                for value in values {
+                    (least, largest) = (least.min(value), largest.max(value));
+                    (count, sum, squares) = (count + 1.0, sum + value, squares + value * value);
+                }
+                let mean = sum / f64::max(count, 1.0);
+                (squares / f64::max(count, 1.0) - mean * mean).max(0.0).sqrt()
+            })
+            .collect();
+        own.sort_unstable_by(f64::total_cmp);
+        Column { least, largest, within: own[own.len() / 2] }
+    };
+    (0..width).map(column).collect()
+}
+
+/// The share of sequences that end in steps of these zeros, a twentieth of their length or more, and do not begin so, as images
+/// with a margin do.
+fn padded(data: &Dataset, zeros: &[f32]) -> f64 {
+    let ends_so = |&row: &usize| {
+        let mut steps = data.numbers(row).chunks_exact(zeros.len());
+        let (all, first) = (steps.len(), steps.next());
+        let behind = steps.rev().take_while(|step| *step == zeros).count();
+        first != Some(zeros) && behind > 1 && 20 * behind >= all
+    };
+    (0..data.len()).filter(ends_so).count() as f64 / data.len().max(1) as f64
+}
+
+/// What the epochs of a training that came to its end say, if they say something; `guess` is the score of one who always tells
+/// the most frequent class.
+pub fn lesson(history: &[Epoch], epochs: usize, guess: f64) -> Option<Lesson> {
+    let best = history.iter().rfind(|epoch| epoch.best)?;
+    let last = history.last()?;
+    let rises = history.windows(2).filter(|pair| pair[1].train_loss > pair[0].train_loss).count();
+    if best.valid_score <= guess + 0.01 {
+        return Some(Lesson::NothingLearnt);
+    }
+    if history.len() >= 4 && 3 * rises >= history.len() {
+        return Some(Lesson::Unsteady);
+    }
+    if best.epoch == last.epoch && last.epoch == epochs {
+        return Some(Lesson::StillImproving);
+    }
+    let gap = best.train_accuracy - best.valid_score;
+    (best.train_accuracy > 0.0 && gap > 0.15).then_some(Lesson::Overfitted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{Classes, Normalisation, Rows};
+
+    fn epoch(epoch: usize, train: (f64, f64), valid_score: f64, best: bool) -> Epoch {
+        let (train_loss, train_accuracy) = train;
+        let (valid_loss, seconds, tokens_per_second, skipped_steps) = (1.0, 1.0, 1.0, 0);
+        let scores = (train_loss, train_accuracy, valid_loss, valid_score);
+        let (train_loss, train_accuracy, valid_loss, valid_score) = scores;
+        Epoch {
+            epoch,
+            train_loss,
+            train_accuracy,
+            valid_loss,
+            valid_score,
+            best,
+            seconds,
+            tokens_per_second,
+            skipped_steps,
+        }
+    }
+
+    #[test]
+    fn curves() {
+        let of = |scores: &[(f64, f64, f64)]| {
+            let best = scores.iter().map(|own| own.2).fold(f64::MIN, f64::max);
+            let history: Vec<Epoch> = (1..)
+                .zip(scores)
+                .map(|(at, &(loss, own, valid))| epoch(at, (loss, own), valid, valid == best))
+                .collect();
+            lesson(&history, 4, 0.5)
+        };
+        let good = [(0.6, 0.6, 0.6), (0.5, 0.7, 0.7), (0.4, 0.75, 0.74), (0.3, 0.8, 0.73)];
+        assert_eq!(of(&good), None);
+        assert_eq!(of(&[good[0], good[1], good[2], (0.3, 0.8, 0.9)]), Some(Lesson::StillImproving));
+        assert_eq!(of(&[good[0], good[1], (0.1, 0.99, 0.75), (0.05, 1.0, 0.7)]), Some(Lesson::Overfitted));
+        assert_eq!(of(&[good[0], (0.9, 0.5, 0.7), (0.4, 0.7, 0.75), (0.8, 0.5, 0.6)]), Some(Lesson::Unsteady));
+        assert_eq!(of(&[(0.7, 0.5, 0.5), (0.7, 0.5, 0.5)]), Some(Lesson::NothingLearnt));
+        assert_eq!(lesson(&[], 4, 0.5), None);
+    }
+
+    #[test]
+    fn numbers_in_their_units_padded_and_transposed() {
+        let normal = Normalisation { mean: vec![10.0, 0.0], deviation: vec![5.0, 1.0] };
+        let sequence = |real: usize| {
+            let step = |at: usize| if at < real { [5.0 + 10.0 * (at % 2) as f64, 1.0] } else { [0.0, 0.0] };
+            normal.apply((0..10).flat_map(step).collect::<Vec<f64>>().into_iter()).collect::<Vec<f32>>()
+        };
+        let sequences: Vec<Vec<f32>> = [10, 6, 8, 7].into_iter().map(sequence).collect();
+        let train = Dataset::of_numbers(&sequences, 2).unwrap().with_targets(Told::Classes(vec![0, 0, 0, 1])).unwrap();
+        let data = TrainingData { valid: train.clone(), test: None, train };
+        let classes: Classes = vec!["a".to_string(), "b".to_string()].try_into().unwrap();
+        let (inputs, targets) = (InputEncoder::Numbers(normal), TargetEncoder::Classes(classes));
+        let config = Config { length: 8, ..Config::default() };
+        let found =
+            Survey::of(&data, &config, &Options { batch: 3, epochs: 2, ..Options::default() }, &inputs, &targets);
+        assert_eq!((found.sequences, found.steps, found.updates), ([4, 4, 0], [10; 3], 4));
+        assert_eq!(found.counts, [("b".to_string(), 1), ("a".to_string(), 3)]);
+        assert_eq!((found.columns[0].least, found.columns[0].largest, found.padded), (0.0, 15.0, 0.75));
+        assert!((found.columns[0].within - 1.1).abs() < 0.2, "{:?}", found.columns);
+        let cut = found.cut.unwrap();
+        let rare = Concern::Rare(vec!["b".into()]);
+        assert_eq!(found.concerns(), [Concern::Padded(0.75), rare, Concern::Cut(cut), Concern::FewUpdates(4)]);
+        let wide = Dataset::of_numbers(&[vec![0.5; 40], vec![1.5; 40]], 20).unwrap();
+        let wide = wide.with_targets(Told::Numbers(Rows { width: 1, values: vec![0.0, 1.0] })).unwrap();
+        let data = TrainingData { valid: wide.clone(), test: None, train: wide };
+        let normal = |width| Normalisation { mean: vec![0.0; width], deviation: vec![1.0; width] };
+        let (inputs, targets) = (InputEncoder::Numbers(normal(20)), TargetEncoder::Numbers(normal(1)));
+        let options = Options { epochs: 999, ..Options::default() };
+        let found = Survey::of(&data, &config, &options, &inputs, &targets);
+        assert_eq!(found.concerns(), [Concern::Transposed(2, 20)]);
+    }
+}
