@@ -3,6 +3,7 @@
 use indicatif::HumanCount;
 use srnn::data::Truncate;
 use srnn::listing::quoted;
+use srnn::network::Task;
 use srnn::train::dataset::Cut;
 use srnn::train::survey::{Column, Concern, Lesson, Survey};
 
@@ -10,7 +11,7 @@ use srnn::train::survey::{Column, Concern, Lesson, Survey};
 const LISTED: usize = 6;
 
 /// A line for each thing that is known of the data.
-pub fn lines(survey: &Survey) -> Vec<String> {
+pub fn lines(survey: &Survey, task: Task) -> Vec<String> {
     let count = |number: usize| HumanCount(number as u64);
     let [train, valid, test] = survey.sequences;
     let tested = if test > 0 { format!(", {} for the test", count(test)) } else { String::new() };
@@ -22,7 +23,7 @@ pub fn lines(survey: &Survey) -> Vec<String> {
             0..=LISTED => all.join(", "),
             many => format!("{many}, from {} to {}", all[0], all[many - 1]),
         };
-        lines.push(format!("  classes: {some}"));
+        lines.push(format!("  {}: {some}", if task == Task::Labels { "labels" } else { "classes" }));
     }
     let [middle, most, longest] = survey.steps.map(count);
     lines

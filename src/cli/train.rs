@@ -273,7 +273,7 @@ impl Train {
             note(format_args!("word vectors: for {count} of {} words", config.vocabulary));
         }
         let found = Survey::of(data, config, &recipe.options, &training.model.inputs, &training.model.targets);
-        survey::lines(&found).iter().for_each(note);
+        survey::lines(&found, config.task).iter().for_each(note);
         found
             .concerns()
             .iter()

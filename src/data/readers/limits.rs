@@ -137,3 +137,49 @@ impl Read for Weighed<'_> {
         Err(IoError::other(Refused(refused)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The error of reading so many bytes to their end.
+    fn fault(bytes: &[u8], packed: Option<u64>, limits: &Limits, weight: Weight) -> Option<Problem> {
+        let packed = packed.map(|count| Arc::new(count.into()));
+        let mut reader = Weighed::new(bytes, packed, limits.clone());
+        reader.get_mut().weigh(weight);
+        let error = reader.read_to_end(&mut Vec::new()).err()?;
+        Some(error.downcast::<Refused>().unwrap().0)
+    }
+
+    #[test]
+    fn texts_weigh_what_becomes_of_them() {
+        let weigh = |text: &str| Weight::Text.of(text.as_bytes(), &mut 0);
+        assert_eq!(weigh("film"), 4);
+        assert_eq!(weigh("a film!"), 7 + 2 * WORD);
+        assert_eq!(weigh("é…"), 5 + 2 * WORD, "what goes on with a letter begins nothing");
+        assert_eq!(weigh("a\tb\n"), 4 + 2 * WORD + LINE);
+    }
+
+    #[test]
+    fn rows_weigh_by_their_parts() {
+        let weight = Weight::Rows { memory: 3, of: 1000 };
+        let mut rest = 0;
+        assert_eq!((0..999).map(|_| weight.of(&[0], &mut rest)).sum::<u64>(), 2);
+        assert_eq!((weight.of(&[0], &mut rest), rest), (1, 0));
+        assert_eq!(Weight::Rows { memory: u64::MAX, of: 1 }.of(&[0; 2], &mut rest), u64::MAX);
+    }
+
+    #[test]
+    fn what_takes_too_much_is_refused() {
+        let limits = Limits { unpacked: 100, ratio: 2, memory: 1000, ..Limits::default() };
+        let each = Weight::Rows { memory: 1, of: 1 };
+        let of = |count: usize, packed| fault(&vec![0; count], packed, &limits, each);
+        assert_eq!((of(1000, None), of(1001, None)), (None, Some(Problem::TooLarge { limit: 1000 })));
+        assert_eq!(of(120, Some(10)), None);
+        assert_eq!(of(121, Some(10)).unwrap().to_string(), "unpacks to what takes over 2 times its size");
+        let trusting = Limits { memory: 1000, ..Limits::trusting() };
+        assert_eq!(fault(&[0; 1000], Some(1), &trusting, each), None);
+        assert!(fault(&[0; 1001], Some(1), &trusting, each).is_some());
+        assert_eq!(fault(&[0; 5000], None, &limits.of_lines(), Weight::Text), None);
+    }
+}
