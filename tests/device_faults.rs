@@ -87,10 +87,9 @@ fn a_device_that_does_not_answer_is_lost() {
             let outcome = step(&mut network).and_then(|()| call(&mut network));
             outcome.and_then(|()| network.engine().wait()).err()
         });
-        if network.device().name.contains("llvmpipe") {
-            // It has done its work when the call that submits it returns: nothing is waited for.
-            assert!(error.is_none());
-            return;
+        if error.is_none() && network.device().name.contains("llvmpipe") {
+            // It has mostly done its work when the call that submits it returns: nothing is waited for.
+            continue;
         }
         let error = error.expect("a step that takes no time");
         assert!(matches!(error, Error::DeviceLost { .. }), "{error}");
