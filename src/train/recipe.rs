@@ -5,7 +5,7 @@ use super::directory::{Directory, METRICS, read_whole};
 use super::saver::{Saver, Saving};
 use super::sources::Origin;
 use super::{Dataset, Ending, Epoch, Evaluation, InputEncoder, Interval, Model, Observer, Options, Schedule, Sources};
-use super::{TargetEncoder, Told, Trainer, TrainingData, model};
+use super::{TargetEncoder, Trainer, TrainingData, model};
 use crate::data::batch::Padding;
 use crate::data::{RawInputs, Tokenizer, read_vectors};
 use crate::doctor::check_network;
@@ -380,17 +380,15 @@ fn check_device(
 
 /// Weights by which every class counts as much as any other: sequences / (classes · sequences of the class).
 fn balanced(data: &Dataset, classes: usize) -> Vec<f32> {
-    let Some(Told::Classes(own)) = &data.targets else { return vec![] };
-    let mut counts = vec![0usize; classes];
-    own.iter().for_each(|&class| counts[class as usize] += 1);
-    counts.iter().map(|&count| own.len() as f32 / (classes * count.max(1)) as f32).collect()
+    let counts = data.targets.as_ref().map_or(vec![], |told| told.occurrences(classes));
+    counts.iter().map(|&count| data.len() as f32 / (classes * count.max(1)) as f32).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::StepReport;
     use super::*;
-    use crate::data::{ReadOptions, Source};
+    use crate::data::Source;
     use crate::slicing::Slicing;
 
     /// Stops after so many steps.
@@ -410,20 +408,10 @@ mod tests {
         let table = folder.join("reviews.tsv");
         let rows = (0..40).map(|row| ["a great film\tgood\n", "an awful film\tbad\n"][row % 2]).collect::<String>();
         std::fs::write(&table, format!("text\tlabel\n{rows}")).unwrap();
-        let reading = ReadOptions::default();
-        let train = Source::File(table);
         let network =
             Config { slicing: Slicing::new(2, 2).unwrap(), length: 8, embedding: 4, hidden: 4, ..Config::default() };
         Recipe {
-            sources: Sources {
-                train,
-                valid: None,
-                valid_labels: None,
-                test: None,
-                test_labels: None,
-                valid_fraction: 0.1,
-                reading,
-            },
+            sources: Sources::of(Source::File(table)),
             network,
             tokens: Tokens::Words { min_count: 1 },
             vectors: None,

@@ -58,6 +58,13 @@ pub struct TrainingData {
 }
 
 impl Sources {
+    /// A file of training data alone, a tenth of which is held out.
+    pub fn of(train: Source) -> Sources {
+        let (valid, valid_labels, test, test_labels) = (None, None, None, None);
+        let reading = ReadOptions::default();
+        Sources { train, valid, valid_labels, test, test_labels, valid_fraction: 0.1, reading }
+    }
+
     /// The same files, found from any folder: training may go on from another one.
     ///
     /// # Errors

@@ -108,7 +108,6 @@ impl Survey {
         targets: &TargetEncoder,
     ) -> Survey {
         let TrainingData { train, valid, test } = data;
-        let test_share = |of: fn(&Dataset) -> f64| test.as_ref().map_or(0.0, of);
         let unknown = |set: &Dataset| set.share_of(UNKNOWN_ID);
         let mut steps: Vec<usize> = (0..train.len()).map(|row| train.steps(row)).collect();
         steps.sort_unstable();
@@ -137,7 +136,7 @@ impl Survey {
             steps: [at(0.5), at(0.9), at(1.0)],
             cut: train.cut(config.length),
             unknown: matches!(train.inputs, Inputs::Tokens(_))
-                .then(|| [unknown(train), unknown(valid), test_share(|set| set.share_of(UNKNOWN_ID))]),
+                .then(|| [unknown(train), unknown(valid), test.as_ref().map_or(0.0, unknown)]),
             columns,
             padded,
             width,
@@ -240,19 +239,16 @@ mod tests {
 
     fn epoch(epoch: usize, train: (f64, f64), valid_score: f64, best: bool) -> Epoch {
         let (train_loss, train_accuracy) = train;
-        let (valid_loss, seconds, tokens_per_second, skipped_steps) = (1.0, 1.0, 1.0, 0);
-        let scores = (train_loss, train_accuracy, valid_loss, valid_score);
-        let (train_loss, train_accuracy, valid_loss, valid_score) = scores;
         Epoch {
             epoch,
             train_loss,
             train_accuracy,
-            valid_loss,
+            valid_loss: 1.0,
             valid_score,
             best,
-            seconds,
-            tokens_per_second,
-            skipped_steps,
+            seconds: 1.0,
+            tokens_per_second: 1.0,
+            skipped_steps: 0,
         }
     }
 

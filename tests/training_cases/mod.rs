@@ -1,7 +1,7 @@
 //! A whole training that takes no time: a table in a room, and what is to be done with it.
 
 use srnn::Config;
-use srnn::data::{ReadOptions, Source};
+use srnn::data::Source;
 use srnn::train::recipe::Tokens;
 use srnn::train::{Options, Recipe, Sources};
 use std::path::Path;
@@ -11,17 +11,8 @@ pub fn recipe(room: &Path, epochs: usize) -> Recipe {
     let table = room.join("reviews.tsv");
     let rows: String = (0..40).map(|row| ["a great film\tgood\n", "an awful film\tbad\n"][row % 2]).collect();
     std::fs::write(&table, format!("text\tlabel\n{rows}")).unwrap();
-    let (train, reading) = (Source::File(table), ReadOptions::default());
     Recipe {
-        sources: Sources {
-            train,
-            valid: None,
-            valid_labels: None,
-            test: None,
-            test_labels: None,
-            valid_fraction: 0.1,
-            reading,
-        },
+        sources: Sources::of(Source::File(table)),
         network: Config { slicing: "2x2".parse().unwrap(), length: 8, embedding: 4, hidden: 4, ..Config::default() },
         tokens: Tokens::Words { min_count: 1 },
         vectors: None,
