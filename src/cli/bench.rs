@@ -167,7 +167,7 @@ impl BenchArgs {
             let words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
             let command = words.collect::<Vec<_>>().join(" ");
             let report = json!({
-                "device": device, "ceilings": ceilings, "batch": self.batch, "hidden": self.network.hidden,
+                "device": device, "ceilings": ceilings, "batch": self.batch, "hidden": self.network.config().hidden,
                 "input": self.input, "vocabulary": (!self.numeric).then_some(self.vocabulary), "seed": self.seed,
                 "unit": network::unit(&self.bench().network),
                 "version": env!("CARGO_PKG_VERSION"), "command": command,

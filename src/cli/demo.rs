@@ -9,7 +9,7 @@ use srnn::data::{Tokenizer, emails};
 use srnn::network::{Config, Network};
 use srnn::timing::{Bench, Slicings};
 use srnn::train::encoding::dataset;
-use srnn::train::{Dataset, Ending, Evaluation, InputEncoder, Options, TargetEncoder, Trainer};
+use srnn::train::{Dataset, Ending, Evaluation, InputEncoder, Metric, Options, TargetEncoder, Trainer};
 use srnn::{Error, Result, Slicing};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -110,7 +110,7 @@ impl Demo {
         let device = self.device.opening().open()?;
         let network = Network::new(config.clone(), device, self.seed)?;
         let options = Options { epochs: self.epochs as usize, batch: 50, seed: self.seed, ..Options::default() };
-        let mut reporter = Reporter::new(format!("{:<4}  ", config.slicing.to_string()), &config, options.epochs);
+        let mut reporter = Reporter::new(format!("{:<4}  ", config.slicing.to_string()), &config, Metric::Accuracy);
         let mut trainer = Trainer::new(network, options);
         let ending = trainer.fit(train, valid, &mut reporter)?;
         let seconds = reporter.seconds / f64::from(self.epochs);

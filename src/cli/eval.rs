@@ -8,7 +8,7 @@ use srnn::Result;
 use srnn::data::Source;
 use srnn::listing::shown;
 use srnn::train::metrics::{ClassMetrics, Details, LabelCounts, NumberErrors, class_metrics, micro_f1};
-use srnn::train::{Evaluation, Model, TargetEncoder};
+use srnn::train::{Evaluation, Metric, Model, TargetEncoder};
 use std::path::PathBuf;
 
 /// Measure a model on labelled data: accuracy, loss, precision, recall, F1, confusion; of numbers, their errors
@@ -45,17 +45,9 @@ impl Eval {
         let model = Model::load(&self.model)?;
         let data = model.read(&self.input.options_for(&self.data, self.device.memory)?, &self.data, true)?;
         let mut network = model.network(self.device.open()?)?;
-        let mut evaluation = Evaluation::of(&mut network, &data, self.batch as usize)?;
-        if let (TargetEncoder::Numbers(own), Details::Numbers(errors)) = (&model.targets, &mut evaluation.details) {
-            // Errors in the units of the data.
-            for (errors, unit) in errors.iter_mut().zip(&own.deviation) {
-                errors.mae *= *unit;
-                errors.rmse *= *unit;
-            }
-        }
-        let names = model.targets.names();
-        let shown: Vec<String> = names.iter().map(|name| shown(name)).collect();
+        let evaluation = Evaluation::of(&mut network, &data, self.batch as usize)?;
         if self.json {
+            let (evaluation, names) = (in_units(evaluation, &model.targets), model.targets.names());
             let classes = match &evaluation.details {
                 Details::Classes(confusion) => class_metrics(confusion),
                 _ => vec![],
@@ -63,24 +55,47 @@ impl Eval {
             let report = Report { evaluation: &evaluation, labels: &names, classes };
             return print(&format!("{}\n", serde_json::to_string(&report).expect("plain numbers")));
         }
-        let Evaluation { loss, accuracy, sequences, .. } = evaluation;
-        let (told, tables) = match &evaluation.details {
-            Details::Classes(confusion) => {
-                (format!("accuracy {}, loss {loss:.4}", percent(accuracy)), class_tables(confusion, &shown))
-            }
-            Details::Labels(counts) => {
-                let (all, micro) = (percent(accuracy), micro_f1(counts));
-                let macro_f1 = counts.iter().map(LabelCounts::f1).sum::<f64>() / names.len() as f64;
-                let f1 = format!("micro F1 {micro:.4}, macro F1 {macro_f1:.4}");
-                (format!("all labels right {all}, {f1}, loss {loss:.4}"), label_table(counts, &shown).to_string())
-            }
-            Details::Numbers(errors) => {
-                let told = format!("mean R² {:.4}, loss {loss:.4} (normalised)", evaluation.score());
-                (told, number_table(errors).to_string())
-            }
-        };
-        print(&format!("{sequences} sequences: {told}\n\n{tables}\n"))
+        let sequences = evaluation.sequences;
+        print(&format!("{sequences} sequences: {}\n", report(evaluation, &model.targets)))
     }
+}
+
+/// With the errors of numbers in the units of the data.
+fn in_units(mut evaluation: Evaluation, targets: &TargetEncoder) -> Evaluation {
+    if let (TargetEncoder::Numbers(own), Details::Numbers(errors)) = (targets, &mut evaluation.details) {
+        for (errors, unit) in errors.iter_mut().zip(&own.deviation) {
+            errors.mae *= *unit;
+            errors.rmse *= *unit;
+        }
+    }
+    evaluation
+}
+
+/// A line on the whole, and tables of classes, labels or numbers.
+pub fn report(evaluation: Evaluation, targets: &TargetEncoder) -> String {
+    let evaluation = in_units(evaluation, targets);
+    let names: Vec<String> = targets.names().iter().map(|name| shown(name)).collect();
+    let Evaluation { loss, accuracy, top5, auc, .. } = evaluation;
+    let (told, tables) = match &evaluation.details {
+        Details::Classes(confusion) => {
+            let macro_f1 = Metric::MacroF1.value(&evaluation);
+            let auc = auc.map_or(String::new(), |auc| format!(", AUC {auc:.4}"));
+            let top5 = top5.map_or(String::new(), |share| format!(", among the first five {}", percent(share)));
+            let told = format!("accuracy {}{top5}, macro F1 {macro_f1:.4}{auc}, loss {loss:.4}", percent(accuracy));
+            (told, class_tables(confusion, &names))
+        }
+        Details::Labels(counts) => {
+            let (all, micro) = (percent(accuracy), micro_f1(counts));
+            let macro_f1 = Metric::MacroF1.value(&evaluation);
+            let f1 = format!("micro F1 {micro:.4}, macro F1 {macro_f1:.4}");
+            (format!("all labels right {all}, {f1}, loss {loss:.4}"), label_table(counts, &names).to_string())
+        }
+        Details::Numbers(errors) => {
+            let told = format!("mean R² {:.4}, loss {loss:.4} (normalised)", evaluation.score());
+            (told, number_table(errors).to_string())
+        }
+    };
+    format!("{told}\n\n{tables}\n")
 }
 
 fn percent(share: f64) -> String {

@@ -3,6 +3,7 @@
 use clap::Args;
 use serde::de::DeserializeOwned;
 use srnn::network::{Activation, Cell, Config, Direction, Input, Pooling, Reset, Task};
+use srnn::train::choice::Open;
 
 /// The recurrent part of a network, but for its slicing and length.
 #[derive(Args, Clone, Copy)]
@@ -10,18 +11,18 @@ pub struct NetworkArgs {
     /// Recurrent unit: gru, lstm, rnn or mingru (minimal GRU, whose gates see the input alone)
     #[arg(long, default_value = "gru", value_parser = named::<Cell>, value_name = "CELL", help_heading = "Network")]
     cell: Cell,
-    /// Reset gate of a GRU: after the product (as PyTorch), or before (as the paper; one bias)
-    #[arg(long, default_value = "after", value_parser = named::<Reset>, value_name = "WHEN", help_heading = "Network")]
-    reset: Reset,
+    /// Reset gate of a GRU: after the product (as PyTorch), or before (as the paper; one bias) [default: after]
+    #[arg(long, value_parser = named::<Reset>, value_name = "WHEN", help_heading = "Network")]
+    reset: Option<Reset>,
     /// Activation of a GRU's candidate or of a plain unit: tanh, identity or relu [default: tanh; of mingru identity]
     #[arg(long = "candidate", value_parser = named::<Activation>, value_name = "NAME", help_heading = "Network")]
     activation: Option<Activation>,
-    /// How slices are read: forward, backward or both
-    #[arg(long, default_value = "forward", value_parser = named::<Direction>, value_name = "HOW", help_heading = "Network")]
-    direction: Direction,
-    /// What slices pass up: last (state), max, mean or attention over their outputs
-    #[arg(long = "pool", default_value = "last", value_parser = named::<Pooling>, value_name = "WHAT", help_heading = "Network")]
-    pooling: Pooling,
+    /// How slices are read: forward, backward or both [plain: forward]
+    #[arg(long, value_parser = named::<Direction>, value_name = "HOW", help_heading = "Network")]
+    direction: Option<Direction>,
+    /// What slices pass up: last (state), max, mean or attention over their outputs [plain: last]
+    #[arg(long = "pool", value_parser = named::<Pooling>, value_name = "WHAT", help_heading = "Network")]
+    pooling: Option<Pooling>,
     /// The same of the top level, for the head [default: as --pool]
     #[arg(long = "head-pool", value_parser = named::<Pooling>, value_name = "WHAT", help_heading = "Network")]
     head_pooling: Option<Pooling>,
@@ -31,22 +32,54 @@ pub struct NetworkArgs {
     /// Recurrent layers of every level
     #[arg(long, default_value_t = 1, value_name = "N", help_heading = "Network")]
     layers: usize,
-    /// Steps before its own that every slice of level 0 reads first, in each layer; the paper has none
-    #[arg(long, default_value_t = 0, value_name = "W", help_heading = "Network")]
-    context: usize,
-    /// Hidden units
-    #[arg(long, default_value_t = 50, value_name = "H", help_heading = "Network")]
-    pub hidden: usize,
+    /// Steps before its own that every slice of level 0 reads first, in each layer; the paper has none [plain: 0]
+    #[arg(long, value_name = "W", help_heading = "Network")]
+    context: Option<usize>,
+    /// Hidden units [plain: 50]
+    #[arg(long, value_name = "H", help_heading = "Network")]
+    hidden: Option<usize>,
 }
 
 impl NetworkArgs {
-    /// The network as far as these arguments decide it.
+    /// The plain network, but for what these arguments decide.
     pub fn config(&self) -> Config {
-        let NetworkArgs { cell, reset, direction, pooling, heads, layers, context, hidden, .. } = *self;
-        let activation = self.activation.unwrap_or(cell.activation());
-        let head_pooling = self.head_pooling.unwrap_or(pooling);
-        let usual = Config::default();
-        Config { cell, reset, activation, direction, pooling, head_pooling, heads, layers, context, hidden, ..usual }
+        let mut config = Config::default();
+        self.apply(&mut config);
+        config
+    }
+
+    /// Decides what they decide.
+    pub fn apply(&self, config: &mut Config) {
+        if self.cell != config.cell {
+            config.activation = self.cell.activation();
+        }
+        (config.cell, config.heads, config.layers) = (self.cell, self.heads, self.layers);
+        set(&mut config.activation, self.activation);
+        set(&mut config.reset, self.reset);
+        set(&mut config.direction, self.direction);
+        set(&mut config.pooling, self.pooling);
+        config.head_pooling = self.head_pooling.or(self.pooling).unwrap_or(config.head_pooling);
+        set(&mut config.context, self.context);
+        set(&mut config.hidden, self.hidden);
+    }
+
+    /// What they decide, of what can be left open.
+    pub fn given(&self) -> impl Iterator<Item = Open> {
+        let pooling = self.pooling.is_some() || self.head_pooling.is_some();
+        let given = [
+            (Open::Direction, self.direction.is_some()),
+            (Open::Pool, pooling),
+            (Open::Context, self.context.is_some()),
+            (Open::Hidden, self.hidden.is_some()),
+        ];
+        given.into_iter().filter(|(_, given)| *given).map(|(open, _)| open)
+    }
+}
+
+/// Takes what was given, if it was.
+pub fn set<T>(setting: &mut T, given: Option<T>) {
+    if let Some(given) = given {
+        *setting = given;
     }
 }
 

@@ -4,7 +4,7 @@ use super::{interrupt, note};
 use indicatif::{HumanCount, ProgressBar, ProgressFinish, ProgressStyle};
 use srnn::Result;
 use srnn::network::{Config, Input, Task};
-use srnn::train::{Epoch, Observer, StepReport, Trainer};
+use srnn::train::{Epoch, Keep, Metric, Observer, StepReport, Trainer};
 use std::time::{Duration, Instant};
 
 /// An observer that prints to standard error.
@@ -13,9 +13,10 @@ pub struct Reporter {
     bar: ProgressBar,
     name: String,
     task: Task,
+    /// What validations are judged by.
+    metric: Metric,
     /// What a step reads.
     unit: &'static str,
-    epochs: usize,
     last_line: Instant,
     /// Seconds of all epochs so far, without validation.
     pub seconds: f64,
@@ -26,13 +27,14 @@ const PLAIN_PAUSE: Duration = Duration::from_secs(10);
 
 impl Reporter {
     /// `name` stands before every line, with its space; empty for none.
-    pub fn new(name: String, config: &Config, epochs: usize) -> Reporter {
+    pub fn new(name: String, config: &Config, metric: Metric) -> Reporter {
         let style = ProgressStyle::with_template("{prefix} {bar:24} {pos}/{len}  {msg}  {eta} left");
-        let bar = ProgressBar::new(0)
+        // Without a length as yet.
+        let bar = ProgressBar::no_length()
             .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
             .with_finish(ProgressFinish::AndClear);
         let unit = if config.input == Input::Tokens { "tokens" } else { "steps" };
-        Reporter { bar, name, task: config.task, unit, epochs, last_line: Instant::now(), seconds: 0.0 }
+        Reporter { bar, name, task: config.task, metric, unit, last_line: Instant::now(), seconds: 0.0 }
     }
 
     /// Loss, and the share of sequences of which all is told right; of numbers nothing is ever just right.
@@ -45,21 +47,12 @@ impl Reporter {
     }
 }
 
-/// The number that a validation is judged by, by its name.
-pub fn score(task: Task, value: f64) -> String {
-    match task {
-        Task::Class => format!("accuracy {:.2} %", 100.0 * value),
-        Task::Labels => format!("micro F1 {value:.4}"),
-        Task::Regression => format!("R² {value:.4}"),
-    }
-}
-
 impl Observer for Reporter {
     fn step(&mut self, step: &StepReport) {
         let unit = self.unit;
         let speed = HumanCount((step.tokens as f64 / step.seconds.max(1e-9)) as u64);
         let scores = step.totals.map_or(String::new(), |(loss, right)| self.train_scores(loss, right) + "  ");
-        let title = format!("{}epoch {}/{}", self.name, step.epoch, self.epochs);
+        let title = format!("{}epoch {}/{}", self.name, step.epoch, step.epochs);
         if !self.bar.is_hidden() {
             self.bar.set_prefix(title);
             self.bar.set_length(step.steps as u64);
@@ -73,14 +66,19 @@ impl Observer for Reporter {
         }
     }
 
-    fn epoch(&mut self, epoch: &Epoch, _: &mut Trainer) -> Result<()> {
+    fn epoch(&mut self, epoch: &Epoch, trainer: &mut Trainer) -> Result<()> {
         let Epoch { train_loss, train_accuracy, valid_loss, valid_score, seconds, tokens_per_second, .. } = epoch;
-        let (train, valid) = (self.train_scores(*train_loss, *train_accuracy), score(self.task, *valid_score));
-        let best = if epoch.best { " (best)" } else { "" };
+        let train = self.train_scores(*train_loss, *train_accuracy);
+        let best = if epoch.best && trainer.options.keep == Keep::Best { " (best)" } else { "" };
+        let valid = match self.metric {
+            _ if valid_loss.is_nan() && valid_score.is_nan() => String::new(),
+            Metric::Loss => format!("  valid: loss {valid_loss:.4}{best}"),
+            metric => format!("  valid: loss {valid_loss:.4}, {}{best}", metric.words(*valid_score)),
+        };
         let speed = format!("{} {}/s", HumanCount(*tokens_per_second as u64), self.unit);
-        let title = format!("{}epoch {}/{}", self.name, epoch.epoch, self.epochs);
+        let title = format!("{}epoch {}/{}", self.name, epoch.epoch, trainer.options.epochs);
         let line = |text: &str| self.bar.suspend(|| note(text));
-        line(&format!("{title}  train: {train}  valid: loss {valid_loss:.4}, {valid}{best}  {seconds:.1} s, {speed}"));
+        line(&format!("{title}  train: {train}{valid}  {seconds:.1} s, {speed}"));
         if epoch.skipped_steps > 0 {
             let skipped = epoch.skipped_steps;
             line(&format!(

@@ -1,13 +1,13 @@
 //! The data and the curves of a training in words, with the options that mend what is wrong.
 
 use indicatif::HumanCount;
-use srnn::data::Truncate;
+use srnn::data::{Channel, Truncate};
 use srnn::listing::quoted;
 use srnn::network::Task;
 use srnn::train::dataset::Cut;
-use srnn::train::survey::{Column, Concern, Lesson, Survey};
+use srnn::train::survey::{Concern, Lesson, Survey};
 
-/// Classes, or columns, that are listed one by one.
+/// Classes, or channels, that are listed one by one.
 const LISTED: usize = 6;
 
 /// A line for each thing that is known of the data.
@@ -36,13 +36,16 @@ pub fn lines(survey: &Survey, task: Task) -> Vec<String> {
             percent(valid)
         ));
     }
-    for (at, Column { least, largest, within }) in survey.columns.iter().enumerate().take(LISTED) {
-        let [least, largest] = [least, largest].map(|number| short(*number, largest - least));
-        let share = format!("{:.0} % of its deviation within the middle sequence", 100.0 * within);
-        lines.push(format!("  column {at}: from {least} to {largest}, {share}"));
+    let channels = survey.channels.iter().flat_map(|channels| &channels.each);
+    for (at, Channel { least, largest, deviation, own }) in channels.clone().enumerate().take(LISTED) {
+        let [least, largest, deviation, few, many] =
+            [*least, *largest, *deviation, own[0], own[2]].map(|number| short(number, largest - least));
+        lines.push(format!(
+            "  channel {at}: from {least} to {largest}, deviation {deviation}; within a sequence mostly from {few} to {many}"
+        ));
     }
-    if survey.columns.len() > LISTED {
-        lines.push(format!("  and {} columns more", survey.columns.len() - LISTED));
+    if channels.clone().count() > LISTED {
+        lines.push(format!("  and {} channels more", channels.count() - LISTED));
     }
     lines.push(format!("  {} updates of the weights in all epochs", count(survey.updates)));
     lines
@@ -90,6 +93,14 @@ pub fn hint(concern: &Concern, truncate: Truncate) -> String {
         }
         Concern::Transposed(steps, width) => format!(
             "{steps} steps of {width} numbers: are they exchanged? [N, T, D] is read (x.transpose(0, 2, 1) in NumPy)"
+        ),
+        Concern::Scales(share) => format!(
+            "only {} of the deviation lies within a sequence: each seems to have a scale of its own (--normalise sequence)",
+            percent(*share)
+        ),
+        Concern::Filled(count) => format!(
+            "{} values were missing: they were filled in along a line between their neighbours",
+            HumanCount(*count as u64)
         ),
         Concern::Padded(share) => format!(
             "{} of the sequences end in zeros: if that is padding, give their `lengths` in an .npz",

@@ -1,16 +1,19 @@
 //! `srnn train`
 
 use super::{
-    DeviceArgs, InputArgs, NetworkArgs, Reporter, ensure, interrupt, named, network, note, print, score, survey,
+    DeviceArgs, InputArgs, NetworkArgs, Reporter, ensure, eval, interrupt, named, network, note, print, set, survey,
 };
 use clap::Args;
-use srnn::data::Source;
+use srnn::data::{Scale, Source};
 use srnn::data::batch::{Padding, Truncate};
-use srnn::network::{Adam, Config, Optimiser, Rule, Sgd, Task};
+use srnn::network::{Activation, Adam, Config, Input, Reset, Rule, Sgd, Task};
+use srnn::train::choice::Open;
 use srnn::train::recipe::Tokens;
 use srnn::train::survey::Survey;
-use srnn::train::{Ending, Options, Recipe, Schedule, Sources, Trainer, Training, model};
+use srnn::train::{Ending, Keep, Metric, Options, Recipe, Schedule, Sources, Training, model};
+use strum::IntoEnumIterator;
 use srnn::{Device, Result, Slicing};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -60,9 +63,23 @@ struct Beginning {
     /// Validation data; otherwise part of the training data is held out: of classes a block of each, else ten blocks from all over
     #[arg(long, value_name = "FILE")]
     valid: Option<Source>,
-    /// Share of the training data that is held out
+    /// Share of the training data that is held out; 0, with --keep last, for none
     #[arg(long, default_value_t = 0.1, value_name = "SHARE", allow_negative_numbers = true, conflicts_with = "valid")]
     valid_fraction: f64,
+    /// Which epoch's weights are kept: best (by the validation) or last
+    #[arg(long, default_value = "best", value_parser = named::<Keep>, value_name = "WHICH")]
+    keep: Keep,
+    /// What the validation is judged by: accuracy, macro-f1, micro-f1 (labels), auc, r2 (regression) or loss [default: macro-f1
+    /// where classes are uneven; plain: accuracy, micro-f1 or r2]
+    #[arg(long, value_parser = named::<Metric>, value_name = "METRIC")]
+    metric: Option<Metric>,
+    /// Whether, after the validation has told the best epoch, the network is trained anew on all sequences: yes or no
+    /// [default: yes for small sets; plain: no]
+    #[arg(long, value_parser = ["yes", "no"], value_name = "WHETHER")]
+    refit: Option<String>,
+    /// Cross-validation before that: so many parts of the training data are tested, each by a network trained on the others
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(2..=100))]
+    folds: Option<u32>,
     /// Labels of --valid in a file of their own
     #[arg(long, value_name = "FILE", requires = "valid")]
     valid_labels: Option<PathBuf>,
@@ -75,19 +92,25 @@ struct Beginning {
     /// What is told of a sequence: class, labels (any of several, with commas between them), or regression (numbers)
     #[arg(long, default_value = "class", value_parser = named::<Task>, value_name = "TASK")]
     task: Task,
-    /// paper: the paper's own network and training (its GRU, SRNN(8,2), D = 200, H = 50, T = 512, unmasked padding)
-    #[arg(long, value_parser = ["paper"], value_name = "NAME", conflicts_with_all = OF_PRESET.split(' '))]
-    preset: Option<String>,
+    /// What is taken for settings that are not given: auto (what fits the data), plain (the same for all data), or paper (the
+    /// paper's own network and training, in which most are fixed: its GRU, SRNN(8,2), D = 200, H = 50, T = 512, unmasked padding)
+    #[arg(long, default_value = "auto", value_parser = named::<Preset>, value_name = "NAME")]
+    preset: Preset,
 
-    /// Slicing: NxK for SRNN(N,K), or rnn for the plain network
-    #[arg(long, default_value = "8x2", value_name = "NxK", help_heading = "Network")]
-    slices: Slicing,
-    /// Longest sequence in steps; longer ones are truncated
-    #[arg(long, default_value_t = 512, value_name = "T", help_heading = "Network")]
-    length: usize,
-    /// Tokens of texts: words or bytes
-    #[arg(long, default_value = "words", value_parser = ["words", "bytes"], value_name = "WHAT", help_heading = "Texts")]
-    tokens: String,
+    /// Slicing: NxK for SRNN(N,K), or rnn for the plain network [plain: 8x2]
+    #[arg(long, value_name = "NxK", help_heading = "Network")]
+    slices: Option<Slicing>,
+    /// Longest sequence in steps, longer ones are truncated; or auto [plain: 512]
+    #[arg(long, value_parser = parse_length, value_name = "T", help_heading = "Network")]
+    length: Option<Given<usize>>,
+    /// Numbers are compared with those of their channel in the training set, or with those of their own sequence, whose deviation
+    /// and mean then become channels: channel, sequence or auto [plain: channel]
+    #[arg(long, value_parser = parse_scale, value_name = "WITH", help_heading = "Network")]
+    normalise: Option<Given<Scale>>,
+    /// Tokens of texts: words, chars (characters, for languages without blanks between words), bytes, or auto, which finds out
+    /// [plain: words]
+    #[arg(long, value_parser = ["words", "chars", "bytes", "auto"], value_name = "WHAT", help_heading = "Texts")]
+    tokens: Option<String>,
     /// Width of the token embedding [default: 200]
     #[arg(long, value_name = "D", help_heading = "Texts")]
     embedding: Option<usize>,
@@ -106,48 +129,48 @@ struct Beginning {
     /// Which end of long sequences is dropped: front or back
     #[arg(long, default_value = "front", value_parser = named::<Truncate>, value_name = "END", help_heading = "Texts")]
     truncate: Truncate,
-    /// masked (padding costs nothing and changes nothing), or unmasked (read like words, as in the paper)
-    #[arg(long, default_value = "masked", value_parser = named::<Padding>, value_name = "HOW", help_heading = "Texts")]
-    padding: Padding,
+    /// masked (padding costs nothing and changes nothing), or unmasked (read like words, as in the paper) [default: masked]
+    #[arg(long, value_parser = named::<Padding>, value_name = "HOW", help_heading = "Texts")]
+    padding: Option<Padding>,
 
-    /// Sequences of a batch
-    #[arg(long, default_value_t = 100, value_name = "B", help_heading = "Training")]
-    batch: usize,
+    /// Sequences of a batch [plain: 100]
+    #[arg(long, value_name = "B", help_heading = "Training")]
+    batch: Option<usize>,
     /// adam (AdamW, with --weight-decay) or sgd
     #[arg(long, default_value = "adam", value_parser = ["adam", "sgd"], value_name = "NAME", help_heading = "Training")]
     optimiser: String,
-    /// Learning rate
-    #[arg(long, default_value_t = 1e-3, value_name = "RATE", allow_negative_numbers = true, help_heading = "Training")]
-    learning_rate: f32,
+    /// Learning rate [plain: 0.001]
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true, help_heading = "Training")]
+    learning_rate: Option<f32>,
     /// constant; cosine, or cosine:W with a warm-up over a share W of all steps (0.3 is one-cycle); step:N:F (times F
-    /// after every N epochs)
-    #[arg(long, default_value = "constant", value_parser = parse_schedule, value_name = "HOW", help_heading = "Training")]
-    schedule: Schedule,
+    /// after every N epochs) [plain: constant]
+    #[arg(long, value_parser = parse_schedule, value_name = "HOW", help_heading = "Training")]
+    schedule: Option<Schedule>,
     /// Momentum of sgd [default: 0.9]
     #[arg(long, value_name = "M", help_heading = "Training")]
     momentum: Option<f32>,
     /// Decoupled weight decay
     #[arg(long, default_value_t = 0.0, value_name = "DECAY", help_heading = "Training")]
     weight_decay: f32,
-    /// Gradients are scaled down to this global norm; 0 leaves them alone
-    #[arg(long, default_value_t = 1.0, value_name = "NORM", allow_negative_numbers = true, help_heading = "Training")]
-    clip: f32,
-    /// Share of what passes up between levels and layers, and into the head, that is dropped
-    #[arg(long, default_value_t = 0.0, value_name = "SHARE", help_heading = "Training")]
-    dropout: f32,
+    /// Gradients are scaled down to this global norm; 0 leaves them alone [default: 1]
+    #[arg(long, value_name = "NORM", allow_negative_numbers = true, help_heading = "Training")]
+    clip: Option<f32>,
+    /// Share of what passes up between levels and layers, and into the head, that is dropped [plain: 0]
+    #[arg(long, value_name = "SHARE", help_heading = "Training")]
+    dropout: Option<f32>,
     /// Share of the embeddings that is dropped [default: as --dropout]
     #[arg(long, value_name = "SHARE", help_heading = "Training")]
     embedding_dropout: Option<f32>,
-    /// Share of the training words that become unknown
-    #[arg(long, default_value_t = 0.0, value_name = "SHARE", help_heading = "Training")]
-    word_dropout: f32,
+    /// Share of the training words that become unknown [plain: 0]
+    #[arg(long, value_name = "SHARE", help_heading = "Training")]
+    word_dropout: Option<f32>,
     /// Share of the truth that is spread over all classes
     #[arg(long, default_value_t = 0.0, value_name = "SHARE", help_heading = "Training")]
     label_smoothing: f32,
     /// Classes count alike (none), or all together as much as any other (balanced)
     #[arg(long, default_value = "none", value_parser = ["none", "balanced"], value_name = "HOW", help_heading = "Training")]
     class_weights: String,
-    /// Stop after this many epochs without a better validation
+    /// Stop after this many epochs without a better validation; 0 never stops [plain: 0]
     #[arg(long, value_name = "N", help_heading = "Training")]
     patience: Option<usize>,
     /// Seed of the weights and of the order; the same seed on the same device gives the same bits
@@ -155,9 +178,47 @@ struct Beginning {
     seed: u64,
 }
 
-/// What a preset decides.
-const OF_PRESET: &str =
-    "NetworkArgs slices length embedding padding truncate batch optimiser learning_rate clip dropout";
+/// What is taken for settings that are not given.
+#[derive(Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Preset {
+    /// What fits the data.
+    Auto,
+    /// The same for all data.
+    Plain,
+    /// The paper's.
+    Paper,
+}
+
+/// A setting that was given by itself, or is to be chosen.
+#[derive(Clone, Copy)]
+enum Given<T> {
+    Auto,
+    Is(T),
+}
+
+impl<T> Given<T> {
+    fn value(self) -> Option<T> {
+        match self {
+            Given::Auto => None,
+            Given::Is(value) => Some(value),
+        }
+    }
+}
+
+fn parse_length(text: &str) -> std::result::Result<Given<usize>, String> {
+    match text {
+        "auto" => Ok(Given::Auto),
+        _ => text.parse().map(Given::Is).map_err(|_| "use a number of steps, or auto".into()),
+    }
+}
+
+fn parse_scale(text: &str) -> std::result::Result<Given<Scale>, String> {
+    match text {
+        "auto" => Ok(Given::Auto),
+        _ => named::<Scale>(text).map(Given::Is).map_err(|_| "use channel, sequence or auto".into()),
+    }
+}
 
 fn parse_schedule(text: &str) -> std::result::Result<Schedule, String> {
     let read = || {
@@ -178,7 +239,8 @@ impl Beginning {
     fn check_effects(&self, numbers: bool) -> Result<()> {
         let of_classes = (self.task == Task::Class, "is for classes: leave it out, or say --task class");
         let of_texts = (!numbers, "is for texts, and the data is numbers");
-        let bytes = self.tokens == "bytes";
+        let of_numbers = (numbers, "is for numbers, and the data is texts");
+        let bytes = self.tokens.as_deref() == Some("bytes");
         let of_words = if bytes { (false, "is for words, and --tokens bytes was said") } else { of_texts };
         let of_sgd = (self.optimiser == "sgd", "is of sgd: say --optimiser sgd too");
         let options = [
@@ -188,10 +250,11 @@ impl Beginning {
             ("min-count", self.min_count.is_some(), of_words),
             ("vectors", self.vectors.is_some(), of_words),
             ("embedding", self.embedding.is_some(), of_texts),
-            ("tokens bytes", bytes, of_texts),
-            ("word-dropout", self.word_dropout > 0.0, of_texts),
+            ("tokens", self.tokens.is_some(), of_texts),
+            ("word-dropout", self.word_dropout.is_some_and(|share| share > 0.0), of_texts),
             ("freeze-embedding", self.freeze_embedding, of_texts),
-            ("padding unmasked", self.padding == Padding::Unmasked, of_texts),
+            ("padding unmasked", self.padding == Some(Padding::Unmasked), of_texts),
+            ("normalise", self.normalise.is_some(), of_numbers),
             ("momentum", self.momentum.is_some(), of_sgd),
         ];
         for (option, given, (fits, why)) in options {
@@ -225,8 +288,8 @@ impl Train {
         training.reopen = Some(Box::new(move || open(device, self_check)));
         let folder = folder.display();
         interrupt::listen();
-        let task = training.model.config.task;
-        let mut reporter = Reporter::new(String::new(), &training.model.config, training.trainer.options.epochs);
+        let metric = training.trainer.options.metric.unwrap_or(Metric::of(training.model.config.task));
+        let mut reporter = Reporter::new(String::new(), &training.model.config, metric);
         let outcome = training.run(&mut reporter);
         drop(reporter);
         let outcome = outcome?;
@@ -243,15 +306,21 @@ impl Train {
             note("stopped: the validation did not improve any more");
         }
         if let Some(best) = &outcome.best {
-            print(&format!("best epoch: {}, validation {}\n", best.epoch, score(task, best.valid_score)))?;
+            if best.valid_loss.is_finite() {
+                print(&format!("best epoch: {}, validation {}\n", best.epoch, metric.words(best.valid_score)))?;
+            }
+        }
+        if let Some(sequences) = outcome.refitted {
+            print(&format!("trained anew on all {sequences} sequences\n"))?;
         }
         if let Some(test) = &outcome.test {
-            print(&format!("test: {}, loss {:.4}\n", score(task, test.score()), test.loss))?;
+            print(&format!("test: {}\n", eval::report(test.clone(), &training.model.targets)))?;
         }
         print(&format!("model: {folder}\n"))?;
         let guess = srnn::train::survey::guess(&training.data, training.model.config.classes);
-        let Trainer { progress, options, .. } = &training.trainer;
-        if let Some(lesson) = srnn::train::survey::lesson(&progress.history, options.epochs, guess) {
+        let epochs = training.recipe().options.epochs;
+        let accuracy = metric == Metric::of(training.model.config.task);
+        if let Some(lesson) = srnn::train::survey::lesson(training.validated(), epochs, accuracy.then_some(guess)) {
             note(format_args!("hint: {}", survey::advice(lesson)));
         }
         Ok(ExitCode::SUCCESS)
@@ -272,8 +341,16 @@ impl Train {
         if let Some(count) = training.vectors {
             note(format_args!("word vectors: for {count} of {} words", config.vocabulary));
         }
-        let found = Survey::of(data, config, &recipe.options, &training.model.inputs, &training.model.targets);
+        let recipe = training.recipe();
+        let seen = (training.channels.as_ref(), recipe.scale);
+        let found = Survey::of(data, config, &recipe.options, &training.model.targets, seen);
         survey::lines(&found, config.task).iter().for_each(note);
+        if !recipe.open.is_empty() {
+            let texts = config.input == Input::Tokens;
+            let chosen: Vec<String> =
+                recipe.chosen(texts).iter().map(|(open, value)| format!("--{open} {value}")).collect();
+            note(format_args!("  chosen for it: {}", chosen.join(" ")));
+        }
         found
             .concerns()
             .iter()
@@ -289,27 +366,77 @@ impl Train {
             (own.valid.clone(), own.test.clone(), self.input.options_for(&train, self.device.memory)?);
         let (valid_labels, test_labels) = (own.valid_labels.clone(), own.test_labels.clone());
         let valid_fraction = own.valid_fraction;
-        let sources = Sources { train, valid, valid_labels, test, test_labels, valid_fraction, reading };
+        let sources = Sources { train, valid, valid_labels, test, test_labels, valid_fraction, fold: None, reading };
         own.check_effects(sources.reading.is_numbers(&sources.train))?;
-        let Beginning { slices: slicing, length, task, truncate, padding, freeze_embedding, .. } = *own;
-        let network = Config { slicing, length, task, truncate, padding, freeze_embedding, ..self.network.config() };
-        let (embedding, vocabulary) = (own.embedding.unwrap_or(200), own.vocabulary.unwrap_or(30_000));
-        let network = Config { embedding, vocabulary, ..network };
-        let words = Tokens::Words { min_count: own.min_count.unwrap_or(2) };
-        let tokens = if own.tokens == "bytes" { Tokens::Bytes } else { words };
-        let Beginning { learning_rate, weight_decay, dropout, label_smoothing, .. } = *own;
-        let rule = match own.optimiser.as_str() {
+        let mut network = Config::default();
+        let mut options = Options::default();
+        let optimiser = &mut options.optimiser;
+        if own.preset == Preset::Paper {
+            (network.reset, network.activation) = (Reset::Before, Activation::Identity);
+            (network.padding, optimiser.clip) = (Padding::Unmasked, None);
+        }
+        self.network.apply(&mut network);
+        set(&mut network.slicing, own.slices);
+        set(&mut network.length, own.length.and_then(Given::value));
+        set(&mut network.padding, own.padding);
+        set(&mut network.embedding, own.embedding);
+        network.vocabulary = own.vocabulary.unwrap_or(30_000);
+        (network.task, network.truncate, network.freeze_embedding) = (own.task, own.truncate, own.freeze_embedding);
+        let min_count = own.min_count.unwrap_or(2);
+        let tokens = match own.tokens.as_deref() {
+            Some("bytes") => Tokens::Bytes,
+            Some("chars") => Tokens::Characters { min_count },
+            _ => Tokens::Words { min_count },
+        };
+        let (learning_rate, weight_decay) = (own.learning_rate.unwrap_or(1e-3), own.weight_decay);
+        optimiser.rule = match own.optimiser.as_str() {
             "sgd" => Rule::Sgd(Sgd { learning_rate, momentum: own.momentum.unwrap_or(0.9), weight_decay }),
             _ => Rule::Adam(Adam { learning_rate, weight_decay, ..Adam::default() }),
         };
-        let clip = Some(own.clip).filter(|norm| *norm != 0.0);
-        let embedding_dropout = own.embedding_dropout.unwrap_or(dropout);
-        let optimiser = Optimiser { rule, clip, dropout, embedding_dropout, label_smoothing, ..Optimiser::default() };
-        let Beginning { batch, seed, schedule, word_dropout, patience, .. } = *own;
-        let epochs = self.epochs.unwrap_or(10);
-        let options = Options { epochs, batch, seed, optimiser, schedule, word_dropout, patience };
+        set(&mut optimiser.clip, own.clip.map(|norm| Some(norm).filter(|norm| *norm != 0.0)));
+        set(&mut optimiser.dropout, own.dropout);
+        optimiser.embedding_dropout = own.embedding_dropout.unwrap_or(optimiser.dropout);
+        optimiser.label_smoothing = own.label_smoothing;
+        set(&mut options.batch, own.batch);
+        set(&mut options.epochs, self.epochs);
+        set(&mut options.schedule, own.schedule);
+        set(&mut options.word_dropout, own.word_dropout);
+        options.patience = own.patience.filter(|epochs| *epochs > 0);
+        (options.seed, options.keep, options.metric) = (own.seed, own.keep, own.metric);
+        let refit = own.refit.as_deref() == Some("yes");
+        let scale = own.normalise.and_then(Given::value).unwrap_or(Scale::Channel);
         let (vectors, balanced) = (own.vectors.clone(), own.class_weights == "balanced");
-        let recipe = Recipe { sources, network, tokens, vectors, balanced, options };
-        Ok(if own.preset.is_some() { recipe.of_the_paper() } else { recipe })
+        Ok(Recipe { sources, network, tokens, scale, open: self.open_settings(), vectors, balanced, refit, options })
+    }
+
+    /// What the data decides.
+    fn open_settings(&self) -> BTreeSet<Open> {
+        let own = &self.beginning;
+        let given = [
+            (Open::Tokens, own.tokens.as_deref().is_some_and(|tokens| tokens != "auto")),
+            (Open::Length, matches!(own.length, Some(Given::Is(_)))),
+            (Open::Normalise, matches!(own.normalise, Some(Given::Is(_)))),
+            (Open::Slices, own.slices.is_some()),
+            (Open::Embedding, own.embedding.is_some() || own.vectors.is_some()),
+            (Open::Batch, own.batch.is_some()),
+            (Open::Epochs, self.epochs.is_some()),
+            (Open::LearningRate, own.learning_rate.is_some() || own.optimiser != "adam"),
+            (Open::Schedule, own.schedule.is_some()),
+            (Open::Dropout, own.dropout.is_some()),
+            (Open::EmbeddingDropout, own.embedding_dropout.is_some()),
+            (Open::WordDropout, own.word_dropout.is_some()),
+            (Open::Patience, own.patience.is_some()),
+            (Open::Metric, own.metric.is_some()),
+            (Open::Refit, own.refit.is_some() || own.keep == Keep::Last),
+        ];
+        let given: BTreeSet<Open> =
+            given.into_iter().filter(|(_, given)| *given).map(|(open, _)| open).chain(self.network.given()).collect();
+        let asked = [
+            (Open::Tokens, own.tokens.as_deref() == Some("auto")),
+            (Open::Length, matches!(own.length, Some(Given::Auto))),
+            (Open::Normalise, matches!(own.normalise, Some(Given::Auto))),
+        ];
+        let of_preset = |open: &Open| own.preset == Preset::Auto || asked.contains(&(*open, true));
+        Open::iter().filter(|open| of_preset(open) && !given.contains(open)).collect()
     }
 }

@@ -6,6 +6,9 @@
 pub mod batch;
 pub mod normalisation;
 mod rows;
+pub mod scaling;
+#[cfg(feature = "files")]
+mod channels;
 #[cfg(feature = "files")]
 mod sequences;
 pub mod split;
@@ -23,6 +26,8 @@ mod tokenizer_parts;
 #[cfg(feature = "texts")]
 mod words;
 
+#[cfg(feature = "files")]
+pub use channels::{Channel, Channels};
 pub use batch::{Batch, Inputs, Padding, Rows, Targets, Truncate};
 #[cfg(feature = "files")]
 pub use classes::Classes;
@@ -34,6 +39,7 @@ pub use readers::{
 };
 #[cfg(feature = "files")]
 pub use sequences::{Numbers, Sequences};
-pub use split::{hold_out, hold_out_unclassed};
+pub use scaling::{Scale, Scaling};
+pub use split::{fold, hold_out, hold_out_unclassed};
 #[cfg(feature = "texts")]
 pub use tokenizer::Tokenizer;

@@ -29,6 +29,14 @@ impl Normalisation {
         sequences: impl Iterator<Item = S> + Clone,
         width: usize,
     ) -> Result<Normalisation> {
+        Normalisation::fit_and_mark(sequences, width).map(|(fitted, _)| fitted)
+    }
+
+    /// [`Normalisation::fit`], and of each column whether it never changes.
+    pub(super) fn fit_and_mark<S: ExactSizeIterator<Item = f64>>(
+        sequences: impl Iterator<Item = S> + Clone,
+        width: usize,
+    ) -> Result<(Normalisation, Vec<bool>)> {
         ensure!(width > 0, Error::Config("numbers of width 0 cannot be normalised".into()));
         let mut count = 0;
         for length in sequences.clone().map(|sequence| sequence.len()) {
@@ -50,16 +58,16 @@ impl Normalisation {
         let offsets = means(&|column, value| value - first[column]);
         let mean: Vec<f64> = first.iter().zip(offsets).map(|(first, offset)| first + offset).collect();
         let variance = means(&|column, value| (value - mean[column]).powi(2));
-        let deviation = |(mean, variance): (&f64, f64)| {
-            let deviation = variance.sqrt();
-            // What remains of a column that never changes is the rounding of its mean.
-            let constant = deviation <= ROUNDING * mean.abs() || deviation < f64::from(f32::MIN_POSITIVE);
-            if constant { 1.0 } else { deviation }
+        let deviation = variance.into_iter().map(f64::sqrt);
+        // What remains of a column that never changes is the rounding of its mean.
+        let is_constant = |(mean, deviation): (&f64, f64)| {
+            deviation <= ROUNDING * mean.abs() || deviation < f64::from(f32::MIN_POSITIVE)
         };
-        let deviation = mean.iter().zip(variance).map(deviation).collect();
+        let constant: Vec<bool> = mean.iter().zip(deviation.clone()).map(is_constant).collect();
+        let deviation = deviation.zip(&constant).map(|(own, &constant)| if constant { 1.0 } else { own }).collect();
         let fitted = Normalisation { mean, deviation };
         fitted.check(width)?;
-        Ok(fitted)
+        Ok((fitted, constant))
     }
 
     /// Numbers `[T, D]` made normal: less the mean, divided by the deviation, and rounded last.

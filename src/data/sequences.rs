@@ -7,6 +7,8 @@ use std::ops::Range;
 pub struct Sequences {
     /// Numbers of one step, D.
     pub width: usize,
+    /// How many of the numbers were missing in the file, and were filled in.
+    pub filled: usize,
     numbers: Numbers,
     /// `[N + 1]`: the number with which each begins, and the end of the last.
     starts: Vec<usize>,
@@ -82,12 +84,13 @@ impl Sequences {
         } else {
             starts.extend((1..=rows).map(|row| row * size));
         }
-        Sequences { width, numbers, starts }
+        Sequences { width, filled: 0, numbers, starts }
     }
 
     /// Sequences of double precision that end at these numbers.
     pub(super) fn of_ends(width: usize, values: Vec<f64>, ends: impl IntoIterator<Item = usize>) -> Sequences {
-        Sequences { width, numbers: Numbers::Double(values), starts: std::iter::once(0).chain(ends).collect() }
+        let starts = std::iter::once(0).chain(ends).collect();
+        Sequences { width, filled: 0, numbers: Numbers::Double(values), starts }
     }
 
     /// How many there are, N.
@@ -103,6 +106,12 @@ impl Sequences {
     /// The steps of one, `T_i`.
     pub fn steps(&self, row: usize) -> usize {
         (self.starts[row + 1] - self.starts[row]) / self.width
+    }
+
+    /// The numbers of one step of one, `[width]`, in double precision.
+    pub fn step(&self, row: usize, step: usize) -> impl ExactSizeIterator<Item = f64> + Clone {
+        let start = self.starts[row] + step * self.width;
+        self.numbers.range(start..start + self.width)
     }
 
     /// The numbers of one, in double precision.

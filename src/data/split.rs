@@ -24,6 +24,26 @@ pub fn hold_out(labels: &[u32], classes: usize, fraction: f64) -> (Vec<usize>, V
     })
 }
 
+/// The rows of the `index`-th of `folds` parts (both count from 0), in ascending order: of each class one block of its rows,
+/// and of rows without classes one block of every tenth. Together the parts are all rows, each once.
+///
+/// # Panics
+/// When a label is not below `classes`, or `index` not below `folds`.
+pub fn fold(labels: &[u32], classes: usize, index: usize, folds: usize) -> Vec<usize> {
+    assert!(index < folds, "there is no fold {index} of {folds}");
+    let mut counts = vec![0usize; classes];
+    labels.iter().for_each(|&label| counts[label as usize] += 1);
+    let mut seen = vec![0usize; classes];
+    // Classes of few rows begin with another fold each, so that all folds are about as large.
+    let is_own = |&row: &usize| {
+        let label = labels[row] as usize;
+        let place = seen[label];
+        seen[label] += 1;
+        (place * folds / counts[label] + label) % folds == index
+    };
+    (0..labels.len()).filter(is_own).collect()
+}
+
 /// Splits `count` rows that have no classes into (training, validation), as [`hold_out`] does.
 ///
 /// Up to ten blocks, one at the end of every tenth of the rows: these may stand in the order of what is to be told,

@@ -1,4 +1,4 @@
-//! Texts to numbers of words, or of bytes, kept in the layout of Hugging Face's `tokenizer.json`.
+//! Texts to numbers of words, of characters, or of bytes, kept in the layout of Hugging Face's `tokenizer.json`.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -27,7 +27,7 @@ pub use super::batch::{PAD as PADDING_ID, UNKNOWN_ID};
 /// What a `tokenizer.json` holds.
 type File = TokenizerImpl<WordLevel, NormalizerWrapper, PreTokenizerWrapper, PostProcessorWrapper, DecoderWrapper>;
 
-/// A vocabulary with the rules that cut a text into tokens: the words of a training set, or the 256 bytes.
+/// A vocabulary with the rules that cut a text into tokens: the words or characters of a training set, or the 256 bytes.
 ///
 /// Words: texts are composed (NFC), lower-cased and cut at blanks, at punctuation and before English endings: `It's`
 /// is `it` `'s`, `Don't!` is `do` `n't` `!`. Numbers run without a gap from 0; the first two are [`PADDING`] and
@@ -47,10 +47,27 @@ impl Tokenizer {
     /// # Errors
     /// [`Error::Config`] when `vocabulary` leaves no room for a word, or no word is frequent enough.
     pub fn fit<S: AsRef<str> + Sync>(texts: &[S], vocabulary: usize, min_count: u64) -> Result<Tokenizer> {
+        Tokenizer::fit_by(Rules::words().map_err(internal)?, texts, vocabulary, min_count)
+    }
+
+    /// Collects the characters of a training set, as [`Tokenizer::fit`] does words: for languages without blanks between
+    /// words. Texts are composed (NFC) and lower-cased; a character is a sign with the marks upon it, an emoji, or a blank.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::fit`].
+    pub fn fit_characters<S: AsRef<str> + Sync>(texts: &[S], vocabulary: usize, min_count: u64) -> Result<Tokenizer> {
+        Tokenizer::fit_by(Rules::characters().map_err(internal)?, texts, vocabulary, min_count)
+    }
+
+    fn fit_by<S: AsRef<str> + Sync>(
+        rules: Rules,
+        texts: &[S],
+        vocabulary: usize,
+        min_count: u64,
+    ) -> Result<Tokenizer> {
         let wanted = format!("it must hold {PADDING}, {UNKNOWN} and a word, and fit 32 bits");
         let fits = vocabulary >= 3 && u32::try_from(vocabulary).is_ok();
         ensure!(fits, Error::Config(format!("a vocabulary of {vocabulary}: {wanted}")));
-        let rules = Rules::words().map_err(internal)?;
         let counts = count_words(&rules, texts);
         let mut words: Vec<(String, u64)> = counts.into_iter().filter(|&(_, count)| count >= min_count).collect();
         let none = format!("no word occurs {min_count} times or more in the {} training texts", texts.len());
@@ -159,6 +176,8 @@ impl Tokenizer {
         let bytes = Tokenizer::bytes()?;
         if rules.same(&Rules::words().map_err(internal)?) {
             rules.known = Known::Words;
+        } else if rules.same(&Rules::characters().map_err(internal)?) {
+            rules.known = Known::Characters;
         } else if rules.same(&bytes.rules) && model.get_vocab() == bytes.model.get_vocab() {
             rules.known = Known::Bytes;
         }

@@ -117,17 +117,17 @@ impl Dataset {
         }
     }
 
+    /// Numbers of a step; `None` of tokens.
+    pub fn width(&self) -> Option<usize> {
+        match &self.inputs {
+            Inputs::Numbers(steps) => Some(steps.width),
+            Inputs::Tokens(_) => None,
+        }
+    }
+
     /// Steps of a sequence.
     pub fn steps(&self, row: usize) -> usize {
         self.range(row).len()
-    }
-
-    /// The numbers of a sequence, row-major; none of tokens.
-    pub fn numbers(&self, row: usize) -> &[f32] {
-        match &self.inputs {
-            Inputs::Numbers(steps) => steps.range(self.range(row)),
-            Inputs::Tokens(_) => &[],
-        }
     }
 
     fn range(&self, row: usize) -> Range<usize> {
@@ -146,6 +146,19 @@ impl Dataset {
         };
         let starts = starts(rows.iter().map(|&row| self.steps(row)));
         Dataset { inputs, starts, targets: self.targets.as_ref().map(|targets| targets.select(rows)) }
+    }
+
+    /// These sequences and then those of another set, of the same kind.
+    pub fn join(mut self, other: Dataset) -> Dataset {
+        match (&mut self.inputs, other.inputs) {
+            (Inputs::Tokens(own), Inputs::Tokens(others)) => own.extend(others),
+            (Inputs::Numbers(own), Inputs::Numbers(others)) => own.values.extend(others.values),
+            _ => {}
+        }
+        let end = self.starts[self.starts.len() - 1];
+        self.starts.extend(other.starts[1..].iter().map(|start| end + start));
+        self.targets = self.targets.zip(other.targets).map(|(own, others)| own.join(others));
+        self
     }
 
     /// The rows at these places as a batch for a network. `unknown` decides about every token, by its place in the

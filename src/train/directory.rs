@@ -18,8 +18,9 @@ pub(super) const WEIGHTS: &str = "model.safetensors";
 pub(super) const TOKENIZER: &str = "tokenizer.json";
 pub(super) const METRICS: &str = "metrics.jsonl";
 pub(super) const CHECKPOINT: &str = "checkpoint.safetensors";
+pub(super) const RUN: &str = "run.json";
 /// All that a save may hold beside the configuration, which lists what it does hold.
-const LISTED: [&str; 4] = [WEIGHTS, TOKENIZER, METRICS, CHECKPOINT];
+pub(super) const LISTED: [&str; 5] = [WEIGHTS, TOKENIZER, METRICS, RUN, CHECKPOINT];
 
 /// Names that begin so are this crate's own: locks, and what is not finished.
 const OWN: &str = ".srnn-";
@@ -112,6 +113,11 @@ impl<'a> Files<'a> {
         let none = |error| Error::model(&path, format!("this is no configuration of srnn: {error}"));
         let says = serde_json::from_str(&config).map_err(none)?;
         Ok(Files { folder, path, config, says })
+    }
+
+    /// The checksums of all others, where the configuration has them.
+    pub fn sums(&self) -> Option<Sums> {
+        listed(&self.says)
     }
 
     /// Whether there is a file of this name.

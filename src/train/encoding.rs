@@ -5,7 +5,7 @@ use super::dataset::Dataset;
 use super::told::{Marks, Told};
 use crate::data::batch::Inputs;
 use crate::data::readers::labels::{self, label};
-use crate::data::{Classes, Examples, Normalisation, RawInputs, RawTargets, Rows, Sequences, Tokenizer};
+use crate::data::{Classes, Examples, Normalisation, RawInputs, RawTargets, Rows, Scale, Scaling, Sequences, Tokenizer};
 use crate::error::{Error, Result, ensure};
 use crate::listing::quoted;
 use crate::network::Task;
@@ -17,8 +17,8 @@ use std::collections::{BTreeSet, HashMap};
 pub enum InputEncoder {
     /// Texts become token ids.
     Tokens(Tokenizer),
-    /// Numbers are shifted and scaled, column by column.
-    Numbers(Normalisation),
+    /// Numbers are shifted and scaled.
+    Numbers(Scaling),
 }
 
 /// How the targets of files become the network's, and what it tells becomes theirs.
@@ -172,11 +172,13 @@ impl InputEncoder {
     /// Learns from these rows of sequences `[T_i, width]` how to make them normal.
     ///
     /// # Errors
-    /// As [`Normalisation::fit`].
-    pub fn of_numbers(sequences: &Sequences, rows: &[usize]) -> Result<InputEncoder> {
+    /// As [`Scaling::fit`].
+    pub fn of_numbers(sequences: &Sequences, rows: &[usize], scale: Scale) -> Result<InputEncoder> {
         let own = || rows.iter().map(|&row| sequences.row(row));
-        let fitted = Normalisation::fit(own(), sequences.width)?;
-        warn_of_blurred("input column", &fitted, own());
+        let fitted = Scaling::fit(own(), sequences.width, scale)?;
+        if scale == Scale::Channel {
+            warn_of_blurred("input column", &fitted.channels, own());
+        }
         Ok(InputEncoder::Numbers(fitted))
     }
 
@@ -194,19 +196,20 @@ impl InputEncoder {
                 });
                 Ok(Dataset::of_tokens(parts))
             }
-            (InputEncoder::Numbers(normalisation), RawInputs::Numbers(sequences)) => {
-                let (own, width) = (normalisation.mean.len(), sequences.width);
+            (InputEncoder::Numbers(scaling), RawInputs::Numbers(sequences)) => {
+                let (own, width) = (scaling.width(), sequences.width);
                 let other = format!("its steps have {width} numbers, and the model reads steps of {own}");
                 ensure!(own == width, wrong(&other));
                 let far = |row| wrong(&format!("row {row}: its numbers are too far from those that were trained on"));
                 let lengths = rows.iter().map(|&row| sequences.steps(row));
-                let mut values = Vec::with_capacity(lengths.clone().sum::<usize>() * width);
+                let read = scaling.channels_read();
+                let mut values = Vec::with_capacity(lengths.clone().sum::<usize>() * read);
                 for &row in rows {
                     let start = values.len();
-                    values.extend(normalisation.apply(sequences.row(row)));
+                    scaling.apply(sequences.row(row), &mut values);
                     ensure!(values[start..].iter().all(|number| number.is_finite()), far(row));
                 }
-                Ok(Dataset::of(Inputs::Numbers(Rows { width, values }), lengths))
+                Ok(Dataset::of(Inputs::Numbers(Rows { width: read, values }), lengths))
             }
             (InputEncoder::Tokens(_), _) => Err(wrong("it holds numbers, and the model reads text")),
             (InputEncoder::Numbers(_), _) => Err(wrong("it holds text, and the model reads numbers")),

@@ -1,12 +1,13 @@
 //! How well a network tells what is to be told of a data set.
 
 use super::dataset::Dataset;
+use super::metric::area;
 use crate::data::batch::Targets;
 use crate::error::{Error, Result, ensure};
 use crate::kernel::element_loss::binary_cross_entropy;
 use crate::kernel::softmax_cross_entropy::first_largest;
 use crate::network::{Network, Task};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Precision, recall and F1 of one class, from 0 to 1.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -22,12 +23,19 @@ pub struct ClassMetrics {
 }
 
 /// Loss, accuracy and what the targets allow to be measured, on a data set.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
     /// Mean cross-entropy in nats, or squared error.
     pub loss: f64,
     /// Share of the sequences whose class, or all of whose labels, were told; 0 of numbers.
     pub accuracy: f64,
+    /// Of more than five classes: the share of the sequences whose class is among the five that are told most surely.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub top5: Option<f64>,
+    /// Of up to 64 classes: the area under the receiver operating characteristic, of each class that occurs against all others,
+    /// in the mean; of two it is the same for both.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auc: Option<f64>,
     /// Sequences of the data set, N.
     pub sequences: usize,
     /// By class, by label or by number, as the targets are.
@@ -36,7 +44,7 @@ pub struct Evaluation {
 }
 
 /// What is counted of each class, label or number.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Details {
     /// `[C, C]`: rows are true classes, columns predicted ones.
     #[serde(rename = "confusion")]
@@ -50,7 +58,7 @@ pub enum Details {
 }
 
 /// How often a label was told rightly and wrongly.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LabelCounts {
     /// Sequences that have the label, and of which it was told.
     pub hits: usize,
@@ -76,7 +84,7 @@ impl LabelCounts {
 }
 
 /// How far a number was off.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct NumberErrors {
     /// Mean absolute error.
     pub mae: f64,
@@ -111,7 +119,8 @@ impl Evaluation {
         ensure!(!data.is_empty(), Error::Config("there is no sequence to evaluate with".into()));
         let config = network.config().clone();
         let width = config.classes;
-        let (mut loss, mut correct) = (0.0, 0);
+        let (mut loss, mut correct, mut near) = (0.0, 0, 0);
+        let mut surely = Vec::new();
         let mut pairs = vec![Vec::new(); width];
         let mut details = match config.task {
             Task::Class => Details::Classes(vec![vec![0; width]; width]),
@@ -127,6 +136,10 @@ impl Evaluation {
                         let (class, guess) = (classes[row] as usize, first_largest(logits));
                         loss += cross_entropy(logits, class);
                         confusion[class][guess] += 1;
+                        near += usize::from(logits.iter().filter(|own| **own > logits[class]).count() < TOP);
+                        if width <= MOST_AREAS {
+                            surely.push((softmax(logits), class));
+                        }
                         correct += usize::from(class == guess);
                     }
                     (Details::Labels(counts), Some(Targets::Labels(labels))) => {
@@ -152,10 +165,22 @@ impl Evaluation {
         }
         let sequences = data.len();
         let (loss, accuracy) = (loss / sequences as f64, correct as f64 / sequences as f64);
-        Ok(Evaluation { loss, accuracy, sequences, details })
+        let classes = matches!(details, Details::Classes(_));
+        let top5 = (classes && width > TOP).then(|| near as f64 / sequences as f64);
+        let auc = (classes && width <= MOST_AREAS).then(|| mean_area(&surely, width)).flatten();
+        Ok(Evaluation { loss, accuracy, top5, auc, sequences, details })
     }
 
-    /// The number that a validation is judged by: accuracy of classes, micro F1 of labels, mean R² of numbers.
+    /// What was told.
+    pub fn task(&self) -> Task {
+        match self.details {
+            Details::Classes(_) => Task::Class,
+            Details::Labels(_) => Task::Labels,
+            Details::Numbers(_) => Task::Regression,
+        }
+    }
+
+    /// The number that is usual for what is told: accuracy of classes, micro F1 of labels, mean R² of numbers.
     pub fn score(&self) -> f64 {
         match &self.details {
             Details::Classes(_) => self.accuracy,
@@ -181,6 +206,26 @@ pub fn class_metrics(confusion: &[Vec<usize>]) -> Vec<ClassMetrics> {
         ClassMetrics { precision: share_of(called), recall: share_of(support), f1, support }
     };
     (0..confusion.len()).map(metrics).collect()
+}
+
+/// Classes told most surely, among which the right one may be.
+const TOP: usize = 5;
+
+/// Classes of which the areas are told.
+const MOST_AREAS: usize = 64;
+
+fn softmax(logits: &[f32]) -> Vec<f32> {
+    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let all: Vec<f32> = logits.iter().map(|&x| (x - largest).exp()).collect();
+    let sum: f32 = all.iter().sum();
+    all.into_iter().map(|x| x / sum).collect()
+}
+
+/// The areas of all classes that occur, in the mean, from the probabilities of each sequence and its class.
+fn mean_area(told: &[(Vec<f32>, usize)], classes: usize) -> Option<f64> {
+    let of = |class: usize| area(&mut told.iter().map(|(own, truth)| (own[class], *truth == class)).collect::<Vec<_>>());
+    let areas: Vec<f64> = (0..classes).filter_map(of).collect();
+    (!areas.is_empty()).then(|| areas.iter().sum::<f64>() / areas.len() as f64)
 }
 
 fn cross_entropy(logits: &[f32], label: usize) -> f64 {

@@ -2,17 +2,24 @@
 
 #[cfg(feature = "files")]
 mod checkpoint;
+#[cfg(feature = "files")]
+pub mod choice;
 pub mod dataset;
 #[cfg(feature = "files")]
 mod directory;
 #[cfg(feature = "files")]
 pub mod encoding;
+pub mod metric;
 pub mod metrics;
 #[cfg(feature = "files")]
 pub mod model;
 pub mod progress;
 #[cfg(feature = "files")]
+mod prepare;
+#[cfg(feature = "files")]
 pub mod recipe;
+#[cfg(feature = "files")]
+pub mod run;
 #[cfg(feature = "files")]
 pub mod saver;
 pub mod schedule;
@@ -23,8 +30,11 @@ pub mod survey;
 #[cfg(feature = "files")]
 mod tensors;
 pub mod told;
+#[cfg(feature = "files")]
+pub mod training;
 
 pub use dataset::Dataset;
+pub use metric::Metric;
 pub use metrics::Evaluation;
 pub use progress::Progress;
 pub use schedule::Schedule;
@@ -33,9 +43,11 @@ pub use told::Told;
 pub use {
     encoding::{InputEncoder, TargetEncoder},
     model::Model,
-    recipe::{Recipe, Training},
+    recipe::Recipe,
+    run::Run,
     saver::Interval,
     sources::{Sources, TrainingData},
+    training::Training,
 };
 
 use crate::error::{Error, Result, ensure};
@@ -63,6 +75,23 @@ pub struct Options {
     pub word_dropout: f32,
     /// Epochs without a better validation after which training stops; `None` for never.
     pub patience: Option<usize>,
+    /// Which epoch's weights are kept.
+    #[serde(default)]
+    pub keep: Keep,
+    /// What a validation is judged by; `None` for what is usual for the task.
+    #[serde(default)]
+    pub metric: Option<Metric>,
+}
+
+/// Which epoch's weights a training keeps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Keep {
+    /// Those with the best validation.
+    #[default]
+    Best,
+    /// Those of the last; then there need be nothing to validate with.
+    Last,
 }
 
 impl Default for Options {
@@ -75,11 +104,18 @@ impl Default for Options {
             schedule: Schedule::default(),
             word_dropout: 0.0,
             patience: None,
+            keep: Keep::Best,
+            metric: None,
         }
     }
 }
 
 impl Options {
+    /// What validations of this kind are judged by.
+    pub fn metric_of(&self, evaluation: &Evaluation) -> Metric {
+        self.metric.unwrap_or(Metric::of(evaluation.task()))
+    }
+
     /// Checks what does not depend on a network; the optimiser is checked with it, at every step.
     ///
     /// # Errors
@@ -111,10 +147,10 @@ pub struct Epoch {
     pub train_loss: f64,
     /// Share of the training sequences told rightly, alike; 0 of numbers.
     pub train_accuracy: f64,
-    /// Mean loss on the validation data, after the epoch.
+    /// Mean loss on the validation data, after the epoch; not a number where there are none.
     #[serde(deserialize_with = "progress::number")]
     pub valid_loss: f64,
-    /// Accuracy of classes, micro F1 of labels, R² of numbers.
+    /// The metric that the training goes by: as by default accuracy of classes, micro F1 of labels, R² of numbers.
     #[serde(deserialize_with = "progress::number")]
     pub valid_score: f64,
     /// Whether the validation is the best so far.
@@ -138,6 +174,8 @@ pub struct StepReport {
     pub before: usize,
     /// All steps of this epoch.
     pub steps: usize,
+    /// All epochs.
+    pub epochs: usize,
     /// Tokens read in this stretch of the epoch.
     pub tokens: usize,
     /// Seconds that this stretch of the epoch took.
@@ -244,8 +282,9 @@ impl Trainer {
         keeper: &mut dyn Keeper,
     ) -> Result<Ending> {
         self.options.check()?;
-        for (data, verb) in [(train, "train"), (valid, "validate")] {
-            ensure!(!data.is_empty(), Error::Config(format!("there is no sequence to {verb} with")));
+        let needed = [(train, "train", true), (valid, "validate", self.options.keep == Keep::Best)];
+        for (data, verb, needed) in needed {
+            ensure!(!data.is_empty() || !needed, Error::Config(format!("there is no sequence to {verb} with")));
         }
         let mut ending = Ending::Finished;
         while self.progress.epoch < self.options.epochs {
@@ -280,6 +319,9 @@ impl Trainer {
     }
 
     fn is_out_of_patience(&self) -> bool {
+        if self.options.keep == Keep::Last {
+            return false;
+        }
         let since_best = self.progress.epoch - self.progress.best().map_or(0, |best| best.epoch);
         self.options.patience.is_some_and(|patience| since_best >= patience)
     }
@@ -318,7 +360,7 @@ impl Trainer {
             self.progress.seconds += took;
             let (epoch, steps, progress) = (self.progress.epoch + 1, batches.len(), &self.progress);
             let totals = (progress.sequences > 0).then(|| (progress.loss(), progress.accuracy()));
-            observer.step(&StepReport { epoch, step: at + 1, before, steps, tokens, seconds, totals });
+            observer.step(&StepReport { epoch, step: at + 1, before, steps, epochs, tokens, seconds, totals });
             if last {
                 break;
             }
@@ -347,9 +389,10 @@ impl Trainer {
     }
 
     fn finish_epoch(&mut self, valid: &Dataset) -> Result<Epoch> {
-        let evaluation = Evaluation::of(&mut self.network, valid, self.options.batch)?;
+        let evaluate = |network: &mut Network| Evaluation::of(network, valid, self.options.batch);
+        let evaluation = (!valid.is_empty()).then(|| evaluate(&mut self.network)).transpose()?;
         let skipped_steps = self.network.skipped_steps()?;
-        let mut best = self.progress.is_best(&evaluation);
+        let mut best = self.progress.is_best(evaluation.as_ref(), &self.options);
         if best {
             let parameters = self.network.parameters()?;
             best = parameters.is_finite();
@@ -360,8 +403,8 @@ impl Trainer {
             epoch: self.progress.epoch + 1,
             train_loss: self.progress.loss(),
             train_accuracy: self.progress.accuracy(),
-            valid_loss: evaluation.loss,
-            valid_score: evaluation.score(),
+            valid_loss: evaluation.as_ref().map_or(f64::NAN, |own| own.loss),
+            valid_score: evaluation.as_ref().map_or(f64::NAN, |own| self.options.metric_of(own).value(own)),
             best,
             seconds,
             tokens_per_second: tokens as f64 / seconds.max(1e-9),

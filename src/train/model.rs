@@ -4,7 +4,7 @@ pub use super::directory::check_folder;
 
 use super::directory::{Directory, Files, Sums, TOKENIZER, WEIGHTS, is_sealed, read_whole};
 use super::{Dataset, InputEncoder, TargetEncoder, encoding, tensors};
-use crate::data::{Normalisation, ReadOptions, Source, Tokenizer};
+use crate::data::{Normalisation, ReadOptions, Scaling, Source, Tokenizer};
 use crate::engine::Device;
 use crate::error::{Error, Problem, Result, ensure};
 use crate::network::{Config, Input, Network, Parameters};
@@ -35,6 +35,9 @@ pub(super) struct ConfigFile {
     /// Of input that is numbers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     normalisation: Option<Normalisation>,
+    /// Of the logarithms of the sequences' own deviations, where each is made normal for itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    log_deviation: Option<Normalisation>,
     /// All others of the same save; `None` in an older format.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     files: Option<Sums>,
@@ -93,7 +96,8 @@ impl Model {
     pub(super) fn read_from(files: &Files) -> Result<(Model, Option<Sums>)> {
         let wrong = |problem: String| Error::model(&files.path, problem);
         let refused = |error: Error| wrong(error.to_string());
-        let ConfigFile { network: config, tells: targets, normalisation, files: sums, .. } = ConfigFile::read(files)?;
+        let file = ConfigFile::read(files)?;
+        let ConfigFile { network: config, tells: targets, normalisation, log_deviation, files: sums, .. } = file;
         config.check().map_err(refused)?;
         let (told, classes) = (targets.names().len(), config.classes);
         ensure!(told == classes, wrong(format!("{told} labels for {classes} classes")));
@@ -110,9 +114,10 @@ impl Model {
                 ensure!(words == ids, Error::model(path, foreign));
                 InputEncoder::Tokens(tokenizer)
             }
-            (Input::Numbers, Some(normalisation)) => {
-                normalisation.check(config.embedding).map_err(refused)?;
-                InputEncoder::Numbers(normalisation)
+            (Input::Numbers, Some(channels)) => {
+                let scaling = Scaling { channels, logs: log_deviation };
+                scaling.check(config.embedding).map_err(refused)?;
+                InputEncoder::Numbers(scaling)
             }
             (Input::Numbers, None) => return Err(wrong("the normalisation is missing".into())),
         };
@@ -166,12 +171,12 @@ impl Model {
 
     /// The configuration, without the files that it is saved with.
     pub(super) fn config_file(&self) -> ConfigFile {
-        let normalisation = match &self.inputs {
-            InputEncoder::Tokens(_) => None,
-            InputEncoder::Numbers(normalisation) => Some(normalisation.clone()),
+        let (normalisation, log_deviation) = match &self.inputs {
+            InputEncoder::Tokens(_) => (None, None),
+            InputEncoder::Numbers(scaling) => (Some(scaling.channels.clone()), scaling.logs.clone()),
         };
         let (network, tells) = (self.config.clone(), self.targets.clone());
-        ConfigFile { format: FORMAT.into(), network, tells, normalisation, files: None, checksum: None }
+        ConfigFile { format: FORMAT.into(), network, tells, normalisation, log_deviation, files: None, checksum: None }
     }
 
     /// The tokenizer's file, where there is one.

@@ -2,6 +2,7 @@
 
 use super::Epoch;
 use super::metrics::Evaluation;
+use super::{Keep, Options};
 use crate::network::Totals;
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -62,13 +63,20 @@ impl Progress {
         self.history.iter().rfind(|epoch| epoch.best)
     }
 
-    /// Whether a validation beats the best so far: by its score, then by its loss. One that is not finite beats nothing, nor
-    /// does one of weights whose gradient is not.
-    pub(super) fn is_best(&self, evaluation: &Evaluation) -> bool {
-        let (score, loss) = (evaluation.score(), evaluation.loss);
-        let better = |best: &Epoch| score > best.valid_score || (score == best.valid_score && loss < best.valid_loss);
-        let finite = score.is_finite() && loss.is_finite() && self.skipped_in_a_row == 0;
-        finite && self.best().is_none_or(better)
+    /// Whether the epoch that ends is the best so far: the last one, or by the metric of its validation, then by its loss. One
+    /// that is not finite beats nothing, nor does one of weights whose gradient is not.
+    pub(super) fn is_best(&self, evaluation: Option<&Evaluation>, options: &Options) -> bool {
+        if self.skipped_in_a_row > 0 {
+            return false;
+        }
+        let Some(evaluation) = evaluation else { return options.keep == Keep::Last && self.loss().is_finite() };
+        let metric = options.metric_of(evaluation);
+        let (value, loss) = (metric.value(evaluation), evaluation.loss);
+        let better = |best: &Epoch| {
+            metric.is_better(value, best.valid_score) || (value == best.valid_score && loss < best.valid_loss)
+        };
+        let finite = value.is_finite() && loss.is_finite();
+        finite && (options.keep == Keep::Last || self.best().is_none_or(better))
     }
 
     pub(super) fn next_epoch(&mut self, epoch: &Epoch) {

@@ -1,20 +1,16 @@
-//! A whole training: from settings and files to a model directory, stopped and taken up again at any step.
+//! The settings of a training, from data to weights.
 
-use super::checkpoint::{Checkpoint, Standing};
-use super::directory::{Directory, METRICS, read_whole};
-use super::saver::{Saver, Saving};
-use super::sources::Origin;
-use super::{Dataset, Ending, Epoch, Evaluation, InputEncoder, Interval, Model, Observer, Options, Schedule, Sources};
-use super::{TargetEncoder, Trainer, TrainingData, model};
+use super::choice::Open;
+use super::{Keep, Options, Sources};
+use crate::data::Scale;
 use crate::data::batch::Padding;
-use crate::data::{RawInputs, Tokenizer, read_vectors};
-use crate::doctor::check_network;
-use crate::engine::Device;
-use crate::error::{Error, Problem, Result, ensure};
-use crate::network::{Activation, Config, Input, Network, OptimiserState, Parameters, Reset, Task};
+use crate::error::{Error, Result, ensure};
+use crate::network::{Activation, Config, Reset, Task};
+use crate::slicing::Slicing;
 use serde::{Deserialize, Serialize};
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::collections::BTreeSet;
+use std::fmt;
+use std::path::PathBuf;
 
 /// The settings of a training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,10 +22,16 @@ pub struct Recipe {
     pub network: Config,
     /// What a token is, where the inputs are texts.
     pub tokens: Tokens,
+    /// What numbers are compared with, where the inputs are numbers.
+    pub scale: Scale,
+    /// Which of these settings the data decides; what they say is then of no account.
+    pub open: BTreeSet<Open>,
     /// Word vectors for the embedding to begin with, a text file of its width.
     pub vectors: Option<PathBuf>,
     /// Whether every class counts as much as any other, and not every sequence.
     pub balanced: bool,
+    /// Whether, when the best epoch is known, another training begins on all sequences, with those that were held out.
+    pub refit: bool,
     /// How to train. The seed decides the first weights too.
     pub options: Options,
 }
@@ -42,8 +44,23 @@ pub enum Tokens {
         /// Occurrences in the training data that a word needs to be known.
         min_count: u64,
     },
+    /// The most frequent characters, of those that occur `min_count` times or more.
+    Characters {
+        /// Occurrences in the training data that a character needs to be known.
+        min_count: u64,
+    },
     /// The bytes of the text in UTF-8.
     Bytes,
+}
+
+impl fmt::Display for Tokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Tokens::Words { .. } => "words",
+            Tokens::Characters { .. } => "chars",
+            Tokens::Bytes => "bytes",
+        })
+    }
 }
 
 impl Recipe {
@@ -63,406 +80,45 @@ impl Recipe {
     pub fn check(&self) -> Result<()> {
         self.options.check()?;
         let fraction = self.sources.valid_fraction;
-        let wanted = "more than 0 and less than 1";
-        ensure!(fraction > 0.0 && fraction < 1.0, Error::setting("valid_fraction", fraction, wanted));
+        let none = fraction == 0.0 && self.sources.valid.is_none();
+        ensure!((0.0..1.0).contains(&fraction), Error::setting("valid_fraction", fraction, "at least 0 and less than 1"));
+        let last = "without validation data the last epoch is kept: say --keep last, and not --refit";
+        ensure!(!none || (self.options.keep == Keep::Last && !self.refit), Error::Config(last.into()));
+        self.options.metric.map_or(Ok(()), |metric| metric.check(self.network.task))?;
         let (words, wanted) = (self.network.vocabulary, "3 or more, to hold [PAD], [UNK] and a word");
         ensure!(words >= 3, Error::setting("vocabulary", words, wanted));
         let fits = !self.balanced || self.network.task == Task::Class;
         ensure!(fits, Error::Config("only classes can be balanced".into()));
-        self.network.check()
-    }
-}
-
-/// A training that is under way, into a model directory.
-pub struct Training {
-    /// Runs the epochs.
-    pub trainer: Trainer,
-    /// What is written into the directory; its weights are those of the best epoch, when there is one.
-    pub model: Model,
-    /// The data, ready for the network.
-    pub data: TrainingData,
-    /// Words of the vocabulary that begin with a vector of a file, if one was given.
-    pub vectors: Option<usize>,
-    /// How often it is saved within an epoch, beside after every epoch and at the end.
-    pub interval: Interval,
-    /// What a training that was taken up finds otherwise than it was left, in words.
-    pub notes: Vec<String>,
-    /// Opens the device anew when it was lost; without this, losing it ends the training.
-    pub reopen: Option<Reopen>,
-    origin: Origin,
-    saver: Saver,
-    /// The epoch whose weights are in the directory, 0 for those of a moment before any was finished; `None` if nothing of
-    /// this training is there.
-    saved: Option<usize>,
-    /// Whether another model is in the directory.
-    overwrites: bool,
-}
-
-/// Opens a device.
-pub type Reopen = Box<dyn FnMut() -> Result<Device>>;
-
-/// How often a device that was lost is opened, and how long is waited before it is tried again: a driver that was reset needs
-/// a moment.
-const ATTEMPTS: usize = 4;
-const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(3);
-
-fn opened_again(reopen: &mut Reopen) -> Result<Device> {
-    for _ in 1..ATTEMPTS {
-        match reopen() {
-            Ok(device) => return Ok(device),
-            Err(error) => log::warn!("{error}; trying again"),
+        let mut network = self.network.clone();
+        // What is chosen later fits what is given.
+        if self.open.contains(&Open::Slices) {
+            (network.slicing, network.context) = (Slicing::plain(), 0);
         }
-        std::thread::sleep(BETWEEN_ATTEMPTS);
-    }
-    reopen()
-}
-
-/// A device that is lost twice within this time is given up.
-const BETWEEN_LOSSES: Duration = Duration::from_secs(600);
-
-/// What a training came to.
-pub struct Outcome {
-    /// Why it ended.
-    pub ending: Ending,
-    /// The epoch whose weights the model has; `None` if it was stopped in the first.
-    pub best: Option<Epoch>,
-    /// Of the test data, if there is some and training was not stopped.
-    pub test: Option<Evaluation>,
-    /// Whether the moment at which it ended was saved: not if its last steps were skipped, as their gradients were not finite.
-    pub saved: bool,
-}
-
-impl Training {
-    /// Reads the data, learns from it how to encode it, and makes the network and its folder. Nothing is written before
-    /// all is known to work, and no model before an epoch is done.
-    ///
-    /// # Errors
-    /// As [`Recipe::check`] and [`model::check_folder`]; what the data and the device say.
-    pub fn begin(recipe: &Recipe, folder: &Path, overwrite: bool, mut device: Device) -> Result<Training> {
-        recipe.check()?;
-        model::check_folder(folder, overwrite)?;
-        // Read by the names that were given, which errors tell, and kept by those that are found from any folder.
-        let mut sources = recipe.sources.clone();
-        sources.reading.limits.memory = device.engine.limits().memory;
-        let files = sources.read()?;
-        let sources = sources.absolute()?;
-        let (examples, task) = (&files.train, recipe.network.task);
-        // The classes decide which rows are held out, and of numbers only the other rows are learnt from.
-        let rows = if task == Task::Class { vec![] } else { sources.split(examples.lines.len(), None, 0)?.0 };
-        let targets = TargetEncoder::fit(task, examples, &rows)?;
-        let classes = targets.names().len();
-        // Too many classes are refused before anything is made for each.
-        Config { classes, ..recipe.network.clone() }.check()?;
-        let (rows, _) = sources.split(examples.lines.len(), Some(&targets.encode(examples)?), classes)?;
-        let inputs = match (&examples.inputs, recipe.tokens) {
-            (RawInputs::Numbers(sequences), _) => InputEncoder::of_numbers(sequences, &rows)?,
-            (RawInputs::Texts(_), Tokens::Bytes) => InputEncoder::Tokens(Tokenizer::bytes()?),
-            (RawInputs::Texts(texts), Tokens::Words { min_count }) => {
-                let own: Vec<&str> = rows.iter().map(|&row| texts[row].as_str()).collect();
-                InputEncoder::Tokens(Tokenizer::fit(&own, recipe.network.vocabulary, min_count)?)
-            }
-        };
-        let data = sources.encode(&files, &inputs, &targets)?;
-        drop(files);
-        let mut config = Config { classes, ..recipe.network.clone() };
-        match &inputs {
-            InputEncoder::Tokens(tokenizer) => config.vocabulary = tokenizer.vocabulary_size(),
-            InputEncoder::Numbers(own) => {
-                (config.input, config.vocabulary, config.embedding) = (Input::Numbers, 0, own.mean.len());
-            }
+        if self.open.contains(&Open::Length) {
+            network.length = network.slicing.slices().max(network.context).max(network.length);
         }
-        config.check()?;
-        let mut options = recipe.options.clone();
-        if recipe.balanced {
-            options.optimiser.class_weights = balanced(&data.train, classes);
-        }
-        device.engine.hold(data.bytes());
-        data.check_fits(&config, &options, &device)?;
-        let mut parameters = Parameters::random(&config, options.seed);
-        let vectors = match (&recipe.vectors, &inputs) {
-            (Some(path), InputEncoder::Tokens(tokenizer)) => {
-                Some(read_vectors(path, &tokenizer.words(), &mut parameters.embedding, config.embedding)?)
-            }
-            _ => None,
-        };
-        check_device(&mut device, &config, &parameters, &data, &options)?;
-        let network = Network::with_parameters(config.clone(), device, &parameters)?;
-        let overwrites = overwrite && folder.is_dir();
-        let saver = Saver::new(folder, model::make_folder(folder, overwrite)?);
-        let origin = Origin { sources, checksum: data.checksum() };
-        let model = Model { config, inputs, targets, parameters };
-        let (trainer, interval) = (Trainer::new(network, options), Interval::default());
-        let (notes, reopen, saved) = (vec![], None, None);
-        Ok(Training { trainer, model, data, vectors, interval, notes, reopen, origin, saver, saved, overwrites })
+        network.check()
     }
-
-    /// Takes up a training that was stopped, killed or finished, for `epochs` in all, or as many as it was to have.
-    ///
-    /// # Errors
-    /// [`Error::Model`] for a folder without a checkpoint, with a damaged file, or that another process writes into;
-    /// [`Error::Setting`] for `epochs` that it cannot have, [`Error::Data`] if the data has changed; what the data and the
-    /// device say.
-    pub fn resume(folder: &Path, epochs: Option<usize>, mut device: Device) -> Result<Training> {
-        ensure!(folder.is_dir(), Error::model(folder, Problem::NoModel));
-        let directory = Directory::hold(folder)?;
-        let (model, checkpoint) = saved(folder)?;
-        let Checkpoint { standing, parameters, state } = checkpoint;
-        let Standing { mut options, progress, mut origin, device: before, memory } = standing;
-        let laid_out = options.epochs;
-        let epochs = epochs.unwrap_or(laid_out);
-        let wanted = format!("more than the {} that are done", progress.epoch);
-        ensure!(epochs > progress.epoch, Error::setting("epochs", epochs, wanted));
-        let fits = epochs == laid_out || !matches!(options.schedule, Schedule::Cosine { .. });
-        let wanted = format!("{laid_out}, for which the cosine schedule was laid out");
-        ensure!(fits, Error::setting("epochs", epochs, wanted));
-        options.epochs = epochs;
-        let mut notes = vec![];
-        if before != device.name {
-            let own = &device.name;
-            notes.push(format!("the training began on {before}: on {own} its numbers may differ in their last bits"));
-        }
-        if !directory.is_whole(METRICS) {
-            let metrics = folder.join(METRICS);
-            notes.push(format!("{}: damaged or changed; it is written anew from the checkpoint", metrics.display()));
-        }
-        let sources = &mut origin.sources;
-        sources.reading.limits.memory = device.engine.limits().memory;
-        let data = sources.encode(&sources.read()?, &model.inputs, &model.targets)?;
-        let other = "this is not the data that the training began with: it cannot go on, begin anew";
-        ensure!(data.checksum() == origin.checksum, Error::data(&sources.train, other));
-        device.engine.hold(data.bytes());
-        if memory != device.engine.limits().memory {
-            let [before, own] = [memory, device.engine.limits().memory].map(bytesize::ByteSize);
-            notes.push(format!(
-                "the training had {before} for the buffers of a step, and has {own} now: where batches are split otherwise, its \
-                 numbers differ in their last bits"
-            ));
-        }
-        check_device(&mut device, &model.config, &model.parameters, &data, &options)?;
-        let network = restored(folder, &model.config, device, &parameters, &state)?;
-        let best = progress.best().is_some().then(|| model.parameters.clone());
-        let saved = Some(progress.best().map_or(0, |best| best.epoch));
-        let trainer = Trainer { network, options, progress, best };
-        let (interval, saver) = (Interval::default(), Saver::new(folder, directory));
-        let (vectors, reopen, overwrites) = (None, None, false);
-        Ok(Training { trainer, model, data, vectors, interval, notes, reopen, origin, saver, saved, overwrites })
-    }
-
-    /// Trains to the end or until the observer stops it. The model with the best weights so far and a checkpoint are saved
-    /// within the epochs, after each, and at the end, while training goes on. A device that is lost is opened anew by
-    /// [`Training::reopen`], and training goes on from the last checkpoint, once in ten minutes.
-    ///
-    /// # Errors
-    /// As [`Trainer::fit`]; [`Error::Io`] for a file that cannot be written. What was saved before is whole.
-    pub fn run(&mut self, observer: &mut dyn Observer) -> Result<Outcome> {
-        let mut lost: Option<Instant> = None;
-        let mut kept = false;
-        loop {
-            let outcome = self.run_on_device(observer, &mut kept);
-            let first = lost.is_none_or(|at| at.elapsed() >= BETWEEN_LOSSES);
-            match (outcome, &mut self.reopen) {
-                (Err(error @ Error::DeviceLost { .. }), Some(reopen)) if first => {
-                    log::warn!("{error}; opening it again");
-                    lost = Some(Instant::now());
-                    let device = opened_again(reopen)?;
-                    self.go_on_with(device)?;
-                    let progress = &self.trainer.progress;
-                    log::warn!("going on at epoch {}, step {}", progress.epoch + 1, progress.step + 1);
-                }
-                (outcome, _) => return outcome,
-            }
-        }
-    }
-
-    /// [`Training::run`] for as long as the device is there. `kept` tells whether the moment at which it ended was saved.
-    fn run_on_device(&mut self, observer: &mut dyn Observer, kept: &mut bool) -> Result<Outcome> {
-        let overwrites = self.overwrites;
-        let Training { trainer, model, data, origin, saver, interval, saved, .. } = self;
-        let (interval, last) = (*interval, Instant::now());
-        let (steps, warned) = (0, false);
-        let mut saving = Saving { model, origin, saver, interval, saved, last, steps, warned, overwrites, kept };
-        let ending = trainer.fit_and_keep(&data.train, &data.valid, observer, &mut saving)?;
-        let saved = *saving.kept;
-        self.saver.wait()?;
-        let best = self.trainer.progress.best().cloned();
-        if ending == Ending::Stopped {
-            return Ok(Outcome { ending, best, test: None, saved });
-        }
-        let (network, batch) = (&mut self.trainer.network, self.trainer.options.batch);
-        let test = self.data.test.as_ref().map(|test| Evaluation::of(network, test, batch)).transpose()?;
-        Ok(Outcome { ending, best, test, saved })
-    }
-
-    /// Takes the training back to what was saved last, or to its beginning, on another device.
-    fn go_on_with(&mut self, mut device: Device) -> Result<()> {
-        self.saver.wait()?;
-        let Training { trainer, model, data, .. } = self;
-        device.engine.hold(data.bytes());
-        check_device(&mut device, &model.config, &model.parameters, data, &trainer.options)?;
-        if self.saved.is_none() {
-            trainer.network = Network::with_parameters(model.config.clone(), device, &model.parameters)?;
-            (trainer.progress, trainer.best) = Default::default();
-            return Ok(());
-        }
-        let folder = self.saver.folder();
-        let (saved, Checkpoint { standing, parameters, state }) = saved(folder)?;
-        trainer.network = restored(folder, &model.config, device, &parameters, &state)?;
-        trainer.progress = standing.progress;
-        trainer.best = trainer.progress.best().is_some().then_some(saved.parameters);
-        self.saved = Some(trainer.progress.best().map_or(0, |best| best.epoch));
-        Ok(())
-    }
-
-    /// Whether part of the data came from standard input, and is asked for again when the training is taken up.
-    pub fn read_stdin(&self) -> bool {
-        self.origin.sources.on_stdin() > 0
-    }
-}
-
-/// The model of a directory, and its checkpoint.
-fn saved(folder: &Path) -> Result<(Model, Checkpoint)> {
-    read_whole(folder, |files| {
-        let (model, sums) = Model::read_from(files)?;
-        Ok((model, Checkpoint::read_from(files, sums.as_ref())?))
-    })
-}
-
-/// The network of a checkpoint, on a device.
-fn restored(
-    folder: &Path,
-    config: &Config,
-    device: Device,
-    parameters: &Parameters,
-    state: &OptimiserState,
-) -> Result<Network> {
-    let foreign = |error: Error| Error::model(folder, format!("the checkpoint is not of this model: {error}"));
-    let mut network = Network::with_parameters(config.clone(), device, parameters).map_err(foreign)?;
-    network.set_optimiser_state(state).map_err(foreign)?;
-    Ok(network)
-}
-
-/// Steps that the kernels of a device are compared on.
-const CHECKED_STEPS: usize = 4000;
-
-/// Compares the kernels of a network with the CPU engine's, if the device asks for it, on some of the data.
-///
-/// # Errors
-/// [`Error::WrongKernels`], and what the device says.
-fn check_device(
-    device: &mut Device,
-    config: &Config,
-    parameters: &Parameters,
-    data: &TrainingData,
-    options: &Options,
-) -> Result<()> {
-    if !device.self_check {
-        return Ok(());
-    }
-    let train = &data.train;
-    let mut steps = 0;
-    let few = |&row: &usize| {
-        steps += train.steps(row).min(config.length);
-        row == 0 || steps <= CHECKED_STEPS
-    };
-    let rows: Vec<usize> = (0..train.len().min(options.batch)).take_while(few).collect();
-    let batch = train.batch(config, &rows, |_| false)?;
-    let findings = check_network(device.engine.as_mut(), config, parameters, &batch, &options.optimiser)?;
-    let off = findings.iter().filter_map(|finding| {
-        let mismatch = finding.outcome.as_ref().err()?;
-        Some(format!("{} at {}: {}: {mismatch}", finding.kernel, finding.place, finding.binding))
-    });
-    let off: Vec<String> = off.collect();
-    let problem = || format!("{} of {} results are off, first {}", off.len(), findings.len(), off[0]);
-    ensure!(off.is_empty(), Error::WrongKernels { device: device.name.clone(), problem: problem() });
-    log::debug!("self-check: {} results of {} are within tolerance", findings.len(), device.name);
-    Ok(())
-}
-
-/// Weights by which every class counts as much as any other: sequences / (classes · sequences of the class).
-fn balanced(data: &Dataset, classes: usize) -> Vec<f32> {
-    let counts = data.targets.as_ref().map_or(vec![], |told| told.occurrences(classes));
-    counts.iter().map(|&count| data.len() as f32 / (classes * count.max(1)) as f32).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::StepReport;
     use super::*;
     use crate::data::Source;
-    use crate::slicing::Slicing;
-
-    /// Stops after so many steps.
-    struct After(usize);
-
-    impl Observer for After {
-        fn step(&mut self, _: &StepReport) {
-            self.0 -= 1;
-        }
-
-        fn stop(&self) -> bool {
-            self.0 == 1
-        }
-    }
-
-    fn recipe(folder: &Path) -> Recipe {
-        let table = folder.join("reviews.tsv");
-        let rows = (0..40).map(|row| ["a great film\tgood\n", "an awful film\tbad\n"][row % 2]).collect::<String>();
-        std::fs::write(&table, format!("text\tlabel\n{rows}")).unwrap();
-        let network =
-            Config { slicing: Slicing::new(2, 2).unwrap(), length: 8, embedding: 4, hidden: 4, ..Config::default() };
-        Recipe {
-            sources: Sources::of(Source::File(table)),
-            network,
-            tokens: Tokens::Words { min_count: 1 },
-            vectors: None,
-            balanced: true,
-            options: Options { epochs: 3, batch: 6, ..Options::default() },
-        }
-    }
-
-    #[test]
-    fn a_training_is_stopped_and_taken_up_to_the_same_weights() {
-        let room = tempfile::tempdir().unwrap();
-        let recipe = recipe(room.path());
-        let train = |name: &str, stop| {
-            let mut training = Training::begin(&recipe, &room.path().join(name), false, Device::cpu()).unwrap();
-            training.run(&mut After(stop)).unwrap().ending
-        };
-        assert_eq!(train("whole", 1000), Ending::Finished);
-        assert_eq!(train("cut", 9), Ending::Stopped);
-        let cut = room.path().join("cut");
-        let refused = |epochs| Training::resume(&cut, Some(epochs), Device::cpu()).err().unwrap().to_string();
-        assert_eq!(refused(1), "epochs 1: it must be more than the 1 that are done");
-        let mut training = Training::resume(&cut, None, Device::cpu()).unwrap();
-        let outcome = training.run(&mut After(1000)).unwrap();
-        assert!(outcome.ending == Ending::Finished && outcome.best.is_some() && outcome.test.is_none());
-        let weights = ["whole", "cut"].map(|name| Model::load(&room.path().join(name)).unwrap().parameters);
-        assert_eq!(weights[0].flat, weights[1].flat);
-        let again = Training::begin(&recipe, &cut, false, Device::cpu()).err().unwrap();
-        assert!(matches!(again, Error::Model { problem: Problem::Occupied, .. }), "{again}");
-        drop(training);
-        // A training that is finished can have more epochs.
-        let finished = Training::resume(&cut, None, Device::cpu()).err().unwrap().to_string();
-        assert_eq!(finished, "epochs 3: it must be more than the 3 that are done");
-        for folder in ["whole", "cut"] {
-            let folder = room.path().join(folder);
-            let mut training = Training::resume(&folder, Some(4), Device::cpu()).unwrap();
-            let held = Training::resume(&folder, Some(4), Device::cpu()).err().unwrap();
-            assert!(matches!(held, Error::Model { problem: Problem::InUse, .. }), "{held}");
-            assert_eq!(training.run(&mut After(1000)).unwrap().ending, Ending::Finished);
-        }
-        let metrics = ["whole", "cut"].map(|name| {
-            let text = std::fs::read_to_string(room.path().join(name).join(METRICS)).unwrap();
-            let lines = text.lines().map(|line| serde_json::from_str::<Epoch>(line).unwrap());
-            lines.map(|epoch| Epoch { seconds: 0.0, tokens_per_second: 0.0, ..epoch }).collect::<Vec<_>>()
-        });
-        assert_eq!((metrics[0].len(), &metrics[0]), (4, &metrics[1]));
-    }
 
     #[test]
     fn settings_that_cannot_work_are_named() {
-        let room = tempfile::tempdir().unwrap();
-        let good = recipe(room.path());
+        let good = Recipe {
+            sources: Sources::of(Source::Stdin),
+            network: Config::default(),
+            tokens: Tokens::Bytes,
+            scale: Scale::Channel,
+            open: BTreeSet::new(),
+            vectors: None,
+            balanced: true,
+            refit: false,
+            options: Options::default(),
+        };
         assert!(good.check().is_ok() && good.clone().of_the_paper().check().is_ok());
         let error = |change: fn(&mut Recipe)| {
             let mut recipe = good.clone();

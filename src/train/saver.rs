@@ -1,10 +1,10 @@
 //! Saves of a training while it goes on: one at a time, on a thread of its own.
 
 use super::checkpoint::Checkpoint;
-use super::directory::{CHECKPOINT, Directory, METRICS, TOKENIZER, WEIGHTS};
-use super::model::encode_weights;
+use super::directory::{CHECKPOINT, Directory, LISTED, METRICS, RUN, TOKENIZER, WEIGHTS};
+use super::model::{ConfigFile, encode_weights};
 use super::sources::Origin;
-use super::{Keeper, Model, Trainer};
+use super::{Keeper, Model, Run, Trainer};
 use crate::error::{Error, Result};
 use crate::network::Input;
 use std::path::{Path, PathBuf};
@@ -85,6 +85,18 @@ impl Saver {
         Error::model(&self.folder, "the thread that writes it has failed")
     }
 
+    /// Begins a save that changes one file and leaves all others as they are.
+    ///
+    /// # Errors
+    /// What the save before came to.
+    pub fn add(&mut self, name: &'static str, contents: Vec<u8>, config: ConfigFile) -> Result<()> {
+        self.begin(move |directory| {
+            let others = LISTED.into_iter().filter(|own| *own != name).map(|own| (own, None));
+            let files: Vec<_> = others.chain([(name, Some(contents))]).collect();
+            directory.save(&files, |sums| config.text(sums))
+        })
+    }
+
     /// Begins a save, when the one before has been written.
     ///
     /// # Errors
@@ -115,6 +127,8 @@ impl Drop for Saver {
 pub(super) struct Saving<'a> {
     pub model: &'a mut Model,
     pub origin: &'a Origin,
+    /// To train on, to validate with, for the test.
+    pub sequences: [usize; 3],
     pub saver: &'a mut Saver,
     pub interval: Interval,
     /// The epoch whose weights are in the directory, 0 for those of a moment before any was finished; `None` if nothing of
@@ -158,7 +172,7 @@ impl Keeper for Saving<'_> {
         let checkpoint = Checkpoint::of(trainer, self.origin)?;
         let best = trainer.progress.best().map_or(0, |best| best.epoch);
         let unsaved = *self.saved != Some(best);
-        let validated = trainer.progress.history.last().is_none_or(|epoch| epoch.valid_loss.is_finite());
+        let validated = trainer.progress.history.last().is_none_or(|epoch| epoch.best || epoch.valid_loss.is_finite());
         let is_good = validated && checkpoint.is_good();
         if !is_good {
             if !std::mem::replace(&mut self.warned, true) {
@@ -182,16 +196,32 @@ impl Keeper for Saving<'_> {
         let is_first = self.saved.is_none();
         let (config, folder) = (self.model.config_file(), self.saver.folder.clone());
         let (network, metrics) = (self.model.config.clone(), trainer.progress.metrics());
+        let run = account(self.origin, trainer, self.sequences).text();
         (*self.saved, *self.kept) = (Some(best), is_good);
         self.saver.begin(move |directory| {
             let weights = weights.map(|weights| encode_weights(&network, &weights, &folder)).transpose()?;
             let encoded = is_good.then(|| checkpoint.encode(&folder)).transpose()?;
             drop(checkpoint);
             let checkpoint = (encoded.is_some() || !is_first).then_some((CHECKPOINT, encoded));
-            let own = [(WEIGHTS, weights), (METRICS, Some(metrics.into_bytes()))];
+            let own = [(WEIGHTS, weights), (METRICS, Some(metrics.into_bytes())), (RUN, Some(run.into_bytes()))];
             let files: Vec<_> = own.into_iter().chain(checkpoint).chain(tokenizer).collect();
             directory.save(&files, |sums| config.text(sums))
         })
+    }
+}
+
+/// What is told of a training that stands so.
+pub(super) fn account(origin: &Origin, trainer: &Trainer, sequences: [usize; 3]) -> Run {
+    Run {
+        version: env!("CARGO_PKG_VERSION").into(),
+        device: trainer.network.device().name.clone(),
+        recipe: origin.recipe.clone(),
+        sequences,
+        checksum: origin.checksum,
+        validated: origin.validated.clone(),
+        history: trainer.progress.history.clone(),
+        test: None,
+        folds: vec![],
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// What the learning rate is multiplied by, step by step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -23,6 +24,16 @@ pub enum Schedule {
         /// What the rate is multiplied by, more than 0.
         factor: f32,
     },
+}
+
+impl fmt::Display for Schedule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Schedule::Constant => write!(f, "constant"),
+            Schedule::Cosine { warmup } => write!(f, "cosine:{warmup}"),
+            Schedule::Step { epochs, factor } => write!(f, "step:{epochs}:{factor}"),
+        }
+    }
 }
 
 impl Schedule {

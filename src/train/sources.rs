@@ -1,7 +1,8 @@
 //! The data of a training: read, split, encoded, and checked to be the same when a training goes on.
 
-use super::{Dataset, InputEncoder, Options, TargetEncoder, Told, encoding};
-use crate::data::{Examples, Inputs, ReadOptions, Source, hold_out, hold_out_unclassed};
+use super::{Dataset, Epoch, InputEncoder, Options, TargetEncoder, Told, encoding};
+use super::Recipe;
+use crate::data::{Examples, Inputs, ReadOptions, Source, fold, hold_out, hold_out_unclassed};
 use crate::engine::Device;
 use crate::error::{Error, Problem, Result, ensure};
 use crate::network::{Config, Layout, Plans};
@@ -24,17 +25,43 @@ pub struct Sources {
     /// Of the test data, where they have a file of their own.
     #[serde(default)]
     pub test_labels: Option<PathBuf>,
-    /// The share that is held out, more than 0 and less than 1.
+    /// The share that is held out, at least 0 and less than 1.
     pub valid_fraction: f64,
+    /// One of so many parts of the training data is the test data.
+    #[serde(default)]
+    pub fold: Option<Fold>,
     /// Of all of them, but for the file of labels, which is of the training data.
     pub reading: ReadOptions,
+}
+
+/// A part of the training data, by its place from 0 and the number of parts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fold {
+    /// Which part it is.
+    pub index: usize,
+    /// Of how many.
+    pub of: usize,
+}
+
+/// Rows of the training file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Split {
+    /// What is trained on.
+    pub train: Vec<usize>,
+    /// What is held out to validate with.
+    pub valid: Vec<usize>,
+    /// What is held out to test with.
+    pub test: Vec<usize>,
 }
 
 /// Where the data is, with the checksum of what it was: a training cannot go on with other data.
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Origin {
-    pub sources: Sources,
+    /// With all that was chosen.
+    pub recipe: Recipe,
     pub checksum: u32,
+    /// The epochs of the training that was validated, where this is the one on all sequences that follows it.
+    pub validated: Option<Vec<Epoch>>,
 }
 
 /// What the files hold.
@@ -62,7 +89,7 @@ impl Sources {
     pub fn of(train: Source) -> Sources {
         let (valid, valid_labels, test, test_labels) = (None, None, None, None);
         let reading = ReadOptions::default();
-        Sources { train, valid, valid_labels, test, test_labels, valid_fraction: 0.1, reading }
+        Sources { train, valid, valid_labels, test, test_labels, valid_fraction: 0.1, fold: None, reading }
     }
 
     /// The same files, found from any folder: training may go on from another one.
@@ -106,22 +133,42 @@ impl Sources {
         sources.filter(|&source| *source == Source::Stdin).count()
     }
 
-    /// Rows of the training data that are trained on, and rows that are held out: of each class, where the targets are
-    /// some of `classes` classes.
+    /// Which rows of the training data are trained on, and which are held out: of each class, where the targets are some of
+    /// `classes` classes.
     ///
     /// # Errors
     /// [`Error::Data`] if there are too few.
-    pub fn split(&self, count: usize, targets: Option<&Told>, classes: usize) -> Result<(Vec<usize>, Vec<usize>)> {
-        if self.valid.is_some() {
-            return Ok(((0..count).collect(), vec![]));
-        }
-        let (train, valid) = match targets {
-            Some(Told::Classes(own)) => hold_out(own, classes, self.valid_fraction),
-            _ => hold_out_unclassed(count, self.valid_fraction),
+    pub fn split(&self, count: usize, targets: Option<&Told>, classes: usize) -> Result<Split> {
+        let labels = match targets {
+            Some(Told::Classes(own)) => Some(own),
+            _ => None,
         };
-        let both = !train.is_empty() && !valid.is_empty();
-        ensure!(both, Error::data(&self.train, Problem::NothingToHoldOut));
-        Ok((train, valid))
+        let few = || Error::data(&self.train, Problem::NothingToHoldOut);
+        let test = match (self.fold, labels) {
+            (Some(own), Some(labels)) => fold(labels, classes, own.index, own.of),
+            (Some(own), None) => {
+                // In the order of what is to be told, a block at one end would hold nothing but the largest.
+                let tenths: Vec<u32> = (0..count).map(|row| (row * 10 / count) as u32).collect();
+                fold(&tenths, 10, own.index, own.of)
+            }
+            (None, _) => vec![],
+        };
+        let mut rest = vec![true; count];
+        test.iter().for_each(|&row| rest[row] = false);
+        let rest: Vec<usize> = (0..count).filter(|&row| rest[row]).collect();
+        ensure!(self.fold.is_none() || !(test.is_empty() || rest.is_empty()), few());
+        if self.valid.is_some() || self.valid_fraction == 0.0 {
+            return Ok(Split { train: rest, valid: vec![], test });
+        }
+        let (train, valid) = match labels {
+            Some(own) => {
+                hold_out(&rest.iter().map(|&row| own[row]).collect::<Vec<_>>(), classes, self.valid_fraction)
+            }
+            None => hold_out_unclassed(rest.len(), self.valid_fraction),
+        };
+        ensure!(!train.is_empty() && !valid.is_empty(), few());
+        let rows = |places: Vec<usize>| places.into_iter().map(|place| rest[place]).collect();
+        Ok(Split { train: rows(train), valid: rows(valid), test })
     }
 
     /// The data sets of the files.
@@ -131,11 +178,19 @@ impl Sources {
     pub fn encode(&self, files: &Files, inputs: &InputEncoder, targets: &TargetEncoder) -> Result<TrainingData> {
         let encode = |examples: &Examples| encoding::dataset(inputs, Some(targets), examples);
         let told = targets.encode(&files.train)?;
-        let (train, held_out) = self.split(files.train.lines.len(), Some(&told), targets.names().len())?;
+        let rows = self.split(files.train.lines.len(), Some(&told), targets.names().len())?;
         let part = |rows: &[usize]| inputs.encode(&files.train, rows)?.with_targets(told.select(rows));
-        let train = part(&train)?;
-        let valid = files.valid.as_ref().map_or_else(|| part(&held_out), encode)?;
-        Ok(TrainingData { train, valid, test: files.test.as_ref().map(encode).transpose()? })
+        let train = part(&rows.train)?;
+        let valid = match &files.valid {
+            Some(examples) => encode(examples)?,
+            None if rows.valid.is_empty() => train.select(&[]),
+            None => part(&rows.valid)?,
+        };
+        let test = match &files.test {
+            _ if self.fold.is_some() => Some(part(&rows.test)?),
+            examples => examples.as_ref().map(encode).transpose()?,
+        };
+        Ok(TrainingData { train, valid, test })
     }
 }
 
@@ -143,6 +198,12 @@ impl TrainingData {
     /// Bytes of memory that it takes.
     pub fn bytes(&self) -> u64 {
         [&self.train, &self.valid].into_iter().chain(&self.test).map(Dataset::bytes).sum()
+    }
+
+    /// The same with the validation data among the training data.
+    pub fn all_to_train(self) -> TrainingData {
+        let valid = self.valid.select(&[]);
+        TrainingData { train: self.train.join(self.valid), valid, test: self.test }
     }
 
     /// Of the sequences and targets that are trained on and validated with, in their order.
@@ -165,7 +226,8 @@ impl TrainingData {
     /// As [`Plans::training`].
     pub fn check_fits(&self, config: &Config, options: &Options, device: &Device) -> Result<()> {
         let plans = Plans { config, layout: &Layout::new(config), limits: device.engine.limits() };
-        for set in [&self.train, &self.valid].into_iter().chain(&self.test) {
+        let sets = [&self.train, &self.valid].into_iter().chain(&self.test);
+        for set in sets.filter(|set| !set.is_empty()) {
             let rows = set.by_length(options.batch, config.length).swap_remove(0);
             let batch = set.batch(config, &rows, |_| false)?;
             plans.training(&batch, &options.optimiser)?;
@@ -187,6 +249,7 @@ mod tests {
             test: None,
             test_labels: None,
             valid_fraction: 0.1,
+            fold: None,
             reading: ReadOptions { labels: Some("y.npy".into()), ..ReadOptions::default() },
         };
         let found = sources.absolute().unwrap();

@@ -1,8 +1,8 @@
 //! What there is to learn from, told before training, and what the curves say after it.
 
 use super::dataset::Cut;
-use super::{Dataset, Epoch, InputEncoder, Options, TargetEncoder, Told, TrainingData};
-use crate::data::Inputs;
+use super::{Dataset, Epoch, Options, TargetEncoder, Told, TrainingData};
+use crate::data::{Channels, Inputs, Scale};
 use crate::data::batch::UNKNOWN_ID;
 use crate::network::Config;
 
@@ -19,12 +19,10 @@ pub struct Survey {
     pub cut: Option<Cut>,
     /// Shares of unknown tokens in the three sets; `None` of numbers.
     pub unknown: Option<[f64; 3]>,
-    /// Of each column of numbers.
-    pub columns: Vec<Column>,
-    /// Share of the sequences, of numbers, that end in steps of zeros alone, a twentieth of their length or more.
-    pub padded: f64,
-    /// Numbers of a step.
-    pub width: usize,
+    /// Of sequences of numbers.
+    pub channels: Option<Channels>,
+    /// What the numbers of a channel are compared with.
+    pub scale: Scale,
     /// Steps of the optimiser that all epochs make.
     pub updates: usize,
 }
@@ -38,17 +36,6 @@ pub fn guess(data: &TrainingData, classes: usize) -> f64 {
     let (train, valid) = (counts(&data.train), counts(&data.valid));
     let most = (0..classes.min(train.len())).max_by_key(|&class| train[class]);
     most.map_or(0.0, |class| valid[class] as f64 / valid.iter().sum::<usize>().max(1) as f64)
-}
-
-/// A column of numbers in the sequences to train on.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Column {
-    /// The least, in the units of the data.
-    pub least: f64,
-    /// The largest, in the units of the data.
-    pub largest: f64,
-    /// The deviation within a sequence, of the middle one, as a share of the column's over all.
-    pub within: f64,
 }
 
 /// What may stand in the way of a good model, and can be mended.
@@ -68,6 +55,11 @@ pub enum Concern {
     Transposed(usize, usize),
     /// A share of the sequences seems to be padded with zeros.
     Padded(f64),
+    /// The sequences' scales or offsets differ so much that what varies within one is a small share of the whole, and they are
+    /// not made normal each for itself.
+    Scales(f64),
+    /// So many values were missing, and were filled in.
+    Filled(usize),
 }
 
 /// What the curves of a finished training say.
@@ -87,13 +79,16 @@ pub enum Lesson {
 const FEW: usize = 3;
 
 /// How many times as many sequences a class may have as another before it is told.
-const UNEVEN: f64 = 5.0;
+pub(super) const UNEVEN: f64 = 5.0;
 
 /// Share of unknown tokens beyond which it is told.
 const MUCH_UNKNOWN: f64 = 0.3;
 
 /// Steps of the optimiser below which a network of the usual rate has hardly moved.
 const FEW_UPDATES: usize = 500;
+
+/// Share of a channel's deviation within sequences below which these have scales of their own.
+pub(super) const OWN_SCALES: f64 = 0.25;
 
 /// Share of sequences that end in zeros beyond which these look like padding.
 const MUCH_PADDED: f64 = 0.25;
@@ -104,8 +99,8 @@ impl Survey {
         data: &TrainingData,
         config: &Config,
         options: &Options,
-        inputs: &InputEncoder,
         targets: &TargetEncoder,
+        (channels, scale): (Option<&Channels>, Scale),
     ) -> Survey {
         let TrainingData { train, valid, test } = data;
         let unknown = |set: &Dataset| set.share_of(UNKNOWN_ID);
@@ -116,20 +111,6 @@ impl Survey {
         let counts = train.targets.as_ref().map_or(vec![], |told| told.occurrences(names.len()));
         let mut counts: Vec<(String, usize)> = names.into_iter().zip(counts).collect();
         counts.sort_by_key(|(_, count)| *count);
-        let (columns, padded, width) = match (&train.inputs, inputs) {
-            (Inputs::Numbers(rows), InputEncoder::Numbers(normal)) => {
-                let undo = |column: usize, value: f64| value * normal.deviation[column] + normal.mean[column];
-                let zeros: Vec<f32> = normal.apply(std::iter::repeat_n(0.0, rows.width)).collect();
-                let columns = columns(train, rows.width);
-                let in_units = |(at, own): (usize, Column)| Column {
-                    least: undo(at, own.least),
-                    largest: undo(at, own.largest),
-                    ..own
-                };
-                (columns.into_iter().enumerate().map(in_units).collect(), padded(train, &zeros), rows.width)
-            }
-            _ => (vec![], 0.0, 1),
-        };
         Survey {
             sequences: [train.len(), valid.len(), test.as_ref().map_or(0, Dataset::len)],
             counts,
@@ -137,9 +118,8 @@ impl Survey {
             cut: train.cut(config.length),
             unknown: matches!(train.inputs, Inputs::Tokens(_))
                 .then(|| [unknown(train), unknown(valid), test.as_ref().map_or(0.0, unknown)]),
-            columns,
-            padded,
-            width,
+            channels: channels.cloned(),
+            scale,
             updates: options.epochs * train.len().div_ceil(options.batch.max(1)),
         }
     }
@@ -148,11 +128,20 @@ impl Survey {
     pub fn concerns(&self) -> Vec<Concern> {
         let mut concerns = vec![];
         let [_, _, longest] = self.steps;
-        if self.width > 8 && self.width > 4 * longest {
-            concerns.push(Concern::Transposed(longest, self.width));
-        }
-        if self.padded > MUCH_PADDED {
-            concerns.push(Concern::Padded(self.padded));
+        if let Some(channels) = &self.channels {
+            let (width, within) = (channels.each.len(), channels.within());
+            if width > 8 && width > 4 * longest {
+                concerns.push(Concern::Transposed(longest, width));
+            }
+            if channels.padded > MUCH_PADDED {
+                concerns.push(Concern::Padded(channels.padded));
+            }
+            if within < OWN_SCALES && self.scale == Scale::Channel {
+                concerns.push(Concern::Scales(within));
+            }
+            if channels.filled > 0 {
+                concerns.push(Concern::Filled(channels.filled));
+            }
         }
         let rare: Vec<String> =
             self.counts.iter().filter(|(_, count)| *count < FEW).map(|(name, _)| name.clone()).collect();
@@ -179,47 +168,16 @@ impl Survey {
     }
 }
 
-/// The columns of normal numbers: least, largest, and the deviation within the middle sequence.
-fn columns(data: &Dataset, width: usize) -> Vec<Column> {
-    let column = |column: usize| {
-        let (mut least, mut largest) = (f64::INFINITY, f64::NEG_INFINITY);
-        let mut own: Vec<f64> = (0..data.len())
-            .map(|row| {
-                let values = data.numbers(row).iter().skip(column).step_by(width).map(|&value| f64::from(value));
-                let (mut count, mut sum, mut squares) = (0.0, 0.0, 0.0);
-                for value in values {
-                    (least, largest) = (least.min(value), largest.max(value));
-                    (count, sum, squares) = (count + 1.0, sum + value, squares + value * value);
-                }
-                let mean = sum / f64::max(count, 1.0);
-                (squares / f64::max(count, 1.0) - mean * mean).max(0.0).sqrt()
-            })
-            .collect();
-        own.sort_unstable_by(f64::total_cmp);
-        Column { least, largest, within: own[own.len() / 2] }
-    };
-    (0..width).map(column).collect()
-}
-
-/// The share of sequences that end in steps of these zeros, a twentieth of their length or more, and do not begin so, as images
-/// with a margin do.
-fn padded(data: &Dataset, zeros: &[f32]) -> f64 {
-    let ends_so = |&row: &usize| {
-        let mut steps = data.numbers(row).chunks_exact(zeros.len());
-        let (all, first) = (steps.len(), steps.next());
-        let behind = steps.rev().take_while(|step| *step == zeros).count();
-        first != Some(zeros) && behind > 1 && 20 * behind >= all
-    };
-    (0..data.len()).filter(ends_so).count() as f64 / data.len().max(1) as f64
-}
-
 /// What the epochs of a training that came to its end say, if they say something; `guess` is the score of one who always tells
-/// the most frequent class.
-pub fn lesson(history: &[Epoch], epochs: usize, guess: f64) -> Option<Lesson> {
+/// the most frequent class, where it is known and is comparable with the training's own.
+pub fn lesson(history: &[Epoch], epochs: usize, guess: Option<f64>) -> Option<Lesson> {
     let best = history.iter().rfind(|epoch| epoch.best)?;
     let last = history.last()?;
     let rises = history.windows(2).filter(|pair| pair[1].train_loss > pair[0].train_loss).count();
-    if best.valid_score <= guess + 0.01 {
+    if !best.valid_loss.is_finite() {
+        return None;
+    }
+    if guess.is_some_and(|guess| best.valid_score <= guess + 0.01) {
         return Some(Lesson::NothingLearnt);
     }
     if history.len() >= 4 && 3 * rises >= history.len() {
@@ -229,7 +187,7 @@ pub fn lesson(history: &[Epoch], epochs: usize, guess: f64) -> Option<Lesson> {
         return Some(Lesson::StillImproving);
     }
     let gap = best.train_accuracy - best.valid_score;
-    (best.train_accuracy > 0.0 && gap > 0.15).then_some(Lesson::Overfitted)
+    (guess.is_some() && best.train_accuracy > 0.0 && gap > 0.15).then_some(Lesson::Overfitted)
 }
 
 #[cfg(test)]
@@ -260,7 +218,7 @@ mod tests {
                 .zip(scores)
                 .map(|(at, &(loss, own, valid))| epoch(at, (loss, own), valid, valid == best))
                 .collect();
-            lesson(&history, 4, 0.5)
+            lesson(&history, 4, Some(0.5))
         };
         let good = [(0.6, 0.6, 0.6), (0.5, 0.7, 0.7), (0.4, 0.75, 0.74), (0.3, 0.8, 0.73)];
         assert_eq!(of(&good), None);
@@ -268,7 +226,7 @@ mod tests {
         assert_eq!(of(&[good[0], good[1], (0.1, 0.99, 0.75), (0.05, 1.0, 0.7)]), Some(Lesson::Overfitted));
         assert_eq!(of(&[good[0], (0.9, 0.5, 0.7), (0.4, 0.7, 0.75), (0.8, 0.5, 0.6)]), Some(Lesson::Unsteady));
         assert_eq!(of(&[(0.7, 0.5, 0.5), (0.7, 0.5, 0.5)]), Some(Lesson::NothingLearnt));
-        assert_eq!(lesson(&[], 4, 0.5), None);
+        assert_eq!(lesson(&[], 4, Some(0.5)), None);
     }
 
     #[test]

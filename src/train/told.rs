@@ -87,6 +87,22 @@ impl Told {
         counts
     }
 
+    /// These and then those of other sequences, of the same kind.
+    pub(super) fn join(self, other: Told) -> Told {
+        match (self, other) {
+            (Told::Classes(own), Told::Classes(others)) => Told::Classes([own, others].concat()),
+            (Told::Labels(mut own), Told::Labels(others)) => {
+                (0..others.ends.len()).for_each(|row| own.push(others.row(row).iter().copied()));
+                Told::Labels(own)
+            }
+            (Told::Numbers(mut own), Told::Numbers(others)) => {
+                own.values.extend(others.values);
+                Told::Numbers(own)
+            }
+            (own, _) => own,
+        }
+    }
+
     /// Those of the sequences at these places.
     pub fn select(&self, rows: &[usize]) -> Told {
         match self {

@@ -16,7 +16,7 @@ use crate::listing::quoted;
 /// number and, where they are wanted, for a series without a label. Where they are not, the first field may be empty.
 pub(super) fn read(mut lines: Lines, wanted: bool) -> Result<(Sequences, Vec<String>)> {
     let mut separator = None;
-    let (mut values, mut ends, mut labels) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut values, mut ends, mut labels, mut filled) = (Vec::new(), Vec::new(), Vec::new(), 0);
     while let Some((_, line)) = lines.next_text()? {
         // A line of separators alone is a series without a label.
         if line.trim_matches([' ', '\r']).is_empty() {
@@ -24,36 +24,43 @@ pub(super) fn read(mut lines: Lines, wanted: bool) -> Result<(Sequences, Vec<Str
         }
         let of_line = || ['\t', ','].into_iter().find(|&mark| line.contains(mark));
         let parsed = match *separator.get_or_insert_with(of_line) {
-            Some(mark) => parse(line.split(mark).map(str::trim), wanted, &mut values),
-            None => parse(line.split_whitespace(), wanted, &mut values),
+            Some(mark) => parse(line.split(mark).map(str::trim), wanted, &mut values, &mut filled),
+            None => parse(line.split_whitespace(), wanted, &mut values, &mut filled),
         };
         labels.push(parsed.map_err(|problem| lines.error(problem))?);
         ends.push(values.len());
     }
     ensure!(!ends.is_empty(), Error::data(lines.file, "has no series"));
-    Ok((Sequences::of_ends(1, values, ends), labels))
+    let mut sequences = Sequences::of_ends(1, values, ends);
+    sequences.filled = filled;
+    Ok((sequences, labels))
 }
 
-/// Adds the values of a line, and tells its label.
+/// Adds the values of a line, counts those that are filled in, and tells its label.
 fn parse<'a>(
     mut fields: impl Iterator<Item = &'a str>,
     wanted: bool,
     values: &mut Vec<f64>,
+    filled: &mut usize,
 ) -> std::result::Result<String, String> {
     let label = match fields.next() {
         Some(name) if !missing(name) => label(name),
         Some(_) if !wanted => String::new(),
         _ => return Err("has no label: the first field is the label, the others are values".into()),
     };
-    let (first, mut count) = (values.len(), 0);
+    let (first, mut count, mut known) = (values.len(), 0, 0);
     for field in fields {
         count += 1;
         match field.parse::<f64>() {
             _ if missing(field) => {}
-            Ok(value) if value.abs() <= MOST => bridge(values, first, count, value),
+            Ok(value) if value.abs() <= MOST => {
+                known += 1;
+                bridge(values, first, count, value);
+            }
             _ => return Err(format!("value {count} is {}, not a finite number", quoted(field))),
         }
     }
+    *filled += values.len() - first - known;
     match count {
         _ if values.len() > first => Ok(label),
         0 => Err("has a label and no values".into()),

@@ -1,0 +1,244 @@
+//! Settings that are left open, and what is chosen for them when the data is known.
+//!
+//! The rules were found on some data sets and confirmed on others: docs/results.md has the table.
+
+use super::recipe::{Recipe, Tokens};
+use super::survey::{OWN_SCALES, UNEVEN};
+use super::{Dataset, Keep, Metric, Schedule, Told};
+use crate::data::{Channels, Scale};
+use crate::network::{Direction, Pooling, Task};
+use crate::slicing::Slicing;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use strum::{Display, EnumIter, IntoEnumIterator};
+
+/// A setting that can be left open. Its name is that of its option on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, Display, EnumIter)]
+#[strum(serialize_all = "kebab-case")]
+#[serde(rename_all = "kebab-case")]
+pub enum Open {
+    /// Words or characters, of texts.
+    Tokens,
+    /// What numbers are compared with.
+    Normalise,
+    /// The longest sequence that is read whole.
+    Length,
+    /// How sequences are cut.
+    Slices,
+    /// How slices are read.
+    Direction,
+    /// What slices pass up.
+    Pool,
+    /// Steps that every slice reads before its own.
+    Context,
+    /// Hidden units.
+    Hidden,
+    /// Width of the token embedding, of texts.
+    Embedding,
+    /// Sequences of a batch.
+    Batch,
+    /// Passes over the training data.
+    Epochs,
+    /// How far a step goes.
+    LearningRate,
+    /// How that changes over the training.
+    Schedule,
+    /// What is dropped between levels, and before the head.
+    Dropout,
+    /// What is dropped of embeddings, of texts.
+    EmbeddingDropout,
+    /// Training words that become unknown, of texts.
+    WordDropout,
+    /// Epochs without a better validation after which training stops.
+    Patience,
+    /// What a validation is judged by.
+    Metric,
+    /// Whether another training on all sequences follows.
+    Refit,
+}
+
+impl Open {
+    /// All of them: nothing is decided.
+    pub fn all() -> BTreeSet<Open> {
+        Open::iter().collect()
+    }
+}
+
+/// Texts that tell how a language is written.
+const LOOKED_AT: usize = 10_000;
+
+/// Characters between two blanks, in the mean, beyond which these are no words: those of German have seven.
+const LONGEST_WORDS: usize = 14;
+
+/// Share of the sequences that the chosen length holds whole.
+const WHOLE_NUMBERS: f64 = 0.99;
+const WHOLE_TEXTS: f64 = 0.95;
+
+impl Recipe {
+    /// What was chosen for the settings that were open, of inputs that are texts or numbers, as it would be given.
+    pub fn chosen(&self, texts: bool) -> Vec<(Open, String)> {
+        let (network, options) = (&self.network, &self.options);
+        let of_numbers = |open: &Open| *open == Open::Normalise;
+        let of_texts = |open: &Open| matches!(open, Open::Tokens | Open::Embedding | Open::EmbeddingDropout | Open::WordDropout);
+        let fits = |open: &&Open| if texts { !of_numbers(open) } else { !of_texts(open) };
+        let value = |open: &Open| match open {
+            Open::Tokens => self.tokens.to_string(),
+            Open::Normalise => name(&self.scale),
+            Open::Length => network.length.to_string(),
+            Open::Slices => network.slicing.to_string(),
+            Open::Direction => name(&network.direction),
+            Open::Pool => name(&network.pooling),
+            Open::Context => network.context.to_string(),
+            Open::Hidden => network.hidden.to_string(),
+            Open::Embedding => network.embedding.to_string(),
+            Open::Batch => options.batch.to_string(),
+            Open::Epochs => options.epochs.to_string(),
+            Open::LearningRate => options.optimiser.rule.learning_rate().to_string(),
+            Open::Schedule => options.schedule.to_string(),
+            Open::Dropout => options.optimiser.dropout.to_string(),
+            Open::EmbeddingDropout => options.optimiser.embedding_dropout.to_string(),
+            Open::WordDropout => options.word_dropout.to_string(),
+            Open::Patience => options.patience.unwrap_or(0).to_string(),
+            Open::Metric => options.metric.unwrap_or(Metric::of(network.task)).to_string(),
+            Open::Refit => ["no", "yes"][usize::from(self.refit)].into(),
+        };
+        self.open.iter().filter(fits).map(|open| (*open, value(open))).collect()
+    }
+
+    fn is_open(&self, open: Open) -> bool {
+        self.open.contains(&open)
+    }
+
+    /// Chooses what the numbers of a channel are compared with: other sequences, unless these have scales of their own.
+    pub(super) fn choose_scale(&mut self, channels: &Channels) {
+        if self.is_open(Open::Normalise) && channels.within() < OWN_SCALES {
+            self.scale = Scale::Sequence;
+        }
+    }
+
+    /// Chooses what a token is: a character, where words are not kept apart by blanks.
+    pub(super) fn choose_tokens(&mut self, texts: &[String]) {
+        let Tokens::Words { min_count } = self.tokens else { return };
+        if !self.is_open(Open::Tokens) {
+            return;
+        }
+        let (mut pieces, mut characters) = (0, 0);
+        for text in texts.iter().take(LOOKED_AT) {
+            pieces += text.split_whitespace().count();
+            characters += text.chars().filter(|own| !own.is_whitespace()).count();
+        }
+        if characters > LONGEST_WORDS * pieces {
+            self.tokens = Tokens::Characters { min_count };
+        }
+    }
+
+    /// Halves the length, if it is open and long enough; whether it did.
+    pub(super) fn shorten(&mut self) -> bool {
+        let half = self.network.length / 2;
+        let fixed = if self.is_open(Open::Slices) { 1 } else { self.network.slicing.slices() };
+        if !self.is_open(Open::Length) || half < fixed.max(self.network.context + 1) {
+            return false;
+        }
+        self.network.length = half;
+        self.choose_slices();
+        true
+    }
+
+    /// Chooses the rest of what is open for these sequences to train on.
+    pub(super) fn choose(&mut self, train: &Dataset) {
+        let (texts, count) = (train.width().is_none(), train.len());
+        let mut steps: Vec<usize> = (0..count).map(|row| train.steps(row)).collect();
+        steps.sort_unstable();
+        if self.is_open(Open::Length) {
+            let share = if texts { WHOLE_TEXTS } else { WHOLE_NUMBERS };
+            let whole = steps[((count as f64 * share).ceil() as usize).clamp(1, count) - 1];
+            let least = if self.is_open(Open::Slices) { 1 } else { self.network.slicing.slices() };
+            self.network.length = whole.max(least).max(self.network.context);
+        }
+        self.choose_slices();
+        let length = self.network.length;
+        if self.is_open(Open::Direction) {
+            self.network.direction = Direction::Both;
+        }
+        if self.is_open(Open::Pool) {
+            let pooling = if texts { Pooling::Attention } else { Pooling::Max };
+            (self.network.pooling, self.network.head_pooling) = (pooling, pooling);
+        }
+        if self.is_open(Open::Context) {
+            let slice = self.network.slicing.steps(length, 0);
+            let most = if self.network.slicing.k() == 0 { 0 } else { slice.min(length - 1) };
+            self.network.context = most.min(if texts { 16 } else { 8 });
+        }
+        if self.is_open(Open::Hidden) {
+            self.network.hidden = if texts { 64 } else { 48 };
+        }
+        if self.is_open(Open::LearningRate) {
+            let rule = self.options.optimiser.rule;
+            self.options.optimiser.rule = rule.with_learning_rate(if texts { 3e-3 } else { 5e-3 });
+        }
+        if self.is_open(Open::Schedule) {
+            self.options.schedule = Schedule::Cosine { warmup: 0.3 };
+        }
+        if self.is_open(Open::Dropout) {
+            let share = if texts { 0.4 } else { 0.2 };
+            self.options.optimiser.dropout = share;
+        }
+        if self.is_open(Open::EmbeddingDropout) {
+            self.options.optimiser.embedding_dropout = self.options.optimiser.dropout;
+        }
+        if self.is_open(Open::WordDropout) && texts {
+            self.options.word_dropout = 0.1;
+        }
+        if self.is_open(Open::Refit) {
+            self.refit = self.options.keep == Keep::Best && count < SMALL;
+        }
+        if self.is_open(Open::Metric) && self.network.task == Task::Class && is_uneven(train) {
+            self.options.metric = Some(Metric::MacroF1);
+        }
+        if self.is_open(Open::Batch) {
+            self.options.batch = (count / 60).clamp(16, 100);
+        }
+        if self.is_open(Open::Epochs) {
+            let updates = count.div_ceil(self.options.batch.max(1));
+            self.options.epochs = UPDATES.div_ceil(updates).clamp(10, 500);
+        }
+    }
+}
+
+impl Recipe {
+    fn choose_slices(&mut self) {
+        if self.is_open(Open::Slices) {
+            self.network.slicing = slicing(self.network.length, false);
+        }
+    }
+}
+
+/// Sequences below which those that are held out are missed in training.
+const SMALL: usize = 2000;
+
+/// Whether the most frequent class has many times the sequences of the rarest.
+fn is_uneven(train: &Dataset) -> bool {
+    let Some(told) = &train.targets else { return false };
+    let classes = match told {
+        Told::Classes(own) => own.iter().max().map_or(0, |largest| *largest as usize + 1),
+        _ => 0,
+    };
+    let counts = told.occurrences(classes);
+    let (least, most) = (counts.iter().min().copied().unwrap_or(1), counts.iter().max().copied().unwrap_or(1));
+    most as f64 > UNEVEN * least.max(1) as f64
+}
+
+/// Updates of the weights that a small set needs.
+const UPDATES: usize = 1500;
+
+/// Slices of about 16 steps of numbers.
+fn slicing(length: usize, texts: bool) -> Slicing {
+    let _ = texts;
+    let slices = length / 16;
+    if slices < 2 { Slicing::plain() } else { Slicing::new(slices, 1).unwrap_or(Slicing::plain()) }
+}
+
+/// The name that a setting has in files and on the command line.
+fn name(setting: &impl Serialize) -> String {
+    serde_json::to_value(setting).ok().and_then(|value| value.as_str().map(str::to_string)).unwrap_or_default()
+}

@@ -1,0 +1,128 @@
+//! From a recipe and what files hold to what can be trained: encoded data, a decided recipe, a network's shape.
+
+use super::recipe::Tokens;
+use super::sources::Files;
+use super::{Dataset, InputEncoder, Options, Recipe, TargetEncoder, TrainingData};
+use crate::data::{Channels, RawInputs, Tokenizer, read_vectors};
+use crate::engine::Device;
+use crate::error::{Error, Result};
+use crate::network::{Config, Input, Parameters, Task};
+use crate::slicing::Slicing;
+
+/// What a training needs beside a device.
+pub(super) struct Prepared {
+    /// With what was chosen for the settings that were open.
+    pub recipe: Recipe,
+    /// The network, with the sizes of the data.
+    pub config: Config,
+    /// The recipe's, with the weights of the classes.
+    pub options: Options,
+    pub inputs: InputEncoder,
+    pub targets: TargetEncoder,
+    pub data: TrainingData,
+    /// Of sequences of numbers to train on.
+    pub channels: Option<Channels>,
+}
+
+impl Prepared {
+    /// Learns from the files how to encode them, encodes them, and chooses what is open.
+    ///
+    /// # Errors
+    /// What the data says, and [`Config::check`].
+    pub fn of(recipe: &Recipe, files: &Files) -> Result<Prepared> {
+        let mut recipe = recipe.clone();
+        let sources = recipe.sources.clone();
+        let (examples, task) = (&files.train, recipe.network.task);
+        // The classes decide which rows are held out, and of numbers only the other rows are learnt from.
+        let rows = if task == Task::Class { vec![] } else { sources.split(examples.lines.len(), None, 0)?.train };
+        let targets = TargetEncoder::fit(task, examples, &rows)?;
+        let classes = targets.names().len();
+        // Too many classes are refused before anything is made for each.
+        Config { classes, slicing: Slicing::plain(), context: 0, ..recipe.network.clone() }.check()?;
+        let rows = sources.split(examples.lines.len(), Some(&targets.encode(examples)?), classes)?.train;
+        let channels = match &examples.inputs {
+            RawInputs::Numbers(sequences) => Some(Channels::of(sequences, &rows)),
+            RawInputs::Texts(_) => None,
+        };
+        channels.iter().for_each(|channels| recipe.choose_scale(channels));
+        recipe.choose_tokens(examples.texts().unwrap_or_default());
+        let inputs = match &examples.inputs {
+            RawInputs::Numbers(sequences) => InputEncoder::of_numbers(sequences, &rows, recipe.scale)?,
+            RawInputs::Texts(texts) => InputEncoder::Tokens(tokenizer(&recipe, texts, &rows)?),
+        };
+        let data = sources.encode(files, &inputs, &targets)?;
+        recipe.choose(&data.train);
+        let mut config = Config { classes, ..recipe.network.clone() };
+        match &inputs {
+            InputEncoder::Tokens(tokenizer) => config.vocabulary = tokenizer.vocabulary_size(),
+            InputEncoder::Numbers(own) => {
+                (config.input, config.vocabulary, config.embedding) = (Input::Numbers, 0, own.channels_read());
+            }
+        }
+        config.check()?;
+        let options = options_for(&recipe, &data.train, classes);
+        Ok(Prepared { recipe, config, options, inputs, targets, data, channels })
+    }
+
+    /// Makes sure that the device can train on it; an open length is halved until it can.
+    ///
+    /// # Errors
+    /// As [`TrainingData::check_fits`].
+    pub fn fit_device(&mut self, device: &mut Device) -> Result<()> {
+        device.engine.hold(self.data.bytes());
+        loop {
+            match self.data.check_fits(&self.config, &self.options, device) {
+                Err(Error::Limit { .. }) if self.recipe.shorten() => {
+                    let Config { length, slicing, context, .. } = self.recipe.network;
+                    self.config = Config { length, slicing, context, ..self.config.clone() };
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// The weights to begin with, and how many words have a vector of a file, if one was given.
+    ///
+    /// # Errors
+    /// As [`read_vectors`].
+    pub fn initial(&self) -> Result<(Parameters, Option<usize>)> {
+        initial(&self.recipe, &self.config, &self.inputs)
+    }
+}
+
+/// [`Prepared::initial`] of a network with this shape.
+pub(super) fn initial(recipe: &Recipe, config: &Config, inputs: &InputEncoder) -> Result<(Parameters, Option<usize>)> {
+    let mut parameters = Parameters::random(config, recipe.options.seed);
+    let vectors = match (&recipe.vectors, inputs) {
+        (Some(path), InputEncoder::Tokens(tokenizer)) => {
+            Some(read_vectors(path, &tokenizer.words(), &mut parameters.embedding, config.embedding)?)
+        }
+        _ => None,
+    };
+    Ok((parameters, vectors))
+}
+
+/// The options of a recipe for these sequences to train on.
+pub(super) fn options_for(recipe: &Recipe, train: &Dataset, classes: usize) -> Options {
+    let mut options = recipe.options.clone();
+    if recipe.balanced {
+        options.optimiser.class_weights = balanced(train, classes);
+    }
+    options
+}
+
+fn tokenizer(recipe: &Recipe, texts: &[String], rows: &[usize]) -> Result<Tokenizer> {
+    let own: Vec<&str> = rows.iter().map(|&row| texts[row].as_str()).collect();
+    let vocabulary = recipe.network.vocabulary;
+    match recipe.tokens {
+        Tokens::Words { min_count } => Tokenizer::fit(&own, vocabulary, min_count),
+        Tokens::Characters { min_count } => Tokenizer::fit_characters(&own, vocabulary, min_count),
+        Tokens::Bytes => Tokenizer::bytes(),
+    }
+}
+
+/// Weights by which every class counts as much as any other: sequences / (classes · sequences of the class).
+fn balanced(data: &Dataset, classes: usize) -> Vec<f32> {
+    let counts = data.targets.as_ref().map_or(vec![], |told| told.occurrences(classes));
+    counts.iter().map(|&count| data.len() as f32 / (classes * count.max(1)) as f32).collect()
+}
