@@ -16,6 +16,7 @@ mod predict;
 mod reporter;
 mod survey;
 mod train;
+mod trials;
 mod tune;
 
 use bytesize::ByteSize;

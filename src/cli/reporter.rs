@@ -18,9 +18,14 @@ pub struct Reporter {
     /// What a step reads.
     unit: &'static str,
     last_line: Instant,
+    /// Whether epochs have lines.
+    lines: bool,
     /// Seconds of all epochs so far, without validation.
     pub seconds: f64,
 }
+
+/// Lines for epochs, beside those of the best.
+const MOST_LINES: usize = 40;
 
 /// Pause between plain lines within an epoch.
 const PLAIN_PAUSE: Duration = Duration::from_secs(10);
@@ -34,7 +39,12 @@ impl Reporter {
             .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
             .with_finish(ProgressFinish::AndClear);
         let unit = if config.input == Input::Tokens { "tokens" } else { "steps" };
-        Reporter { bar, name, task: config.task, metric, unit, last_line: Instant::now(), seconds: 0.0 }
+        Reporter { bar, name, task: config.task, metric, unit, last_line: Instant::now(), lines: true, seconds: 0.0 }
+    }
+
+    /// The same without lines for epochs.
+    pub fn only_progress(self) -> Reporter {
+        Reporter { lines: false, ..self }
     }
 
     /// Loss, and the share of sequences of which all is told right; of numbers nothing is ever just right.
@@ -78,6 +88,14 @@ impl Observer for Reporter {
         let speed = format!("{} {}/s", HumanCount(*tokens_per_second as u64), self.unit);
         let title = format!("{}epoch {}/{}", self.name, epoch.epoch, trainer.options.epochs);
         let line = |text: &str| self.bar.suspend(|| note(text));
+        // Of very many epochs the notable ones are told.
+        let every = trainer.options.epochs.div_ceil(MOST_LINES);
+        let notable = epoch.epoch % every == 0 || epoch.epoch == 1 || !best.is_empty();
+        if !self.lines || !(notable || self.last_line.elapsed() > PLAIN_PAUSE) {
+            self.bar.reset();
+            self.seconds += seconds;
+            return Ok(());
+        }
         line(&format!("{title}  train: {train}{valid}  {seconds:.1} s, {speed}"));
         if epoch.skipped_steps > 0 {
             let skipped = epoch.skipped_steps;

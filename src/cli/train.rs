@@ -1,7 +1,7 @@
 //! `srnn train`
 
 use super::{
-    DeviceArgs, InputArgs, NetworkArgs, Reporter, ensure, eval, interrupt, named, network, note, print, set, survey,
+    DeviceArgs, InputArgs, NetworkArgs, Reporter, ensure, eval, interrupt, named, network, note, print, set, survey, trials,
 };
 use clap::Args;
 use srnn::data::{Scale, Source};
@@ -77,6 +77,9 @@ struct Beginning {
     /// [default: yes for small sets; plain: no]
     #[arg(long, value_parser = ["yes", "no"], value_name = "WHETHER")]
     refit: Option<String>,
+    /// Search for better settings than those chosen, of those that are not given, for so many minutes
+    #[arg(long, value_name = "MINUTES", value_parser = parse_minutes)]
+    search: Option<f64>,
     /// Cross-validation before that: so many parts of the training data are tested, each by a network trained on the others
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(2..=100))]
     folds: Option<u32>,
@@ -206,6 +209,11 @@ impl<T> Given<T> {
     }
 }
 
+fn parse_minutes(text: &str) -> std::result::Result<f64, String> {
+    let minutes = text.parse().ok().filter(|minutes: &f64| *minutes > 0.0 && *minutes < 1e6);
+    minutes.ok_or_else(|| "use a number of minutes, such as 5".into())
+}
+
 fn parse_length(text: &str) -> std::result::Result<Given<usize>, String> {
     match text {
         "auto" => Ok(Given::Auto),
@@ -265,8 +273,18 @@ impl Beginning {
 }
 
 fn open(device: DeviceArgs, self_check: bool) -> Result<Device> {
-    let device = device.open()?;
-    Ok(Device { self_check: self_check && device.self_check, ..device })
+    device.open().map(|device| checked(device, self_check))
+}
+
+fn checked(device: Device, self_check: bool) -> Device {
+    Device { self_check: self_check && device.self_check, ..device }
+}
+
+/// Where a search keeps what it has done, beside the folder for the model.
+fn journal_of(folder: &Path) -> PathBuf {
+    let mut name = folder.file_name().unwrap_or_default().to_os_string();
+    name.push(".search.jsonl");
+    folder.with_file_name(name)
 }
 
 impl Train {
@@ -281,7 +299,13 @@ impl Train {
             note(format_args!("going on at epoch {}, step {}", progress.epoch + 1, progress.step + 1));
             training
         } else {
-            self.begin(folder)?
+            match self.begin(folder)? {
+                Some(training) => training,
+                None => {
+                    note("stopped: the same command again goes on with the search, and begins the folds anew");
+                    return Ok(ExitCode::from(130));
+                }
+            }
         };
         training.interval = interval.unwrap_or_default();
         let (device, self_check) = (self.device, !self.no_self_check);
@@ -330,13 +354,43 @@ impl Train {
         open(self.device, !self.no_self_check)
     }
 
-    fn begin(&self, folder: &Path) -> Result<Training> {
-        let recipe = self.recipe()?;
+    /// Begins a training, after what is to come before it; `None` if that was stopped.
+    fn begin(&self, folder: &Path) -> Result<Option<Training>> {
+        let mut recipe = self.recipe()?;
         let force = self.beginning.force;
         // What can be refused without work is refused before the device is opened.
         recipe.check()?;
         model::check_folder(folder, force)?;
-        let training = Training::begin(&recipe, folder, force, self.open()?)?;
+        let mut folds = vec![];
+        let (search, parts) = (self.beginning.search, self.beginning.folds);
+        if search.is_some() || parts.is_some() {
+            interrupt::listen();
+            let several = "--search and --folds read the data more than once: give files, not standard input";
+            ensure(recipe.sources.on_stdin() == 0, several)?;
+            let device = self.open()?;
+            recipe.sources.reading.limits.memory = device.engine.limits().memory;
+            drop(device);
+            let (given, self_check) = (self.device, !self.no_self_check);
+            let mut open = move || given.opening().open().map(|device| checked(device, self_check));
+            let files = recipe.sources.read()?;
+            let decided = recipe.decided(&files)?;
+            if let Some(minutes) = search {
+                let journal = journal_of(folder);
+                let Some(best) = trials::search(&decided, &files, minutes, &journal, &mut open)? else { return Ok(None) };
+                recipe = best;
+            }
+            if let Some(parts) = parts {
+                let recipe = if search.is_some() { &recipe } else { &decided };
+                let Some(found) = trials::folds(recipe, &files, parts as usize, &mut open)? else { return Ok(None) };
+                folds = found;
+            }
+        }
+        let mut training = Training::begin(&recipe, folder, force, self.open()?)?;
+        training.keep_folds(folds);
+        if search.is_some() {
+            // What it found is in the model's account now.
+            let _ = std::fs::remove_file(journal_of(folder));
+        }
         let (data, config) = (&training.data, &training.model.config);
         if let Some(count) = training.vectors {
             note(format_args!("word vectors: for {count} of {} words", config.vocabulary));
@@ -356,7 +410,7 @@ impl Train {
             .iter()
             .for_each(|concern| note(format_args!("hint: {}", survey::hint(concern, config.truncate))));
         note(network::describe(config));
-        Ok(training)
+        Ok(Some(training))
     }
 
     fn recipe(&self) -> Result<Recipe> {
@@ -366,7 +420,7 @@ impl Train {
             (own.valid.clone(), own.test.clone(), self.input.options_for(&train, self.device.memory)?);
         let (valid_labels, test_labels) = (own.valid_labels.clone(), own.test_labels.clone());
         let valid_fraction = own.valid_fraction;
-        let sources = Sources { train, valid, valid_labels, test, test_labels, valid_fraction, fold: None, reading };
+        let sources = Sources { train, valid, valid_labels, test, test_labels, valid_fraction, fold: None, share: 1.0, reading };
         own.check_effects(sources.reading.is_numbers(&sources.train))?;
         let mut network = Config::default();
         let mut options = Options::default();

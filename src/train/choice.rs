@@ -6,7 +6,7 @@ use super::recipe::{Recipe, Tokens};
 use super::survey::{OWN_SCALES, UNEVEN};
 use super::{Dataset, Keep, Metric, Schedule, Told};
 use crate::data::{Channels, Scale};
-use crate::network::{Direction, Pooling, Task};
+use crate::network::{Direction, Input, Pooling, Task};
 use crate::slicing::Slicing;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -140,77 +140,135 @@ impl Recipe {
             return false;
         }
         self.network.length = half;
-        self.choose_slices();
+        let rules = if self.network.input == Input::Tokens { TEXTS } else { NUMBERS };
+        self.choose_slices(&rules);
         true
     }
 
     /// Chooses the rest of what is open for these sequences to train on.
     pub(super) fn choose(&mut self, train: &Dataset) {
-        let (texts, count) = (train.width().is_none(), train.len());
-        let mut steps: Vec<usize> = (0..count).map(|row| train.steps(row)).collect();
-        steps.sort_unstable();
+        let texts = train.width().is_none();
         if self.is_open(Open::Length) {
-            let share = if texts { WHOLE_TEXTS } else { WHOLE_NUMBERS };
-            let whole = steps[((count as f64 * share).ceil() as usize).clamp(1, count) - 1];
-            let least = if self.is_open(Open::Slices) { 1 } else { self.network.slicing.slices() };
-            self.network.length = whole.max(least).max(self.network.context);
+            let fixed = if self.is_open(Open::Slices) { 1 } else { self.network.slicing.slices() };
+            self.network.length = whole(train, if texts { WHOLE_TEXTS } else { WHOLE_NUMBERS }).max(fixed);
         }
-        self.choose_slices();
-        let length = self.network.length;
+        let rules = if texts { TEXTS } else { NUMBERS };
+        self.choose_network(&rules);
+        self.choose_training(&rules, train);
+    }
+
+    fn choose_network(&mut self, rules: &Rules) {
+        self.choose_slices(rules);
         if self.is_open(Open::Direction) {
             self.network.direction = Direction::Both;
         }
         if self.is_open(Open::Pool) {
-            let pooling = if texts { Pooling::Attention } else { Pooling::Max };
-            (self.network.pooling, self.network.head_pooling) = (pooling, pooling);
+            (self.network.pooling, self.network.head_pooling) = (rules.pooling, rules.pooling);
         }
         if self.is_open(Open::Context) {
-            let slice = self.network.slicing.steps(length, 0);
-            let most = if self.network.slicing.k() == 0 { 0 } else { slice.min(length - 1) };
-            self.network.context = most.min(if texts { 16 } else { 8 });
+            let slice = self.network.slicing.steps(self.network.length, 0);
+            self.network.context = if self.network.slicing.k() == 0 { 0 } else { rules.context.min(slice) };
         }
         if self.is_open(Open::Hidden) {
-            self.network.hidden = if texts { 64 } else { 48 };
+            // Heads share the units out evenly.
+            self.network.hidden = rules.hidden.next_multiple_of(self.network.heads.max(1));
         }
-        if self.is_open(Open::LearningRate) {
-            let rule = self.options.optimiser.rule;
-            self.options.optimiser.rule = rule.with_learning_rate(if texts { 3e-3 } else { 5e-3 });
+    }
+
+    fn choose_slices(&mut self, rules: &Rules) {
+        if self.is_open(Open::Slices) {
+            let length = self.network.length;
+            let slices = (length / rules.slice).max(if length < 64 { 1 } else { rules.slices });
+            let sliced = Slicing::new(slices, 1).ok().filter(|_| slices > 1);
+            self.network.slicing = sliced.unwrap_or(Slicing::plain());
         }
-        if self.is_open(Open::Schedule) {
-            self.options.schedule = Schedule::Cosine { warmup: 0.3 };
+    }
+
+    fn choose_training(&mut self, rules: &Rules, train: &Dataset) {
+        let (count, texts) = (train.len(), train.width().is_none());
+        let is_open = |open| self.open.contains(&open);
+        let options = &mut self.options;
+        if is_open(Open::Batch) {
+            options.batch = (count / 60).clamp(16, 100);
         }
-        if self.is_open(Open::Dropout) {
-            let share = if texts { 0.4 } else { 0.2 };
-            self.options.optimiser.dropout = share;
+        if is_open(Open::Epochs) {
+            let updates = count.div_ceil(options.batch.max(1));
+            options.epochs = rules.updates.div_ceil(updates).clamp(10, 500);
         }
-        if self.is_open(Open::EmbeddingDropout) {
-            self.options.optimiser.embedding_dropout = self.options.optimiser.dropout;
+        if is_open(Open::LearningRate) {
+            options.optimiser.rule = options.optimiser.rule.with_learning_rate(rules.learning_rate);
         }
-        if self.is_open(Open::WordDropout) && texts {
-            self.options.word_dropout = 0.1;
+        if is_open(Open::Schedule) {
+            options.schedule = Schedule::Cosine { warmup: 0.3 };
         }
-        if self.is_open(Open::Refit) {
-            self.refit = self.options.keep == Keep::Best && count < SMALL;
+        if is_open(Open::Dropout) {
+            options.optimiser.dropout = rules.dropout;
         }
-        if self.is_open(Open::Metric) && self.network.task == Task::Class && is_uneven(train) {
-            self.options.metric = Some(Metric::MacroF1);
+        if is_open(Open::EmbeddingDropout) {
+            options.optimiser.embedding_dropout = options.optimiser.dropout;
         }
-        if self.is_open(Open::Batch) {
-            self.options.batch = (count / 60).clamp(16, 100);
+        if is_open(Open::WordDropout) && texts {
+            options.word_dropout = if count < MANY_TEXTS { 0.3 } else { 0.1 };
         }
-        if self.is_open(Open::Epochs) {
-            let updates = count.div_ceil(self.options.batch.max(1));
-            self.options.epochs = UPDATES.div_ceil(updates).clamp(10, 500);
+        if is_open(Open::Patience) && options.keep == Keep::Best {
+            options.patience = Some((options.epochs / 3).max(5));
+        }
+        if is_open(Open::Metric) && self.network.task == Task::Class && is_uneven(train) {
+            options.metric = Some(Metric::MacroF1);
+        }
+        if is_open(Open::Refit) {
+            self.refit = options.keep == Keep::Best && count < SMALL;
         }
     }
 }
 
-impl Recipe {
-    fn choose_slices(&mut self) {
-        if self.is_open(Open::Slices) {
-            self.network.slicing = slicing(self.network.length, false);
-        }
-    }
+/// What is chosen for all texts, or for all numbers.
+#[derive(Clone, Copy)]
+struct Rules {
+    /// Steps of a slice, at least.
+    slice: usize,
+    /// Slices of sequences of 64 steps or more, at least.
+    slices: usize,
+    pooling: Pooling,
+    context: usize,
+    hidden: usize,
+    learning_rate: f32,
+    dropout: f32,
+    /// Updates of the weights that a small set needs.
+    updates: usize,
+}
+
+const TEXTS: Rules = Rules {
+    slice: 64,
+    slices: 8,
+    pooling: Pooling::Attention,
+    context: 16,
+    hidden: 64,
+    learning_rate: 3e-3,
+    dropout: 0.4,
+    updates: 600,
+};
+
+const NUMBERS: Rules = Rules {
+    slice: 16,
+    slices: 2,
+    pooling: Pooling::Max,
+    context: 8,
+    hidden: 48,
+    learning_rate: 5e-3,
+    dropout: 0.2,
+    updates: 1500,
+};
+
+/// Texts that are enough to learn rare words from.
+const MANY_TEXTS: usize = 10_000;
+
+/// The length that holds such a share of the sequences whole.
+fn whole(train: &Dataset, share: f64) -> usize {
+    let count = train.len();
+    let mut steps: Vec<usize> = (0..count).map(|row| train.steps(row)).collect();
+    steps.sort_unstable();
+    steps[((count as f64 * share).ceil() as usize).clamp(1, count) - 1]
 }
 
 /// Sequences below which those that are held out are missed in training.
@@ -228,17 +286,7 @@ fn is_uneven(train: &Dataset) -> bool {
     most as f64 > UNEVEN * least.max(1) as f64
 }
 
-/// Updates of the weights that a small set needs.
-const UPDATES: usize = 1500;
-
-/// Slices of about 16 steps of numbers.
-fn slicing(length: usize, texts: bool) -> Slicing {
-    let _ = texts;
-    let slices = length / 16;
-    if slices < 2 { Slicing::plain() } else { Slicing::new(slices, 1).unwrap_or(Slicing::plain()) }
-}
-
 /// The name that a setting has in files and on the command line.
-fn name(setting: &impl Serialize) -> String {
+pub(super) fn name(setting: &impl Serialize) -> String {
     serde_json::to_value(setting).ok().and_then(|value| value.as_str().map(str::to_string)).unwrap_or_default()
 }

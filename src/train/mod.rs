@@ -24,6 +24,8 @@ pub mod run;
 pub mod saver;
 pub mod schedule;
 #[cfg(feature = "files")]
+pub mod search;
+#[cfg(feature = "files")]
 pub mod sources;
 #[cfg(feature = "files")]
 pub mod survey;
@@ -32,6 +34,8 @@ mod tensors;
 pub mod told;
 #[cfg(feature = "files")]
 pub mod training;
+#[cfg(feature = "files")]
+pub mod trial;
 
 pub use dataset::Dataset;
 pub use metric::Metric;

@@ -51,13 +51,14 @@ impl Prepared {
             RawInputs::Texts(texts) => InputEncoder::Tokens(tokenizer(&recipe, texts, &rows)?),
         };
         let data = sources.encode(files, &inputs, &targets)?;
+        if let InputEncoder::Numbers(_) = &inputs {
+            recipe.network.input = Input::Numbers;
+        }
         recipe.choose(&data.train);
         let mut config = Config { classes, ..recipe.network.clone() };
         match &inputs {
             InputEncoder::Tokens(tokenizer) => config.vocabulary = tokenizer.vocabulary_size(),
-            InputEncoder::Numbers(own) => {
-                (config.input, config.vocabulary, config.embedding) = (Input::Numbers, 0, own.channels_read());
-            }
+            InputEncoder::Numbers(own) => (config.vocabulary, config.embedding) = (0, own.channels_read()),
         }
         config.check()?;
         let options = options_for(&recipe, &data.train, classes);
@@ -87,6 +88,16 @@ impl Prepared {
     /// As [`read_vectors`].
     pub fn initial(&self) -> Result<(Parameters, Option<usize>)> {
         initial(&self.recipe, &self.config, &self.inputs)
+    }
+}
+
+impl Recipe {
+    /// The same with what is chosen for these files for the settings that are open, which still count as open.
+    ///
+    /// # Errors
+    /// What the data says.
+    pub fn decided(&self, files: &Files) -> Result<Recipe> {
+        Prepared::of(self, files).map(|prepared| prepared.recipe)
     }
 }
 

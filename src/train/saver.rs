@@ -221,7 +221,7 @@ pub(super) fn account(origin: &Origin, trainer: &Trainer, sequences: [usize; 3])
         validated: origin.validated.clone(),
         history: trainer.progress.history.clone(),
         test: None,
-        folds: vec![],
+        folds: origin.folds.clone(),
     }
 }
 

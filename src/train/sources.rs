@@ -1,6 +1,6 @@
 //! The data of a training: read, split, encoded, and checked to be the same when a training goes on.
 
-use super::{Dataset, Epoch, InputEncoder, Options, TargetEncoder, Told, encoding};
+use super::{Dataset, Epoch, Evaluation, InputEncoder, Options, TargetEncoder, Told, encoding};
 use super::Recipe;
 use crate::data::{Examples, Inputs, ReadOptions, Source, fold, hold_out, hold_out_unclassed};
 use crate::engine::Device;
@@ -30,8 +30,15 @@ pub struct Sources {
     /// One of so many parts of the training data is the test data.
     #[serde(default)]
     pub fold: Option<Fold>,
+    /// The share of what is left that is trained on; less than 1 is for a quick look.
+    #[serde(default = "whole")]
+    pub share: f64,
     /// Of all of them, but for the file of labels, which is of the training data.
     pub reading: ReadOptions,
+}
+
+fn whole() -> f64 {
+    1.0
 }
 
 /// A part of the training data, by its place from 0 and the number of parts.
@@ -62,6 +69,9 @@ pub(super) struct Origin {
     pub checksum: u32,
     /// The epochs of the training that was validated, where this is the one on all sequences that follows it.
     pub validated: Option<Vec<Epoch>>,
+    /// What cross-validation gave before.
+    #[serde(default)]
+    pub folds: Vec<Evaluation>,
 }
 
 /// What the files hold.
@@ -89,7 +99,7 @@ impl Sources {
     pub fn of(train: Source) -> Sources {
         let (valid, valid_labels, test, test_labels) = (None, None, None, None);
         let reading = ReadOptions::default();
-        Sources { train, valid, valid_labels, test, test_labels, valid_fraction: 0.1, fold: None, reading }
+        Sources { train, valid, valid_labels, test, test_labels, valid_fraction: 0.1, fold: None, share: 1.0, reading }
     }
 
     /// The same files, found from any folder: training may go on from another one.
@@ -158,7 +168,7 @@ impl Sources {
         let rest: Vec<usize> = (0..count).filter(|&row| rest[row]).collect();
         ensure!(self.fold.is_none() || !(test.is_empty() || rest.is_empty()), few());
         if self.valid.is_some() || self.valid_fraction == 0.0 {
-            return Ok(Split { train: rest, valid: vec![], test });
+            return Ok(Split { train: self.shared(rest), valid: vec![], test });
         }
         let (train, valid) = match labels {
             Some(own) => {
@@ -168,7 +178,13 @@ impl Sources {
         };
         ensure!(!train.is_empty() && !valid.is_empty(), few());
         let rows = |places: Vec<usize>| places.into_iter().map(|place| rest[place]).collect();
-        Ok(Split { train: rows(train), valid: rows(valid), test })
+        Ok(Split { train: self.shared(rows(train)), valid: rows(valid), test })
+    }
+
+    /// So many of these rows as are to be trained on, from all over them.
+    fn shared(&self, rows: Vec<usize>) -> Vec<usize> {
+        let counted = |count: usize| (count as f64 * self.share).ceil() as usize;
+        rows.into_iter().enumerate().filter(|(at, _)| counted(at + 1) > counted(*at)).map(|(_, row)| row).collect()
     }
 
     /// The data sets of the files.
@@ -182,9 +198,9 @@ impl Sources {
         let part = |rows: &[usize]| inputs.encode(&files.train, rows)?.with_targets(told.select(rows));
         let train = part(&rows.train)?;
         let valid = match &files.valid {
-            Some(examples) => encode(examples)?,
-            None if rows.valid.is_empty() => train.select(&[]),
-            None => part(&rows.valid)?,
+            Some(examples) if self.valid.is_some() => encode(examples)?,
+            _ if rows.valid.is_empty() => train.select(&[]),
+            _ => part(&rows.valid)?,
         };
         let test = match &files.test {
             _ if self.fold.is_some() => Some(part(&rows.test)?),
@@ -250,6 +266,7 @@ mod tests {
             test_labels: None,
             valid_fraction: 0.1,
             fold: None,
+            share: 1.0,
             reading: ReadOptions { labels: Some("y.npy".into()), ..ReadOptions::default() },
         };
         let found = sources.absolute().unwrap();

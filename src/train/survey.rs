@@ -81,6 +81,9 @@ const FEW: usize = 3;
 /// How many times as many sequences a class may have as another before it is told.
 pub(super) const UNEVEN: f64 = 5.0;
 
+/// Share of the sequences that may be cut without a word.
+const FEW_CUT: f64 = 0.05;
+
 /// Share of unknown tokens beyond which it is told.
 const MUCH_UNKNOWN: f64 = 0.3;
 
@@ -154,7 +157,7 @@ impl Survey {
                 concerns.push(Concern::Uneven(ratio));
             }
         }
-        concerns.extend(self.cut.map(Concern::Cut));
+        concerns.extend(self.cut.filter(|cut| cut.sequences as f64 > FEW_CUT * cut.of as f64).map(Concern::Cut));
         for (set, share) in ["train on", "validate with", "test with"].into_iter().zip(self.unknown.unwrap_or_default())
         {
             if share > MUCH_UNKNOWN {
@@ -173,7 +176,10 @@ impl Survey {
 pub fn lesson(history: &[Epoch], epochs: usize, guess: Option<f64>) -> Option<Lesson> {
     let best = history.iter().rfind(|epoch| epoch.best)?;
     let last = history.last()?;
-    let rises = history.windows(2).filter(|pair| pair[1].train_loss > pair[0].train_loss).count();
+    let first = history[0].train_loss;
+    // What little is left of the loss may rise without harm.
+    let rises = |pair: &&[Epoch]| pair[1].train_loss > pair[0].train_loss.max(0.25 * first);
+    let rises = history.windows(2).filter(rises).count();
     if !best.valid_loss.is_finite() {
         return None;
     }

@@ -101,7 +101,7 @@ impl Training {
         let network = Network::with_parameters(config.clone(), device, &parameters)?;
         let overwrites = overwrite && folder.is_dir();
         let saver = Saver::new(folder, model::make_folder(folder, overwrite)?);
-        let origin = Origin { recipe, checksum: data.checksum(), validated: None };
+        let origin = Origin { recipe, checksum: data.checksum(), validated: None, folds: vec![] };
         let model = Model { config, inputs, targets, parameters };
         let (trainer, interval) = (Trainer::new(network, options), Interval::default());
         let (notes, reopen, saved) = (vec![], None, None);
@@ -162,6 +162,11 @@ impl Training {
         let (interval, saver) = (Interval::default(), Saver::new(folder, directory));
         let (vectors, channels, reopen, overwrites) = (None, None, None, false);
         Ok(Training { trainer, model, data, vectors, channels, interval, notes, reopen, origin, saver, saved, overwrites })
+    }
+
+    /// Keeps what cross-validation gave with the account of this training.
+    pub fn keep_folds(&mut self, folds: Vec<Evaluation>) {
+        self.origin.folds = folds;
     }
 
     /// All settings, with what was chosen for those that were open.

@@ -1,0 +1,437 @@
+//! A search for better settings within a time, by successive halving (Jamieson & Talwalkar, 2016): many candidates are
+//! trained for a ninth of the epochs, the best third of them for a third, and the best of those for all.
+
+use super::choice::{Open, name as named};
+use super::sources::{Files, Fold};
+use super::trial::{self, Trial};
+use super::{Keep, Metric, Observer, Recipe, StepReport};
+use crate::data::Scale;
+use crate::engine::Device;
+use crate::error::{Error, Result};
+use crate::files::{read_file, write_atomically};
+use crate::network::{Direction, Pooling};
+use crate::slicing::Slicing;
+use rand::seq::IndexedRandom;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::fmt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// One setting of a candidate.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Setting {
+    /// What numbers are compared with.
+    Normalise(Scale),
+    /// The longest sequence that is read whole.
+    Length(usize),
+    /// How sequences are cut.
+    Slices(Slicing),
+    /// How slices are read.
+    Direction(Direction),
+    /// What slices pass up.
+    Pool(Pooling),
+    /// Steps that every slice reads before its own.
+    Context(usize),
+    /// Hidden units.
+    Hidden(usize),
+    /// Sequences of a batch.
+    Batch(usize),
+    /// How far a step goes.
+    LearningRate(f32),
+    /// What is dropped.
+    Dropout(f32),
+}
+
+impl Setting {
+    /// Which setting it is.
+    pub fn open(self) -> Open {
+        match self {
+            Setting::Normalise(_) => Open::Normalise,
+            Setting::Length(_) => Open::Length,
+            Setting::Slices(_) => Open::Slices,
+            Setting::Direction(_) => Open::Direction,
+            Setting::Pool(_) => Open::Pool,
+            Setting::Context(_) => Open::Context,
+            Setting::Hidden(_) => Open::Hidden,
+            Setting::Batch(_) => Open::Batch,
+            Setting::LearningRate(_) => Open::LearningRate,
+            Setting::Dropout(_) => Open::Dropout,
+        }
+    }
+
+    /// Decides it.
+    fn apply(self, recipe: &mut Recipe) {
+        let (network, options) = (&mut recipe.network, &mut recipe.options);
+        match self {
+            Setting::Normalise(scale) => recipe.scale = scale,
+            Setting::Length(length) => network.length = length,
+            Setting::Slices(slicing) => network.slicing = slicing,
+            Setting::Direction(direction) => network.direction = direction,
+            Setting::Pool(pooling) => (network.pooling, network.head_pooling) = (pooling, pooling),
+            Setting::Context(context) => network.context = context,
+            Setting::Hidden(hidden) => network.hidden = hidden,
+            Setting::Batch(batch) => options.batch = batch,
+            Setting::LearningRate(rate) => options.optimiser.rule = options.optimiser.rule.with_learning_rate(rate),
+            Setting::Dropout(share) => {
+                (options.optimiser.dropout, options.optimiser.embedding_dropout) = (share, share);
+            }
+        }
+    }
+}
+
+impl fmt::Display for Setting {
+    /// As the command's options say it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.open();
+        match self {
+            Setting::Normalise(scale) => write!(f, "--{name} {}", named(scale)),
+            Setting::Slices(slicing) => write!(f, "--{name} {slicing}"),
+            Setting::Direction(direction) => write!(f, "--{name} {}", named(direction)),
+            Setting::Pool(pooling) => write!(f, "--{name} {}", named(pooling)),
+            Setting::Length(count) | Setting::Context(count) | Setting::Hidden(count) | Setting::Batch(count) => {
+                write!(f, "--{name} {count}")
+            }
+            Setting::LearningRate(share) | Setting::Dropout(share) => write!(f, "--{name} {share}"),
+        }
+    }
+}
+
+/// A candidate that was trained and tested.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Candidate {
+    /// What differs from the settings that were chosen or given.
+    pub settings: Vec<Setting>,
+    /// 0 for a ninth of the epochs, 1 for a third, 2 for all.
+    pub rung: usize,
+    /// The metric of what was held out, in the mean of the folds.
+    pub value: f64,
+    /// The loss of what was held out, in the mean of the folds.
+    pub loss: f64,
+    /// What it took.
+    pub seconds: f64,
+}
+
+/// What a search found.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// All candidates, the best first: of a higher rung, then of a better value, then of a smaller loss.
+    pub candidates: Vec<Candidate>,
+    /// The settings of the best, with nothing open.
+    pub recipe: Recipe,
+    /// What validations are judged by.
+    pub metric: Metric,
+    /// How far the values at the first rung differ by each setting, the largest first: the share of their variance that lies
+    /// between its values, and the value with the best mean.
+    pub mattered: Vec<(Open, f64, String)>,
+    /// Whether the observer stopped it.
+    pub stopped: bool,
+}
+
+/// A line of the file of a search.
+#[derive(Serialize, Deserialize)]
+struct Line {
+    key: u32,
+    candidate: Candidate,
+}
+
+/// Shares of the epochs that the candidates of each rung are trained for.
+const RUNGS: [f64; 3] = [1.0 / 9.0, 1.0 / 3.0, 1.0];
+
+/// Of how many candidates one goes on to the next rung.
+const HALVING: usize = 3;
+
+/// Sequences below which one fold tells too little.
+const FEW: usize = 1000;
+
+/// Most candidates of the first rung.
+const MOST: usize = 200;
+
+/// Looks for better values of those settings that are open in a recipe whose choices are made, for so long. `journal` keeps
+/// every candidate that is done, and a search that was stopped goes on from there.
+///
+/// # Errors
+/// What trainings say, but for candidates that the device cannot hold or that diverge; [`Error::Io`] for the journal.
+pub fn run(
+    recipe: &Recipe,
+    files: &Files,
+    time: Duration,
+    journal: &Path,
+    open: &mut dyn FnMut() -> Result<Device>,
+    observer: &mut dyn Observer,
+) -> Result<Found> {
+    let texts = files.train.texts().is_some();
+    let count = files.train.lines.len();
+    let metric = recipe.options.metric.unwrap_or(Metric::of(recipe.network.task));
+    let serialised = serde_json::to_vec(recipe).expect("plain data");
+    let mut sum = flate2::Crc::new();
+    sum.update(&serialised);
+    let (key, folds) = (sum.sum(), if count < FEW { 3 } else { 10 });
+    let mut done = read_journal(journal, key)?;
+    let spent: f64 = done.iter().map(|own| own.seconds).sum();
+    let deadline = Instant::now() + time.saturating_sub(Duration::from_secs_f64(spent));
+    let mut search = Search { recipe, files, metric, folds, journal, key, deadline, open, observer, stopped: false };
+    let mut random = ChaCha8Rng::seed_from_u64(recipe.options.seed);
+    let space = space(recipe, texts);
+    let first = search.candidate(&mut done, &[], 0)?;
+    // A rung takes about as long as the first; what is chosen in the end is trained once more, or twice.
+    let each = first.as_ref().map_or(1.0, |own| own.seconds.max(0.01));
+    let last = each / RUNGS[0] * if recipe.refit { 2.0 } else { 1.0 } / if folds == 3 { 2.0 } else { 1.0 };
+    let wanted = ((time.as_secs_f64() - last).max(0.0) / (RUNGS.len() as f64 * each)) as usize;
+    let mut rung: Vec<Candidate> = first.into_iter().collect();
+    let mut seen: Vec<Vec<Setting>> = vec![vec![]];
+    while rung.len() < wanted.clamp(2, MOST) && !search.is_over() {
+        let Some(settings) = sample(recipe, &space, &mut random, &seen) else { break };
+        seen.push(settings.clone());
+        rung.extend(search.candidate(&mut done, &settings, 0)?);
+    }
+    let mut all = rung.clone();
+    for next in 1..RUNGS.len() {
+        sort(&mut rung, metric);
+        rung.truncate((rung.len() / HALVING).max(1));
+        // What was chosen without a search is always compared with.
+        if next + 1 == RUNGS.len() && !rung.iter().any(|own| own.settings.is_empty()) {
+            rung.extend(all.iter().find(|own| own.settings.is_empty()).cloned());
+        }
+        let mut higher = vec![];
+        for own in &rung {
+            if !search.is_over() {
+                higher.extend(search.candidate(&mut done, &own.settings, next)?);
+            }
+        }
+        all.extend(higher.iter().cloned());
+        if higher.is_empty() {
+            break;
+        }
+        rung = higher;
+    }
+    let stopped = search.stopped;
+    let mattered = mattered(recipe, &space, all.iter().filter(|own| own.rung == 0), metric);
+    sort(&mut all, metric);
+    let mut best = Recipe { open: BTreeSet::new(), ..recipe.clone() };
+    all.first().iter().flat_map(|own| &own.settings).for_each(|setting| setting.apply(&mut best));
+    Ok(Found { candidates: all, recipe: best, metric, mattered, stopped })
+}
+
+/// The better candidate first.
+fn sort(candidates: &mut [Candidate], metric: Metric) {
+    let better = |value: f64| if metric == Metric::Loss { -value } else { value };
+    candidates.sort_by(|a, b| {
+        let rung = b.rung.cmp(&a.rung);
+        rung.then(better(b.value).total_cmp(&better(a.value))).then(a.loss.total_cmp(&b.loss))
+    });
+}
+
+/// What trainings of a search share.
+struct Search<'a> {
+    recipe: &'a Recipe,
+    files: &'a Files,
+    metric: Metric,
+    folds: usize,
+    journal: &'a Path,
+    key: u32,
+    deadline: Instant,
+    open: &'a mut dyn FnMut() -> Result<Device>,
+    observer: &'a mut dyn Observer,
+    stopped: bool,
+}
+
+/// Stops a training when its time is over.
+struct Until<'a> {
+    deadline: Instant,
+    observer: &'a mut dyn Observer,
+}
+
+impl Observer for Until<'_> {
+    fn step(&mut self, step: &StepReport) {
+        self.observer.step(step);
+    }
+
+    fn stop(&self) -> bool {
+        self.observer.stop() || Instant::now() >= self.deadline
+    }
+}
+
+impl Search<'_> {
+    fn is_over(&self) -> bool {
+        self.stopped || Instant::now() >= self.deadline
+    }
+
+    /// A candidate at a rung: as it is in the journal, or trained. `None` if the time was over, or it cannot be trained.
+    fn candidate(&mut self, done: &mut Vec<Candidate>, settings: &[Setting], rung: usize) -> Result<Option<Candidate>> {
+        if let Some(own) = done.iter().find(|own| own.settings == settings && own.rung == rung) {
+            return Ok(Some(own.clone()));
+        }
+        let mut recipe = Recipe { open: BTreeSet::new(), refit: false, ..self.recipe.clone() };
+        settings.iter().for_each(|setting| setting.apply(&mut recipe));
+        (recipe.options.keep, recipe.options.patience, recipe.sources.valid_fraction) = (Keep::Last, None, 0.0);
+        let epochs = recipe.options.epochs as f64 * RUNGS[rung];
+        recipe.options.epochs = epochs.ceil().max(2.0) as usize;
+        // Less than two epochs are two of a part of the data.
+        recipe.sources.share = (epochs / recipe.options.epochs as f64).clamp(0.01, 1.0);
+        let tested = if self.folds == 3 { 3 } else { 1 };
+        let mut trials: Vec<Trial> = vec![];
+        for index in 0..tested {
+            let fold = Fold { index, of: self.folds };
+            let mut until = Until { deadline: self.deadline, observer: &mut *self.observer };
+            match trial::of_fold(&recipe, self.files, fold, &mut *self.open, &mut until) {
+                Ok(Some(trial)) => trials.push(trial),
+                Ok(None) => {
+                    self.stopped = self.observer.stop();
+                    return Ok(None);
+                }
+                Err(Error::Diverged(_) | Error::Limit { .. } | Error::OutOfMemory { .. } | Error::Config(_))
+                    if !settings.is_empty() =>
+                {
+                    return Ok(None);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let mean = |of: &dyn Fn(&Trial) -> f64| trials.iter().map(of).sum::<f64>() / trials.len() as f64;
+        let candidate = Candidate {
+            settings: settings.to_vec(),
+            rung,
+            value: mean(&|trial| self.metric.value(&trial.evaluation)),
+            loss: mean(&|trial| trial.evaluation.loss),
+            seconds: trials.iter().map(|trial| trial.seconds).sum(),
+        };
+        done.push(candidate.clone());
+        let line = |own: &Candidate| {
+            serde_json::to_string(&Line { key: self.key, candidate: own.clone() }).expect("plain data") + "\n"
+        };
+        let text: String = done.iter().map(line).collect();
+        write_atomically(self.journal, text.as_bytes())?;
+        Ok(Some(candidate))
+    }
+}
+
+/// The candidates of a journal that are of this search; none if there is no journal.
+fn read_journal(path: &Path, key: u32) -> Result<Vec<Candidate>> {
+    if !path.exists() {
+        return Ok(vec![]);
+    }
+    let bytes = read_file(path)?;
+    let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    let parsed = lines.map(serde_json::from_slice::<Line>).collect::<serde_json::Result<Vec<_>>>();
+    let foreign = |error| Error::data(path.display(), format!("this is no journal of a search: {error}"));
+    Ok(parsed.map_err(foreign)?.into_iter().filter(|line| line.key == key).map(|line| line.candidate).collect())
+}
+
+/// What each setting that is open may be.
+fn space(recipe: &Recipe, texts: bool) -> Vec<Vec<Setting>> {
+    let length = recipe.network.length;
+    let mut slicings = vec![Slicing::plain()];
+    for steps in [8, 16, 32, 64] {
+        let slices = length / steps;
+        if slices >= 2 {
+            slicings.extend(Slicing::new(slices, 1));
+        }
+        let n = (slices as f64).sqrt().round() as usize;
+        if n >= 2 && n * n <= length {
+            slicings.extend(Slicing::new(n, 2));
+        }
+    }
+    slicings.dedup();
+    let around = |of: f32| [of / 3.0, of / 2.0, of, of * 2.0].map(|rate| (rate * 1e5).round() / 1e5);
+    let batch = recipe.options.batch;
+    let all = [
+        slicings.into_iter().map(Setting::Slices).collect(),
+        [Direction::Forward, Direction::Both].map(Setting::Direction).to_vec(),
+        [Pooling::Last, Pooling::Max, Pooling::Mean, Pooling::Attention].map(Setting::Pool).to_vec(),
+        [0, 4, 8, 16].map(Setting::Context).to_vec(),
+        [32, 48, 64, 96].map(Setting::Hidden).to_vec(),
+        [0.0, 0.1, 0.2, 0.4, 0.5].map(Setting::Dropout).to_vec(),
+        around(recipe.options.optimiser.rule.learning_rate()).map(Setting::LearningRate).to_vec(),
+        [batch / 2, batch, batch * 2].into_iter().filter(|batch| *batch >= 4).map(Setting::Batch).collect(),
+        if texts { vec![] } else { [Scale::Channel, Scale::Sequence].map(Setting::Normalise).to_vec() },
+        [length / 2, length, length * 2].into_iter().filter(|_| texts).map(Setting::Length).collect::<Vec<_>>(),
+    ];
+    let is_open = |own: &Vec<Setting>| own.first().is_some_and(|first| recipe.open.contains(&first.open()));
+    all.into_iter().filter(is_open).collect()
+}
+
+/// A candidate that was not seen yet: half of the settings as they are, the others at random. `None` if there is hardly one
+/// left.
+fn sample(
+    recipe: &Recipe,
+    space: &[Vec<Setting>],
+    random: &mut ChaCha8Rng,
+    seen: &[Vec<Setting>],
+) -> Option<Vec<Setting>> {
+    for _ in 0..1000 {
+        let mut settings = vec![];
+        for values in space {
+            let drawn = *values.choose(random)?;
+            let differs = setting_of(recipe, drawn.open()) != Some(drawn);
+            if random.random_bool(0.5) && differs {
+                settings.push(drawn);
+            }
+        }
+        let mut own = recipe.clone();
+        settings.iter().for_each(|setting| setting.apply(&mut own));
+        if own.network.check().is_ok() && !seen.contains(&settings) {
+            return Some(settings);
+        }
+    }
+    None
+}
+
+/// What a recipe says of a setting.
+fn setting_of(recipe: &Recipe, open: Open) -> Option<Setting> {
+    let (network, options) = (&recipe.network, &recipe.options);
+    Some(match open {
+        Open::Normalise => Setting::Normalise(recipe.scale),
+        Open::Length => Setting::Length(network.length),
+        Open::Slices => Setting::Slices(network.slicing),
+        Open::Direction => Setting::Direction(network.direction),
+        Open::Pool => Setting::Pool(network.pooling),
+        Open::Context => Setting::Context(network.context),
+        Open::Hidden => Setting::Hidden(network.hidden),
+        Open::Batch => Setting::Batch(options.batch),
+        Open::LearningRate => Setting::LearningRate(options.optimiser.rule.learning_rate()),
+        Open::Dropout => Setting::Dropout(options.optimiser.dropout),
+        _ => return None,
+    })
+}
+
+/// Of each setting, how much of the variance of the values lies between its own values, and which of these has the best mean.
+fn mattered<'a>(
+    recipe: &Recipe,
+    space: &[Vec<Setting>],
+    candidates: impl Iterator<Item = &'a Candidate>,
+    metric: Metric,
+) -> Vec<(Open, f64, String)> {
+    let candidates: Vec<&Candidate> = candidates.collect();
+    let better = |value: f64| if metric == Metric::Loss { -value } else { value };
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len().max(1) as f64;
+    let values: Vec<f64> = candidates.iter().map(|own| better(own.value)).collect();
+    let whole = mean(&values);
+    let variance: f64 = values.iter().map(|value| (value - whole).powi(2)).sum();
+    let of = |own: &Vec<Setting>| {
+        let open = own.first()?.open();
+        let setting = |own: &Candidate| {
+            let told = own.settings.iter().find(|setting| setting.open() == open).copied();
+            told.or_else(|| setting_of(recipe, open))
+        };
+        let mut groups: Vec<(Setting, Vec<f64>)> = vec![];
+        for (own, value) in candidates.iter().zip(&values) {
+            let setting = setting(own)?;
+            match groups.iter_mut().find(|(known, _)| *known == setting) {
+                Some((_, values)) => values.push(*value),
+                None => groups.push((setting, vec![*value])),
+            }
+        }
+        let between: f64 = groups.iter().map(|(_, own)| own.len() as f64 * (mean(own) - whole).powi(2)).sum();
+        let (best, _) = groups.iter().max_by(|(_, a), (_, b)| mean(a).total_cmp(&mean(b)))?;
+        let told = best.to_string();
+        let value = told.rsplit(' ').next()?;
+        Some((open, if variance > 0.0 { between / variance } else { 0.0 }, value.to_string()))
+    };
+    let mut found: Vec<_> = space.iter().filter_map(of).collect();
+    found.sort_by(|(_, a, _), (_, b, _)| b.total_cmp(a));
+    found
+}

@@ -1,0 +1,71 @@
+//! Trainings in memory alone, of which nothing is kept but what they reach: cross-validation and searches make many of them.
+
+use super::prepare::Prepared;
+use super::sources::{Files, Fold};
+use super::{Ending, Evaluation, Keep, Observer, Recipe, Trainer};
+use crate::engine::Device;
+use crate::error::{Error, Result, ensure};
+use crate::network::Network;
+use std::collections::BTreeSet;
+use web_time::Instant;
+
+/// What a network reached on sequences that it was not trained on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trial {
+    /// Of the part that was held out.
+    pub evaluation: Evaluation,
+    /// What training and testing took.
+    pub seconds: f64,
+}
+
+/// Trains by the recipe on all sequences but those of one fold, and tests on these. Nothing of them is seen before: where the
+/// recipe validates, it does so on a part of the others, and where it trains anew on all, it trains on all others. `None` if
+/// the observer stopped it.
+///
+/// # Errors
+/// As [`Training::begin`](super::Training::begin) and [`Training::run`](super::Training::run).
+pub fn of_fold(
+    recipe: &Recipe,
+    files: &Files,
+    fold: Fold,
+    open: &mut dyn FnMut() -> Result<Device>,
+    observer: &mut dyn Observer,
+) -> Result<Option<Trial>> {
+    let mut recipe = recipe.clone();
+    recipe.sources.fold = Some(fold);
+    // The others are split too.
+    recipe.sources.valid = None;
+    let mut prepared = Prepared::of(&recipe, files)?;
+    if prepared.recipe.refit {
+        let mut whole = Recipe { open: BTreeSet::new(), refit: false, ..prepared.recipe };
+        (whole.sources.valid_fraction, whole.options.keep, whole.options.patience) = (0.0, Keep::Last, None);
+        prepared = Prepared::of(&whole, files)?;
+    }
+    run(prepared, open()?, observer)
+}
+
+/// Trains what was prepared, and tests it.
+fn run(mut prepared: Prepared, mut device: Device, observer: &mut dyn Observer) -> Result<Option<Trial>> {
+    let start = Instant::now();
+    prepared.fit_device(&mut device)?;
+    let (parameters, _) = prepared.initial()?;
+    let Prepared { config, options, data, .. } = prepared;
+    let batch = options.batch;
+    let mut trainer = Trainer::new(Network::with_parameters(config, device, &parameters)?, options);
+    drop(parameters);
+    if trainer.fit(&data.train, &data.valid, observer)? == Ending::Stopped {
+        return Ok(None);
+    }
+    let test = data.test.as_ref();
+    ensure!(test.is_some(), Error::Config("there is nothing to test with".into()));
+    let evaluation = test.map(|test| Evaluation::of(&mut trainer.network, test, batch)).transpose()?;
+    Ok(evaluation.map(|evaluation| Trial { evaluation, seconds: start.elapsed().as_secs_f64() }))
+}
+
+/// Mean and standard deviation (divided by one less than their count) of some numbers.
+pub fn mean_and_spread(values: &[f64]) -> (f64, f64) {
+    let count = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / count;
+    let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+    (mean, (squares / (count - 1.0).max(1.0)).sqrt())
+}
