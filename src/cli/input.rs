@@ -4,7 +4,8 @@ use super::{ensure, named};
 use clap::Args;
 use srnn::Result;
 use srnn::data::{Format, Limits, Pixels, ReadOptions, Source};
-use std::path::PathBuf;
+use srnn::train::Run;
+use std::path::{Path, PathBuf};
 
 /// What a file holds, and which parts of it to read.
 #[derive(Args, Clone)]
@@ -27,16 +28,26 @@ pub struct InputArgs {
     /// Read lines of over 32 MiB, tables of over 10,000 columns, and what unpacks to over 40 times its size
     #[arg(long)]
     no_limits: bool,
+    /// What a model was trained with.
+    #[arg(skip)]
+    remembered: Option<ReadOptions>,
 }
 
 impl InputArgs {
     fn options(&self, memory: Option<u64>) -> ReadOptions {
-        let InputArgs { text, label, format, labels, pixels, no_limits } = self.clone();
-        let usual = ReadOptions::default();
+        let InputArgs { text, label, format, labels, pixels, no_limits, remembered } = self.clone();
+        let usual = ReadOptions { limits: Limits::default(), ..remembered.unwrap_or_default() };
         let (text, label) = (text.unwrap_or(usual.text), label.unwrap_or(usual.label));
         let limits = if no_limits { Limits::trusting() } else { usual.limits };
         let limits = Limits { memory: memory.unwrap_or(limits.memory), ..limits };
-        ReadOptions { text, label, format, labels, pixels: pixels.unwrap_or_default(), limits }
+        ReadOptions { text, label, format, labels, pixels: pixels.unwrap_or(usual.pixels), cells: false, limits }
+    }
+
+    /// The same, where what is not said now is as it was said when a model was trained: which columns hold text and label, and
+    /// what a step of an image is.
+    pub fn of_model(&self, folder: &Path) -> InputArgs {
+        let run = Run::load(folder).ok().flatten();
+        InputArgs { remembered: run.map(|run| run.recipe.sources.reading), ..self.clone() }
     }
 
     /// The options for a file of this name, which may take so many bytes of memory.
@@ -71,7 +82,8 @@ impl InputArgs {
     /// [`srnn::Error::Config`] for an option that has no meaning for such texts.
     pub fn are_lines(&self, source: &Source) -> Result<bool> {
         let options = self.options(None);
-        if options.is_table(source) || options.is_numbers(source) || self.text.is_some() {
+        let folder = matches!(source, Source::File(path) if path.is_dir());
+        if folder || options.is_table(source) || options.is_numbers(source) || self.text.is_some() {
             return Ok(false);
         }
         let given = [

@@ -1,6 +1,6 @@
 //! Ctrl-C, SIGTERM and SIGHUP: the first asks for a clean stop, another one after a second ends the program.
 
-use std::sync::OnceLock;
+use std::sync::{Once, OnceLock};
 use std::time::{Duration, Instant};
 
 /// When a stop was asked for first.
@@ -9,8 +9,13 @@ static ASKED: OnceLock<Instant> = OnceLock::new();
 /// Some programs and terminals send a signal twice.
 const TWICE: Duration = Duration::from_secs(1);
 
-/// Begins to listen for Ctrl-C, SIGTERM and SIGHUP.
+/// Begins to listen for Ctrl-C, SIGTERM and SIGHUP, once.
 pub fn listen() {
+    static LISTENING: Once = Once::new();
+    LISTENING.call_once(begin);
+}
+
+fn begin() {
     let handler = || match ASKED.get() {
         None => {
             let _ = ASKED.set(Instant::now());

@@ -1,6 +1,7 @@
 //! The command line: one file per command, and what they print with.
 
 mod advice;
+mod answers;
 pub mod allocator;
 mod bench;
 mod demo;
@@ -14,6 +15,7 @@ mod network;
 mod plot;
 mod predict;
 mod reporter;
+mod show;
 mod survey;
 mod train;
 mod trials;
@@ -53,6 +55,7 @@ enum Command {
     Eval(eval::Eval),
     Predict(predict::Predict),
     Embed(embed::Embed),
+    Show(show::Show),
     Bench(bench::BenchArgs),
     Devices(devices::Devices),
     Doctor(doctor::Doctor),
@@ -168,6 +171,7 @@ pub fn run() -> ExitCode {
         Command::Eval(command) => command.run().map(done),
         Command::Predict(command) => command.run().map(done),
         Command::Embed(command) => command.run().map(done),
+        Command::Show(command) => command.run().map(done),
         Command::Bench(command) => command.run().map(done),
         Command::Devices(command) => command.run().map(done),
         Command::Doctor(command) => command.run(),

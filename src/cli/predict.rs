@@ -1,16 +1,15 @@
 //! `srnn predict`
 
-use super::{DeviceArgs, InputArgs, print};
+use super::answers::{Answers, Writer};
+use super::{DeviceArgs, InputArgs, check_free, ensure, named};
 use clap::Args;
-use serde_json::json;
 use srnn::Result;
 use srnn::data::batch::Batch;
 use srnn::data::{Source, read_lines};
-use srnn::kernel::softmax_cross_entropy::first_largest;
-use srnn::train::{InputEncoder, Model, TargetEncoder};
+use srnn::train::{InputEncoder, Model};
 use std::path::PathBuf;
 
-/// Tell classes, labels or numbers of texts or of sequences of numbers; prints one JSON object per line
+/// Tell classes, labels or numbers of texts or of sequences of numbers; prints one JSON object per line, or a table
 ///
 /// Texts stand one per line, or in a column of a table (.tsv, .csv, .jsonl, or --text COLUMN); numbers in a file of any format
 /// that train reads. Labels are not looked at.
@@ -23,6 +22,15 @@ pub struct Predict {
     /// Texts, one per line; - for standard input, which is answered line by line. Or a table, or a file of numbers
     #[arg(default_value = "-")]
     texts: Source,
+    /// jsonl, csv (with the columns of a table that was given) or npy (an array [N, C]) [default: as --out ends, else jsonl]
+    #[arg(long = "as", value_parser = named::<Answers>, value_name = "FORMAT")]
+    answers: Option<Answers>,
+    /// File for the answers [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Overwrite a file that is there already
+    #[arg(long)]
+    force: bool,
     #[command(flatten)]
     input: InputArgs,
     #[command(flatten)]
@@ -34,22 +42,33 @@ const BATCH: usize = 64;
 
 impl Predict {
     pub fn run(self) -> Result<()> {
+        let ending = self.out.as_ref().and_then(|path| path.extension()?.to_str());
+        let answers = self.answers.or(ending.and_then(|ending| named(&ending.to_lowercase()).ok()));
+        let answers = answers.unwrap_or(Answers::Jsonl);
+        self.out.iter().try_for_each(|out| check_free(out, self.force))?;
+        ensure(self.out.is_some() || !self.force, "--force is for a file: say --out FILE")?;
         let model = Model::load(&self.model)?;
         let mut network = model.network(self.device.open()?)?;
-        let mut tell = |batch: Batch| print(&lines(&model, network.probabilities(&batch)?));
+        let mut writer = Writer::new(answers, &model.targets, None, self.out.clone());
+        let mut tell = |writer: &mut Writer, batch: Batch| writer.take(&network.probabilities(&batch)?);
         let tokenizer = match &model.inputs {
             InputEncoder::Tokens(tokenizer) if self.input.are_lines(&self.texts)? => tokenizer,
             _ => {
-                let options = self.input.without_labels(&self.texts, self.device.memory)?;
-                let data = model.read(&options, &self.texts, false)?;
+                let mut options = self.input.of_model(&self.model).without_labels(&self.texts, self.device.memory)?;
+                options.cells = answers == Answers::Csv;
+                let (data, cells) = model.read_cells(&options, &self.texts)?;
+                let mut writer = Writer::new(answers, &model.targets, cells, self.out.clone());
                 let rows: Vec<usize> = (0..data.len()).collect();
-                return rows.chunks(BATCH).try_for_each(|rows| tell(data.batch(&model.config, rows, |_| false)?));
+                for rows in rows.chunks(BATCH) {
+                    tell(&mut writer, data.batch(&model.config, rows, |_| false)?)?;
+                }
+                return writer.finish();
             }
         };
-        let mut answer = |texts: &[String]| {
+        let mut answer = |writer: &mut Writer, texts: &[String]| {
             let tokens = tokenizer.encode_batch(texts);
             let sequences: Vec<&[u32]> = tokens.iter().map(Vec::as_slice).collect();
-            tell(model.config.batch(&sequences, &[]))
+            tell(writer, model.config.batch(&sequences, &[]))
         };
         let together = if matches!(self.texts, Source::Stdin) { 1 } else { BATCH };
         let mut texts = read_lines(&self.texts)?;
@@ -59,54 +78,12 @@ impl Predict {
             let read = texts.by_ref().map_while(|text| text.map_err(|error| fault = Err(error)).ok());
             let waiting: Vec<String> = read.take(together).collect();
             if !waiting.is_empty() {
-                answer(&waiting)?;
+                answer(&mut writer, &waiting)?;
             }
             fault?;
             if waiting.len() < together {
-                return Ok(());
+                return writer.finish();
             }
         }
-    }
-}
-
-/// A number as exactly as a network's f32, scaled by a deviation, tells it: what lies beyond is rounding.
-fn told_digits(value: f64, deviation: f64) -> f64 {
-    let decimals = (-(1e-7 * deviation).log10().floor()).clamp(0.0, 300.0) as usize;
-    format!("{value:.decimals$}").parse().unwrap_or(value)
-}
-
-/// A line of JSON for each sequence, from what is told of all of them.
-fn lines(model: &Model, mut told: Vec<f32>) -> String {
-    let names = model.targets.names();
-    let line = |row: &mut [f32]| {
-        // Shares to a millionth: what lies beyond is rounding.
-        let share = |(name, &p): (&String, &f32)| (name.clone(), ((f64::from(p) * 1e6).round() / 1e6).into());
-        let shares = |row: &[f32]| names.iter().zip(row).map(share).collect::<serde_json::Map<_, _>>();
-        let line = match &model.targets {
-            TargetEncoder::Classes(_) => json!({ "label": names[first_largest(row)], "probabilities": shares(row) }),
-            TargetEncoder::Labels(_) => {
-                let own = names.iter().zip(&*row).filter(|(_, p)| **p > 0.5).map(|(name, _)| name);
-                json!({ "labels": own.collect::<Vec<_>>(), "probabilities": shares(row) })
-            }
-            TargetEncoder::Numbers(normalisation) => {
-                let values = normalisation.undo(row).into_iter().zip(&normalisation.deviation);
-                json!({ "values": values.map(|(value, &deviation)| told_digits(value, deviation)).collect::<Vec<_>>() })
-            }
-        };
-        format!("{line}\n")
-    };
-    told.chunks_mut(names.len()).map(line).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn digits() {
-        assert_eq!(told_digits(3.200_000_047_683_7, 1.0), 3.2000000);
-        assert_eq!(told_digits(1_700_000_012.345_678, 8.0), 1_700_000_012.345_678);
-        assert_eq!(told_digits(-0.000_012_345_678_9, 1e-5), -0.000_012_345_679);
-        assert_eq!(told_digits(123_456_789.4, 1e9), 123_456_789.0);
     }
 }

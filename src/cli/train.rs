@@ -10,7 +10,7 @@ use srnn::network::{Activation, Adam, Config, Input, Reset, Rule, Sgd, Task};
 use srnn::train::choice::Open;
 use srnn::train::recipe::Tokens;
 use srnn::train::survey::Survey;
-use srnn::train::{Ending, Keep, Metric, Options, Recipe, Schedule, Sources, Training, model};
+use srnn::train::{Ending, Keep, Metric, Model, Options, Recipe, Schedule, Sources, Training, model};
 use strum::IntoEnumIterator;
 use srnn::{Device, Result, Slicing};
 use std::collections::BTreeSet;
@@ -60,6 +60,9 @@ struct Beginning {
     /// Overwrite a model directory that is there already
     #[arg(long)]
     force: bool,
+    /// Begin with the weights of this model, and with its network, vocabulary or scales, and classes; on other data too
+    #[arg(long, value_name = "MODEL", conflicts_with_all = OF_MODEL.split(' '))]
+    from: Option<PathBuf>,
     /// Validation data; otherwise part of the training data is held out: of classes a block of each, else ten blocks from all over
     #[arg(long, value_name = "FILE")]
     valid: Option<Source>,
@@ -180,6 +183,10 @@ struct Beginning {
     #[arg(long, default_value_t = 1, value_name = "SEED", help_heading = "Training")]
     seed: u64,
 }
+
+/// What a model that is gone on from decides.
+const OF_MODEL: &str = "NetworkArgs task preset slices length normalise tokens embedding vectors freeze_embedding vocabulary min_count \
+                        truncate padding search folds";
 
 /// What is taken for settings that are not given.
 #[derive(Clone, Copy, PartialEq, Eq, serde::Deserialize)]
@@ -399,11 +406,11 @@ impl Train {
         let seen = (training.channels.as_ref(), recipe.scale);
         let found = Survey::of(data, config, &recipe.options, &training.model.targets, seen);
         survey::lines(&found, config.task).iter().for_each(note);
-        if !recipe.open.is_empty() {
-            let texts = config.input == Input::Tokens;
-            let chosen: Vec<String> =
-                recipe.chosen(texts).iter().map(|(open, value)| format!("--{open} {value}")).collect();
-            note(format_args!("  chosen for it: {}", chosen.join(" ")));
+        let (texts, searched) = (config.input == Input::Tokens, search.is_some());
+        let told = if searched { Recipe { open: Open::all(), ..recipe.clone() } } else { recipe.clone() };
+        if !told.open.is_empty() {
+            let all: Vec<String> = told.chosen(texts).iter().map(|(open, value)| format!("--{open} {value}")).collect();
+            note(format_args!("  {} for it: {}", if searched { "found" } else { "chosen" }, all.join(" ")));
         }
         found
             .concerns()
@@ -459,8 +466,12 @@ impl Train {
         (options.seed, options.keep, options.metric) = (own.seed, own.keep, own.metric);
         let refit = own.refit.as_deref() == Some("yes");
         let scale = own.normalise.and_then(Given::value).unwrap_or(Scale::Channel);
+        let from = own.from.clone();
+        if let Some(from) = &from {
+            network.task = Model::load(from)?.config.task;
+        }
         let (vectors, balanced) = (own.vectors.clone(), own.class_weights == "balanced");
-        Ok(Recipe { sources, network, tokens, scale, open: self.open_settings(), vectors, balanced, refit, options })
+        Ok(Recipe { sources, network, tokens, scale, open: self.open_settings(), from, vectors, balanced, refit, options })
     }
 
     /// What the data decides.

@@ -93,6 +93,7 @@ mod tests {
             inputs: RawInputs::Texts(vec!["x".into(); labels.len()]),
             targets: Some(RawTargets::Names(names)),
             targets_place: None,
+            cells: None,
         }
     }
 

@@ -34,7 +34,7 @@ pub use classes::Classes;
 pub use normalisation::Normalisation;
 #[cfg(feature = "files")]
 pub use readers::{
-    Examples, Format, Limits, Pixels, RawInputs, RawTargets, ReadOptions, Source, emails, npy_bytes, read_lines,
+    Cells, Examples, Format, Limits, Pixels, RawInputs, RawTargets, ReadOptions, Source, emails, npy_bytes, read_lines,
     read_vectors,
 };
 #[cfg(feature = "files")]

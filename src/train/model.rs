@@ -4,7 +4,7 @@ pub use super::directory::check_folder;
 
 use super::directory::{Directory, Files, Sums, TOKENIZER, WEIGHTS, is_sealed, read_whole};
 use super::{Dataset, InputEncoder, TargetEncoder, encoding, tensors};
-use crate::data::{Normalisation, ReadOptions, Scaling, Source, Tokenizer};
+use crate::data::{Cells, Normalisation, ReadOptions, Scaling, Source, Tokenizer};
 use crate::engine::Device;
 use crate::error::{Error, Problem, Result, ensure};
 use crate::network::{Config, Input, Network, Parameters};
@@ -144,9 +144,25 @@ impl Model {
     /// # Errors
     /// What the readers say; [`Error::Data`] for a file of texts where the model reads numbers; as [`encoding::dataset`].
     pub fn read(&self, options: &ReadOptions, source: &Source, targets: bool) -> Result<Dataset> {
+        self.check_source(options, source)?;
+        encoding::dataset(&self.inputs, targets.then_some(&self.targets), &options.read(source, targets)?)
+    }
+
+    /// A file's data set for this model, without targets, and the columns of a table, where the options ask for them.
+    ///
+    /// # Errors
+    /// As [`Model::read`].
+    pub fn read_cells(&self, options: &ReadOptions, source: &Source) -> Result<(Dataset, Option<Cells>)> {
+        self.check_source(options, source)?;
+        let mut examples = options.read(source, false)?;
+        let cells = examples.cells.take();
+        Ok((encoding::dataset(&self.inputs, None, &examples)?, cells))
+    }
+
+    fn check_source(&self, options: &ReadOptions, source: &Source) -> Result<()> {
         let fits = self.config.input == Input::Tokens || options.is_numbers(source);
         ensure!(fits, Error::data(source, Problem::NotNumbers));
-        encoding::dataset(&self.inputs, targets.then_some(&self.targets), &options.read(source, targets)?)
+        Ok(())
     }
 
     /// The network on a device.

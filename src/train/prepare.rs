@@ -2,8 +2,9 @@
 
 use super::recipe::Tokens;
 use super::sources::Files;
-use super::{Dataset, InputEncoder, Options, Recipe, TargetEncoder, TrainingData};
-use crate::data::{Channels, RawInputs, Tokenizer, read_vectors};
+use super::choice::Open;
+use super::{Dataset, InputEncoder, Model, Options, Recipe, TargetEncoder, TrainingData};
+use crate::data::{Channels, RawInputs, Scale, Tokenizer, read_vectors};
 use crate::engine::Device;
 use crate::error::{Error, Result};
 use crate::network::{Config, Input, Parameters, Task};
@@ -31,6 +32,9 @@ impl Prepared {
     /// What the data says, and [`Config::check`].
     pub fn of(recipe: &Recipe, files: &Files) -> Result<Prepared> {
         let mut recipe = recipe.clone();
+        if let Some(from) = recipe.from.clone() {
+            return Prepared::of_model(recipe, Model::load(&from)?, files);
+        }
         let sources = recipe.sources.clone();
         let (examples, task) = (&files.train, recipe.network.task);
         // The classes decide which rows are held out, and of numbers only the other rows are learnt from.
@@ -51,17 +55,37 @@ impl Prepared {
             RawInputs::Texts(texts) => InputEncoder::Tokens(tokenizer(&recipe, texts, &rows)?),
         };
         let data = sources.encode(files, &inputs, &targets)?;
-        if let InputEncoder::Numbers(_) = &inputs {
-            recipe.network.input = Input::Numbers;
+        if let InputEncoder::Numbers(own) = &inputs {
+            let network = &mut recipe.network;
+            (network.input, network.vocabulary, network.embedding) = (Input::Numbers, 0, own.channels_read());
         }
         recipe.choose(&data.train);
         let mut config = Config { classes, ..recipe.network.clone() };
-        match &inputs {
-            InputEncoder::Tokens(tokenizer) => config.vocabulary = tokenizer.vocabulary_size(),
-            InputEncoder::Numbers(own) => (config.vocabulary, config.embedding) = (0, own.channels_read()),
+        if let InputEncoder::Tokens(tokenizer) = &inputs {
+            config.vocabulary = tokenizer.vocabulary_size();
         }
         config.check()?;
         let options = options_for(&recipe, &data.train, classes);
+        Ok(Prepared { recipe, config, options, inputs, targets, data, channels })
+    }
+
+    /// With the network of a model, and its ways to read and to tell.
+    fn of_model(mut recipe: Recipe, model: Model, files: &Files) -> Result<Prepared> {
+        let Model { config, inputs, targets, .. } = model;
+        let data = recipe.sources.encode(files, &inputs, &targets)?;
+        let of_network = [Open::Tokens, Open::Normalise, Open::Length, Open::Slices, Open::Direction, Open::Pool];
+        let more = [Open::Context, Open::Hidden, Open::Embedding];
+        recipe.open.retain(|open| !of_network.contains(open) && !more.contains(open));
+        recipe.network = config.clone();
+        recipe.choose(&data.train);
+        let channels = match &files.train.inputs {
+            RawInputs::Numbers(sequences) => Some(Channels::of(sequences, &(0..sequences.len()).collect::<Vec<_>>())),
+            RawInputs::Texts(_) => None,
+        };
+        if let InputEncoder::Numbers(own) = &inputs {
+            recipe.scale = if own.logs.is_some() { Scale::Sequence } else { Scale::Channel };
+        }
+        let options = options_for(&recipe, &data.train, config.classes);
         Ok(Prepared { recipe, config, options, inputs, targets, data, channels })
     }
 
@@ -103,6 +127,9 @@ impl Recipe {
 
 /// [`Prepared::initial`] of a network with this shape.
 pub(super) fn initial(recipe: &Recipe, config: &Config, inputs: &InputEncoder) -> Result<(Parameters, Option<usize>)> {
+    if let Some(from) = &recipe.from {
+        return Ok((Model::load(from)?.parameters, None));
+    }
     let mut parameters = Parameters::random(config, recipe.options.seed);
     let vectors = match (&recipe.vectors, inputs) {
         (Some(path), InputEncoder::Tokens(tokenizer)) => {

@@ -5,7 +5,7 @@ use super::{Keep, Options, Sources};
 use crate::data::Scale;
 use crate::data::batch::Padding;
 use crate::error::{Error, Result, ensure};
-use crate::network::{Activation, Config, Reset, Task};
+use crate::network::{Activation, Config, Input, Reset, Task};
 use crate::slicing::Slicing;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -26,6 +26,9 @@ pub struct Recipe {
     pub scale: Scale,
     /// Which of these settings the data decides; what they say is then of no account.
     pub open: BTreeSet<Open>,
+    /// A model whose weights are the first ones; its network, and how it reads and tells, are taken as they are.
+    #[serde(default)]
+    pub from: Option<PathBuf>,
     /// Word vectors for the embedding to begin with, a text file of its width.
     pub vectors: Option<PathBuf>,
     /// Whether every class counts as much as any other, and not every sequence.
@@ -86,7 +89,7 @@ impl Recipe {
         ensure!(!none || (self.options.keep == Keep::Last && !self.refit), Error::Config(last.into()));
         self.options.metric.map_or(Ok(()), |metric| metric.check(self.network.task))?;
         let (words, wanted) = (self.network.vocabulary, "3 or more, to hold [PAD], [UNK] and a word");
-        ensure!(words >= 3, Error::setting("vocabulary", words, wanted));
+        ensure!(words >= 3 || self.network.input == Input::Numbers, Error::setting("vocabulary", words, wanted));
         let fits = !self.balanced || self.network.task == Task::Class;
         ensure!(fits, Error::Config("only classes can be balanced".into()));
         let mut network = self.network.clone();
@@ -114,6 +117,7 @@ mod tests {
             tokens: Tokens::Bytes,
             scale: Scale::Channel,
             open: BTreeSet::new(),
+            from: None,
             vectors: None,
             balanced: true,
             refit: false,

@@ -147,6 +147,9 @@ const HALVING: usize = 3;
 /// Sequences below which one fold tells too little.
 const FEW: usize = 1000;
 
+/// Candidates from which it can be told what mattered.
+const ENOUGH: usize = 15;
+
 /// Most candidates of the first rung.
 const MOST: usize = 200;
 
@@ -406,6 +409,9 @@ fn mattered<'a>(
     metric: Metric,
 ) -> Vec<(Open, f64, String)> {
     let candidates: Vec<&Candidate> = candidates.collect();
+    if candidates.len() < ENOUGH {
+        return vec![];
+    }
     let better = |value: f64| if metric == Metric::Loss { -value } else { value };
     let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len().max(1) as f64;
     let values: Vec<f64> = candidates.iter().map(|own| better(own.value)).collect();

@@ -94,6 +94,11 @@ impl Training {
         let mut prepared = Prepared::of(&recipe, &files)?;
         drop(files);
         prepared.recipe.sources = prepared.recipe.sources.absolute()?;
+        if let Some(from) = &mut prepared.recipe.from {
+            *from = std::path::absolute(&*from).map_err(Error::io(&*from))?;
+            let own = std::path::absolute(folder).map_err(Error::io(folder))?;
+            ensure!(*from != own, Error::model(folder, "a model cannot go on from itself: give another directory for the new one"));
+        }
         prepared.fit_device(&mut device)?;
         let (parameters, vectors) = prepared.initial()?;
         let Prepared { recipe, config, options, inputs, targets, data, channels } = prepared;
@@ -401,6 +406,7 @@ mod tests {
             tokens: Tokens::Words { min_count: 1 },
             scale: Scale::Channel,
             open: BTreeSet::new(),
+            from: None,
             vectors: None,
             balanced: true,
             refit: false,

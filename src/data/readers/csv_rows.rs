@@ -17,8 +17,8 @@ enum Place {
     AfterBlank,
 }
 
-/// Reads RFC 4180 rows below a header. Line breaks inside a text come out as `\n`.
-pub(super) fn read(mut lines: Lines, table: &mut Table) -> Result<()> {
+/// Reads RFC 4180 rows below a header, in which `separator` may stand for the comma. Line breaks inside a text come out as `\n`.
+pub(super) fn read(mut lines: Lines, separator: char, table: &mut Table) -> Result<()> {
     let (mut fields, mut field) = (Vec::new(), String::new());
     let (mut place, mut begin) = (Place::FieldStart, 0);
     // A field that began with blanks before its quote, as it stands: if text follows the closing quote, that is what it is.
@@ -44,7 +44,7 @@ pub(super) fn read(mut lines: Lines, table: &mut Table) -> Result<()> {
                 }
                 (Place::Quoted, '"') => Place::AfterQuote,
                 (Place::AfterQuote | Place::AfterBlank, ' ') => Place::AfterBlank,
-                (Place::FieldStart | Place::Plain | Place::AfterQuote | Place::AfterBlank, ',') => {
+                (Place::FieldStart | Place::Plain | Place::AfterQuote | Place::AfterBlank, mark) if mark == separator => {
                     raw = None;
                     if fields.len() <= table.most {
                         fields.push(std::mem::take(&mut field));

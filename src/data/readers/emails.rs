@@ -14,7 +14,7 @@ use crate::error::Result;
 /// Those of [`ReadOptions::read`](super::ReadOptions::read), when the crate was built from damaged files.
 pub fn emails() -> Result<[Examples; 3]> {
     let read = |name: &str, packed: &'static [u8]| {
-        texts::read(Lines::unpacked(name, packed, true)?, ("text", Some("label")), 2, Some(Format::Tsv))
+        texts::read(Lines::unpacked(name, packed, true)?, ("text", Some("label")), 2, Some(Format::Tsv), false)
     };
     Ok([
         read("emails/train.tsv.gz", include_bytes!("../../../data/emails/train.tsv.gz"))?,

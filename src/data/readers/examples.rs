@@ -24,6 +24,17 @@ pub struct Examples {
     pub targets: Option<RawTargets>,
     /// The file of the targets, where they have one of their own.
     pub targets_place: Option<String>,
+    /// All columns, where they were asked for and the examples come from a table with a header.
+    pub cells: Option<Cells>,
+}
+
+/// The columns of a table as they stand there.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Cells {
+    /// Their names.
+    pub header: Vec<String>,
+    /// `[N]`: the fields of each row, as many as the header has.
+    pub rows: Vec<Vec<String>>,
 }
 
 /// What is read of each of N examples.
@@ -108,6 +119,9 @@ pub struct ReadOptions {
     pub labels: Option<PathBuf>,
     /// What a step of an image is; other formats do not look at it.
     pub pixels: Pixels,
+    /// Whether all columns of a table are kept.
+    #[serde(default)]
+    pub cells: bool,
     /// How much a file may ask for.
     #[serde(default)]
     pub limits: Limits,
@@ -117,13 +131,14 @@ impl Default for ReadOptions {
     /// Columns `text` and `label`, pixel by pixel.
     fn default() -> ReadOptions {
         let [text, label] = ["text", "label"].map(String::from);
-        ReadOptions { text, label, format: None, labels: None, pixels: Pixels::Each, limits: Limits::default() }
+        let limits = Limits::default();
+        ReadOptions { text, label, format: None, labels: None, pixels: Pixels::Each, cells: false, limits }
     }
 }
 
 impl ReadOptions {
     pub(super) fn format(&self, source: &Source) -> Option<Format> {
-        self.format.or_else(|| Format::of_name(source))
+        self.format.or_else(|| Format::of(source, &self.label))
     }
 
     /// Whether the format or the name of the file says that it holds images.

@@ -5,7 +5,10 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString};
 
+use super::limits::Limits;
+use super::lines::Lines;
 use super::source::Source;
+use super::ucr;
 use crate::error::Error;
 use crate::listing::quoted;
 
@@ -41,12 +44,18 @@ pub enum Format {
     Npz,
     /// Text, a series a line with its label in front, as in the UCR archive; D = 1.
     Ucr,
+    /// Text with a header, a series a line, its label in a column of its own; D = 1.
+    Series,
+    /// The time series classification archive's text, as sktime and aeon write it: any D.
+    Ts,
+    /// Weka's text; D = 1.
+    Arff,
     /// Images of unsigned bytes, as in MNIST.
     Idx,
 }
 
 fn unknown(given: &str) -> Error {
-    let known = "give tsv, csv or jsonl for texts, npy, npz, ucr or idx for numbers";
+    let known = "give tsv, csv or jsonl for texts, npy, npz, ucr, series, ts, arff or idx for numbers";
     Error::Config(format!("no format is called {}: {known}", quoted(given)))
 }
 
@@ -70,7 +79,16 @@ impl Format {
             return Some(Format::Idx);
         }
         let format = Path::new(name).extension()?.to_str()?.parse().ok();
-        format.filter(|format| !matches!(format, Format::Ucr | Format::Idx))
+        format.filter(|format| !matches!(format, Format::Ucr | Format::Series | Format::Idx))
+    }
+
+    /// The format of a source, by its name, and of a table of numbers by its first lines: a series a line, its label in front
+    /// ([`Format::Ucr`]), or below a header with a column `label` ([`Format::Series`]).
+    pub fn of(source: &Source, label: &str) -> Option<Format> {
+        let named = Format::of_name(source);
+        let is_text = matches!(named, None | Some(Format::Tsv | Format::Csv));
+        let lines = if is_text { first_lines(source) } else { None };
+        lines.and_then(|[first, second]| of_numbers(&first, &second, label)).or(named)
     }
 
     /// The format of numbers whose signature a file begins with; [`Format::Ucr`] has none.
@@ -78,6 +96,44 @@ impl Format {
         let signatures = [(Format::Npy, NPY), (Format::Npz, NPZ), (Format::Idx, IDX)];
         signatures.into_iter().find(|(_, magic)| first.starts_with(magic)).map(|(format, _)| format)
     }
+}
+
+/// Values that a line has at least which is taken for a series.
+const FEWEST: usize = 4;
+
+/// The first two lines of a file with anything on them.
+fn first_lines(source: &Source) -> Option<[String; 2]> {
+    let Source::File(path) = source else { return None };
+    if !path.is_file() {
+        return None;
+    }
+    let mut lines = Lines::open(source, Limits::default()).ok()?;
+    let mut next = || loop {
+        match lines.next_text() {
+            Ok(Some((_, line))) if line.trim().is_empty() => {}
+            Ok(Some((_, line))) => return Some(line.to_string()),
+            _ => return None,
+        }
+    };
+    let first = next()?;
+    Some([first, next().unwrap_or_default()])
+}
+
+fn of_numbers(first: &str, second: &str, label: &str) -> Option<Format> {
+    let separator = ucr::separator_of(first);
+    let names: Vec<&str> = ucr::fields(first, separator).collect();
+    let is_series = |mut values: &mut dyn Iterator<Item = &str>| {
+        let all: Vec<&str> = (&mut values).collect();
+        let numbers = all.iter().filter(|field| field.parse::<f64>().is_ok()).count();
+        numbers >= FEWEST && all.iter().all(|field| ucr::is_value(field))
+    };
+    if is_series(&mut names.iter().skip(1).copied()) {
+        return Some(Format::Ucr);
+    }
+    let place = names.iter().position(|name| *name == label);
+    let below: Vec<&str> = ucr::fields(second, separator).collect();
+    let mut others = below.iter().enumerate().filter(|(at, _)| Some(*at) != place).map(|(_, field)| *field);
+    (below.len() == names.len() && is_series(&mut others)).then_some(Format::Series)
 }
 
 #[cfg(test)]
@@ -104,6 +160,17 @@ mod tests {
     }
 
     #[test]
+    fn tables_of_numbers_by_their_first_lines() {
+        let of = |first: &str, second: &str| of_numbers(first, second, "label");
+        assert_eq!(of("1\t0.5\t2\t3\t4", "2\t3\t4\t5\t6"), Some(Format::Ucr));
+        assert_eq!(of("a 1 2 3 4", ""), Some(Format::Ucr));
+        assert_eq!(of("t0;t1;t2;t3;label", "1;2;3;4;yes"), Some(Format::Series));
+        assert_eq!(of("t0,t1,t2,t3", "1,2,3,"), None);
+        assert_eq!(of("text\tlabel", "a film\t1"), None);
+        assert_eq!(of("id,text,label,a,b,c", "1,good,1,2,3,4"), None);
+    }
+
+    #[test]
     fn formats_by_name() {
         for (name, format) in [("TSV", Format::Tsv), ("csv", Format::Csv), ("json", Format::JsonLines)] {
             assert_eq!(name.parse::<Format>().unwrap(), format);
@@ -112,7 +179,7 @@ mod tests {
             assert_eq!(format.to_string().to_uppercase().parse::<Format>().unwrap(), format);
         }
         let error = "xml".parse::<Format>().unwrap_err().to_string();
-        let known = "give tsv, csv or jsonl for texts, npy, npz, ucr or idx for numbers";
+        let known = "give tsv, csv or jsonl for texts, npy, npz, ucr, series, ts, arff or idx for numbers";
         assert_eq!(error, format!("no format is called `xml`: {known}"));
     }
 }

@@ -1,4 +1,4 @@
-//! JSON Lines tables: one object per line.
+//! JSON Lines tables: one object per line; and lists of such objects.
 
 use std::collections::BTreeMap;
 
@@ -7,16 +7,37 @@ use serde_json::value::RawValue;
 
 use super::lines::Lines;
 use super::table::{Table, missing_column};
-use crate::error::{Problem, Result};
+use crate::error::{Error, Problem, Result};
 use crate::listing::quoted;
 
 /// Reads one row per line. The text is a string, the label a string, a number or a boolean.
 pub(super) fn read(mut lines: Lines, table: &mut Table) -> Result<()> {
     while let Some((line, text)) = lines.next_text()? {
+        if table.rows() == 0 && text.trim_start().starts_with('[') {
+            lines.read_again();
+            return read_list(lines, table);
+        }
         if !text.trim().is_empty() {
             let (text, label) = cells(text, table).map_err(|problem| lines.error(problem))?;
             table.row(line, &text, label.as_deref());
         }
+    }
+    Ok(())
+}
+
+/// Reads a list of objects, over any lines; a row has the number of its place in the list.
+fn read_list(mut lines: Lines, table: &mut Table) -> Result<()> {
+    let mut whole = String::new();
+    while let Some((_, text)) = lines.next_text()? {
+        whole.push_str(text);
+        whole.push('\n');
+    }
+    let broken = |error: serde_json::Error| Error::data(&lines.file, format!("is not valid JSON ({error})"));
+    let list: Vec<&RawValue> = serde_json::from_str(&whole).map_err(broken)?;
+    for (row, object) in (1..).zip(list) {
+        let wrong = |problem| Error::data(format_args!("{}: object {row} of the list", lines.file), problem);
+        let (text, label) = cells(object.get(), table).map_err(wrong)?;
+        table.row(row, &text, label.as_deref());
     }
     Ok(())
 }
@@ -44,6 +65,17 @@ fn cell(
     match kind(value) {
         "a string" => Ok(parsed().as_str().unwrap_or_default().to_owned()),
         "a number" | "a boolean" if role == "label" => Ok(parsed().to_string()),
+        // Several labels, as `--task labels` tells them.
+        "a list" if role == "label" => {
+            let items = parsed();
+            let items = items.as_array().into_iter().flatten();
+            let name = |item: &Value| match item {
+                Value::String(name) if !name.contains(',') => Ok(name.clone()),
+                Value::Number(_) | Value::Bool(_) => Ok(item.to_string()),
+                _ => Err(format!("the label {} lists {item}: each is a text without a comma, or a number", quoted(column))),
+            };
+            Ok(items.map(name).collect::<std::result::Result<Vec<_>, _>>()?.join(","))
+        }
         other => {
             let wanted = if role == "label" { "a string, a number or a boolean" } else { "a string" };
             Err(format!("the {role} {} is {other}, not {wanted}", quoted(column)).into())

@@ -1,5 +1,6 @@
 //! The readers of files: tables of texts, arrays, images and series of numbers, word vectors.
 
+mod arff;
 mod arrays;
 mod binary;
 mod csv_rows;
@@ -18,11 +19,12 @@ mod series;
 mod source;
 mod table;
 mod texts;
+mod ts;
 mod ucr;
 mod vectors;
 
 pub use emails::emails;
-pub use examples::{Examples, Pixels, RawInputs, RawTargets, ReadOptions};
+pub use examples::{Cells, Examples, Pixels, RawInputs, RawTargets, ReadOptions};
 pub use format::Format;
 pub use limits::Limits;
 pub use lines::read_lines;
@@ -51,10 +53,15 @@ impl ReadOptions {
             ensure!(examples.targets.is_some() || !targets, Error::data(source, Problem::NoTargets));
             return Ok(examples);
         }
+        if let Source::File(path) = source
+            && path.is_dir()
+        {
+            return texts::read_folder(path, targets, &self.limits);
+        }
         let beside = "a table has its labels in a column: leave out the file of labels";
         ensure!(self.labels.is_none() || !targets, Error::data(source, beside));
         let columns = (self.text.as_str(), targets.then_some(self.label.as_str()));
-        texts::read(Lines::open(source, self.limits.clone())?, columns, self.limits.columns, format)
+        texts::read(Lines::open(source, self.limits.clone())?, columns, self.limits.columns, format, self.cells)
     }
 }
 
@@ -104,7 +111,7 @@ mod fixtures {
 
     pub fn read_bytes(bytes: &[u8], format: Option<Format>) -> Result<Vec<Row>, String> {
         let lines = Lines::unpacked("t", std::io::Cursor::new(bytes.to_vec()), false).unwrap();
-        let read = texts::read(lines, ("text", Some("label")), usize::MAX, format);
+        let read = texts::read(lines, ("text", Some("label")), usize::MAX, format, false);
         let Examples { lines, inputs, targets, .. } = read.map_err(|error| error.to_string())?;
         let (RawInputs::Texts(texts), Some(RawTargets::Names(names))) = (inputs, targets) else { unreachable!() };
         Ok(texts.into_iter().zip(names).zip(lines).map(|((text, name), line)| (text, name, line)).collect())

@@ -9,7 +9,7 @@ use super::limits::{Limits, Reader};
 use super::lines::Lines;
 use super::npy::Npy;
 use super::source::Source;
-use super::{arrays, binary, idx, npz, ucr};
+use super::{arff, arrays, binary, idx, npz, ts, ucr};
 use crate::error::{Error, Result, ensure};
 
 /// Reads a whole file of sequences, packed by gzip or not.
@@ -29,9 +29,19 @@ pub(super) fn read(path: &Path, format: Format, targets: bool, options: &ReadOpt
     let (sequences, own) = match format {
         Format::Npy => (arrays::sequences(Npy::open(&place, reader)?, None)?, None),
         Format::Npz => npz::read(&place, reader, targets, limits)?,
+        Format::Ts => {
+            let (sequences, names) = ts::read(Lines::new(place.clone(), reader, limits.line))?;
+            (sequences, names.filter(|_| targets).map(RawTargets::Names))
+        }
+        Format::Arff => {
+            let lines = Lines::new(place.clone(), reader, limits.line);
+            let (sequences, names) = arff::read(lines, &options.label, targets)?;
+            (sequences, targets.then_some(RawTargets::Names(names)))
+        }
         Format::Idx => (idx::read_images(&place, reader, options.pixels == Pixels::Rows)?, None),
         _ => {
-            let (sequences, names) = ucr::read(Lines::new(place.clone(), reader, limits.line), targets)?;
+            let header = (format == Format::Series).then_some(options.label.as_str());
+            let (sequences, names) = ucr::read(Lines::new(place.clone(), reader, limits.line), targets, header)?;
             (sequences, targets.then_some(RawTargets::Names(names)))
         }
     };
@@ -44,7 +54,7 @@ pub(super) fn read(path: &Path, format: Format, targets: bool, options: &ReadOpt
     let targets = beside.or(own);
     let targets_place = labels.map(|labels| labels.display().to_string());
     let lines = (1..=sequences.len() as u64).collect();
-    Ok(Examples { place, lines, inputs: RawInputs::Numbers(sequences), targets, targets_place })
+    Ok(Examples { place, lines, inputs: RawInputs::Numbers(sequences), targets, targets_place, cells: None })
 }
 
 /// The targets in a file of their own, for `count` sequences of the file `of`.

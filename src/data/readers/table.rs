@@ -1,6 +1,6 @@
 //! Tables of texts with or without labels: which columns, which rows, and what is wrong with a row.
 
-use super::examples::{Examples, RawInputs, RawTargets};
+use super::examples::{Cells, Examples, RawInputs, RawTargets};
 use crate::error::{Error, Problem, Result, ensure};
 use crate::listing::quoted;
 
@@ -17,6 +17,8 @@ pub(super) struct Table<'a> {
     lines: Vec<u64>,
     texts: Vec<String>,
     labels: Vec<String>,
+    /// All columns, if they are to be kept.
+    cells: Option<Cells>,
 }
 
 /// Where the wanted columns stand among the fields of each record.
@@ -29,7 +31,12 @@ struct Header {
 impl<'a> Table<'a> {
     /// A table without rows as yet; `place` is its name in messages.
     pub fn new(place: String, columns: Columns<'a>, most: usize) -> Table<'a> {
-        Table { place, columns, most, header: None, lines: vec![], texts: vec![], labels: vec![] }
+        Table { place, columns, most, header: None, lines: vec![], texts: vec![], labels: vec![], cells: None }
+    }
+
+    /// The same, which keeps all columns.
+    pub fn with_cells(self) -> Table<'a> {
+        Table { cells: Some(Cells::default()), ..self }
     }
 
     /// Takes the fields of a record that begins on this line; the first record is the header.
@@ -40,10 +47,13 @@ impl<'a> Table<'a> {
             ensure!(fields.len() <= self.most, wrong(many()));
             let names: Vec<&str> = fields.iter().map(|name| name.as_ref().trim()).collect();
             self.header = Some(Header::find(&names, self.columns).map_err(wrong)?);
+            self.cells.iter_mut().for_each(|cells| cells.header = names.iter().map(|name| name.to_string()).collect());
             return Ok(());
         };
         let (count, plural) = (fields.len(), if fields.len() == 1 { "field" } else { "fields" });
         ensure!(count == width, wrong(format!("has {count} {plural}, but the header has {width}").into()));
+        let all = fields.iter().map(|field| field.as_ref().to_string());
+        self.cells.iter_mut().for_each(|cells| cells.rows.push(all.clone().collect()));
         self.row(line, fields[text].as_ref(), label.map(|column| fields[column].as_ref()));
         Ok(())
     }
@@ -55,6 +65,11 @@ impl<'a> Table<'a> {
         self.labels.extend(label.map(|label| label.trim().to_string()));
     }
 
+    /// How many rows there are.
+    pub fn rows(&self) -> u64 {
+        self.lines.len() as u64
+    }
+
     /// What was read.
     ///
     /// # Errors
@@ -63,7 +78,8 @@ impl<'a> Table<'a> {
         ensure!(!self.lines.is_empty(), Error::data(self.place, "has no rows"));
         let targets = self.columns.1.map(|_| RawTargets::Names(self.labels));
         let inputs = RawInputs::Texts(self.texts);
-        Ok(Examples { place: self.place, lines: self.lines, inputs, targets, targets_place: None })
+        let cells = self.cells.filter(|cells| !cells.rows.is_empty());
+        Ok(Examples { place: self.place, lines: self.lines, inputs, targets, targets_place: None, cells })
     }
 }
 

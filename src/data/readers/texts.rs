@@ -4,26 +4,85 @@ use super::examples::Examples;
 use super::format::Format;
 use super::lines::Lines;
 use super::table::{Columns, Table};
+use super::source::Source;
 use super::{csv_rows, json_lines};
-use crate::error::{Error, Result};
+use super::limits::Limits;
+use crate::error::{Error, Problem, Result, ensure};
+use std::path::{Path, PathBuf};
 
 /// Reads a table of at most `most` columns; without a `format` its first line decides.
 ///
 /// # Errors
 /// Those of reading its lines; [`Error::Data`], with the line where there is one, for a table without rows, without a
 /// wanted column or with a broken row.
-pub(super) fn read(mut lines: Lines, columns: Columns, most: usize, format: Option<Format>) -> Result<Examples> {
+pub(super) fn read(
+    mut lines: Lines,
+    columns: Columns,
+    most: usize,
+    format: Option<Format>,
+    cells: bool,
+) -> Result<Examples> {
     let format = match format {
         Some(format) => format,
         None => of_first_line(&mut lines)?,
     };
-    let mut table = Table::new(lines.file.clone(), columns, most);
+    let table = Table::new(lines.file.clone(), columns, most);
+    let mut table = if cells { table.with_cells() } else { table };
     match format {
-        Format::Csv => csv_rows::read(lines, &mut table),
+        Format::Csv => {
+            let separator = separator_of_first_line(&mut lines)?;
+            csv_rows::read(lines, separator, &mut table)
+        }
         Format::JsonLines => json_lines::read(lines, &mut table),
         _ => read_tsv(lines, &mut table),
     }?;
     table.finish()
+}
+
+/// Reads a folder of texts: a folder for each class, with a file for each text, or files alone where no labels are asked for.
+/// Classes and files in the order of their names.
+///
+/// # Errors
+/// [`Error::Io`]; [`Error::Data`] for a folder without texts, or without folders where labels are asked for.
+pub(super) fn read_folder(folder: &Path, labels: bool, limits: &Limits) -> Result<Examples> {
+    let place = folder.display().to_string();
+    let mut table = Table::new(place.clone(), ("text", labels.then_some("label")), 2);
+    for path in entries(folder)? {
+        if path.is_dir() {
+            let class = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            for text in entries(&path)?.into_iter().filter(|own| own.is_file()) {
+                table.row(table.rows() + 1, &whole_text(&text, limits)?, labels.then_some(class.as_str()));
+            }
+        } else if !labels {
+            table.row(table.rows() + 1, &whole_text(&path, limits)?, None);
+        }
+    }
+    let none = "is a folder without texts: each class is a folder in it, with a file for each text";
+    ensure!(table.rows() > 0, Error::data(place, none));
+    table.finish()
+}
+
+/// What is in a folder, but for hidden files, by name.
+fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+    let all = std::fs::read_dir(folder).map_err(Error::io(folder))?;
+    let mut paths = all.map(|entry| entry.map(|own| own.path())).collect::<std::io::Result<Vec<_>>>().map_err(Error::io(folder))?;
+    paths.retain(|path| !path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b".")));
+    paths.sort();
+    Ok(paths)
+}
+
+fn whole_text(path: &Path, limits: &Limits) -> Result<String> {
+    let mut lines = Lines::open(&Source::File(path.into()), limits.clone())?;
+    let mut text = String::new();
+    while let Some((_, line)) = lines.next_text()? {
+        text.push_str(line);
+        text.push('\n');
+        let most = limits.line;
+        let long = || Problem::Excess(format!("is a text longer than {}", bytesize::ByteSize(most)));
+        ensure!(text.len() as u64 <= most, Error::data(&lines.file, long()));
+    }
+    text.truncate(text.trim_end().len());
+    Ok(text)
 }
 
 fn read_tsv(mut lines: Lines, table: &mut Table) -> Result<()> {
@@ -34,6 +93,23 @@ fn read_tsv(mut lines: Lines, table: &mut Table) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// What stands between the names of a header: of comma, semicolon, bar and tab the one that is there most often outside quotes.
+fn separator_of_first_line(lines: &mut Lines) -> Result<char> {
+    let mut counts = [(',', 0), (';', 0), ('|', 0), ('\t', 0)];
+    while let Some((_, line)) = lines.next_text()? {
+        if line.trim().is_empty() {
+            continue;
+        }
+        let outside = line.split('"').step_by(2);
+        let count = |mark: char| outside.clone().map(|part| part.matches(mark).count()).sum();
+        counts.iter_mut().for_each(|(mark, times)| *times = count(*mark));
+        break;
+    }
+    lines.read_again();
+    // The first of those that are there as often, as `max_by_key` takes the last.
+    Ok(counts.into_iter().rev().max_by_key(|(_, times)| *times).map_or(',', |(mark, _)| mark))
 }
 
 /// The format of texts that the first line with anything on it looks like; the line is left to be read again.
@@ -57,7 +133,6 @@ fn of_first_line(lines: &mut Lines) -> Result<Format> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::readers::Limits;
     use crate::data::readers::fixtures::{read, read_bytes, row};
 
     fn fails(bytes: &str, message: &str) {
@@ -76,6 +151,32 @@ mod tests {
             let found = read_bytes(bytes.as_bytes(), None).unwrap();
             assert_eq!((found[0].0.as_str(), found[0].1.as_str()), ("x", "y"));
         }
+    }
+
+    #[test]
+    fn folders_of_texts() {
+        let room = tempfile::tempdir().unwrap();
+        for (class, name, text) in [("pos", "b.txt", "good\nfilm\n"), ("neg", "a.txt", "bad"), ("neg", ".x", "?")] {
+            let folder = room.path().join(class);
+            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::write(folder.join(name), text).unwrap();
+        }
+        let found = read_folder(room.path(), true, &Limits::default()).unwrap();
+        assert_eq!(found.texts(), Some(&["bad".to_string(), "good\nfilm".to_string()][..]));
+        assert_eq!(found.names().unwrap(), ["neg", "pos"]);
+        let one = read_folder(&room.path().join("pos"), false, &Limits::default()).unwrap();
+        assert_eq!(one.lines, [1]);
+        let error = read_folder(&room.path().join("pos"), true, &Limits::default()).unwrap_err().to_string();
+        assert!(error.ends_with("is a folder without texts: each class is a folder in it, with a file for each text"), "{error}");
+    }
+
+    #[test]
+    fn separators_are_found_in_the_header() {
+        for mark in [",", ";", "|", "\t"] {
+            let table = format!("\"text\"{mark}id{mark}label\n\"x, y; z\"{mark}1{mark}a\n");
+            assert_eq!(read(&table, Format::Csv), Ok(vec![row("x, y; z", "a", 2)]), "{mark}");
+        }
+        assert_eq!(read("text;label\nx;y, z\n", Format::Csv), Ok(vec![row("x", "y, z", 2)]));
     }
 
     #[test]
@@ -107,7 +208,7 @@ mod tests {
         let file = tempfile::Builder::new().suffix(".tsv").tempfile().unwrap();
         std::fs::write(file.path(), "id\ttext\n1\tx\n").unwrap();
         let found =
-            super::read(Lines::open(&file.path().into(), Limits::default()).unwrap(), ("text", None), 9, None).unwrap();
+            super::read(Lines::open(&file.path().into(), Limits::default()).unwrap(), ("text", None), 9, None, false).unwrap();
         assert_eq!((found.texts(), &found.lines[..]), (Some(&["x".to_string()][..]), &[2][..]));
         assert_eq!(found.targets, None);
     }

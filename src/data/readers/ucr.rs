@@ -1,9 +1,11 @@
-//! The text files of the UCR archive: one series a line, its label in front. A gap in a series is bridged by a
+//! The text files of the UCR archive: one series a line, its label in front; and such tables with a header, whose label may
+//! stand anywhere. A gap in a series is bridged by a
 //! straight line; what is missing at its end was never there, which is how the archive writes shorter series.
 
 use super::examples::MOST;
 use super::labels::label;
 use super::lines::Lines;
+use super::table::missing_column;
 use crate::data::Sequences;
 use crate::error::{Error, Result, ensure};
 use crate::listing::quoted;
@@ -14,18 +16,39 @@ use crate::listing::quoted;
 /// # Errors
 /// Those of reading the lines; [`Error::Data`], with the line, for a series without a known value, for a value that is no
 /// number and, where they are wanted, for a series without a label. Where they are not, the first field may be empty.
-pub(super) fn read(mut lines: Lines, wanted: bool) -> Result<(Sequences, Vec<String>)> {
-    let mut separator = None;
+pub(super) fn read(mut lines: Lines, wanted: bool, header: Option<&str>) -> Result<(Sequences, Vec<String>)> {
+    let (mut separator, mut place) = (None, None);
     let (mut values, mut ends, mut labels, mut filled) = (Vec::new(), Vec::new(), Vec::new(), 0);
     while let Some((_, line)) = lines.next_text()? {
         // A line of separators alone is a series without a label.
         if line.trim_matches([' ', '\r']).is_empty() {
             continue;
         }
-        let of_line = || ['\t', ','].into_iter().find(|&mark| line.contains(mark));
-        let parsed = match *separator.get_or_insert_with(of_line) {
-            Some(mark) => parse(line.split(mark).map(str::trim), wanted, &mut values, &mut filled),
-            None => parse(line.split_whitespace(), wanted, &mut values, &mut filled),
+        let separator = *separator.get_or_insert_with(|| separator_of(line));
+        let parsed = match (header, place) {
+            (Some(column), None) => {
+                let names: Vec<&str> = fields(line, separator).collect();
+                let own = names.iter().position(|name| *name == column);
+                place = Some(own);
+                if own.is_none() && wanted {
+                    let problem = missing_column(column, "label", &names);
+                    return Err(lines.error(problem));
+                }
+                continue;
+            }
+            (Some(_), Some(Some(label))) => {
+                let mut all: Vec<&str> = fields(line, separator).collect();
+                if label < all.len() {
+                    let own = all.remove(label);
+                    parse(std::iter::once(own).chain(all), wanted, &mut values, &mut filled)
+                } else {
+                    Err(format!("has too few fields ({}): that of the label is missing", all.len()))
+                }
+            }
+            (Some(_), Some(None)) => {
+                parse(std::iter::once("").chain(fields(line, separator)), wanted, &mut values, &mut filled)
+            }
+            (None, _) => parse(fields(line, separator), wanted, &mut values, &mut filled),
         };
         labels.push(parsed.map_err(|problem| lines.error(problem))?);
         ends.push(values.len());
@@ -36,8 +59,21 @@ pub(super) fn read(mut lines: Lines, wanted: bool) -> Result<(Sequences, Vec<Str
     Ok((sequences, labels))
 }
 
+/// What stands between the fields of a line; `None` for blanks.
+pub(super) fn separator_of(line: &str) -> Option<char> {
+    ['\t', ',', ';', '|'].into_iter().find(|&mark| line.contains(mark))
+}
+
+/// The fields of a line, without blanks and quotes around them.
+pub(super) fn fields(line: &str, separator: Option<char>) -> Box<dyn Iterator<Item = &str> + '_> {
+    match separator {
+        Some(mark) => Box::new(line.split(mark).map(|field| field.trim().trim_matches('"'))),
+        None => Box::new(line.split_whitespace()),
+    }
+}
+
 /// Adds the values of a line, counts those that are filled in, and tells its label.
-fn parse<'a>(
+pub(super) fn parse<'a>(
     mut fields: impl Iterator<Item = &'a str>,
     wanted: bool,
     values: &mut Vec<f64>,
@@ -51,14 +87,7 @@ fn parse<'a>(
     let (first, mut count, mut known) = (values.len(), 0, 0);
     for field in fields {
         count += 1;
-        match field.parse::<f64>() {
-            _ if missing(field) => {}
-            Ok(value) if value.abs() <= MOST => {
-                known += 1;
-                bridge(values, first, count, value);
-            }
-            _ => return Err(format!("value {count} is {}, not a finite number", quoted(field))),
-        }
+        known += usize::from(value(values, first, count, field)?);
     }
     *filled += values.len() - first - known;
     match count {
@@ -68,7 +97,29 @@ fn parse<'a>(
     }
 }
 
-fn missing(field: &str) -> bool {
+/// Adds the `count`-th value of the series that begins at `first`, if it is known; whether it is.
+pub(super) fn value(
+    values: &mut Vec<f64>,
+    first: usize,
+    count: usize,
+    field: &str,
+) -> std::result::Result<bool, String> {
+    match field.parse::<f64>() {
+        _ if missing(field) => Ok(false),
+        Ok(value) if value.abs() <= MOST => {
+            bridge(values, first, count, value);
+            Ok(true)
+        }
+        _ => Err(format!("value {count} is {}, not a finite number", quoted(field))),
+    }
+}
+
+/// Whether a field is a number, or says that there is none.
+pub(super) fn is_value(field: &str) -> bool {
+    missing(field) || field.parse::<f64>().is_ok()
+}
+
+pub(super) fn missing(field: &str) -> bool {
     field.is_empty() || field == "?" || field.trim_start_matches(['-', '+']).eq_ignore_ascii_case("nan")
 }
 
@@ -91,7 +142,7 @@ mod tests {
 
     fn read(text: &str) -> std::result::Result<Rows, String> {
         let bytes = std::io::Cursor::new(text.as_bytes().to_vec());
-        let read = super::read(Lines::unpacked("u.tsv", bytes, false).unwrap(), true);
+        let read = super::read(Lines::unpacked("u.tsv", bytes, false).unwrap(), true, None);
         read.map(|(sequences, labels)| (rows_of(&sequences), labels)).map_err(|error| error.to_string())
     }
 
@@ -105,6 +156,18 @@ mod tests {
         assert_eq!(read("\u{feff}a,1, 2\nb b,3,4\n"), rows(&[("a", &[1.0, 2.0]), ("b b", &[3.0, 4.0])]));
         let old = "  1.0000000e+00  -7.0e-01   2\n  1  5\n -2.0 3\n1.5 4";
         assert_eq!(read(old), rows(&[("1", &[-0.7, 2.0]), ("1", &[5.0]), ("-2", &[3.0]), ("1.5", &[4.0])]));
+    }
+
+    #[test]
+    fn a_header_says_where_the_label_is() {
+        let read = |text: &str| {
+            let bytes = std::io::Cursor::new(text.as_bytes().to_vec());
+            let read = super::read(Lines::unpacked("u.csv", bytes, false).unwrap(), true, Some("label"));
+            read.map(|(sequences, labels)| (rows_of(&sequences), labels)).map_err(|error| error.to_string())
+        };
+        assert_eq!(read("t0;\"label\";t1\n1;a;2\n3;b;\n"), rows(&[("a", &[1.0, 2.0]), ("b", &[3.0])]));
+        assert_eq!(read("t0,t1\n1,2\n"), Err("u.csv:1: has no column `label`, only `t0`, `t1`".into()));
+        assert_eq!(read("t0,label\n1\n"), Err("u.csv:2: has too few fields (1): that of the label is missing".into()));
     }
 
     #[test]

@@ -1,0 +1,126 @@
+//! Weka's ARFF files: attributes by name and type, then a series a line.
+
+use super::lines::Lines;
+use super::ucr::parse;
+use crate::data::Sequences;
+use crate::error::{Error, Result, ensure};
+use crate::listing::quoted;
+
+/// The series, each `[T_i]`, and their labels. The label is the attribute of the name `column`, else the only one that is not
+/// numeric, else the last.
+///
+/// # Errors
+/// Those of reading the lines; [`Error::Data`], with the line, for attributes of other kinds, and as for UCR text.
+pub(super) fn read(mut lines: Lines, column: &str, wanted: bool) -> Result<(Sequences, Vec<String>)> {
+    let attributes = attributes(&mut lines)?;
+    let label = label_of(&attributes, column).map_err(|problem| Error::data(&lines.file, problem))?;
+    let (mut values, mut ends, mut labels, mut filled) = (Vec::new(), Vec::new(), Vec::new(), 0);
+    while let Some((_, line)) = lines.next_text()? {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('%') {
+            continue;
+        }
+        let mut fields: Vec<&str> = line.split(',').map(|field| field.trim().trim_matches(['\'', '"'])).collect();
+        let (count, all) = (fields.len(), attributes.len());
+        let other = if line.starts_with('{') {
+            "is a sparse row, which is not read".to_string()
+        } else {
+            format!("has {count} values, and there are {all} attributes")
+        };
+        ensure!(count == all && !line.starts_with('{'), lines.error(other));
+        let own = fields.remove(label);
+        let row = std::iter::once(own).chain(fields);
+        labels.push(parse(row, wanted, &mut values, &mut filled).map_err(|problem| lines.error(problem))?);
+        ends.push(values.len());
+    }
+    ensure!(!ends.is_empty(), Error::data(lines.file, "has no series below its @data"));
+    let mut sequences = Sequences::of_ends(1, values, ends);
+    sequences.filled = filled;
+    Ok((sequences, labels))
+}
+
+/// Name of each attribute, and whether it is numeric, up to `@data`.
+fn attributes(lines: &mut Lines) -> Result<Vec<(String, bool)>> {
+    let mut attributes = vec![];
+    while let Some((_, line)) = lines.next_text()? {
+        let line = line.trim();
+        let (word, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+        match word.to_lowercase().as_str() {
+            "@data" => return Ok(attributes),
+            "@attribute" => attributes.push(attribute(rest.trim()).map_err(|problem| lines.error(problem))?),
+            word if word.is_empty() || word.starts_with(['%', '@']) => {}
+            _ => return Err(lines.error("is no line of a header: an .arff file has its series below @data")),
+        }
+    }
+    Err(Error::data(&lines.file, "has no @data: it is no .arff file, or it is cut short"))
+}
+
+/// The name of an attribute, and whether it is numeric.
+fn attribute(rest: &str) -> std::result::Result<(String, bool), &'static str> {
+    let quote = rest.chars().next().filter(|own| ['\'', '"'].contains(own));
+    let end = match quote {
+        Some(quote) => rest[1..].find(quote).map(|at| at + 1),
+        None => rest.find(|own: char| own.is_whitespace() || own == '{'),
+    };
+    let end = end.ok_or("has an attribute without a type")?;
+    let name = rest[..end].trim_start_matches(['\'', '"']);
+    let kind = rest[end..].trim_start_matches(['\'', '"']).trim().to_lowercase();
+    if kind.starts_with("relational") {
+        return Err("is an attribute of several channels, which is not read: give the .ts file of the same data");
+    }
+    Ok((name.to_string(), ["numeric", "real", "integer"].contains(&kind.as_str())))
+}
+
+/// The place of the attribute that is the label.
+fn label_of(attributes: &[(String, bool)], column: &str) -> std::result::Result<usize, String> {
+    let named = attributes.iter().position(|(name, _)| name == column);
+    let mut texts = (0..attributes.len()).filter(|&at| !attributes[at].1);
+    match (named, texts.next(), texts.next()) {
+        (Some(at), ..) => Ok(at),
+        (None, Some(at), None) => Ok(at),
+        (None, None, _) if attributes.len() > 1 => Ok(attributes.len() - 1),
+        (None, Some(one), Some(other)) => {
+            let (one, other) = (quoted(&attributes[one].0), quoted(&attributes[other].0));
+            Err(format!("has several attributes that are not numeric, {one} and {other}: name the label with --label"))
+        }
+        _ => Err("has no attributes of a series".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::readers::fixtures::rows_of;
+
+    type Read = (Vec<Vec<f64>>, Vec<String>);
+
+    fn read(text: &str) -> std::result::Result<Read, String> {
+        let bytes = std::io::Cursor::new(text.as_bytes().to_vec());
+        let read = super::read(Lines::unpacked("m.arff", bytes, false).unwrap(), "label", true);
+        read.map(|(sequences, labels)| (rows_of(&sequences), labels)).map_err(|error| error.to_string())
+    }
+
+    const HEAD: &str = "% a\n@relation x\n@attribute 'att 1' numeric\n@attribute att2 REAL\n@attribute target {0,1}\n@data\n";
+
+    #[test]
+    fn series_with_their_classes() {
+        let names = |names: [&str; 2]| names.map(String::from).to_vec();
+        let found = read(&format!("{HEAD}1.5,2,0\n%\n?,3,'1'\n"));
+        assert_eq!(found, Ok((vec![vec![1.5, 2.0], vec![3.0, 3.0]], names(["0", "1"]))));
+        let numeric = "@attribute a numeric\n@attribute label numeric\n@attribute b numeric\n@data\n1,7,2\n1,8,2\n";
+        assert_eq!(read(numeric), Ok((vec![vec![1.0, 2.0]; 2], names(["7", "8"]))));
+    }
+
+    #[test]
+    fn what_is_refused() {
+        let fails = |text: &str, message: &str| assert_eq!(read(text), Err(message.to_string()), "{text:?}");
+        fails(&format!("{HEAD}1,0\n"), "m.arff:7: has 2 values, and there are 3 attributes");
+        fails(&format!("{HEAD}{{1 2, 3 0, 1 1}}\n"), "m.arff:7: is a sparse row, which is not read");
+        fails(HEAD, "m.arff: has no series below its @data");
+        fails("@relation x\n", "m.arff: has no @data: it is no .arff file, or it is cut short");
+        fails("@attribute a relational\n", "m.arff:1: is an attribute of several channels, which is not read: give the .ts file of the same data");
+        fails("a,b\n", "m.arff:1: is no line of a header: an .arff file has its series below @data");
+        let two = "@attribute a {x}\n@attribute b string\n@data\n";
+        fails(two, "m.arff: has several attributes that are not numeric, `a` and `b`: name the label with --label");
+    }
+}
