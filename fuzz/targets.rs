@@ -2,7 +2,7 @@
 //! are kept in `tests/fuzz`, and tried again by `tests/fuzz_findings.rs`.
 #![allow(dead_code, reason = "each target uses its own part")]
 
-use srnn::data::{Batch, Format, Normalisation, Pixels, ReadOptions, Source, Tokenizer, Truncate, read_vectors};
+use srnn::data::{Batch, Format, Normalisation, Pixels, ReadOptions, Scaling, Source, Tokenizer, Truncate, read_vectors};
 use srnn::network::{Config, Input, Parameters};
 use srnn::train::{InputEncoder, Model, TargetEncoder, Training};
 use srnn::{Device, Slicing};
@@ -63,8 +63,9 @@ fn model() -> &'static Path {
         };
         let parameters = Parameters::random(&config, 1);
         let classes = vec!["a".to_string(), "b".to_string()].try_into().unwrap();
-        let normalisation = Normalisation { mean: vec![80.0, 80.0], deviation: vec![80.0, 80.0] };
-        let (inputs, targets) = (InputEncoder::Numbers(normalisation), TargetEncoder::Classes(classes));
+        let channels = Normalisation { mean: vec![80.0, 80.0], deviation: vec![80.0, 80.0] };
+        let scaling = Scaling { channels, logs: None };
+        let (inputs, targets) = (InputEncoder::Numbers(scaling), TargetEncoder::Classes(classes));
         Model { config, inputs, targets, parameters }.save(&folder).unwrap();
         let path = folder.join("config.json");
         let text = std::fs::read_to_string(&path).unwrap().replace("srnn-3", "srnn-2");

@@ -46,7 +46,8 @@ impl Show {
         let sets = format!("{train} sequences to train, {valid} to validate, {test} for the test");
         print(&format!("data: {} ({sets}; checksum {:08x})\n", run.recipe.sources.train, run.checksum))?;
         print(&format!("settings: {}\n", settings(&run.recipe, model.config.input == Input::Tokens)))?;
-        let chosen: Vec<String> = run.recipe.open.iter().map(|open| open.to_string()).collect();
+        let texts = model.config.input == Input::Tokens;
+        let chosen: Vec<String> = run.recipe.chosen(texts).iter().map(|(open, _)| open.to_string()).collect();
         if !chosen.is_empty() {
             print(&format!("chosen by the data: {}\n", chosen.join(", ")))?;
         }

@@ -266,12 +266,13 @@ mod tests {
     /// Python's `tokenizers` has another engine of regular expressions; see `tests/data/make_tokens.py`.
     #[test]
     fn python_cuts_alike() {
-        let cases = include_str!("../../tests/data/tokens.json");
-        let cases: Vec<(String, Vec<String>)> = serde_json::from_str(cases).unwrap();
-        let ours = Rules::words().unwrap();
-        let differ: Vec<_> = cases.iter().filter(|(text, cut)| words(&ours, text) != *cut).collect();
-        let shown: Vec<_> = differ.iter().take(9).map(|(text, cut)| (text, cut, words(&ours, text))).collect();
-        assert!(cases.len() > 1000 && differ.is_empty(), "{} of {}: {shown:#?}", differ.len(), cases.len());
+        let files = [include_str!("../../tests/data/tokens.json"), include_str!("../../tests/data/characters.json")];
+        for (ours, cases) in [Rules::words().unwrap(), Rules::characters().unwrap()].into_iter().zip(files) {
+            let cases: Vec<(String, Vec<String>)> = serde_json::from_str(cases).unwrap();
+            let differ: Vec<_> = cases.iter().filter(|(text, cut)| words(&ours, text) != *cut).collect();
+            let shown: Vec<_> = differ.iter().take(9).map(|(text, cut)| (text, cut, words(&ours, text))).collect();
+            assert!(cases.len() > 1000 && differ.is_empty(), "{} of {}: {shown:#?}", differ.len(), cases.len());
+        }
     }
 
     #[test]

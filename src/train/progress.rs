@@ -97,6 +97,7 @@ impl Progress {
 #[cfg(test)]
 mod tests {
     use super::super::metrics::Details;
+    use super::super::Metric;
     use super::*;
 
     #[test]
@@ -111,18 +112,33 @@ mod tests {
 
     #[test]
     fn nothing_that_is_not_finite_is_best() {
-        let evaluation =
-            |loss, accuracy: f64| Evaluation { loss, accuracy, sequences: 4, details: Details::Classes(vec![]) };
-        let mut progress = Progress::default();
+        let evaluation = |loss, accuracy: f64| {
+            let details = Details::Classes(vec![]);
+            Evaluation { loss, accuracy, top5: None, auc: Some(loss), sequences: 4, details }
+        };
+        let is_best = |progress: &Progress, loss, accuracy, options: &Options| {
+            progress.is_best(Some(&evaluation(loss, accuracy)), options)
+        };
+        let (mut progress, usual) = (Progress::default(), Options::default());
         for loss in [f64::NAN, f64::INFINITY] {
-            assert!(!progress.is_best(&evaluation(loss, 1.0)));
+            assert!(!is_best(&progress, loss, 1.0, &usual));
         }
-        assert!(progress.is_best(&evaluation(9.0, 0.0)));
+        assert!(is_best(&progress, 9.0, 0.0, &usual));
         progress.next_epoch(&epoch(0.5));
         progress.next_epoch(&Epoch { best: false, ..epoch(0.4) });
         assert_eq!(progress.best(), Some(&epoch(0.5)));
-        assert!(progress.is_best(&evaluation(0.4, 0.5)) && progress.is_best(&evaluation(9.0, 0.6)));
-        assert!(!progress.is_best(&evaluation(0.5, 0.5)) && !progress.is_best(&evaluation(f64::NAN, 0.6)));
+        assert!(is_best(&progress, 0.4, 0.5, &usual) && is_best(&progress, 9.0, 0.6, &usual));
+        assert!(!is_best(&progress, 0.5, 0.5, &usual) && !is_best(&progress, f64::NAN, 0.6, &usual));
+        // By another metric, or the last one in any case.
+        let by = |metric| Options { metric: Some(metric), ..Options::default() };
+        let least = Progress { history: vec![Epoch { valid_score: 0.5, ..epoch(0.5) }], ..Progress::default() };
+        assert!(is_best(&least, 0.4, 0.0, &by(Metric::Loss)) && !is_best(&least, 0.6, 1.0, &by(Metric::Loss)));
+        assert!(is_best(&least, 0.6, 0.0, &by(Metric::Auc)) && !is_best(&least, 0.4, 1.0, &by(Metric::Auc)));
+        let last = Options { keep: Keep::Last, ..Options::default() };
+        assert!(is_best(&progress, 9.0, 0.0, &last) && !is_best(&progress, f64::NAN, 0.0, &last));
+        assert!(progress.is_best(None, &last) && !progress.is_best(None, &usual));
+        let skipped = Progress { skipped_in_a_row: 1, ..Progress::default() };
+        assert!(!skipped.is_best(None, &last) && !is_best(&skipped, 0.1, 1.0, &usual));
     }
 
     #[test]

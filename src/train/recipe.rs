@@ -67,6 +67,22 @@ impl fmt::Display for Tokens {
 }
 
 impl Recipe {
+    /// Of these data, with the settings that are the same for all data: nothing is open.
+    pub fn of(sources: Sources) -> Recipe {
+        Recipe {
+            sources,
+            network: Config::default(),
+            tokens: Tokens::Words { min_count: 2 },
+            scale: Scale::Channel,
+            open: BTreeSet::new(),
+            from: None,
+            vectors: None,
+            balanced: false,
+            refit: false,
+            options: Options::default(),
+        }
+    }
+
     /// The same with the cell, the padding and the gradients, which are not clipped, of the paper's own code.
     pub fn of_the_paper(mut self) -> Recipe {
         self.network.reset = Reset::Before;
@@ -108,21 +124,11 @@ impl Recipe {
 mod tests {
     use super::*;
     use crate::data::Source;
+    use crate::train::Metric;
 
     #[test]
     fn settings_that_cannot_work_are_named() {
-        let good = Recipe {
-            sources: Sources::of(Source::Stdin),
-            network: Config::default(),
-            tokens: Tokens::Bytes,
-            scale: Scale::Channel,
-            open: BTreeSet::new(),
-            from: None,
-            vectors: None,
-            balanced: true,
-            refit: false,
-            options: Options::default(),
-        };
+        let good = Recipe { balanced: true, ..Recipe::of(Sources::of(Source::Stdin)) };
         assert!(good.check().is_ok() && good.clone().of_the_paper().check().is_ok());
         let error = |change: fn(&mut Recipe)| {
             let mut recipe = good.clone();
@@ -131,8 +137,16 @@ mod tests {
         };
         assert_eq!(
             error(|r| r.sources.valid_fraction = 1.0),
-            "valid_fraction 1: it must be more than 0 and less than 1"
+            "valid_fraction 1: it must be at least 0 and less than 1"
         );
+        let last = "without validation data the last epoch is kept: say --keep last, and not --refit";
+        assert_eq!(error(|r| r.sources.valid_fraction = 0.0), last);
+        assert!(error(|r| r.options.metric = Some(Metric::R2)).starts_with("metric r2: it must be accuracy"));
+        // What is open is of no account.
+        let open = Recipe { open: Open::all(), ..good.clone() };
+        let short = Config { length: 20, context: 3, ..Config::default() };
+        assert!(Recipe { network: short.clone(), ..open }.check().is_ok());
+        assert!(Recipe { network: short, ..good.clone() }.check().is_err());
         assert_eq!(error(|r| r.network.hidden = 0), "hidden 0: it must be at least 1");
         assert!(error(|r| r.network.vocabulary = 2).starts_with("vocabulary 2: "));
         assert!(error(|r| r.network.task = Task::Labels).contains("only classes"));

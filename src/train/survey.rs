@@ -199,7 +199,7 @@ pub fn lesson(history: &[Epoch], epochs: usize, guess: Option<f64>) -> Option<Le
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{Classes, Normalisation, Rows};
+    use crate::data::{Channel, Classes};
 
     fn epoch(epoch: usize, train: (f64, f64), valid_score: f64, best: bool) -> Epoch {
         let (train_loss, train_accuracy) = train;
@@ -235,35 +235,33 @@ mod tests {
         assert_eq!(lesson(&[], 4, Some(0.5)), None);
     }
 
+    fn channels(width: usize, padded: f64, within: f64) -> Channels {
+        let own = [within / 2.0, within, 2.0 * within];
+        let one = Channel { least: 0.0, largest: 15.0, deviation: 1.0, own };
+        Channels { each: vec![one; width], padded, filled: 0 }
+    }
+
     #[test]
-    fn numbers_in_their_units_padded_and_transposed() {
-        let normal = Normalisation { mean: vec![10.0, 0.0], deviation: vec![5.0, 1.0] };
-        let sequence = |real: usize| {
-            let step = |at: usize| if at < real { [5.0 + 10.0 * (at % 2) as f64, 1.0] } else { [0.0, 0.0] };
-            normal.apply((0..10).flat_map(step).collect::<Vec<f64>>().into_iter()).collect::<Vec<f32>>()
-        };
-        let sequences: Vec<Vec<f32>> = [10, 6, 8, 7].into_iter().map(sequence).collect();
+    fn what_may_stand_in_the_way() {
+        let sequences: Vec<Vec<f32>> = vec![vec![0.5; 20]; 4];
         let train = Dataset::of_numbers(&sequences, 2).unwrap().with_targets(Told::Classes(vec![0, 0, 0, 1])).unwrap();
         let data = TrainingData { valid: train.clone(), test: None, train };
         let classes: Classes = vec!["a".to_string(), "b".to_string()].try_into().unwrap();
-        let (inputs, targets) = (InputEncoder::Numbers(normal), TargetEncoder::Classes(classes));
+        let targets = TargetEncoder::Classes(classes);
         let config = Config { length: 8, ..Config::default() };
-        let found =
-            Survey::of(&data, &config, &Options { batch: 3, epochs: 2, ..Options::default() }, &inputs, &targets);
+        let options = Options { batch: 3, epochs: 2, ..Options::default() };
+        let of = |channels: Channels, scale| Survey::of(&data, &config, &options, &targets, (Some(&channels), scale));
+        let found = of(channels(2, 0.75, 1.0), Scale::Channel);
         assert_eq!((found.sequences, found.steps, found.updates), ([4, 4, 0], [10; 3], 4));
         assert_eq!(found.counts, [("b".to_string(), 1), ("a".to_string(), 3)]);
-        assert_eq!((found.columns[0].least, found.columns[0].largest, found.padded), (0.0, 15.0, 0.75));
-        assert!((found.columns[0].within - 1.1).abs() < 0.2, "{:?}", found.columns);
         let cut = found.cut.unwrap();
-        let rare = Concern::Rare(vec!["b".into()]);
-        assert_eq!(found.concerns(), [Concern::Padded(0.75), rare, Concern::Cut(cut), Concern::FewUpdates(4)]);
-        let wide = Dataset::of_numbers(&[vec![0.5; 40], vec![1.5; 40]], 20).unwrap();
-        let wide = wide.with_targets(Told::Numbers(Rows { width: 1, values: vec![0.0, 1.0] })).unwrap();
-        let data = TrainingData { valid: wide.clone(), test: None, train: wide };
-        let normal = |width| Normalisation { mean: vec![0.0; width], deviation: vec![1.0; width] };
-        let (inputs, targets) = (InputEncoder::Numbers(normal(20)), TargetEncoder::Numbers(normal(1)));
-        let options = Options { epochs: 999, ..Options::default() };
-        let found = Survey::of(&data, &config, &options, &inputs, &targets);
-        assert_eq!(found.concerns(), [Concern::Transposed(2, 20)]);
+        let usual = [Concern::Rare(vec!["b".into()]), Concern::Cut(cut), Concern::FewUpdates(4)];
+        assert_eq!(found.concerns(), [&[Concern::Padded(0.75)], &usual[..]].concat());
+        let scaled = of(channels(2, 0.0, 0.1), Scale::Channel);
+        assert_eq!(scaled.concerns(), [&[Concern::Scales(0.1)], &usual[..]].concat());
+        assert_eq!(of(channels(2, 0.0, 0.1), Scale::Sequence).concerns(), usual);
+        let filled = Channels { filled: 3, ..channels(2, 0.0, 1.0) };
+        assert_eq!(of(filled, Scale::Channel).concerns(), [&[Concern::Filled(3)], &usual[..]].concat());
+        assert_eq!(of(channels(50, 0.0, 1.0), Scale::Channel).concerns()[0], Concern::Transposed(10, 50));
     }
 }

@@ -377,9 +377,8 @@ mod tests {
     use super::*;
     use super::super::Sources;
     use super::super::recipe::Tokens;
-    use crate::data::{Scale, Source};
+    use crate::data::Source;
     use crate::slicing::Slicing;
-    use std::collections::BTreeSet;
 
     /// Stops after so many steps.
     struct After(usize);
@@ -401,16 +400,11 @@ mod tests {
         let network =
             Config { slicing: Slicing::new(2, 2).unwrap(), length: 8, embedding: 4, hidden: 4, ..Config::default() };
         Recipe {
-            sources: Sources::of(Source::File(table)),
             network,
             tokens: Tokens::Words { min_count: 1 },
-            scale: Scale::Channel,
-            open: BTreeSet::new(),
-            from: None,
-            vectors: None,
             balanced: true,
-            refit: false,
             options: Options { epochs: 3, batch: 6, ..Options::default() },
+            ..Recipe::of(Sources::of(Source::File(table)))
         }
     }
 

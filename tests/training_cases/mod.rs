@@ -12,11 +12,9 @@ pub fn recipe(room: &Path, epochs: usize) -> Recipe {
     let rows: String = (0..40).map(|row| ["a great film\tgood\n", "an awful film\tbad\n"][row % 2]).collect();
     std::fs::write(&table, format!("text\tlabel\n{rows}")).unwrap();
     Recipe {
-        sources: Sources::of(Source::File(table)),
         network: Config { slicing: "2x2".parse().unwrap(), length: 8, embedding: 4, hidden: 4, ..Config::default() },
         tokens: Tokens::Words { min_count: 1 },
-        vectors: None,
-        balanced: false,
         options: Options { epochs, batch: 6, ..Options::default() },
+        ..Recipe::of(Sources::of(Source::File(table)))
     }
 }
