@@ -2,7 +2,9 @@
 //! are kept in `tests/fuzz`, and tried again by `tests/fuzz_findings.rs`.
 #![allow(dead_code, reason = "each target uses its own part")]
 
-use srnn::data::{Batch, Format, Normalisation, Pixels, ReadOptions, Scaling, Source, Tokenizer, Truncate, read_vectors};
+use srnn::data::{
+    Batch, Format, Normalisation, Pixels, ReadOptions, Scaling, Source, Tokenizer, Truncate, read_vectors,
+};
 use srnn::network::{Config, Input, Parameters};
 use srnn::train::{InputEncoder, Model, TargetEncoder, Training};
 use srnn::{Device, Slicing};

@@ -56,7 +56,9 @@ impl<'a> Writer<'a> {
                 Answers::Jsonl => self.bytes.extend(json_line(self.targets, &self.names, row).into_bytes()),
                 Answers::Csv => self.bytes.extend(self.csv_row(row).into_bytes()),
                 Answers::Npy => match self.targets {
-                    TargetEncoder::Numbers(own) => self.values.extend(own.undo(row).into_iter().map(|value| value as f32)),
+                    TargetEncoder::Numbers(own) => {
+                        self.values.extend(own.undo(row).into_iter().map(|value| value as f32))
+                    }
                     _ => self.values.extend(row),
                 },
             }
@@ -135,7 +137,8 @@ fn told_digits(value: f64, deviation: f64) -> f64 {
 }
 
 fn json_line(targets: &TargetEncoder, names: &[String], row: &[f32]) -> String {
-    let shares = || names.iter().zip(row).map(|(name, &p)| (name.clone(), share(p).into())).collect::<serde_json::Map<_, _>>();
+    let shares =
+        || names.iter().zip(row).map(|(name, &p)| (name.clone(), share(p).into())).collect::<serde_json::Map<_, _>>();
     let line = match targets {
         TargetEncoder::Classes(_) => json!({ "label": names[first_largest(row)], "probabilities": shares() }),
         TargetEncoder::Labels(_) => json!({ "labels": labels(names, row), "probabilities": shares() }),

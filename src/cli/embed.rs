@@ -37,7 +37,11 @@ impl Embed {
             check_free(&self.out, self.force)?;
         }
         let model = Model::load(&self.model)?;
-        let data = model.read(&self.input.of_model(&self.model).without_labels(&self.data, self.device.memory)?, &self.data, false)?;
+        let data = model.read(
+            &self.input.of_model(&self.model).without_labels(&self.data, self.device.memory)?,
+            &self.data,
+            false,
+        )?;
         let mut network = model.network(self.device.open()?)?;
         let (count, width) = (data.len(), model.config.width());
         let mut states = vec![0.0; count * width];

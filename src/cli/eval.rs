@@ -43,7 +43,11 @@ struct Report<'a> {
 impl Eval {
     pub fn run(self) -> Result<()> {
         let model = Model::load(&self.model)?;
-        let data = model.read(&self.input.of_model(&self.model).options_for(&self.data, self.device.memory)?, &self.data, true)?;
+        let data = model.read(
+            &self.input.of_model(&self.model).options_for(&self.data, self.device.memory)?,
+            &self.data,
+            true,
+        )?;
         let mut network = model.network(self.device.open()?)?;
         let evaluation = Evaluation::of(&mut network, &data, self.batch as usize)?;
         if self.json {

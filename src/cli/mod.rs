@@ -1,8 +1,8 @@
 //! The command line: one file per command, and what they print with.
 
 mod advice;
-mod answers;
 pub mod allocator;
+mod answers;
 mod bench;
 mod demo;
 mod devices;

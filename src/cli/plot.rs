@@ -136,7 +136,8 @@ fn draw_curves(svg: &mut String, losses: &[(&str, Vec<(f64, f64)>)], scores: &[(
     area.fill(&WHITE)?;
     for (half, lines) in area.split_evenly((1, 2)).iter().zip([losses, scores]) {
         let all = || lines.iter().flat_map(|(_, points)| points);
-        let (low, high) = all().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), (_, y)| (low.min(*y), high.max(*y)));
+        let (low, high) =
+            all().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), (_, y)| (low.min(*y), high.max(*y)));
         if low > high {
             continue;
         }

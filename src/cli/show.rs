@@ -31,6 +31,10 @@ pub struct Show {
 
 impl Show {
     pub fn run(self) -> Result<()> {
+        let plots = self.plots.iter().flat_map(|folder| PLOTS.map(|name| folder.join(name)));
+        for plot in plots.filter(|plot| plot.exists()) {
+            check_free(&plot, self.force)?;
+        }
         let model = Model::load(&self.model)?;
         let run = Run::load(&self.model)?;
         if self.json {
@@ -66,15 +70,11 @@ impl Show {
         }
         let Some(folder) = &self.plots else { return Ok(()) };
         std::fs::create_dir_all(folder).map_err(srnn::Error::io(folder))?;
-        let (drawn, confused) = (folder.join("curves.svg"), folder.join("confusion.svg"));
-        check_free(&drawn, self.force)?;
         let confusion = run.test.as_ref().and_then(|test| match &test.details {
             Details::Classes(confusion) => Some(confusion),
             _ => None,
         });
-        if confusion.is_some() {
-            check_free(&confused, self.force)?;
-        }
+        let [drawn, confused] = PLOTS.map(|name| folder.join(name));
         save("curves", &drawn, &curves(run.curves(), &metric.to_string())?)?;
         match confusion {
             Some(confusion) => save("confusion", &confused, &heat(confusion, &model.targets.names())?),
@@ -82,6 +82,9 @@ impl Show {
         }
     }
 }
+
+/// The files of plots.
+const PLOTS: [&str; 2] = ["curves.svg", "confusion.svg"];
 
 /// All settings that the data may decide, as options.
 fn settings(recipe: &Recipe, texts: bool) -> String {

@@ -1,21 +1,22 @@
 //! `srnn train`
 
 use super::{
-    DeviceArgs, InputArgs, NetworkArgs, Reporter, ensure, eval, interrupt, named, network, note, print, set, survey, trials,
+    DeviceArgs, InputArgs, NetworkArgs, Reporter, ensure, eval, interrupt, named, network, note, print, set, survey,
+    trials,
 };
 use clap::Args;
-use srnn::data::{Scale, Source};
 use srnn::data::batch::{Padding, Truncate};
+use srnn::data::{Scale, Source};
 use srnn::network::{Activation, Adam, Config, Input, Reset, Rule, Sgd, Task};
 use srnn::train::choice::Open;
 use srnn::train::recipe::Tokens;
 use srnn::train::survey::Survey;
 use srnn::train::{Ending, Keep, Metric, Model, Options, Recipe, Schedule, Sources, Training, model};
-use strum::IntoEnumIterator;
 use srnn::{Device, Result, Slicing};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use strum::IntoEnumIterator;
 
 /// Train a network on labelled texts or sequences of numbers
 ///
@@ -383,7 +384,9 @@ impl Train {
             let decided = recipe.decided(&files)?;
             if let Some(minutes) = search {
                 let journal = journal_of(folder);
-                let Some(best) = trials::search(&decided, &files, minutes, &journal, &mut open)? else { return Ok(None) };
+                let Some(best) = trials::search(&decided, &files, minutes, &journal, &mut open)? else {
+                    return Ok(None);
+                };
                 recipe = best;
             }
             if let Some(parts) = parts {
@@ -427,7 +430,8 @@ impl Train {
             (own.valid.clone(), own.test.clone(), self.input.options_for(&train, self.device.memory)?);
         let (valid_labels, test_labels) = (own.valid_labels.clone(), own.test_labels.clone());
         let valid_fraction = own.valid_fraction;
-        let sources = Sources { train, valid, valid_labels, test, test_labels, valid_fraction, fold: None, share: 1.0, reading };
+        let sources =
+            Sources { train, valid, valid_labels, test, test_labels, valid_fraction, fold: None, share: 1.0, reading };
         own.check_effects(sources.reading.is_numbers(&sources.train))?;
         let mut network = Config::default();
         let mut options = Options::default();
@@ -471,7 +475,18 @@ impl Train {
             network.task = Model::load(from)?.config.task;
         }
         let (vectors, balanced) = (own.vectors.clone(), own.class_weights == "balanced");
-        Ok(Recipe { sources, network, tokens, scale, open: self.open_settings(), from, vectors, balanced, refit, options })
+        Ok(Recipe {
+            sources,
+            network,
+            tokens,
+            scale,
+            open: self.open_settings(),
+            from,
+            vectors,
+            balanced,
+            refit,
+            options,
+        })
     }
 
     /// What the data decides.

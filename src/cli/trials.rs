@@ -70,10 +70,19 @@ fn tell(found: &Found) -> Result<()> {
         let settings: Vec<String> = own.settings.iter().map(|setting| setting.to_string()).collect();
         let settings = if settings.is_empty() { "(as chosen without a search)".into() } else { settings.join(" ") };
         let epochs = ["1/9", "1/3", "all"][own.rung.min(2)];
-        [settings, epochs.into(), found.metric.words(own.value), format!("{:.4}", own.loss), format!("{:.1}", own.seconds)]
+        [
+            settings,
+            epochs.into(),
+            found.metric.words(own.value),
+            format!("{:.4}", own.loss),
+            format!("{:.1}", own.seconds),
+        ]
     };
     let header = ["settings", "epochs", "held out", "loss", "seconds"];
-    let rows = table(header, found.candidates.iter().take(LISTED).map(row));
+    // What was chosen without a search is always among them.
+    let base = found.candidates.iter().position(|own| own.settings.is_empty());
+    let shown = found.candidates.iter().enumerate().filter(|(at, _)| *at < LISTED || Some(*at) == base);
+    let rows = table(header, shown.map(|(_, own)| row(own)));
     let tried = HumanCount(found.candidates.len() as u64);
     print(&format!("{tried} trainings, the best first:\n\n{rows}\n\n"))?;
     let mattered: Vec<String> = found

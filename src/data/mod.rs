@@ -4,11 +4,11 @@
 //! refuses. Nothing here knows of networks or devices.
 
 pub mod batch;
+#[cfg(feature = "files")]
+mod channels;
 pub mod normalisation;
 mod rows;
 pub mod scaling;
-#[cfg(feature = "files")]
-mod channels;
 #[cfg(feature = "files")]
 mod sequences;
 pub mod split;
@@ -26,9 +26,9 @@ mod tokenizer_parts;
 #[cfg(feature = "texts")]
 mod words;
 
+pub use batch::{Batch, Inputs, Padding, Rows, Targets, Truncate};
 #[cfg(feature = "files")]
 pub use channels::{Channel, Channels};
-pub use batch::{Batch, Inputs, Padding, Rows, Targets, Truncate};
 #[cfg(feature = "files")]
 pub use classes::Classes;
 pub use normalisation::Normalisation;
@@ -37,9 +37,9 @@ pub use readers::{
     Cells, Examples, Format, Limits, Pixels, RawInputs, RawTargets, ReadOptions, Source, emails, npy_bytes, read_lines,
     read_vectors,
 };
+pub use scaling::{Scale, Scaling};
 #[cfg(feature = "files")]
 pub use sequences::{Numbers, Sequences};
-pub use scaling::{Scale, Scaling};
 pub use split::{fold, hold_out, hold_out_unclassed};
 #[cfg(feature = "texts")]
 pub use tokenizer::Tokenizer;

@@ -75,7 +75,8 @@ impl Scaling {
             _ if constant[column] => -FARTHEST as f32,
             deviation => near((deviation.ln() - logs.mean[column]) / logs.deviation[column].max(1.0)),
         };
-        let mean = |column: usize| near((own.mean[column] - self.channels.mean[column]) / self.channels.deviation[column]);
+        let mean =
+            |column: usize| near((own.mean[column] - self.channels.mean[column]) / self.channels.deviation[column]);
         let beside: Vec<f32> = (0..self.width()).map(log).chain((0..self.width()).map(mean)).collect();
         for (at, value) in own.apply(sequence).enumerate() {
             to.push(value);

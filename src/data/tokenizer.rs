@@ -59,12 +59,7 @@ impl Tokenizer {
         Tokenizer::fit_by(Rules::characters().map_err(internal)?, texts, vocabulary, min_count)
     }
 
-    fn fit_by<S: AsRef<str> + Sync>(
-        rules: Rules,
-        texts: &[S],
-        vocabulary: usize,
-        min_count: u64,
-    ) -> Result<Tokenizer> {
+    fn fit_by<S: AsRef<str> + Sync>(rules: Rules, texts: &[S], vocabulary: usize, min_count: u64) -> Result<Tokenizer> {
         let wanted = format!("it must hold {PADDING}, {UNKNOWN} and a word, and fit 32 bits");
         let fits = vocabulary >= 3 && u32::try_from(vocabulary).is_ok();
         ensure!(fits, Error::Config(format!("a vocabulary of {vocabulary}: {wanted}")));

@@ -248,7 +248,8 @@ mod tests {
         assert_eq!(cut("我 \n是A。"), "我| |是|a|。");
         assert_eq!(cut("cafe\u{301} x\u{323}"), "c|a|f|é| |x\u{323}");
         assert_eq!(cut("👩\u{200d}🚀👍🏽🇩🇪❤\u{fe0f}!"), "👩\u{200d}🚀|👍🏽|🇩🇪|❤\u{fe0f}|!");
-        let parts = ["我", "。", "ア", "は", "!", "A", " ", "\u{3000}", "\n", "é", "\u{309a}", "😀", "ß", "９", "Ａ", "\u{b}"];
+        let parts =
+            ["我", "。", "ア", "は", "!", "A", " ", "\u{3000}", "\n", "é", "\u{309a}", "😀", "ß", "９", "Ａ", "\u{b}"];
         let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(1);
         for _ in 0..3000 {
             let length = random.random_range(0..9);

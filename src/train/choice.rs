@@ -64,6 +64,13 @@ impl Open {
     }
 }
 
+/// Whether a letter is of a script that puts no blanks between words.
+fn is_unspaced(letter: char) -> bool {
+    // Thai, Lao, Tibetan; Burmese; Khmer; kana; ideographs.
+    matches!(letter, '\u{E00}'..='\u{FFF}' | '\u{1000}'..='\u{109F}' | '\u{1780}'..='\u{17FF}' | '\u{3040}'..='\u{30FF}'
+        | '\u{3400}'..='\u{9FFF}' | '\u{20000}'..='\u{3FFFF}')
+}
+
 /// Texts that tell how a language is written.
 const LOOKED_AT: usize = 10_000;
 
@@ -79,7 +86,8 @@ impl Recipe {
     pub fn chosen(&self, texts: bool) -> Vec<(Open, String)> {
         let (network, options) = (&self.network, &self.options);
         let of_numbers = |open: &Open| *open == Open::Normalise;
-        let of_texts = |open: &Open| matches!(open, Open::Tokens | Open::Embedding | Open::EmbeddingDropout | Open::WordDropout);
+        let of_texts =
+            |open: &Open| matches!(open, Open::Tokens | Open::Embedding | Open::EmbeddingDropout | Open::WordDropout);
         let fits = |open: &&Open| if texts { !of_numbers(open) } else { !of_texts(open) };
         let value = |open: &Open| match open {
             Open::Tokens => self.tokens.to_string(),
@@ -122,12 +130,13 @@ impl Recipe {
         if !self.is_open(Open::Tokens) {
             return;
         }
-        let (mut pieces, mut characters) = (0, 0);
+        let (mut pieces, mut characters, mut unspaced) = (0, 0, 0);
         for text in texts.iter().take(LOOKED_AT) {
             pieces += text.split_whitespace().count();
             characters += text.chars().filter(|own| !own.is_whitespace()).count();
+            unspaced += text.chars().filter(|own| is_unspaced(*own)).count();
         }
-        if characters > LONGEST_WORDS * pieces {
+        if characters > LONGEST_WORDS * pieces || 3 * unspaced > characters {
             self.tokens = Tokens::Characters { min_count };
         }
     }
@@ -217,7 +226,7 @@ impl Recipe {
             options.metric = Some(Metric::MacroF1);
         }
         if is_open(Open::Refit) {
-            self.refit = options.keep == Keep::Best && count < SMALL;
+            self.refit = options.keep == Keep::Best && self.sources.valid.is_none() && count < SMALL;
         }
     }
 }

@@ -5,7 +5,9 @@ use super::dataset::Dataset;
 use super::told::{Marks, Told};
 use crate::data::batch::Inputs;
 use crate::data::readers::labels::{self, label};
-use crate::data::{Classes, Examples, Normalisation, RawInputs, RawTargets, Rows, Scale, Scaling, Sequences, Tokenizer};
+use crate::data::{
+    Classes, Examples, Normalisation, RawInputs, RawTargets, Rows, Scale, Scaling, Sequences, Tokenizer,
+};
 use crate::error::{Error, Result, ensure};
 use crate::listing::quoted;
 use crate::network::Task;

@@ -125,7 +125,8 @@ mod tests {
 
     #[test]
     fn the_area_counts_pairs() {
-        let of = |scores: &[(f32, u8)]| area(&mut scores.iter().map(|&(score, own)| (score, own == 1)).collect::<Vec<_>>());
+        let of =
+            |scores: &[(f32, u8)]| area(&mut scores.iter().map(|&(score, own)| (score, own == 1)).collect::<Vec<_>>());
         // As scikit-learn's roc_auc_score gives it.
         assert_eq!(of(&[(0.1, 0), (0.4, 0), (0.35, 1), (0.8, 1)]), Some(0.75));
         assert_eq!(of(&[(0.5, 0), (0.5, 1), (0.5, 1)]), Some(0.5));

@@ -223,7 +223,8 @@ fn softmax(logits: &[f32]) -> Vec<f32> {
 
 /// The areas of all classes that occur, in the mean, from the probabilities of each sequence and its class.
 fn mean_area(told: &[(Vec<f32>, usize)], classes: usize) -> Option<f64> {
-    let of = |class: usize| area(&mut told.iter().map(|(own, truth)| (own[class], *truth == class)).collect::<Vec<_>>());
+    let of =
+        |class: usize| area(&mut told.iter().map(|(own, truth)| (own[class], *truth == class)).collect::<Vec<_>>());
     let areas: Vec<f64> = (0..classes).filter_map(of).collect();
     (!areas.is_empty()).then(|| areas.iter().sum::<f64>() / areas.len() as f64)
 }

@@ -13,9 +13,9 @@ pub mod metric;
 pub mod metrics;
 #[cfg(feature = "files")]
 pub mod model;
-pub mod progress;
 #[cfg(feature = "files")]
 mod prepare;
+pub mod progress;
 #[cfg(feature = "files")]
 pub mod recipe;
 #[cfg(feature = "files")]

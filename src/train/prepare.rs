@@ -1,8 +1,8 @@
 //! From a recipe and what files hold to what can be trained: encoded data, a decided recipe, a network's shape.
 
+use super::choice::Open;
 use super::recipe::Tokens;
 use super::sources::Files;
-use super::choice::Open;
 use super::{Dataset, InputEncoder, Model, Options, Recipe, TargetEncoder, TrainingData};
 use crate::data::{Channels, RawInputs, Scale, Tokenizer, read_vectors};
 use crate::engine::Device;

@@ -96,8 +96,8 @@ impl Progress {
 
 #[cfg(test)]
 mod tests {
-    use super::super::metrics::Details;
     use super::super::Metric;
+    use super::super::metrics::Details;
     use super::*;
 
     #[test]

@@ -100,7 +100,10 @@ impl Recipe {
         self.options.check()?;
         let fraction = self.sources.valid_fraction;
         let none = fraction == 0.0 && self.sources.valid.is_none();
-        ensure!((0.0..1.0).contains(&fraction), Error::setting("valid_fraction", fraction, "at least 0 and less than 1"));
+        ensure!(
+            (0.0..1.0).contains(&fraction),
+            Error::setting("valid_fraction", fraction, "at least 0 and less than 1")
+        );
         let last = "without validation data the last epoch is kept: say --keep last, and not --refit";
         ensure!(!none || (self.options.keep == Keep::Last && !self.refit), Error::Config(last.into()));
         self.options.metric.map_or(Ok(()), |metric| metric.check(self.network.task))?;

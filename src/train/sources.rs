@@ -1,7 +1,7 @@
 //! The data of a training: read, split, encoded, and checked to be the same when a training goes on.
 
-use super::{Dataset, Epoch, Evaluation, InputEncoder, Options, TargetEncoder, Told, encoding};
 use super::Recipe;
+use super::{Dataset, Epoch, Evaluation, InputEncoder, Options, TargetEncoder, Told, encoding};
 use crate::data::{Examples, Inputs, ReadOptions, Source, fold, hold_out, hold_out_unclassed};
 use crate::engine::Device;
 use crate::error::{Error, Problem, Result, ensure};
@@ -171,9 +171,7 @@ impl Sources {
             return Ok(Split { train: self.shared(rest), valid: vec![], test });
         }
         let (train, valid) = match labels {
-            Some(own) => {
-                hold_out(&rest.iter().map(|&row| own[row]).collect::<Vec<_>>(), classes, self.valid_fraction)
-            }
+            Some(own) => hold_out(&rest.iter().map(|&row| own[row]).collect::<Vec<_>>(), classes, self.valid_fraction),
             None => hold_out_unclassed(rest.len(), self.valid_fraction),
         };
         ensure!(!train.is_empty() && !valid.is_empty(), few());

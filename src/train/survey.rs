@@ -2,8 +2,8 @@
 
 use super::dataset::Cut;
 use super::{Dataset, Epoch, Options, TargetEncoder, Told, TrainingData};
-use crate::data::{Channels, Inputs, Scale};
 use crate::data::batch::UNKNOWN_ID;
+use crate::data::{Channels, Inputs, Scale};
 use crate::network::Config;
 
 /// What a training set looks like to a network with these settings.

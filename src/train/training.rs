@@ -97,7 +97,10 @@ impl Training {
         if let Some(from) = &mut prepared.recipe.from {
             *from = std::path::absolute(&*from).map_err(Error::io(&*from))?;
             let own = std::path::absolute(folder).map_err(Error::io(folder))?;
-            ensure!(*from != own, Error::model(folder, "a model cannot go on from itself: give another directory for the new one"));
+            ensure!(
+                *from != own,
+                Error::model(folder, "a model cannot go on from itself: give another directory for the new one")
+            );
         }
         prepared.fit_device(&mut device)?;
         let (parameters, vectors) = prepared.initial()?;
@@ -110,7 +113,20 @@ impl Training {
         let model = Model { config, inputs, targets, parameters };
         let (trainer, interval) = (Trainer::new(network, options), Interval::default());
         let (notes, reopen, saved) = (vec![], None, None);
-        Ok(Training { trainer, model, data, vectors, channels, interval, notes, reopen, origin, saver, saved, overwrites })
+        Ok(Training {
+            trainer,
+            model,
+            data,
+            vectors,
+            channels,
+            interval,
+            notes,
+            reopen,
+            origin,
+            saver,
+            saved,
+            overwrites,
+        })
     }
 
     /// Takes up a training that was stopped, killed or finished, for `epochs` in all, or as many as it was to have.
@@ -166,7 +182,20 @@ impl Training {
         let trainer = Trainer { network, options, progress, best };
         let (interval, saver) = (Interval::default(), Saver::new(folder, directory));
         let (vectors, channels, reopen, overwrites) = (None, None, None, false);
-        Ok(Training { trainer, model, data, vectors, channels, interval, notes, reopen, origin, saver, saved, overwrites })
+        Ok(Training {
+            trainer,
+            model,
+            data,
+            vectors,
+            channels,
+            interval,
+            notes,
+            reopen,
+            origin,
+            saver,
+            saved,
+            overwrites,
+        })
     }
 
     /// Keeps what cross-validation gave with the account of this training.
@@ -373,10 +402,10 @@ fn check_device(
 
 #[cfg(test)]
 mod tests {
-    use super::super::StepReport;
-    use super::*;
     use super::super::Sources;
+    use super::super::StepReport;
     use super::super::recipe::Tokens;
+    use super::*;
     use crate::data::Source;
     use crate::slicing::Slicing;
 

@@ -1,6 +1,7 @@
 //! The command `srnn` as its users meet it: every command, every bad input, stopping and going on.
 
 mod bench;
+mod choices;
 mod demo;
 mod device;
 mod eval;

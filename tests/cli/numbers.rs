@@ -182,8 +182,10 @@ fn series_by_their_text_and_images_by_rows() {
         let run = train(&room, "t-images-idx3-ubyte", &[("--pixels", pixels), ("--out", pixels)]).succeeds();
         assert!(run.err.contains(steps), "{}", run.err);
     }
-    room.srnn("eval rows t-images-idx3-ubyte --device cpu")
-        .refused("its steps have 1 numbers, and the model reads steps of 4");
+    // A model knows what a step of its images was.
+    room.srnn("eval rows t-images-idx3-ubyte --device cpu").succeeds();
+    room.srnn("eval each t-images-idx3-ubyte --pixels rows --device cpu")
+        .refused("its steps have 4 numbers, and the model reads steps of 1");
 }
 
 #[test]
@@ -219,14 +221,16 @@ fn bytes_and_the_paper() {
     }
     let run: Run = room.command().args(["predict", "out", "--device", "cpu"]).write_stdin("caf\u{e9}\n").into();
     run.succeeds();
-    // What the preset decides cannot be given beside it.
     let paper = ["train", "reviews.tsv", "--preset", "paper", "--epochs", "1", "--device", "cpu", "--out", "paper"];
     Run::from(room.command().args(paper)).succeeds();
     let network = &room.json("paper/config.json")["network"];
     let expected = json!(["gru", "before", "identity", "8x2", 512, 200, 50, "unmasked"]);
     let names = ["cell", "reset", "activation", "slicing", "length", "embedding", "hidden", "padding"];
     assert_eq!(json!(names.map(|name| network[name].clone())), expected);
-    Run::from(room.command().args(paper).args(["--hidden", "9"])).misused("cannot be used with");
+    // What is given goes before the preset.
+    Run::from(room.command().args(paper).args(["--hidden", "9", "--force"])).succeeds();
+    let network = &room.json("paper/config.json")["network"];
+    assert_eq!((&network["hidden"], &network["reset"]), (&json!(9), &json!("before")));
 }
 
 #[test]
@@ -253,7 +257,7 @@ fn data_that_does_not_fit() {
         &[("--labels", "y")],
         "reviews.tsv: a table has its labels in a column: leave out the file of labels",
     );
-    fresh("x.npy", &[("--labels", "y"), ("--tokens", "bytes")], "--tokens bytes is for texts, and the data is numbers");
+    fresh("x.npy", &[("--labels", "y"), ("--tokens", "bytes")], "--tokens is for texts, and the data is numbers");
     for (option, value) in [("--embedding", "3"), ("--vocabulary", "100"), ("--min-count", "1"), ("--vectors", "y")] {
         fresh(
             "x.npy",

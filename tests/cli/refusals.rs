@@ -21,7 +21,7 @@ fn options(room: &Room, options: &[(&str, &str)], words: &str) {
 #[test]
 fn tables_that_cannot_be_read() {
     Room::new().train_on("none.tsv", &[]).refused(&no_such_file("none.tsv"));
-    Room::new().train_on(".", &[]).refused(".: is a directory");
+    Room::new().train_on(".", &[]).refused(".: is a folder without texts: each class is a folder in it");
     table("a.tsv", "", "a.tsv: has no rows");
     table("a.csv", "\n\n", "a.csv: has no rows");
     table("a.txt", "", "a.txt: has no rows");
@@ -89,7 +89,7 @@ fn tables_too_small_to_train_on() {
 #[test]
 fn sizes_and_rates_that_cannot_work() {
     let room = Room::with_reviews();
-    for name in ["--hidden", "--batch", "--epochs", "--embedding", "--length", "--patience"] {
+    for name in ["--hidden", "--batch", "--epochs", "--embedding", "--length"] {
         options(&room, &[(name, "0")], &format!("{name} 0: it must be at least 1"));
     }
     options(&room, &[("--vocabulary", "2")], "--vocabulary 2: it must be 3 or more, to hold [PAD], [UNK] and a word");
@@ -100,8 +100,8 @@ fn sizes_and_rates_that_cannot_work() {
     for norm in ["-1", "nan"] {
         options(&room, &[("--clip", norm)], "it must be a positive number");
     }
-    for share in ["0", "1", "2", "-0.5", "nan"] {
-        let words = "it must be more than 0 and less than 1";
+    for share in ["1", "2", "-0.5", "nan"] {
+        let words = "it must be at least 0 and less than 1";
         options(&room, &[("--valid-fraction", share)], words);
     }
     options(
@@ -133,7 +133,7 @@ fn values_that_cannot_be_read() {
         ("--memory", "0", "`0` is no size: "),
         ("--truncate", "middle", "use front or back"),
         ("--padding", "none", "use masked or unmasked"),
-        ("--format", "xml", "give tsv, csv or jsonl for texts, npy, npz, ucr or idx for numbers"),
+        ("--format", "xml", "give tsv, csv or jsonl for texts, npy, npz, ucr, series, ts, arff or idx for numbers"),
     ] {
         let run = room.train(&[(name, value)]).misused(words);
         assert!(!run.err.contains("Usage:"), "{}", run.err);

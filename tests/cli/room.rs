@@ -13,7 +13,8 @@ use tempfile::TempDir;
 pub struct Room(TempDir);
 
 /// Options of a training that takes no time.
-const TINY: [(&str, &str); 8] = [
+const TINY: [(&str, &str); 9] = [
+    ("--preset", "plain"),
     ("--device", "cpu"),
     ("--slices", "2x2"),
     ("--length", "16"),

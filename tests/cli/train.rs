@@ -12,12 +12,12 @@ fn a_training_leaves_a_model_directory() {
     let names: Vec<String> = room.contents("out").into_keys().collect();
     assert_eq!(
         names,
-        ["checkpoint.safetensors", "config.json", "metrics.jsonl", "model.safetensors", "tokenizer.json"]
+        ["checkpoint.safetensors", "config.json", "metrics.jsonl", "model.safetensors", "run.json", "tokenizer.json"]
     );
     assert_eq!(room.contents(".").len(), 2 + names.len(), "nothing is left beside the model");
-    assert_eq!(run.out.lines().count(), 3);
     assert!(run.out.starts_with("best epoch: "), "{}", run.out);
-    assert!(run.out.contains("\ntest: accuracy 100.00 %, loss "), "{}", run.out);
+    assert!(run.out.contains("\ntest: accuracy 100.00 %, macro F1 1.0000, AUC 1.0000, loss "), "{}", run.out);
+    assert!(run.out.contains("| class | precision |") && run.out.contains("| bad "), "{}", run.out);
     assert!(run.out.ends_with("\nmodel: out\n"), "{}", run.out);
     assert!(run.err.contains("data: 54 sequences to train, 6 to validate, 30 for the test\n"), "{}", run.err);
     assert!(run.err.contains("network: 2x2 GRU, H = 5, T = 16 in 8 sequential steps, 2 classes, "), "{}", run.err);

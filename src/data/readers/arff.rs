@@ -100,7 +100,8 @@ mod tests {
         read.map(|(sequences, labels)| (rows_of(&sequences), labels)).map_err(|error| error.to_string())
     }
 
-    const HEAD: &str = "% a\n@relation x\n@attribute 'att 1' numeric\n@attribute att2 REAL\n@attribute target {0,1}\n@data\n";
+    const HEAD: &str =
+        "% a\n@relation x\n@attribute 'att 1' numeric\n@attribute att2 REAL\n@attribute target {0,1}\n@data\n";
 
     #[test]
     fn series_with_their_classes() {
@@ -118,7 +119,10 @@ mod tests {
         fails(&format!("{HEAD}{{1 2, 3 0, 1 1}}\n"), "m.arff:7: is a sparse row, which is not read");
         fails(HEAD, "m.arff: has no series below its @data");
         fails("@relation x\n", "m.arff: has no @data: it is no .arff file, or it is cut short");
-        fails("@attribute a relational\n", "m.arff:1: is an attribute of several channels, which is not read: give the .ts file of the same data");
+        fails(
+            "@attribute a relational\n",
+            "m.arff:1: is an attribute of several channels, which is not read: give the .ts file of the same data",
+        );
         fails("a,b\n", "m.arff:1: is no line of a header: an .arff file has its series below @data");
         let two = "@attribute a {x}\n@attribute b string\n@data\n";
         fails(two, "m.arff: has several attributes that are not numeric, `a` and `b`: name the label with --label");

@@ -44,7 +44,9 @@ pub(super) fn read(mut lines: Lines, separator: char, table: &mut Table) -> Resu
                 }
                 (Place::Quoted, '"') => Place::AfterQuote,
                 (Place::AfterQuote | Place::AfterBlank, ' ') => Place::AfterBlank,
-                (Place::FieldStart | Place::Plain | Place::AfterQuote | Place::AfterBlank, mark) if mark == separator => {
+                (Place::FieldStart | Place::Plain | Place::AfterQuote | Place::AfterBlank, mark)
+                    if mark == separator =>
+                {
                     raw = None;
                     if fields.len() <= table.most {
                         fields.push(std::mem::take(&mut field));

@@ -43,7 +43,7 @@ fn read_list(mut lines: Lines, table: &mut Table) -> Result<()> {
 }
 
 fn cells(line: &str, table: &Table) -> std::result::Result<(String, Option<String>), Problem> {
-    let fault = |fault| Problem::from(syntax_problem(line, &fault));
+    let fault = |fault| Problem::from(syntax_problem(&fault));
     let whole: &RawValue = serde_json::from_str(line).map_err(fault)?;
     if kind(whole.get()) != "an object" {
         return Err(format!("is {}, not a JSON object", kind(whole.get())).into());
@@ -72,7 +72,10 @@ fn cell(
             let name = |item: &Value| match item {
                 Value::String(name) if !name.contains(',') => Ok(name.clone()),
                 Value::Number(_) | Value::Bool(_) => Ok(item.to_string()),
-                _ => Err(format!("the label {} lists {item}: each is a text without a comma, or a number", quoted(column))),
+                _ => Err(format!(
+                    "the label {} lists {item}: each is a text without a comma, or a number",
+                    quoted(column)
+                )),
             };
             Ok(items.map(name).collect::<std::result::Result<Vec<_>, _>>()?.join(","))
         }
@@ -84,13 +87,12 @@ fn cell(
 }
 
 /// What serde found, with the column alone: its line is always 1, as it sees one line at a time.
-fn syntax_problem(line: &str, fault: &serde_json::Error) -> String {
+fn syntax_problem(fault: &serde_json::Error) -> String {
     let reason = fault.to_string();
     let place = format!(" at line {} column {}", fault.line(), fault.column());
     let reason = reason.strip_suffix(&place).unwrap_or(&reason);
-    // The two layouts that are JSON but not JSON Lines.
+    // A layout that is JSON but not JSON Lines.
     let hint = match () {
-        () if line.trim_start().starts_with('[') => ": give one object per line, without a list around them",
         () if fault.is_eof() => ": each object must stand on one line",
         () => "",
     };
@@ -126,6 +128,14 @@ mod tests {
     }
 
     #[test]
+    fn lists_of_objects_and_lists_as_labels() {
+        let list = "[\n{\"text\": \"a\",\n \"label\": 1}, {\"label\": [\"x\", 2], \"text\": \"b\"}\n]\n";
+        assert_eq!(read(list, JsonLines), Ok(vec![row("a", "1", 1), row("b", "x,2", 2)]));
+        let error = "t:1: the label `label` lists \"a,b\": each is a text without a comma, or a number";
+        fails("{\"text\": \"x\", \"label\": [\"a,b\"]}", error);
+    }
+
+    #[test]
     fn broken_lines_name_the_reason() {
         fails("", "t: has no rows");
         fails(
@@ -136,12 +146,9 @@ mod tests {
             "{\n\"text\": 1}",
             "t:1: is not valid JSON (EOF while parsing an object, column 1): each object must stand on one line",
         );
-        fails(
-            "[\n{}]",
-            "t:1: is not valid JSON (EOF while parsing a list, column 1): \
-             give one object per line, without a list around them",
-        );
-        fails("[]", "t:1: is a list, not a JSON object");
+        fails("[\n{}]", "t: object 1 of the list: has no column `text`, only nothing");
+        fails("[\n{\"text\": 1x}]", "t: is not valid JSON (expected `,` or `}` at line 2 column 11)");
+        fails("[]", "t: has no rows");
         fails("{\"label\": 1}", "t:1: has no column `text`, only `label`");
         fails("{\"text\": \"x\"}", "t:1: has no column `label`, only `text`");
         fails("{\"text\": null, \"label\": 1}", "t:1: the text `text` is null, not a string");

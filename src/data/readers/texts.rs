@@ -2,11 +2,11 @@
 
 use super::examples::Examples;
 use super::format::Format;
-use super::lines::Lines;
-use super::table::{Columns, Table};
-use super::source::Source;
-use super::{csv_rows, json_lines};
 use super::limits::Limits;
+use super::lines::Lines;
+use super::source::Source;
+use super::table::{Columns, Table};
+use super::{csv_rows, json_lines};
 use crate::error::{Error, Problem, Result, ensure};
 use std::path::{Path, PathBuf};
 
@@ -65,7 +65,8 @@ pub(super) fn read_folder(folder: &Path, labels: bool, limits: &Limits) -> Resul
 /// What is in a folder, but for hidden files, by name.
 fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     let all = std::fs::read_dir(folder).map_err(Error::io(folder))?;
-    let mut paths = all.map(|entry| entry.map(|own| own.path())).collect::<std::io::Result<Vec<_>>>().map_err(Error::io(folder))?;
+    let mut paths =
+        all.map(|entry| entry.map(|own| own.path())).collect::<std::io::Result<Vec<_>>>().map_err(Error::io(folder))?;
     paths.retain(|path| !path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b".")));
     paths.sort();
     Ok(paths)
@@ -167,7 +168,10 @@ mod tests {
         let one = read_folder(&room.path().join("pos"), false, &Limits::default()).unwrap();
         assert_eq!(one.lines, [1]);
         let error = read_folder(&room.path().join("pos"), true, &Limits::default()).unwrap_err().to_string();
-        assert!(error.ends_with("is a folder without texts: each class is a folder in it, with a file for each text"), "{error}");
+        assert!(
+            error.ends_with("is a folder without texts: each class is a folder in it, with a file for each text"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -208,7 +212,8 @@ mod tests {
         let file = tempfile::Builder::new().suffix(".tsv").tempfile().unwrap();
         std::fs::write(file.path(), "id\ttext\n1\tx\n").unwrap();
         let found =
-            super::read(Lines::open(&file.path().into(), Limits::default()).unwrap(), ("text", None), 9, None, false).unwrap();
+            super::read(Lines::open(&file.path().into(), Limits::default()).unwrap(), ("text", None), 9, None, false)
+                .unwrap();
         assert_eq!((found.texts(), &found.lines[..]), (Some(&["x".to_string()][..]), &[2][..]));
         assert_eq!(found.targets, None);
     }

@@ -56,12 +56,7 @@ fn header(lines: &mut Lines) -> Result<bool> {
 
 type Series = (Vec<Vec<f64>>, Option<String>);
 
-fn series(
-    line: &str,
-    labelled: bool,
-    width: Option<usize>,
-    filled: &mut usize,
-) -> std::result::Result<Series, String> {
+fn series(line: &str, labelled: bool, width: Option<usize>, filled: &mut usize) -> std::result::Result<Series, String> {
     let mut parts: Vec<&str> = line.split(':').collect();
     let name = if labelled { parts.pop().map(label) } else { None };
     if name.as_ref().is_some_and(|name| name.is_empty() || missing(name)) {
@@ -76,7 +71,9 @@ fn series(
         let mut own = vec![];
         let mut known = 0;
         for (count, field) in part.split(',').map(str::trim).enumerate() {
-            known += usize::from(value(&mut own, 0, count + 1, field).map_err(|problem| format!("channel {at}: {problem}"))?);
+            known += usize::from(
+                value(&mut own, 0, count + 1, field).map_err(|problem| format!("channel {at}: {problem}"))?,
+            );
         }
         if known == 0 {
             return Err(format!("channel {at} has no known value: leave the series out"));
@@ -129,7 +126,10 @@ mod tests {
         fails("1,2:a\n", "m.ts:1: is no line of a header: a .ts file has its series below @data");
         fails("@classLabel true a\n", "m.ts: has no @data: it is no .ts file, or it is cut short");
         fails(HEAD, "m.ts: has no series below its @data");
-        fails("@timestamps true\n", "m.ts:1: has time stamps, which are not read: give the values alone, at equal steps");
+        fails(
+            "@timestamps true\n",
+            "m.ts:1: has time stamps, which are not read: give the values alone, at equal steps",
+        );
         fails(&format!("{HEAD}1,x:a\n"), "m.ts:7: channel 0: value 2 is `x`, not a finite number");
         fails(&format!("{HEAD}1,2:3:a\n"), "m.ts:7: channel 1 has 1 values, and another has 2");
         fails(&format!("{HEAD}1:2:a\n1:a\n"), "m.ts:8: has 1 channels, and the series before have 2");
