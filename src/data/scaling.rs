@@ -106,3 +106,60 @@ fn logs<S: ExactSizeIterator<Item = f64> + Clone>(
     let (mean, deviation) = columns.iter().map(of).collect::<Result<Vec<_>>>()?.into_iter().unzip();
     Ok(Normalisation { mean, deviation })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scaling(sequences: &[Vec<f64>], width: usize, scale: Scale) -> Scaling {
+        Scaling::fit(sequences.iter().map(|own| own.iter().copied()), width, scale).unwrap()
+    }
+
+    fn apply(scaling: &Scaling, sequence: &[f64]) -> Vec<f32> {
+        let mut to = vec![];
+        scaling.apply(sequence.iter().copied(), &mut to);
+        to
+    }
+
+    #[test]
+    fn channels_are_compared_with_all_sequences() {
+        let own = scaling(&[vec![0.0, 10.0], vec![2.0, 10.0]], 2, Scale::Channel);
+        assert_eq!((own.width(), own.channels_read()), (2, 2));
+        assert_eq!(apply(&own, &[0.0, 11.0, 2.0, 10.0]), [-1.0, 1.0, 1.0, 0.0]);
+        own.check(2).unwrap();
+        assert_eq!(own.check(6).unwrap_err().to_string(), "steps are made of 2 numbers, and the network reads 6");
+    }
+
+    #[test]
+    fn a_sequence_by_itself_with_its_scale_beside_it() {
+        let e = std::f64::consts::E;
+        // Deviations 1 and e², of whose logarithms 1 is the mean and the deviation; means 0 and 10, each 5 from their mean.
+        let sequences = [vec![-1.0, 1.0], vec![10.0 - e * e, 10.0 + e * e]];
+        let own = scaling(&sequences, 1, Scale::Sequence);
+        assert_eq!((own.width(), own.channels_read()), (1, 3));
+        let all = sequences.concat();
+        let deviation = (all.iter().map(|value| (value - 5.0f64).powi(2)).sum::<f64>() / 4.0).sqrt();
+        let near = |told: Vec<f32>, expected: [f64; 6]| {
+            let close = |(a, b): (&f32, &f64)| (f64::from(*a) - b).abs() < 1e-6;
+            assert!(told.len() == 6 && told.iter().zip(&expected).all(close), "{told:?} {expected:?}");
+        };
+        let mean = 5.0 / deviation;
+        near(apply(&own, &sequences[0]), [-1.0, -1.0, -mean, 1.0, -1.0, -mean]);
+        near(apply(&own, &sequences[1]), [-1.0, 1.0, mean, 1.0, 1.0, mean]);
+        // Another scale and offset change what is beside alone, and what is far stays within bounds.
+        let far = apply(&own, &[1e9, 3e9]);
+        assert_eq!(far, [-1.0, 5.0, 5.0, 1.0, 5.0, 5.0]);
+        assert_eq!(apply(&own, &[7.0, 7.0])[..2], [0.0, -5.0]);
+    }
+
+    #[test]
+    fn sequences_that_never_change_have_no_logarithm() {
+        let own = scaling(&[vec![3.0, 3.0], vec![4.0, 4.0]], 1, Scale::Sequence);
+        let logs = own.logs.as_ref().unwrap();
+        assert_eq!((logs.mean[0], logs.deviation[0]), (0.0, 1.0));
+        assert!(apply(&own, &[1.0, 2.0]).iter().all(|value| value.is_finite()));
+        // Equal scales are not blown up: a unit of the logarithm is a factor of e.
+        let alike = scaling(&[vec![0.0, 2.0], vec![0.0, 2.000001]], 1, Scale::Sequence);
+        assert!(apply(&alike, &[0.0, 2.0])[1].abs() < 1e-5);
+    }
+}

@@ -74,6 +74,24 @@ mod tests {
     use super::*;
 
     #[test]
+    fn folds_are_all_rows_once() {
+        let labels: Vec<u32> = (0..47).map(|row| [0, 1, 0, 2, 0][row % 5]).collect();
+        let folds: Vec<Vec<usize>> = (0..4).map(|index| fold(&labels, 3, index, 4)).collect();
+        let mut rows = folds.concat();
+        rows.sort_unstable();
+        assert!(rows.into_iter().eq(0..47));
+        for own in &folds {
+            // Of each class about a quarter, as a block.
+            assert!((11..=13).contains(&own.len()), "{folds:?}");
+            let zeros: Vec<usize> = own.iter().copied().filter(|&row| labels[row] == 0).collect();
+            let between = (zeros[0]..zeros[zeros.len() - 1]).filter(|&row| labels[row] == 0).count();
+            assert_eq!(between, zeros.len() - 1);
+        }
+        // Two rows of a class are never of one fold, and classes of one row lie in different ones.
+        assert_eq!((0..3).map(|index| fold(&[0, 1, 2, 0], 3, index, 3).len()).collect::<Vec<_>>(), [1, 2, 1]);
+    }
+
+    #[test]
     fn the_last_block_of_each_class() {
         let labels = [0, 1, 0, 0, 1, 0, 1, 1, 1, 1];
         assert_eq!(hold_out(&labels, 2, 0.5), (vec![0, 1, 2, 4, 6], vec![3, 5, 7, 8, 9]));

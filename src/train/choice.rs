@@ -299,3 +299,81 @@ fn is_uneven(train: &Dataset) -> bool {
 pub(super) fn name(setting: &impl Serialize) -> String {
     serde_json::to_value(setting).ok().and_then(|value| value.as_str().map(str::to_string)).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Sources;
+    use super::*;
+    use crate::data::{Channel, Source};
+
+    fn open() -> Recipe {
+        Recipe { open: Open::all(), ..Recipe::of(Sources::of(Source::Stdin)) }
+    }
+
+    fn chosen(recipe: &Recipe, texts: bool) -> String {
+        recipe.chosen(texts).iter().map(|(open, value)| format!("{open} {value}")).collect::<Vec<_>>().join(", ")
+    }
+
+    #[test]
+    fn for_numbers() {
+        // 300 series of 100 steps, but for two of 400.
+        let rows: Vec<Vec<f32>> = (0..300).map(|row| vec![0.0; if row < 2 { 400 } else { 100 }]).collect();
+        let data = Dataset::of_numbers(&rows, 1).unwrap();
+        let train = data.with_targets(Told::Classes((0..300).map(|row| u32::from(row % 10 == 0)).collect())).unwrap();
+        let mut recipe = open();
+        recipe.choose(&train);
+        let expected = "normalise channel, length 100, slices 6x1, direction both, pool max, context 8, hidden 48, batch 16, \
+                        epochs 79, learning-rate 0.005, schedule cosine:0.3, dropout 0.2, patience 26, metric macro-f1, refit yes";
+        assert_eq!(chosen(&recipe, false), expected);
+        // What is given stays.
+        let mut given = open();
+        given.open.retain(|open| ![Open::Slices, Open::Batch, Open::Refit].contains(open));
+        (given.network.slicing, given.options.batch) = (Slicing::new(2, 9).unwrap(), 50);
+        given.choose(&train);
+        assert_eq!((given.network.length, given.options.epochs, given.refit), (512, 250, false));
+        let mut plain = Recipe::of(Sources::of(Source::Stdin));
+        plain.choose(&train);
+        assert_eq!(plain, Recipe::of(Sources::of(Source::Stdin)));
+        // Shorter, until it fits.
+        assert!(recipe.shorten());
+        assert_eq!((recipe.network.length, recipe.network.slicing.slices()), (50, 1));
+    }
+
+    #[test]
+    fn for_texts() {
+        let texts: Vec<Vec<u32>> = (0..12_000).map(|row| vec![3; if row % 20 == 0 { 900 } else { 300 }]).collect();
+        let train = Dataset::new(&texts, (0..12_000).map(|row| row % 2).collect()).unwrap();
+        let mut recipe = open();
+        recipe.choose(&train);
+        let expected = "tokens words, length 300, slices 8x1, direction both, pool attention, context 16, hidden 64, embedding 200, \
+                        batch 100, epochs 10, learning-rate 0.003, schedule cosine:0.3, dropout 0.4, embedding-dropout 0.4, \
+                        word-dropout 0.1, patience 5, metric accuracy, refit no";
+        assert_eq!(chosen(&recipe, true), expected);
+    }
+
+    #[test]
+    fn words_or_characters() {
+        let of = |text: &str| {
+            let mut recipe = open();
+            recipe.choose_tokens(&[text.to_string()]);
+            recipe.tokens.to_string()
+        };
+        assert_eq!(of("a film that is good"), "words");
+        assert_eq!(of("Donaudampfschifffahrt ist ein Wort, \u{e4}hnlich andere"), "words");
+        assert_eq!(of("\u{6211}\u{5f88} \u{559c}\u{6b22} iPhone"), "chars");
+        assert_eq!(of("\u{e2a}\u{e27}\u{e31}\u{e2a}\u{e14}\u{e35}"), "chars");
+        assert_eq!(of("ACGTACGTTGCAACGTACGT ACGTTTGACCAGTACCATGA"), "chars");
+        assert_eq!(of(""), "words");
+    }
+
+    #[test]
+    fn scales_of_their_own() {
+        let of = |within: f64| {
+            let channel = Channel { least: 0.0, largest: 9.0, deviation: 2.0, own: [0.0, 2.0 * within, 2.0] };
+            let mut recipe = open();
+            recipe.choose_scale(&Channels { each: vec![channel], padded: 0.0, filled: 0 });
+            recipe.scale
+        };
+        assert_eq!([of(0.1), of(0.3), of(1.0)], [Scale::Sequence, Scale::Channel, Scale::Channel]);
+    }
+}

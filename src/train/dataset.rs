@@ -260,6 +260,19 @@ mod tests {
     }
 
     #[test]
+    fn sets_are_joined() {
+        let one = Dataset::new(&[vec![1, 2], vec![3]], vec![0, 1]).unwrap();
+        let joined = one.clone().join(Dataset::new(&[vec![4, 5, 6]], vec![1]).unwrap());
+        assert_eq!(joined, Dataset::new(&[vec![1, 2], vec![3], vec![4, 5, 6]], vec![0, 1, 1]).unwrap());
+        assert_eq!(one.clone().join(one.select(&[])), one);
+        let numbers = |rows: &[Vec<f32>], told: Vec<f32>| {
+            Dataset::of_numbers(rows, 1).unwrap().with_targets(Told::Numbers(Rows { width: 1, values: told })).unwrap()
+        };
+        let joined = numbers(&[vec![1.0]], vec![7.0]).join(numbers(&[vec![2.0, 3.0]], vec![8.0]));
+        assert_eq!(joined, numbers(&[vec![1.0], vec![2.0, 3.0]], vec![7.0, 8.0]));
+    }
+
+    #[test]
     fn an_epoch_reads_every_row_once_and_seeds_decide_the_order() {
         let data = dataset(1003);
         let order = |seed, epoch| data.epoch(10, 20, seed, epoch);

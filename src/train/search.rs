@@ -441,3 +441,110 @@ fn mattered<'a>(
     found.sort_by(|(_, a, _), (_, b, _)| b.total_cmp(a));
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Sources;
+    use super::super::recipe::Tokens;
+    use super::*;
+    use crate::data::Source;
+    use crate::network::Config;
+
+    fn candidate(settings: &[Setting], rung: usize, value: f64, loss: f64) -> Candidate {
+        Candidate { settings: settings.to_vec(), rung, value, loss, seconds: 1.0 }
+    }
+
+    fn recipe() -> Recipe {
+        Recipe { open: Open::all(), ..Recipe::of(Sources::of(Source::Stdin)) }
+    }
+
+    #[test]
+    fn the_better_of_the_higher_rung_comes_first() {
+        let [a, b, c, d] = [(0, 0.9, 0.1), (1, 0.7, 0.3), (1, 0.8, 0.4), (1, 0.8, 0.2)]
+            .map(|(rung, value, loss)| candidate(&[], rung, value, loss));
+        let mut all = vec![a.clone(), b.clone(), c.clone(), d.clone()];
+        sort(&mut all, Metric::Accuracy);
+        assert_eq!(all, [d.clone(), c.clone(), b.clone(), a.clone()]);
+        sort(&mut all, Metric::Loss);
+        assert_eq!(all, [b, d, c, a]);
+    }
+
+    #[test]
+    fn candidates_differ_in_what_is_open_alone() {
+        let mut recipe = recipe();
+        recipe.open.remove(&Open::Direction);
+        let space = space(&recipe, true);
+        assert!(space.iter().all(|own| own[0].open() != Open::Direction && own[0].open() != Open::Normalise));
+        let mut random = ChaCha8Rng::seed_from_u64(1);
+        let mut seen = vec![vec![]];
+        for _ in 0..50 {
+            let settings = sample(&recipe, &space, &mut random, &seen).unwrap();
+            let mut own = recipe.clone();
+            settings.iter().for_each(|setting| setting.apply(&mut own));
+            assert!(own != recipe && own.network.check().is_ok());
+            assert!(settings.iter().all(|setting| setting_of(&own, setting.open()) == Some(*setting)));
+            seen.push(settings);
+        }
+        let none = Recipe { open: BTreeSet::new(), ..recipe };
+        assert_eq!(sample(&none, &super::space(&none, true), &mut random, &[vec![]]), None);
+    }
+
+    #[test]
+    fn what_makes_the_difference_is_found() {
+        let recipe = recipe();
+        let space = vec![
+            [32, 50, 64].map(Setting::Hidden).to_vec(),
+            [Direction::Forward, Direction::Both].map(Setting::Direction).to_vec(),
+        ];
+        let all: Vec<Candidate> = (0..20)
+            .map(|at| {
+                let mut settings = vec![[Setting::Hidden(32), Setting::Hidden(64)][at / 2 % 2]];
+                settings.extend((at % 2 == 0).then_some(Setting::Direction(Direction::Both)));
+                candidate(&settings, 0, if at % 2 == 0 { 0.9 } else { 0.5 }, 1.0)
+            })
+            .collect();
+        let found = mattered(&recipe, &space, all.iter(), Metric::Accuracy);
+        assert_eq!((found[0].0, found[0].2.as_str()), (Open::Direction, "both"));
+        assert!(found[0].1 > 0.999 && found[1].1 < 1e-9, "{found:?}");
+        assert!(mattered(&recipe, &space, all.iter().take(10), Metric::Accuracy).is_empty());
+    }
+
+    /// A search that is taken up finds what it had done, and goes on from it.
+    #[test]
+    fn a_search_goes_on_from_its_journal() {
+        let room = tempfile::tempdir().unwrap();
+        let table = room.path().join("reviews.tsv");
+        let rows = (0..40).map(|row| ["a great film\tgood\n", "an awful film\tbad\n"][row % 2]).collect::<String>();
+        std::fs::write(&table, format!("text\tlabel\n{rows}")).unwrap();
+        let network = Config { slicing: Slicing::plain(), length: 8, embedding: 4, hidden: 4, ..Config::default() };
+        let recipe = Recipe {
+            network,
+            tokens: Tokens::Words { min_count: 1 },
+            open: BTreeSet::from([Open::Hidden, Open::Direction, Open::Dropout]),
+            ..Recipe::of(Sources::of(Source::File(table)))
+        };
+        let files = recipe.sources.read().unwrap();
+        let recipe = recipe.decided(&files).unwrap();
+        let journal = room.path().join("journal");
+        let mut opened = 0;
+        let mut search = |seconds: f64| {
+            let mut open = || {
+                opened += 1;
+                Ok(Device::cpu())
+            };
+            run(&recipe, &files, Duration::from_secs_f64(seconds), &journal, &mut open, &mut ()).unwrap()
+        };
+        let found = search(1.0);
+        let text = std::fs::read_to_string(&journal).unwrap();
+        assert_eq!(text.lines().count(), found.candidates.len());
+        assert!(found.candidates.len() > 5 && found.recipe.open.is_empty() && !found.stopped);
+        // The time is over: what is there is what was found.
+        let again = search(1e-6);
+        assert!(again.candidates.iter().all(|own| found.candidates.contains(own)));
+        std::fs::write(&journal, "{}\n").unwrap();
+        let broken =
+            run(&recipe, &files, Duration::from_secs(1), &journal, &mut || Ok(Device::cpu()), &mut ()).unwrap_err();
+        assert!(broken.to_string().contains("this is no journal of a search"), "{broken}");
+        assert!(opened >= found.candidates.len());
+    }
+}

@@ -255,6 +255,28 @@ mod tests {
     use super::*;
 
     #[test]
+    fn folds_leave_the_rest_to_train_and_to_validate() {
+        let told = Told::Classes((0..40).map(|row| row % 2).collect());
+        let of = |sources: &Sources| sources.split(40, Some(&told), 2).unwrap();
+        let whole = Sources::of(Source::Stdin);
+        let sources = Sources { fold: Some(Fold { index: 1, of: 4 }), ..whole.clone() };
+        let split = of(&sources);
+        assert_eq!([split.train.len(), split.valid.len(), split.test.len()], [26, 4, 10]);
+        let mut all = [split.train, split.valid, split.test].concat();
+        all.sort_unstable();
+        assert!(all.into_iter().eq(0..40));
+        let none = of(&Sources { valid_fraction: 0.0, ..sources.clone() });
+        assert_eq!([none.train.len(), none.valid.len(), none.test.len()], [30, 0, 10]);
+        let some = of(&Sources { valid_fraction: 0.0, share: 0.3, ..sources });
+        assert_eq!(some.train.len(), 9);
+        assert!(some.train.iter().all(|row| none.train.contains(row)));
+        // Without classes, a part of every tenth.
+        let numbers = Sources { fold: Some(Fold { index: 0, of: 2 }), valid_fraction: 0.0, ..whole };
+        let split = numbers.split(40, None, 0).unwrap();
+        assert_eq!((split.test.len(), split.test[..4].to_vec()), (20, vec![0, 1, 6, 7]));
+    }
+
+    #[test]
     fn paths_become_absolute_and_stay_so() {
         let sources = Sources {
             train: Source::File("mails.tsv".into()),

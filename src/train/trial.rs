@@ -69,3 +69,15 @@ pub fn mean_and_spread(values: &[f64]) -> (f64, f64) {
     let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
     (mean, (squares / (count - 1.0).max(1.0)).sqrt())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn means_and_spreads() {
+        let (mean, spread) = mean_and_spread(&[1.0, 2.0, 4.5]);
+        assert!((mean - 2.5).abs() < 1e-12 && (spread - 1.8027756377319946).abs() < 1e-12);
+        assert_eq!(mean_and_spread(&[3.0]), (3.0, 0.0));
+    }
+}
