@@ -146,7 +146,7 @@ mod tests {
             "{\n\"text\": 1}",
             "t:1: is not valid JSON (EOF while parsing an object, column 1): each object must stand on one line",
         );
-        fails("[\n{}]", "t: object 1 of the list: has no column `text`, only nothing");
+        fails("[\n{}]", "t: object 1 of the list: has no column `label`, only nothing");
         fails("[\n{\"text\": 1x}]", "t: is not valid JSON (expected `,` or `}` at line 2 column 11)");
         fails("[]", "t: has no rows");
         fails("{\"label\": 1}", "t:1: has no column `text`, only `label`");
