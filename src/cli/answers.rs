@@ -57,7 +57,7 @@ impl<'a> Writer<'a> {
                 Answers::Csv => self.bytes.extend(self.csv_row(row).into_bytes()),
                 Answers::Npy => match self.targets {
                     TargetEncoder::Numbers(own) => {
-                        self.values.extend(own.undo(row).into_iter().map(|value| value as f32))
+                        self.values.extend(own.undo(row).into_iter().map(|value| value as f32));
                     }
                     _ => self.values.extend(row),
                 },

@@ -90,7 +90,7 @@ impl Observer for Reporter {
         let line = |text: &str| self.bar.suspend(|| note(text));
         // Of very many epochs the notable ones are told.
         let every = trainer.options.epochs.div_ceil(MOST_LINES);
-        let notable = epoch.epoch % every == 0 || epoch.epoch == 1 || !best.is_empty();
+        let notable = epoch.epoch.is_multiple_of(every) || epoch.epoch == 1 || !best.is_empty();
         if !self.lines || !(notable || self.last_line.elapsed() > PLAIN_PAUSE) {
             self.bar.reset();
             self.seconds += seconds;

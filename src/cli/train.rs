@@ -337,10 +337,8 @@ impl Train {
         if outcome.ending == Ending::NoImprovement {
             note("stopped: the validation did not improve any more");
         }
-        if let Some(best) = &outcome.best {
-            if best.valid_loss.is_finite() {
-                print(&format!("best epoch: {}, validation {}\n", best.epoch, metric.words(best.valid_score)))?;
-            }
+        if let Some(best) = outcome.best.as_ref().filter(|best| best.valid_loss.is_finite()) {
+            print(&format!("best epoch: {}, validation {}\n", best.epoch, metric.words(best.valid_score)))?;
         }
         if let Some(sequences) = outcome.refitted {
             print(&format!("trained anew on all {sequences} sequences\n"))?;
