@@ -1,32 +1,25 @@
-"""A model directory of srnn in PyTorch: the weights have PyTorch's names, so loading them is one line a level.
+"""A model directory of srnn in PyTorch: the weights have PyTorch's names and layout, so a cell is loaded in a line.
 
-Knows texts with classes, all cells, layers, heads, the last state, maximum and mean; what it does not know it says.
+Knows texts and numbers, classes, labels and regression, the cells that PyTorch has, directions, layers, heads, every pooling and
+context; what it does not know it says.
 
     pip install torch safetensors tokenizers
     python examples/pytorch.py MODEL "a text" "another text"
+    python examples/pytorch.py MODEL signals.npz                # or .npy: x [N, T, D] or [N, T], and `lengths` where it has them
 
 Prints what `srnn predict` prints.
 """
 
 import json
 import sys
+from pathlib import Path
 
+import numpy
 import torch
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
 
-
 CELLS = {"gru": torch.nn.GRU, "lstm": torch.nn.LSTM, "rnn": torch.nn.RNN}
-
-
-def pooled(results, how):
-    """Of what a recurrent module gives for one slice: the top layer's last states side by side, or a pool of outputs."""
-    outputs, states = results
-    if how == "last":
-        states = states[0] if isinstance(states, tuple) else states
-        directions = outputs.shape[-1] // states.shape[-1]
-        return states[-directions:, 0].flatten()
-    return outputs[0].amax(0) if how == "max" else outputs[0].mean(0)
 
 
 def whole(weights, hidden):
@@ -37,56 +30,135 @@ def whole(weights, hidden):
 
 
 class Sliced(torch.nn.Module):
-    """SRNN(n,k): slices of real tokens, right-aligned; a slice without a token is no step of the level above."""
+    """SRNN(n,k): slices of real steps, right-aligned; a slice without a step is no step of the level above."""
 
-    def __init__(self, folder):
+    def __init__(self, network, weights):
         super().__init__()
-        config = json.load(open(f"{folder}/config.json"))
-        self.labels, network = config["tells"].get("class"), config["network"]
         known = {
-            "input": ["tokens"], "task": ["class"], "padding": ["masked"], "truncate": ["front"], "reset": ["after"],
-            "direction": ["forward", "both"], "pooling": ["last", "max", "mean"], "context": [0],
-            "head_pooling": ["last", "max", "mean"],
+            "cell": list(CELLS), "padding": ["masked"], "reset": ["after"],
             "activation": ["tanh", "relu"] if network["cell"] == "rnn" else ["tanh"],
         }
         for name, values in known.items():
             if network[name] not in values:
-                sys.exit(f"this example knows no {name} but {', '.join(map(str, values))}: it is {network[name]}")
-        slicing, hidden, both = network["slicing"], network["hidden"], network["direction"] == "both"
-        self.n, k = (1, 0) if slicing == "rnn" else map(int, slicing.split("x"))
-        self.keep = network["length"]
-        self.first = -(-self.keep // self.n**k)  # steps of a slice at level 0
-        self.pools = [network["pooling"]] * k + [network["head_pooling"]]
-        self.embedding = torch.nn.Embedding(network["vocabulary"], network["embedding"])
-        states = 2 * hidden if both else hidden
-        settings = {"num_layers": network["layers"], "bidirectional": both, "batch_first": True}
-        if network["cell"] == "rnn":
-            settings["nonlinearity"] = network["activation"]
-        unit = CELLS[network["cell"]]
-        widths = [network["embedding"]] + [states] * k
-        self.levels = torch.nn.ModuleList(unit(width, hidden, **settings) for width in widths)
-        self.head = torch.nn.Linear(states, network["classes"])
-        weights = load_file(f"{folder}/model.safetensors")
-        recurrent = {name: whole(w, hidden) for name, w in weights.items() if "weight_hh" in name}
-        self.load_state_dict(weights | recurrent)
+                sys.exit(f"this example knows no {name} but {', '.join(values)}: it is {network[name]}")
+        self.n, self.k = (1, 0) if network["slicing"] == "rnn" else map(int, network["slicing"].split("x"))
+        self.length, self.front = network["length"], network["truncate"] == "front"
+        self.first = -(-self.length // self.n**self.k)  # steps of a slice at level 0
+        self.context = network["context"]
+        self.pools = [network["pooling"]] * self.k + [network["head_pooling"]]
+        self.directions = {"forward": [""], "backward": [""], "both": ["", "_reverse"]}[network["direction"]]
+        self.backward = {"forward": [False], "backward": [True], "both": [False, True]}[network["direction"]]
+        self.embedding = weights.get("embedding.weight")
+        self.attention = [weights.get(f"levels.{level}.attention") for level in range(self.k + 1)]
+        self.head = torch.nn.functional.linear
+        self.head_weights = weights["head.weight"], weights["head.bias"]
+        hidden = network["hidden"]
+        settings = {"nonlinearity": network["activation"]} if network["cell"] == "rnn" else {}
 
-    def forward(self, tokens):
-        steps = self.embedding(tokens[-self.keep :])
-        for level, (unit, pool) in enumerate(zip(self.levels, self.pools)):
+        def unit(level, layer, suffix):
+            own = {f"{kind}_l0": weights[f"levels.{level}.{kind}_l{layer}{suffix}"] for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")}
+            own["weight_hh_l0"] = whole(own["weight_hh_l0"], hidden)
+            made = CELLS[network["cell"]](own["weight_ih_l0"].shape[1], hidden, batch_first=True, **settings)
+            made.load_state_dict(own)
+            return made
+
+        # [level][layer][direction]
+        self.units = [[[unit(level, layer, suffix) for suffix in self.directions] for layer in range(network["layers"])]
+                      for level in range(self.k + 1)]
+
+    def outputs(self, units, steps, slices, context):
+        """What a layer gives at every step, `[T, W]`: each slice is read from its own first state, after some steps of context."""
+        sides = []
+        for unit, backward in zip(units, self.backward):
+            side = []
+            for start, end in slices:
+                if backward:
+                    read = steps[start : min(end + context, len(steps))].flip(0)
+                    side.append(unit(read[None])[0][0][-(end - start) :].flip(0))
+                else:
+                    read = steps[max(start - context, 0) : end]
+                    side.append(unit(read[None])[0][0][-(end - start) :])
+            sides.append(torch.cat(side))
+        return torch.cat(sides, 1)
+
+    def pooled(self, outputs, level):
+        """What a slice passes up, of its outputs `[steps, W]`."""
+        how = self.pools[level]
+        if how == "last":
+            halves = outputs.chunk(len(self.backward), 1)
+            return torch.cat([half[0] if backward else half[-1] for half, backward in zip(halves, self.backward)])
+        if how == "attention":
+            shares = (outputs.tanh() @ self.attention[level].flatten()).softmax(0)
+            return shares @ outputs
+        return outputs.amax(0) if how == "max" else outputs.mean(0)
+
+    def forward(self, steps):
+        """Logits `[C]` of tokens `[T]` or numbers `[T, D]`."""
+        steps = steps[-self.length :] if self.front else steps[: self.length]
+        if self.embedding is not None:
+            steps = self.embedding[steps]
+        for level, layers in enumerate(self.units):
             size = self.first if level == 0 else self.n
             # Right-aligned: the first slice holds what is over.
             over = len(steps) % size
-            slices = [one for one in (steps[:over], *steps[over:].split(size)) if len(one)]
-            steps = torch.stack([pooled(unit(one[None]), pool) for one in slices])
-        return self.head(steps[0])
+            ends = list(range(over or size, len(steps) + 1, size))
+            slices = list(zip([0, *ends], ends))
+            for units in layers:
+                steps = self.outputs(units, steps, slices, self.context if level == 0 else 0)
+            steps = torch.stack([self.pooled(steps[start:end], level) for start, end in slices])
+        return self.head(steps[0], *self.head_weights)
 
 
-folder, *texts = sys.argv[1:]
-tokenizer = Tokenizer.from_file(f"{folder}/tokenizer.json")
-model = Sliced(folder)
-with torch.no_grad():
-    for text in texts:
-        shares = model(torch.tensor(tokenizer.encode(text).ids or [1])).softmax(0).tolist()
-        best = max(range(len(shares)), key=shares.__getitem__)
-        probabilities = {label: round(share, 6) for label, share in zip(model.labels, shares)}
-        print(json.dumps({"label": model.labels[best], "probabilities": probabilities}))
+def normal(x, channels, logs):
+    """Numbers `[T, D]` as the network reads them: by channel, or by their own mean and deviation, which then stand beside them."""
+    mean, deviation = (numpy.array(channels[name]) for name in ("mean", "deviation"))
+    if logs is None:
+        return (x - mean) / deviation
+    own_mean, own = x.mean(0), x.std(0)
+    constant = own <= numpy.maximum(1e-12 * abs(own_mean), 1.1754943508222875e-38)
+    spread = numpy.maximum(logs["deviation"], 1.0)
+    log = numpy.where(constant, -5.0, (numpy.log(numpy.where(constant, 1.0, own)) - logs["mean"]) / spread)
+    beside = numpy.concatenate([log, (own_mean - mean) / deviation]).clip(-5.0, 5.0)
+    x = (x - own_mean) / numpy.where(constant, 1.0, own)
+    return numpy.concatenate([x, numpy.tile(beside, (len(x), 1))], 1)
+
+
+def sequences(config, folder, given):
+    """What is given, as the network reads it."""
+    if config["network"]["input"] == "tokens":
+        tokenizer = Tokenizer.from_file(f"{folder}/tokenizer.json")
+        for text in given:
+            yield torch.tensor(tokenizer.encode(text).ids or [1])
+        return
+    for path in map(Path, given):
+        loaded = numpy.load(path)
+        x, lengths = (loaded["x"], loaded.get("lengths")) if path.suffix == ".npz" else (loaded, None)
+        for row, one in enumerate(x.astype(float)):
+            one = one[: lengths[row]] if lengths is not None else one
+            one = one if one.ndim == 2 else one[:, None]
+            yield torch.tensor(normal(one, config["normalisation"], config.get("log_deviation")), dtype=torch.float32)
+
+
+def told(tells, logits):
+    """What `srnn predict` prints of logits."""
+    (kind, says), = tells.items()
+    if kind == "regression":
+        return {"values": (logits.double() * torch.tensor(says["deviation"]) + torch.tensor(says["mean"])).tolist()}
+    shares = (logits.softmax(0) if kind == "class" else logits.sigmoid()).tolist()
+    probabilities = {label: round(share, 6) for label, share in zip(says, shares)}
+    if kind == "labels":
+        return {"labels": [label for label, share in zip(says, shares) if share > 0.5], "probabilities": probabilities}
+    return {"label": says[max(range(len(shares)), key=shares.__getitem__)], "probabilities": probabilities}
+
+
+def main():
+    folder, *given = sys.argv[1:]
+    config = json.load(open(f"{folder}/config.json"))
+    model = Sliced(config["network"], load_file(f"{folder}/model.safetensors"))
+    with torch.no_grad():
+        for steps in sequences(config, folder, given):
+            print(json.dumps(told(config["tells"], model(steps))))
+
+
+if __name__ == "__main__":
+    main()
