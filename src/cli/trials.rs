@@ -95,9 +95,14 @@ fn tell(found: &Found) -> Result<()> {
     if !mattered.is_empty() {
         print(&format!("what mattered: {}\n", mattered.join(", ")))?;
     }
-    let best = found.candidates.first().map(|own| own.settings.is_empty());
-    if best == Some(true) {
+    if found.candidates.first().is_some_and(|own| own.settings.is_empty()) {
         note("nothing was better than what was chosen without a search");
+    } else if found.is_noise {
+        note(format_args!(
+            "the best is better by no more than chance makes it with {} sequences that are held out: what was chosen without a search \
+             stays",
+            HumanCount(found.tested as u64)
+        ));
     }
     Ok(())
 }

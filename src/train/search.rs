@@ -127,6 +127,10 @@ pub struct Found {
     /// How far the values at the first rung differ by each setting, the largest first: the share of their variance that lies
     /// between its values, and the value with the best mean.
     pub mattered: Vec<(Open, f64, String)>,
+    /// Sequences that each candidate was tested on.
+    pub tested: usize,
+    /// Whether the best is better by no more than chance makes it, so that the recipe is as it was without a search.
+    pub is_noise: bool,
     /// Whether the observer stopped it.
     pub stopped: bool,
 }
@@ -150,8 +154,9 @@ const FEW: usize = 1000;
 /// Candidates from which it can be told what mattered.
 const ENOUGH: usize = 15;
 
-/// Most candidates of the first rung.
-const MOST: usize = 200;
+/// Most candidates of one first rung, and of all.
+const MOST_AT_ONCE: usize = 60;
+const MOST: usize = 1000;
 
 /// Looks for better values of those settings that are open in a recipe whose choices are made, for so long. `journal` keeps
 /// every candidate that is done, and a search that was stopped goes on from there.
@@ -180,43 +185,51 @@ pub fn run(
     let mut random = ChaCha8Rng::seed_from_u64(recipe.options.seed);
     let space = space(recipe, texts);
     let first = search.candidate(&mut done, &[], 0)?;
-    // A rung takes about as long as the first; what is chosen in the end is trained once more, or twice.
+    // What is chosen in the end is trained once more, or twice.
     let each = first.as_ref().map_or(1.0, |own| own.seconds.max(0.01));
     let last = each / RUNGS[0] * if recipe.refit { 2.0 } else { 1.0 } / if folds == 3 { 2.0 } else { 1.0 };
-    let wanted = ((time.as_secs_f64() - last).max(0.0) / (RUNGS.len() as f64 * each)) as usize;
-    let mut rung: Vec<Candidate> = first.into_iter().collect();
+    search.deadline = deadline.checked_sub(Duration::from_secs_f64(last)).unwrap_or(deadline);
+    let mut all: Vec<Candidate> = first.into_iter().collect();
     let mut seen: Vec<Vec<Setting>> = vec![vec![]];
-    while rung.len() < wanted.clamp(2, MOST) && !search.is_over() {
-        let Some(settings) = sample(recipe, &space, &mut random, &seen) else { break };
-        seen.push(settings.clone());
-        rung.extend(search.candidate(&mut done, &settings, 0)?);
-    }
-    let mut all = rung.clone();
-    for next in 1..RUNGS.len() {
-        sort(&mut rung, metric);
-        rung.truncate((rung.len() / HALVING).max(1));
-        // What was chosen without a search is always compared with.
-        if next + 1 == RUNGS.len() && !rung.iter().any(|own| own.settings.is_empty()) {
-            rung.extend(all.iter().find(|own| own.settings.is_empty()).cloned());
+    // Rungs begin anew as long as there is time.
+    while !search.is_over() && seen.len() < MOST {
+        let left = search.deadline.saturating_duration_since(Instant::now()).as_secs_f64();
+        // Each of the rungs takes about as long as the first.
+        let wanted = ((left / (RUNGS.len() as f64 * each)) as usize).clamp(2, MOST_AT_ONCE);
+        let mut settings: Vec<Vec<Setting>> = vec![];
+        while settings.len() < wanted
+            && let Some(own) = sample(recipe, &space, &mut random, &seen)
+        {
+            seen.push(own.clone());
+            settings.push(own);
         }
-        let mut higher = vec![];
-        for own in &rung {
-            if !search.is_over() {
-                higher.extend(search.candidate(&mut done, &own.settings, next)?);
-            }
-        }
-        all.extend(higher.iter().cloned());
-        if higher.is_empty() {
+        if settings.is_empty() {
             break;
         }
-        rung = higher;
+        let base = all.iter().find(|own| own.settings.is_empty() && own.rung == 0).cloned();
+        all.extend(search.bracket(&mut done, base, settings)?);
     }
     let stopped = search.stopped;
     let mattered = mattered(recipe, &space, all.iter().filter(|own| own.rung == 0), metric);
     sort(&mut all, metric);
+    // One that was tested in several brackets is one.
+    all.dedup_by(|a, b| (&a.settings, a.rung) == (&b.settings, b.rung));
+    let tested = if folds == 3 { count } else { count / folds };
+    let is_noise = all.first().is_some_and(|best| is_noise(best, &all, metric, tested));
     let mut best = Recipe { open: BTreeSet::new(), ..recipe.clone() };
-    all.first().iter().flat_map(|own| &own.settings).for_each(|setting| setting.apply(&mut best));
-    Ok(Found { candidates: all, recipe: best, metric, mattered, stopped })
+    if !is_noise {
+        all.first().iter().flat_map(|own| &own.settings).for_each(|setting| setting.apply(&mut best));
+    }
+    Ok(Found { candidates: all, recipe: best, metric, mattered, tested, is_noise, stopped })
+}
+
+/// Whether the best is hardly better than what was chosen without a search: by no more than one standard error of a share of so
+/// many sequences. Of many candidates some are as much better by chance.
+fn is_noise(best: &Candidate, all: &[Candidate], metric: Metric, tested: usize) -> bool {
+    let base = all.iter().find(|own| own.settings.is_empty() && own.rung == best.rung);
+    let Some(base) = base.filter(|_| !matches!(metric, Metric::Loss | Metric::R2)) else { return false };
+    let share = base.value.clamp(0.0, 1.0);
+    best.value - base.value <= (share * (1.0 - share) / tested.max(1) as f64).sqrt()
 }
 
 /// The better candidate first.
@@ -261,6 +274,43 @@ impl Observer for Until<'_> {
 impl Search<'_> {
     fn is_over(&self) -> bool {
         self.stopped || Instant::now() >= self.deadline
+    }
+
+    /// All rungs, from these settings; `base` is what was chosen without a search. Ends where the time does.
+    fn bracket(
+        &mut self,
+        done: &mut Vec<Candidate>,
+        base: Option<Candidate>,
+        settings: Vec<Vec<Setting>>,
+    ) -> Result<Vec<Candidate>> {
+        let mut rung = vec![];
+        for own in settings {
+            if !self.is_over() {
+                rung.extend(self.candidate(done, &own, 0)?);
+            }
+        }
+        let mut all = rung.clone();
+        rung.extend(base.clone());
+        for next in 1..RUNGS.len() {
+            sort(&mut rung, self.metric);
+            rung.truncate((rung.len() / HALVING).max(1));
+            // What was chosen without a search is always compared with.
+            if next + 1 == RUNGS.len() && !rung.iter().any(|own| own.settings.is_empty()) {
+                rung.extend(base.clone());
+            }
+            let mut higher = vec![];
+            for own in &rung {
+                if !self.is_over() {
+                    higher.extend(self.candidate(done, &own.settings, next)?);
+                }
+            }
+            all.extend(higher.iter().cloned());
+            if higher.is_empty() {
+                break;
+            }
+            rung = higher;
+        }
+        Ok(all)
     }
 
     /// A candidate at a rung: as it is in the journal, or trained. `None` if the time was over, or it cannot be trained.
@@ -467,6 +517,17 @@ mod tests {
         assert_eq!(all, [d.clone(), c.clone(), b.clone(), a.clone()]);
         sort(&mut all, Metric::Loss);
         assert_eq!(all, [b, d, c, a]);
+    }
+
+    #[test]
+    fn what_chance_makes_is_no_find() {
+        let base = candidate(&[], 2, 0.8, 0.5);
+        let better = |value| candidate(&[Setting::Hidden(64)], 2, value, 0.5);
+        let noise = |value, metric, tested| is_noise(&better(value), &[better(value), base.clone()], metric, tested);
+        // The standard error of 0.8 is 0.04 of 100 sequences, and 0.004 of 10,000.
+        assert!(noise(0.83, Metric::Accuracy, 100) && !noise(0.85, Metric::Accuracy, 100));
+        assert!(!noise(0.83, Metric::Accuracy, 10_000) && !noise(0.81, Metric::R2, 100));
+        assert!(!is_noise(&better(0.81), &[better(0.81), candidate(&[], 1, 0.8, 0.5)], Metric::Accuracy, 100));
     }
 
     #[test]
