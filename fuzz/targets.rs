@@ -39,10 +39,10 @@ fn file(name: &str, bytes: &[u8]) -> PathBuf {
 /// Any file of data, in any format, with targets or without.
 pub fn readers(bytes: &[u8]) -> bool {
     let Some((&kind, bytes)) = bytes.split_first() else { return false };
-    let formats = ["tsv", "csv", "jsonl", "npy", "npz", "ucr", "idx"];
-    let format = formats.get(usize::from(kind & 7)).map(|name| name.parse::<Format>().unwrap());
-    let pixels = if kind & 8 == 0 { Pixels::Each } else { Pixels::Rows };
-    let labels = (kind & 16 != 0).then(|| file("labels", bytes));
+    let formats = ["tsv", "csv", "jsonl", "npy", "npz", "ucr", "idx", "series", "ts", "arff"];
+    let format = formats.get(usize::from(kind & 15)).map(|name| name.parse::<Format>().unwrap());
+    let pixels = if kind & 16 == 0 { Pixels::Each } else { Pixels::Rows };
+    let labels = (kind & 32 != 0).then(|| file("labels", bytes));
     let options = ReadOptions { format, pixels, labels, ..ReadOptions::default() };
     let source = Source::File(file("data", bytes));
     options.read(&source, kind & 32 == 0).is_ok()

@@ -73,6 +73,9 @@ impl<'a> Writer<'a> {
 
     /// Writes the file, or the array.
     pub fn finish(mut self) -> Result<()> {
+        if self.answers == Answers::Csv && self.count == 0 {
+            self.bytes = self.header().into_bytes();
+        }
         if self.answers == Answers::Npy {
             self.bytes = npy_bytes(&[self.count, self.names.len()], &self.values)?;
         }

@@ -38,7 +38,7 @@ impl Embed {
         }
         let model = Model::load(&self.model)?;
         let data = model.read(
-            &self.input.of_model(&self.model).without_labels(&self.data, self.device.memory)?,
+            &self.input.of_model(&self.model, &model).without_labels(&self.data, self.device.memory)?,
             &self.data,
             false,
         )?;

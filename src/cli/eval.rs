@@ -44,7 +44,7 @@ impl Eval {
     pub fn run(self) -> Result<()> {
         let model = Model::load(&self.model)?;
         let data = model.read(
-            &self.input.of_model(&self.model).options_for(&self.data, self.device.memory)?,
+            &self.input.of_model(&self.model, &model).options_for(&self.data, self.device.memory)?,
             &self.data,
             true,
         )?;

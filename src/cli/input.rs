@@ -4,7 +4,8 @@ use super::{ensure, named};
 use clap::Args;
 use srnn::Result;
 use srnn::data::{Format, Limits, Pixels, ReadOptions, Source};
-use srnn::train::Run;
+use srnn::network::Input;
+use srnn::train::{Model, Run};
 use std::path::{Path, PathBuf};
 
 /// What a file holds, and which parts of it to read.
@@ -16,7 +17,8 @@ pub struct InputArgs {
     /// Column of a table that holds the label [default: label]
     #[arg(long, value_name = "COLUMN")]
     label: Option<String>,
-    /// tsv, csv or jsonl (texts), npy, npz, ucr or idx (numbers) [default: by the file's name; of texts, else by their first line]
+    /// tsv, csv or jsonl (texts), npy, npz, ucr, series (a table with a header), ts, arff or idx (numbers) [default: by the file's
+    /// name and its first lines]
     #[arg(long, value_name = "FORMAT")]
     format: Option<Format>,
     /// Labels of the data in a file of their own (.npy or IDX), for .npy and IDX images
@@ -38,16 +40,30 @@ impl InputArgs {
         let InputArgs { text, label, format, labels, pixels, no_limits, remembered } = self.clone();
         let usual = ReadOptions { limits: Limits::default(), ..remembered.unwrap_or_default() };
         let (text, label) = (text.unwrap_or(usual.text), label.unwrap_or(usual.label));
+        let only_texts = usual.only_texts || self.text.is_some();
         let limits = if no_limits { Limits::trusting() } else { usual.limits };
         let limits = Limits { memory: memory.unwrap_or(limits.memory), ..limits };
-        ReadOptions { text, label, format, labels, pixels: pixels.unwrap_or(usual.pixels), cells: false, limits }
+        ReadOptions {
+            text,
+            label,
+            format,
+            labels,
+            pixels: pixels.unwrap_or(usual.pixels),
+            cells: false,
+            only_texts,
+            limits,
+        }
     }
 
     /// The same, where what is not said now is as it was said when a model was trained: which columns hold text and label, and
     /// what a step of an image is.
-    pub fn of_model(&self, folder: &Path) -> InputArgs {
-        let run = Run::load(folder).ok().flatten();
-        InputArgs { remembered: run.map(|run| run.recipe.sources.reading), ..self.clone() }
+    pub fn of_model(&self, folder: &Path, model: &Model) -> InputArgs {
+        let reading = Run::load(folder).ok().flatten().map(|run| run.recipe.sources.reading).unwrap_or_default();
+        let only_texts = model.config.input == Input::Tokens;
+        InputArgs {
+            remembered: Some(ReadOptions { format: None, labels: None, only_texts, ..reading }),
+            ..self.clone()
+        }
     }
 
     /// The options for a file of this name, which may take so many bytes of memory.
@@ -57,7 +73,8 @@ impl InputArgs {
     pub fn options_for(&self, source: &Source, memory: Option<u64>) -> Result<ReadOptions> {
         let options = self.options(memory);
         let (numbers, images) = (options.is_numbers(source), options.is_images(source));
-        for (name, given) in [("text", self.text.is_some()), ("label", self.label.is_some())] {
+        let label = self.label.is_some() && !options.names_a_label(source);
+        for (name, given) in [("text", self.text.is_some()), ("label", label)] {
             ensure(!given || !numbers, format!("--{name} is for tables, and {source} holds numbers"))?;
         }
         ensure(self.pixels.is_none() || images, format!("--pixels is for IDX images, which {source} does not hold"))?;

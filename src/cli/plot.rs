@@ -200,7 +200,7 @@ fn draw_heat(svg: &mut String, confusion: &[Vec<usize>], names: &[String]) -> Dr
     area.draw_text("rows: true class, columns: predicted class", &font(13).into_text_style(&area), (10, 10))?;
     for (truth, row) in confusion.iter().enumerate() {
         let sum = row.iter().sum::<usize>().max(1);
-        for (told, &count) in row.iter().enumerate() {
+        for (told, &count) in row.iter().enumerate().filter(|(_, count)| **count > 0) {
             let share = count as f64 / sum as f64;
             let (x, y) = (left + told as i32 * cell, top + truth as i32 * cell);
             let shade = |full: u8| (255.0 - share * f64::from(255 - full)) as u8;

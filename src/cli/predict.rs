@@ -25,7 +25,7 @@ pub struct Predict {
     /// jsonl, csv (with the columns of a table that was given) or npy (an array [N, C]) [default: as --out ends, else jsonl]
     #[arg(long = "as", value_parser = named::<Answers>, value_name = "FORMAT")]
     answers: Option<Answers>,
-    /// File for the answers [default: standard output]
+    /// File for the answers; - for standard output, as without it
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Overwrite a file that is there already
@@ -42,22 +42,24 @@ const BATCH: usize = 64;
 
 impl Predict {
     pub fn run(self) -> Result<()> {
-        let ending = self.out.as_ref().and_then(|path| path.extension()?.to_str());
+        let out = self.out.filter(|out| out.as_os_str() != "-");
+        let ending = out.as_ref().and_then(|path| path.extension()?.to_str());
         let answers = self.answers.or(ending.and_then(|ending| named(&ending.to_lowercase()).ok()));
         let answers = answers.unwrap_or(Answers::Jsonl);
-        self.out.iter().try_for_each(|out| check_free(out, self.force))?;
-        ensure(self.out.is_some() || !self.force, "--force is for a file: say --out FILE")?;
+        out.iter().try_for_each(|out| check_free(out, self.force))?;
+        ensure(out.is_some() || !self.force, "--force is for a file: say --out FILE")?;
         let model = Model::load(&self.model)?;
+        let input = self.input.of_model(&self.model, &model);
         let mut network = model.network(self.device.open()?)?;
-        let mut writer = Writer::new(answers, &model.targets, None, self.out.clone());
+        let mut writer = Writer::new(answers, &model.targets, None, out.clone());
         let mut tell = |writer: &mut Writer, batch: Batch| writer.take(&network.probabilities(&batch)?);
         let tokenizer = match &model.inputs {
-            InputEncoder::Tokens(tokenizer) if self.input.are_lines(&self.texts)? => tokenizer,
+            InputEncoder::Tokens(tokenizer) if input.are_lines(&self.texts)? => tokenizer,
             _ => {
-                let mut options = self.input.of_model(&self.model).without_labels(&self.texts, self.device.memory)?;
+                let mut options = input.without_labels(&self.texts, self.device.memory)?;
                 options.cells = answers == Answers::Csv;
                 let (data, cells) = model.read_cells(&options, &self.texts)?;
-                let mut writer = Writer::new(answers, &model.targets, cells, self.out.clone());
+                let mut writer = Writer::new(answers, &model.targets, cells, out.clone());
                 let rows: Vec<usize> = (0..data.len()).collect();
                 for rows in rows.chunks(BATCH) {
                     tell(&mut writer, data.batch(&model.config, rows, |_| false)?)?;

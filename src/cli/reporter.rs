@@ -109,6 +109,12 @@ impl Observer for Reporter {
         Ok(())
     }
 
+    fn refit(&mut self, sequences: usize, epochs: usize) {
+        note(format_args!(
+            "training anew on all {sequences} sequences, for {epochs} epochs (--refit no leaves it at the first)"
+        ));
+    }
+
     fn stop(&self) -> bool {
         interrupt::asked()
     }

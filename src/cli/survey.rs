@@ -73,6 +73,10 @@ pub fn hint(concern: &Concern, truncate: Truncate) -> String {
                 names.join(", ")
             )
         }
+        Concern::ManyClasses(classes, sequences) => format!(
+            "{classes} classes for {sequences} sequences: is this the label? (--label names its column; in a table of numbers without \
+             a header it is the first field)"
+        ),
         Concern::Uneven(ratio) => format!(
             "the most frequent class has {ratio:.0} times the sequences of the rarest (--class-weights balanced lets all count alike)"
         ),

@@ -20,12 +20,12 @@ use strum::IntoEnumIterator;
 
 /// Train a network on labelled texts or sequences of numbers
 ///
-/// Reads texts from TSV, CSV or JSON Lines (also .gz; - for standard input), or numbers from .npy, .npz, UCR text or IDX
-/// images; trains, keeps the weights of the epoch with the best validation, and writes a model directory: config.json,
+/// Reads texts from TSV, CSV, JSON Lines or a folder of folders (also .gz; - for standard input), or numbers from .npy, .npz, .ts,
+/// .arff, tables of numbers, UCR text or IDX images. Settings that are not given are chosen by the data. Trains, keeps the weights of the epoch with the best validation, and writes a model directory: config.json,
 /// model.safetensors (weights named as in PyTorch), tokenizer.json (of texts), metrics.jsonl, and checkpoint.safetensors, from
 /// which --resume goes on.
 #[derive(Args)]
-#[command(after_help = "Example: srnn train reviews.csv --text review --label stars --slices 8x2 --out reviews-model")]
+#[command(after_help = CHOICES)]
 pub struct Train {
     /// Go on with a training that was stopped or killed, or with more --epochs, with the settings that it began with
     #[arg(long, value_name = "DIR", conflicts_with_all = ["Beginning", "NetworkArgs", "InputArgs"])]
@@ -185,6 +185,25 @@ struct Beginning {
     seed: u64,
 }
 
+/// What is chosen, in short; docs/results.md says why.
+const CHOICES: &str =
+    "Settings that are not given are chosen by the data (--preset plain has the same for all), printed, and kept:
+  length     holds 95 % of texts, 99 % of sequences of numbers, whole; less where the memory is short
+  slices     of 64 words or more, at least 8; of 16 steps of numbers; none of short sequences
+  network    both directions; attention, context 16 and H = 64 of texts; maximum, context 8 and H = 48 of numbers
+  batch      a sixtieth of the sequences, from 16 to 100
+  epochs     for 600 updates of the weights with texts, 1,500 with numbers; at least 6 and 10
+  rate       3e-3 of texts, 5e-3 of numbers, on one cycle (cosine:0.3)
+  dropout    0.4 and words 0.3 (of 10,000 texts or more 0.1); 0.2 of numbers
+  patience   a third of the epochs, at least 5
+  normalise  by channel; each sequence by itself where most of the deviation lies between sequences
+  tokens     words; characters in languages without blanks between words
+  metric     macro F1 where classes are uneven
+  refit      of fewer than 2,000 sequences, where none are given to validate with
+
+Examples: srnn train reviews.csv --text review --label stars --test other.csv --out reviews-model
+          srnn train signals.npz --search 10 --out signals-model";
+
 /// What a model that is gone on from decides.
 const OF_MODEL: &str = "NetworkArgs task preset slices length normalise tokens embedding vectors freeze_embedding vocabulary min_count \
                         truncate padding search folds";
@@ -322,6 +341,7 @@ impl Train {
         interrupt::listen();
         let metric = training.trainer.options.metric.unwrap_or(Metric::of(training.model.config.task));
         let mut reporter = Reporter::new(String::new(), &training.model.config, metric);
+        let guess = srnn::train::survey::guess(&training.data, training.model.config.classes);
         let outcome = training.run(&mut reporter);
         drop(reporter);
         let outcome = outcome?;
@@ -347,7 +367,6 @@ impl Train {
             print(&format!("test: {}\n", eval::report(test.clone(), &training.model.targets)))?;
         }
         print(&format!("model: {folder}\n"))?;
-        let guess = srnn::train::survey::guess(&training.data, training.model.config.classes);
         let epochs = training.recipe().options.epochs;
         let accuracy = metric == Metric::of(training.model.config.task);
         if let Some(lesson) = srnn::train::survey::lesson(training.validated(), epochs, accuracy.then_some(guess)) {
@@ -373,13 +392,13 @@ impl Train {
             interrupt::listen();
             let several = "--search and --folds read the data more than once: give files, not standard input";
             ensure(recipe.sources.on_stdin() == 0, several)?;
-            let device = self.open()?;
+            let mut device = self.open()?;
             recipe.sources.reading.limits.memory = device.engine.limits().memory;
-            drop(device);
             let (given, self_check) = (self.device, !self.no_self_check);
             let mut open = move || given.opening().open().map(|device| checked(device, self_check));
             let files = recipe.sources.read()?;
-            let decided = recipe.decided(&files)?;
+            let decided = recipe.decided(&files, &mut device)?;
+            drop(device);
             if let Some(minutes) = search {
                 let journal = journal_of(folder);
                 let Some(best) = trials::search(&decided, &files, minutes, &journal, &mut open)? else {

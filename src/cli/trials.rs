@@ -28,6 +28,7 @@ pub fn folds(
 ) -> Result<Option<Vec<Evaluation>>> {
     let metric = recipe.options.metric.unwrap_or(Metric::of(recipe.network.task));
     let mut evaluations = vec![];
+    trial::check_folds(recipe, files, of)?;
     for index in 0..of {
         let mut reporter = Reporter::new(format!("fold {}/{of}  ", index + 1), &recipe.network, metric).only_progress();
         let trial = trial::of_fold(recipe, files, Fold { index, of }, open, &mut reporter)?;
@@ -37,10 +38,11 @@ pub fn folds(
         note(format_args!("fold {}/{of}: {words}, {:.1} s", index + 1, trial.seconds));
         evaluations.push(trial.evaluation);
     }
-    let values: Vec<f64> = evaluations.iter().map(|own| metric.value(own)).collect();
+    // An area is of two classes at least, and a fold may have one.
+    let values: Vec<f64> = evaluations.iter().map(|own| metric.value(own)).filter(|value| value.is_finite()).collect();
     let (mean, spread) = mean_and_spread(&values);
-    let of_one = metric.words(spread).trim_start_matches(|c: char| !c.is_ascii_digit()).to_string();
-    print(&format!("{of} folds: {} in the mean, ± {of_one} (standard deviation)\n", metric.words(mean)))?;
+    let (count, spread) = (values.len(), metric.number(spread));
+    print(&format!("{count} folds: {} in the mean, ± {spread} (standard deviation)\n", metric.words(mean)))?;
     Ok(Some(evaluations))
 }
 

@@ -187,7 +187,14 @@ impl Recipe {
     fn choose_slices(&mut self, rules: &Rules) {
         if self.is_open(Open::Slices) {
             let length = self.network.length;
-            let slices = (length / rules.slice).max(if length < 64 { 1 } else { rules.slices });
+            let given = !self.is_open(Open::Context) && self.network.context > 0;
+            let least = match length {
+                64.. => rules.slices,
+                // Context is for slices.
+                2.. if given => 2,
+                _ => 1,
+            };
+            let slices = (length / rules.slice).max(least);
             let sliced = Slicing::new(slices, 1).ok().filter(|_| slices > 1);
             self.network.slicing = sliced.unwrap_or(Slicing::plain());
         }

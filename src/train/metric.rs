@@ -92,14 +92,20 @@ impl Metric {
 
     /// A value with its name.
     pub fn words(self, value: f64) -> String {
-        match self {
-            Metric::Accuracy => format!("accuracy {:.2} %", 100.0 * value),
-            Metric::MacroF1 => format!("macro F1 {value:.4}"),
-            Metric::MicroF1 => format!("micro F1 {value:.4}"),
-            Metric::Auc => format!("AUC {value:.4}"),
-            Metric::R2 => format!("R² {value:.4}"),
-            Metric::Loss => format!("loss {value:.4}"),
-        }
+        let name = match self {
+            Metric::Accuracy => "accuracy",
+            Metric::MacroF1 => "macro F1",
+            Metric::MicroF1 => "micro F1",
+            Metric::Auc => "AUC",
+            Metric::R2 => "R²",
+            Metric::Loss => "loss",
+        };
+        format!("{name} {}", self.number(value))
+    }
+
+    /// A value, or a difference of values, by itself.
+    pub fn number(self, value: f64) -> String {
+        if self == Metric::Accuracy { format!("{:.2} %", 100.0 * value) } else { format!("{value:.4}") }
     }
 }
 

@@ -212,7 +212,7 @@ pub fn class_metrics(confusion: &[Vec<usize>]) -> Vec<ClassMetrics> {
 const TOP: usize = 5;
 
 /// Classes of which the areas are told.
-const MOST_AREAS: usize = 64;
+pub(super) const MOST_AREAS: usize = 64;
 
 fn softmax(logits: &[f32]) -> Vec<f32> {
     let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);

@@ -26,6 +26,8 @@ pub mod schedule;
 #[cfg(feature = "files")]
 pub mod search;
 #[cfg(feature = "files")]
+pub mod setting;
+#[cfg(feature = "files")]
 pub mod sources;
 #[cfg(feature = "files")]
 pub mod survey;
@@ -200,6 +202,9 @@ pub trait Observer {
     fn epoch(&mut self, _epoch: &Epoch, _trainer: &mut Trainer) -> Result<()> {
         Ok(())
     }
+
+    /// When, after a training that was validated, another one on all `sequences` begins, for so many epochs.
+    fn refit(&mut self, _sequences: usize, _epochs: usize) {}
 
     /// Whether to stop after this step.
     fn stop(&self) -> bool {

@@ -1,12 +1,13 @@
 //! From a recipe and what files hold to what can be trained: encoded data, a decided recipe, a network's shape.
 
 use super::choice::Open;
+use super::metrics::MOST_AREAS;
 use super::recipe::Tokens;
 use super::sources::Files;
-use super::{Dataset, InputEncoder, Model, Options, Recipe, TargetEncoder, TrainingData};
+use super::{Dataset, InputEncoder, Metric, Model, Options, Recipe, TargetEncoder, TrainingData};
 use crate::data::{Channels, RawInputs, Scale, Tokenizer, read_vectors};
 use crate::engine::Device;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, ensure};
 use crate::network::{Config, Input, Parameters, Task};
 use crate::slicing::Slicing;
 
@@ -65,6 +66,7 @@ impl Prepared {
             config.vocabulary = tokenizer.vocabulary_size();
         }
         config.check()?;
+        check_metric(&recipe, &data.valid, classes)?;
         let options = options_for(&recipe, &data.train, classes);
         Ok(Prepared { recipe, config, options, inputs, targets, data, channels })
     }
@@ -116,12 +118,14 @@ impl Prepared {
 }
 
 impl Recipe {
-    /// The same with what is chosen for these files for the settings that are open, which still count as open.
+    /// The same with what is chosen for these files and this device for the settings that are open, which still count as open.
     ///
     /// # Errors
-    /// What the data says.
-    pub fn decided(&self, files: &Files) -> Result<Recipe> {
-        Prepared::of(self, files).map(|prepared| prepared.recipe)
+    /// What the data and the device say.
+    pub fn decided(&self, files: &Files, device: &mut Device) -> Result<Recipe> {
+        let mut prepared = Prepared::of(self, files)?;
+        prepared.fit_device(device)?;
+        Ok(prepared.recipe)
     }
 }
 
@@ -138,6 +142,19 @@ pub(super) fn initial(recipe: &Recipe, config: &Config, inputs: &InputEncoder) -
         _ => None,
     };
     Ok((parameters, vectors))
+}
+
+/// Refuses to judge validations by areas that they do not have.
+fn check_metric(recipe: &Recipe, valid: &Dataset, classes: usize) -> Result<()> {
+    let occurring = match &valid.targets {
+        Some(told) if !valid.is_empty() => told.occurrences(classes).iter().filter(|count| **count > 0).count(),
+        _ => 2,
+    };
+    let fits = recipe.options.metric != Some(Metric::Auc) || (classes <= MOST_AREAS && occurring > 1);
+    let wanted =
+        format!("another one: of over {MOST_AREAS} classes, or where one alone is validated, there is no area");
+    ensure!(fits, Error::setting("metric", Metric::Auc, wanted));
+    Ok(())
 }
 
 /// The options of a recipe for these sequences to train on.

@@ -75,8 +75,10 @@ impl Progress {
         let better = |best: &Epoch| {
             metric.is_better(value, best.valid_score) || (value == best.valid_score && loss < best.valid_loss)
         };
-        let finite = value.is_finite() && loss.is_finite();
-        finite && (options.keep == Keep::Last || self.best().is_none_or(better))
+        if options.keep == Keep::Last {
+            return loss.is_finite();
+        }
+        value.is_finite() && loss.is_finite() && self.best().is_none_or(better)
     }
 
     pub(super) fn next_epoch(&mut self, epoch: &Epoch) {

@@ -183,7 +183,10 @@ impl Keeper for Saving<'_> {
                 return Ok(());
             }
         }
-        let weights = (best == 0 || unsaved).then(|| {
+        // Those of a training on all sequences take the place of what was validated when it is done.
+        let refits = self.origin.validated.is_some();
+        let is_early = refits && !last;
+        let weights = ((refits && last) || (!refits && (best == 0 || unsaved))).then(|| {
             // Before an epoch is finished, the model is what was learnt so far.
             self.model.parameters = trainer.best.as_ref().unwrap_or(&checkpoint.parameters).clone();
             self.model.parameters.clone()
@@ -197,7 +200,10 @@ impl Keeper for Saving<'_> {
         let (config, folder) = (self.model.config_file(), self.saver.folder.clone());
         let (network, metrics) = (self.model.config.clone(), trainer.progress.metrics());
         let run = account(self.origin, trainer, self.sequences).text();
-        (*self.saved, *self.kept) = (Some(best), is_good);
+        if !is_early {
+            *self.saved = Some(best);
+        }
+        *self.kept = is_good;
         self.saver.begin(move |directory| {
             let weights = weights.map(|weights| encode_weights(&network, &weights, &folder)).transpose()?;
             let encoded = is_good.then(|| checkpoint.encode(&folder)).transpose()?;

@@ -1,104 +1,21 @@
 //! A search for better settings within a time, by successive halving (Jamieson & Talwalkar, 2016): many candidates are
 //! trained for a ninth of the epochs, the best third of them for a third, and the best of those for all.
 
-use super::choice::{Open, name as named};
+use super::choice::Open;
+use super::prepare::Prepared;
+use super::progress::number;
+use super::setting::{Setting, sample, setting_of, space};
 use super::sources::{Files, Fold};
 use super::trial::{self, Trial};
 use super::{Keep, Metric, Observer, Recipe, StepReport};
-use crate::data::Scale;
 use crate::engine::Device;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, ensure};
 use crate::files::{read_file, write_atomically};
-use crate::network::{Direction, Pooling};
-use crate::slicing::Slicing;
-use rand::seq::IndexedRandom;
-use rand::{RngExt, SeedableRng};
+use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
-use std::fmt;
 use std::path::Path;
 use std::time::{Duration, Instant};
-
-/// One setting of a candidate.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Setting {
-    /// What numbers are compared with.
-    Normalise(Scale),
-    /// The longest sequence that is read whole.
-    Length(usize),
-    /// How sequences are cut.
-    Slices(Slicing),
-    /// How slices are read.
-    Direction(Direction),
-    /// What slices pass up.
-    Pool(Pooling),
-    /// Steps that every slice reads before its own.
-    Context(usize),
-    /// Hidden units.
-    Hidden(usize),
-    /// Sequences of a batch.
-    Batch(usize),
-    /// How far a step goes.
-    LearningRate(f32),
-    /// What is dropped.
-    Dropout(f32),
-}
-
-impl Setting {
-    /// Which setting it is.
-    pub fn open(self) -> Open {
-        match self {
-            Setting::Normalise(_) => Open::Normalise,
-            Setting::Length(_) => Open::Length,
-            Setting::Slices(_) => Open::Slices,
-            Setting::Direction(_) => Open::Direction,
-            Setting::Pool(_) => Open::Pool,
-            Setting::Context(_) => Open::Context,
-            Setting::Hidden(_) => Open::Hidden,
-            Setting::Batch(_) => Open::Batch,
-            Setting::LearningRate(_) => Open::LearningRate,
-            Setting::Dropout(_) => Open::Dropout,
-        }
-    }
-
-    /// Decides it.
-    fn apply(self, recipe: &mut Recipe) {
-        let (network, options) = (&mut recipe.network, &mut recipe.options);
-        match self {
-            Setting::Normalise(scale) => recipe.scale = scale,
-            Setting::Length(length) => network.length = length,
-            Setting::Slices(slicing) => network.slicing = slicing,
-            Setting::Direction(direction) => network.direction = direction,
-            Setting::Pool(pooling) => (network.pooling, network.head_pooling) = (pooling, pooling),
-            Setting::Context(context) => network.context = context,
-            Setting::Hidden(hidden) => network.hidden = hidden,
-            Setting::Batch(batch) => options.batch = batch,
-            Setting::LearningRate(rate) => options.optimiser.rule = options.optimiser.rule.with_learning_rate(rate),
-            Setting::Dropout(share) => {
-                (options.optimiser.dropout, options.optimiser.embedding_dropout) = (share, share);
-            }
-        }
-    }
-}
-
-impl fmt::Display for Setting {
-    /// As the command's options say it.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = self.open();
-        match self {
-            Setting::Normalise(scale) => write!(f, "--{name} {}", named(scale)),
-            Setting::Slices(slicing) => write!(f, "--{name} {slicing}"),
-            Setting::Direction(direction) => write!(f, "--{name} {}", named(direction)),
-            Setting::Pool(pooling) => write!(f, "--{name} {}", named(pooling)),
-            Setting::Length(count) | Setting::Context(count) | Setting::Hidden(count) | Setting::Batch(count) => {
-                write!(f, "--{name} {count}")
-            }
-            Setting::LearningRate(share) | Setting::Dropout(share) => write!(f, "--{name} {share}"),
-        }
-    }
-}
 
 /// A candidate that was trained and tested.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -108,8 +25,10 @@ pub struct Candidate {
     /// 0 for a ninth of the epochs, 1 for a third, 2 for all.
     pub rung: usize,
     /// The metric of what was held out, in the mean of the folds.
+    #[serde(deserialize_with = "number")]
     pub value: f64,
     /// The loss of what was held out, in the mean of the folds.
+    #[serde(deserialize_with = "number")]
     pub loss: f64,
     /// What it took.
     pub seconds: f64,
@@ -174,29 +93,39 @@ pub fn run(
     let texts = files.train.texts().is_some();
     let count = files.train.lines.len();
     let metric = recipe.options.metric.unwrap_or(Metric::of(recipe.network.task));
-    let serialised = serde_json::to_vec(recipe).expect("plain data");
+    let space = space(recipe, texts);
+    let none = "there is nothing to search: all settings that a search varies are given";
+    ensure!(!space.is_empty(), Error::Config(none.into()));
     let mut sum = flate2::Crc::new();
-    sum.update(&serialised);
+    sum.update(&serde_json::to_vec(recipe).expect("plain data"));
+    sum.update(&Prepared::of(recipe, files)?.data.checksum().to_le_bytes());
     let (key, folds) = (sum.sum(), if count < FEW { 3 } else { 10 });
     let mut done = read_journal(journal, key)?;
     let spent: f64 = done.iter().map(|own| own.seconds).sum();
     let deadline = Instant::now() + time.saturating_sub(Duration::from_secs_f64(spent));
     let mut search = Search { recipe, files, metric, folds, journal, key, deadline, open, observer, stopped: false };
     let mut random = ChaCha8Rng::seed_from_u64(recipe.options.seed);
-    let space = space(recipe, texts);
     let first = search.candidate(&mut done, &[], 0)?;
     // What is chosen in the end is trained once more, or twice.
     let each = first.as_ref().map_or(1.0, |own| own.seconds.max(0.01));
     let last = each / RUNGS[0] * if recipe.refit { 2.0 } else { 1.0 } / if folds == 3 { 2.0 } else { 1.0 };
     search.deadline = deadline.checked_sub(Duration::from_secs_f64(last)).unwrap_or(deadline);
-    let mut all: Vec<Candidate> = first.into_iter().collect();
+    let mut all: Vec<Candidate> = done.clone();
     let mut seen: Vec<Vec<Setting>> = vec![vec![]];
+    // What was begun before is taken up: what is in the journal takes no time.
+    let mut begun: Vec<Vec<Setting>> = vec![];
+    for own in done.iter().filter(|own| !own.settings.is_empty()) {
+        if !begun.contains(&own.settings) {
+            begun.push(own.settings.clone());
+        }
+    }
+    seen.extend(begun.iter().cloned());
     // Rungs begin anew as long as there is time.
     while !search.is_over() && seen.len() < MOST {
         let left = search.deadline.saturating_duration_since(Instant::now()).as_secs_f64();
         // Each of the rungs takes about as long as the first.
         let wanted = ((left / (RUNGS.len() as f64 * each)) as usize).clamp(2, MOST_AT_ONCE);
-        let mut settings: Vec<Vec<Setting>> = vec![];
+        let mut settings = std::mem::take(&mut begun);
         while settings.len() < wanted
             && let Some(own) = sample(recipe, &space, &mut random, &seen)
         {
@@ -216,10 +145,11 @@ pub fn run(
     all.dedup_by(|a, b| (&a.settings, a.rung) == (&b.settings, b.rung));
     let tested = if folds == 3 { count } else { count / folds };
     let is_noise = all.first().is_some_and(|best| is_noise(best, &all, metric, tested));
-    let mut best = Recipe { open: BTreeSet::new(), ..recipe.clone() };
+    let mut best = recipe.clone();
     if !is_noise {
         all.first().iter().flat_map(|own| &own.settings).for_each(|setting| setting.apply(&mut best));
     }
+    best.open.clear();
     Ok(Found { candidates: all, recipe: best, metric, mattered, tested, is_noise, stopped })
 }
 
@@ -234,7 +164,12 @@ fn is_noise(best: &Candidate, all: &[Candidate], metric: Metric, tested: usize) 
 
 /// The better candidate first.
 fn sort(candidates: &mut [Candidate], metric: Metric) {
-    let better = |value: f64| if metric == Metric::Loss { -value } else { value };
+    // What has no value is the worst.
+    let better = |value: f64| match metric {
+        _ if value.is_nan() => f64::NEG_INFINITY,
+        Metric::Loss => -value,
+        _ => value,
+    };
     candidates.sort_by(|a, b| {
         let rung = b.rung.cmp(&a.rung);
         rung.then(better(b.value).total_cmp(&better(a.value))).then(a.loss.total_cmp(&b.loss))
@@ -318,8 +253,9 @@ impl Search<'_> {
         if let Some(own) = done.iter().find(|own| own.settings == settings && own.rung == rung) {
             return Ok(Some(own.clone()));
         }
-        let mut recipe = Recipe { open: BTreeSet::new(), refit: false, ..self.recipe.clone() };
+        let mut recipe = Recipe { refit: false, ..self.recipe.clone() };
         settings.iter().for_each(|setting| setting.apply(&mut recipe));
+        recipe.open.clear();
         (recipe.options.keep, recipe.options.patience, recipe.sources.valid_fraction) = (Keep::Last, None, 0.0);
         let epochs = recipe.options.epochs as f64 * RUNGS[rung];
         recipe.options.epochs = epochs.ceil().max(2.0) as usize;
@@ -374,83 +310,6 @@ fn read_journal(path: &Path, key: u32) -> Result<Vec<Candidate>> {
     Ok(parsed.map_err(foreign)?.into_iter().filter(|line| line.key == key).map(|line| line.candidate).collect())
 }
 
-/// What each setting that is open may be.
-fn space(recipe: &Recipe, texts: bool) -> Vec<Vec<Setting>> {
-    let length = recipe.network.length;
-    let mut slicings = vec![Slicing::plain()];
-    for steps in [8, 16, 32, 64] {
-        let slices = length / steps;
-        if slices >= 2 {
-            slicings.extend(Slicing::new(slices, 1));
-        }
-        let n = (slices as f64).sqrt().round() as usize;
-        if n >= 2 && n * n <= length {
-            slicings.extend(Slicing::new(n, 2));
-        }
-    }
-    slicings.dedup();
-    let around = |of: f32| [of / 3.0, of / 2.0, of, of * 2.0].map(|rate| (rate * 1e5).round() / 1e5);
-    let batch = recipe.options.batch;
-    let all = [
-        slicings.into_iter().map(Setting::Slices).collect(),
-        [Direction::Forward, Direction::Both].map(Setting::Direction).to_vec(),
-        [Pooling::Last, Pooling::Max, Pooling::Mean, Pooling::Attention].map(Setting::Pool).to_vec(),
-        [0, 4, 8, 16].map(Setting::Context).to_vec(),
-        [32, 48, 64, 96].map(Setting::Hidden).to_vec(),
-        [0.0, 0.1, 0.2, 0.4, 0.5].map(Setting::Dropout).to_vec(),
-        around(recipe.options.optimiser.rule.learning_rate()).map(Setting::LearningRate).to_vec(),
-        [batch / 2, batch, batch * 2].into_iter().filter(|batch| *batch >= 4).map(Setting::Batch).collect(),
-        if texts { vec![] } else { [Scale::Channel, Scale::Sequence].map(Setting::Normalise).to_vec() },
-        [length / 2, length, length * 2].into_iter().filter(|_| texts).map(Setting::Length).collect::<Vec<_>>(),
-    ];
-    let is_open = |own: &Vec<Setting>| own.first().is_some_and(|first| recipe.open.contains(&first.open()));
-    all.into_iter().filter(is_open).collect()
-}
-
-/// A candidate that was not seen yet: half of the settings as they are, the others at random. `None` if there is hardly one
-/// left.
-fn sample(
-    recipe: &Recipe,
-    space: &[Vec<Setting>],
-    random: &mut ChaCha8Rng,
-    seen: &[Vec<Setting>],
-) -> Option<Vec<Setting>> {
-    for _ in 0..1000 {
-        let mut settings = vec![];
-        for values in space {
-            let drawn = *values.choose(random)?;
-            let differs = setting_of(recipe, drawn.open()) != Some(drawn);
-            if random.random_bool(0.5) && differs {
-                settings.push(drawn);
-            }
-        }
-        let mut own = recipe.clone();
-        settings.iter().for_each(|setting| setting.apply(&mut own));
-        if own.network.check().is_ok() && !seen.contains(&settings) {
-            return Some(settings);
-        }
-    }
-    None
-}
-
-/// What a recipe says of a setting.
-fn setting_of(recipe: &Recipe, open: Open) -> Option<Setting> {
-    let (network, options) = (&recipe.network, &recipe.options);
-    Some(match open {
-        Open::Normalise => Setting::Normalise(recipe.scale),
-        Open::Length => Setting::Length(network.length),
-        Open::Slices => Setting::Slices(network.slicing),
-        Open::Direction => Setting::Direction(network.direction),
-        Open::Pool => Setting::Pool(network.pooling),
-        Open::Context => Setting::Context(network.context),
-        Open::Hidden => Setting::Hidden(network.hidden),
-        Open::Batch => Setting::Batch(options.batch),
-        Open::LearningRate => Setting::LearningRate(options.optimiser.rule.learning_rate()),
-        Open::Dropout => Setting::Dropout(options.optimiser.dropout),
-        _ => return None,
-    })
-}
-
 /// Of each setting, how much of the variance of the values lies between its own values, and which of these has the best mean.
 fn mattered<'a>(
     recipe: &Recipe,
@@ -498,7 +357,9 @@ mod tests {
     use super::super::recipe::Tokens;
     use super::*;
     use crate::data::Source;
-    use crate::network::Config;
+    use crate::network::{Config, Direction};
+    use crate::slicing::Slicing;
+    use std::collections::BTreeSet;
 
     fn candidate(settings: &[Setting], rung: usize, value: f64, loss: f64) -> Candidate {
         Candidate { settings: settings.to_vec(), rung, value, loss, seconds: 1.0 }
@@ -528,26 +389,6 @@ mod tests {
         assert!(noise(0.83, Metric::Accuracy, 100) && !noise(0.85, Metric::Accuracy, 100));
         assert!(!noise(0.83, Metric::Accuracy, 10_000) && !noise(0.81, Metric::R2, 100));
         assert!(!is_noise(&better(0.81), &[better(0.81), candidate(&[], 1, 0.8, 0.5)], Metric::Accuracy, 100));
-    }
-
-    #[test]
-    fn candidates_differ_in_what_is_open_alone() {
-        let mut recipe = recipe();
-        recipe.open.remove(&Open::Direction);
-        let space = space(&recipe, true);
-        assert!(space.iter().all(|own| own[0].open() != Open::Direction && own[0].open() != Open::Normalise));
-        let mut random = ChaCha8Rng::seed_from_u64(1);
-        let mut seen = vec![vec![]];
-        for _ in 0..50 {
-            let settings = sample(&recipe, &space, &mut random, &seen).unwrap();
-            let mut own = recipe.clone();
-            settings.iter().for_each(|setting| setting.apply(&mut own));
-            assert!(own != recipe && own.network.check().is_ok());
-            assert!(settings.iter().all(|setting| setting_of(&own, setting.open()) == Some(*setting)));
-            seen.push(settings);
-        }
-        let none = Recipe { open: BTreeSet::new(), ..recipe };
-        assert_eq!(sample(&none, &super::space(&none, true), &mut random, &[vec![]]), None);
     }
 
     #[test]
@@ -582,10 +423,10 @@ mod tests {
             network,
             tokens: Tokens::Words { min_count: 1 },
             open: BTreeSet::from([Open::Hidden, Open::Direction, Open::Dropout]),
-            ..Recipe::of(Sources::of(Source::File(table)))
+            ..Recipe::of(Sources::of(Source::File(table.clone())))
         };
         let files = recipe.sources.read().unwrap();
-        let recipe = recipe.decided(&files).unwrap();
+        let recipe = recipe.decided(&files, &mut Device::cpu()).unwrap();
         let journal = room.path().join("journal");
         let mut opened = 0;
         let mut search = |seconds: f64| {
@@ -601,7 +442,13 @@ mod tests {
         assert!(found.candidates.len() > 5 && found.recipe.open.is_empty() && !found.stopped);
         // The time is over: what is there is what was found.
         let again = search(1e-6);
-        assert!(again.candidates.iter().all(|own| found.candidates.contains(own)));
+        assert_eq!(again.candidates, found.candidates);
+        assert_eq!(again.recipe, found.recipe);
+        // Of other data nothing is known.
+        std::fs::write(&table, format!("text\tlabel\n{rows}a good film\tgood\n")).unwrap();
+        let other = recipe.sources.read().unwrap();
+        let none = run(&recipe, &other, Duration::ZERO, &journal, &mut || Ok(Device::cpu()), &mut ()).unwrap();
+        assert!(none.candidates.is_empty());
         std::fs::write(&journal, "{}\n").unwrap();
         let broken =
             run(&recipe, &files, Duration::from_secs(1), &journal, &mut || Ok(Device::cpu()), &mut ()).unwrap_err();

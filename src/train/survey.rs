@@ -4,7 +4,7 @@ use super::dataset::Cut;
 use super::{Dataset, Epoch, Options, TargetEncoder, Told, TrainingData};
 use crate::data::batch::UNKNOWN_ID;
 use crate::data::{Channels, Inputs, Scale};
-use crate::network::Config;
+use crate::network::{Config, Task};
 
 /// What a training set looks like to a network with these settings.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,6 +23,8 @@ pub struct Survey {
     pub channels: Option<Channels>,
     /// What the numbers of a channel are compared with.
     pub scale: Scale,
+    /// What is told.
+    pub task: Task,
     /// Steps of the optimiser that all epochs make.
     pub updates: usize,
 }
@@ -43,6 +45,8 @@ pub fn guess(data: &TrainingData, classes: usize) -> f64 {
 pub enum Concern {
     /// Classes of so few sequences that little can be learnt of them, by their names.
     Rare(Vec<String>),
+    /// So many classes, of so many sequences, that these look like no classes.
+    ManyClasses(usize, usize),
     /// The most frequent class has so many times the sequences of the rarest.
     Uneven(f64),
     /// So many sequences lose some of their steps.
@@ -123,6 +127,7 @@ impl Survey {
                 .then(|| [unknown(train), unknown(valid), test.as_ref().map_or(0.0, unknown)]),
             channels: channels.cloned(),
             scale,
+            task: config.task,
             updates: options.epochs * train.len().div_ceil(options.batch.max(1)),
         }
     }
@@ -145,6 +150,10 @@ impl Survey {
             if channels.filled > 0 {
                 concerns.push(Concern::Filled(channels.filled));
             }
+        }
+        let [train, ..] = self.sequences;
+        if self.counts.len() > 10 && 3 * self.counts.len() > train && self.task == Task::Class {
+            concerns.push(Concern::ManyClasses(self.counts.len(), train));
         }
         let rare: Vec<String> =
             self.counts.iter().filter(|(_, count)| *count < FEW).map(|(name, _)| name.clone()).collect();

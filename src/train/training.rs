@@ -5,7 +5,9 @@ use super::directory::{Directory, METRICS, RUN, read_whole};
 use super::prepare::{Prepared, initial, options_for};
 use super::saver::{Saver, Saving, account};
 use super::sources::Origin;
-use super::{Dataset, Ending, Epoch, Evaluation, Interval, Keep, Model, Observer, Options, Recipe, Run, Schedule};
+use super::{
+    Dataset, Ending, Epoch, Evaluation, Interval, Keep, Keeper, Model, Observer, Options, Recipe, Run, Schedule,
+};
 use super::{Trainer, TrainingData, model};
 use crate::data::Channels;
 use crate::doctor::check_network;
@@ -146,6 +148,8 @@ impl Training {
         let wanted = format!("more than the {} that are done", progress.epoch);
         let is_left = origin.recipe.refit && origin.validated.is_none();
         ensure!(epochs > progress.epoch || is_left, Error::setting("epochs", epochs, wanted));
+        let wanted = format!("{laid_out}, as those of the training on all sequences are known");
+        ensure!(epochs == laid_out || origin.validated.is_none(), Error::setting("epochs", epochs, wanted));
         let fits = epochs == laid_out || !matches!(options.schedule, Schedule::Cosine { .. });
         let wanted = format!("{laid_out}, for which the cosine schedule was laid out");
         ensure!(fits, Error::setting("epochs", epochs, wanted));
@@ -177,7 +181,9 @@ impl Training {
         }
         check_device(&mut device, &model.config, &model.parameters, &data, &options)?;
         let network = restored(folder, &model.config, device, &parameters, &state)?;
-        let best = progress.best().is_some().then(|| model.parameters.clone());
+        // The model in the directory is the one that was validated, until the one on all sequences is done.
+        let weights = if origin.validated.is_some() { &parameters } else { &model.parameters };
+        let best = progress.best().is_some().then(|| weights.clone());
         let saved = Some(progress.best().map_or(0, |best| best.epoch));
         let trainer = Trainer { network, options, progress, best };
         let (interval, saver) = (Interval::default(), Saver::new(folder, directory));
@@ -222,7 +228,12 @@ impl Training {
     pub fn run(&mut self, observer: &mut dyn Observer) -> Result<Outcome> {
         let mut outcome = self.run_stage(observer)?;
         if outcome.ending != Ending::Stopped && self.is_refit_left() {
+            if observer.stop() {
+                return Ok(Outcome { ending: Ending::Stopped, ..outcome });
+            }
             self.begin_refit()?;
+            let (sequences, epochs) = (self.data.train.len(), self.trainer.options.epochs);
+            observer.refit(sequences, epochs);
             outcome = self.run_stage(observer)?;
         }
         if let Some(epochs) = &self.origin.validated {
@@ -257,10 +268,10 @@ impl Training {
         trainer.best = None;
         trainer.network.set_parameters(&parameters)?;
         trainer.network.reset_optimiser()?;
-        model.parameters = parameters;
-        // The model that was validated stays until an epoch of this one is done.
-        (self.saved, self.overwrites) = (None, true);
-        Ok(())
+        // The model that was validated stays until this one is done; from here on it is this one that is gone on with.
+        let mut kept = false;
+        let (mut saving, trainer, _) = self.saving(&mut kept);
+        saving.keep(trainer, false)
     }
 
     /// Keeps what the test gave.
@@ -297,12 +308,8 @@ impl Training {
 
     /// [`Training::run`] for as long as the device is there. `kept` tells whether the moment at which it ended was saved.
     fn run_on_device(&mut self, observer: &mut dyn Observer, kept: &mut bool) -> Result<Outcome> {
-        let (overwrites, refit_is_left, sequences) = (self.overwrites, self.is_refit_left(), self.sequences());
-        let Training { trainer, model, data, origin, saver, interval, saved, .. } = self;
-        let (interval, last) = (*interval, Instant::now());
-        let (steps, warned) = (0, false);
-        let mut saving =
-            Saving { model, origin, sequences, saver, interval, saved, last, steps, warned, overwrites, kept };
+        let refit_is_left = self.is_refit_left();
+        let (mut saving, trainer, data) = self.saving(kept);
         let ending = trainer.fit_and_keep(&data.train, &data.valid, observer, &mut saving)?;
         let saved = *saving.kept;
         self.saver.wait()?;
@@ -313,6 +320,16 @@ impl Training {
         let (network, batch) = (&mut self.trainer.network, self.trainer.options.batch);
         let test = self.data.test.as_ref().map(|test| Evaluation::of(network, test, batch)).transpose()?;
         Ok(Outcome { ending, best, refitted: None, test, saved })
+    }
+
+    /// Keeps the training as it goes, with what it keeps.
+    fn saving<'a>(&'a mut self, kept: &'a mut bool) -> (Saving<'a>, &'a mut Trainer, &'a TrainingData) {
+        let (overwrites, sequences) = (self.overwrites, self.sequences());
+        let Training { trainer, model, data, origin, saver, interval, saved, .. } = self;
+        let (interval, last) = (*interval, Instant::now());
+        let (steps, warned) = (0, false);
+        let saving = Saving { model, origin, sequences, saver, interval, saved, last, steps, warned, overwrites, kept };
+        (saving, trainer, data)
     }
 
     /// Takes the training back to what was saved last, or to its beginning, on another device.
@@ -330,7 +347,8 @@ impl Training {
         let (saved, Checkpoint { standing, parameters, state }) = saved(folder)?;
         trainer.network = restored(folder, &model.config, device, &parameters, &state)?;
         trainer.progress = standing.progress;
-        trainer.best = trainer.progress.best().is_some().then_some(saved.parameters);
+        let weights = if self.origin.validated.is_some() { parameters } else { saved.parameters };
+        trainer.best = trainer.progress.best().is_some().then_some(weights);
         self.saved = Some(trainer.progress.best().map_or(0, |best| best.epoch));
         Ok(())
     }
@@ -435,6 +453,45 @@ mod tests {
             options: Options { epochs: 3, batch: 6, ..Options::default() },
             ..Recipe::of(Sources::of(Source::File(table)))
         }
+    }
+
+    /// The model that was validated stays until the one on all sequences is done; that one is taken up as any other.
+    #[test]
+    fn a_training_on_all_sequences_follows_and_is_taken_up() {
+        let room = tempfile::tempdir().unwrap();
+        let recipe = Recipe { refit: true, ..recipe(room.path()) };
+        let folder = |name: &str| room.path().join(name);
+        let weights = |name: &str| Model::load(&folder(name)).unwrap().parameters.flat;
+        let begin = |name: &str, refit| {
+            let recipe = Recipe { refit, ..recipe.clone() };
+            Training::begin(&recipe, &folder(name), false, Device::cpu()).unwrap()
+        };
+        begin("first", false).run(&mut After(1000)).unwrap();
+        let outcome = begin("whole", true).run(&mut After(1000)).unwrap();
+        assert_eq!((outcome.ending, outcome.refitted, outcome.best.is_some()), (Ending::Finished, Some(40), true));
+        assert_ne!(weights("whole"), weights("first"));
+        let run = Run::load(&folder("whole")).unwrap().unwrap();
+        let epochs = run.validated.as_ref().unwrap();
+        let best = epochs.iter().rfind(|epoch| epoch.best).unwrap().epoch;
+        assert_eq!((run.sequences, epochs.len(), run.history.len()), ([40, 0, 0], 3, best));
+        assert!(run.history.iter().all(|epoch| epoch.valid_loss.is_nan() && epoch.best));
+        // 18 steps with 36 sequences, then some with 40.
+        let outcome = begin("cut", true).run(&mut After(22)).unwrap();
+        assert_eq!((outcome.ending, outcome.saved), (Ending::Stopped, true));
+        assert_eq!(weights("cut"), weights("first"));
+        let mut training = Training::resume(&folder("cut"), None, Device::cpu()).unwrap();
+        assert_eq!(training.data.train.len(), 40);
+        assert_eq!(training.run(&mut After(1000)).unwrap().refitted, Some(40));
+        assert_eq!(weights("cut"), weights("whole"));
+        // Stopped between both.
+        let outcome = begin("between", true).run(&mut After(19)).unwrap();
+        assert_eq!(outcome.ending, Ending::Stopped);
+        let mut training = Training::resume(&folder("between"), None, Device::cpu()).unwrap();
+        training.run(&mut After(1000)).unwrap();
+        drop(training);
+        assert_eq!(weights("between"), weights("whole"));
+        let more = Training::resume(&folder("between"), Some(9), Device::cpu()).err().unwrap().to_string();
+        assert!(more.ends_with("as those of the training on all sequences are known"), "{more}");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::prepare::Prepared;
 use super::sources::{Files, Fold};
-use super::{Ending, Evaluation, Keep, Observer, Recipe, Trainer};
+use super::{Ending, Evaluation, Keep, Observer, Recipe, Schedule, Sources, TargetEncoder, Trainer};
 use crate::engine::Device;
 use crate::error::{Error, Result, ensure};
 use crate::network::Network;
@@ -18,9 +18,27 @@ pub struct Trial {
     pub seconds: f64,
 }
 
-/// Trains by the recipe on all sequences but those of one fold, and tests on these. Nothing of them is seen before: where the
-/// recipe validates, it does so on a part of the others, and where it trains anew on all, it trains on all others. `None` if
-/// the observer stopped it.
+/// Refuses more folds than there are sequences for.
+///
+/// # Errors
+/// [`Error::Setting`], and what the data says.
+pub fn check_folds(recipe: &Recipe, files: &Files, of: usize) -> Result<()> {
+    let count = files.train.lines.len();
+    let (task, all) = (recipe.network.task, (0..count).collect::<Vec<_>>());
+    let targets = TargetEncoder::fit(task, &files.train, &all)?;
+    let (told, classes) = (targets.encode(&files.train)?, targets.names().len());
+    for index in 0..of {
+        let sources = Sources { fold: Some(Fold { index, of }), valid: None, ..recipe.sources.clone() };
+        let split = sources.split(count, Some(&told), classes);
+        let wanted = format!("fewer: of {count} sequences not every part would have some");
+        ensure!(split.is_ok(), Error::setting("folds", of, wanted));
+    }
+    Ok(())
+}
+
+/// Trains by a recipe that is decided on all sequences but those of one fold, and tests on these. Nothing of them is seen
+/// before: where the recipe validates, it does so on a part of the others, and where it trains anew on all, it trains on all
+/// others, for as many epochs as it would. `None` if the observer stopped it.
 ///
 /// # Errors
 /// As [`Training::begin`](super::Training::begin) and [`Training::run`](super::Training::run).
@@ -31,22 +49,24 @@ pub fn of_fold(
     open: &mut dyn FnMut() -> Result<Device>,
     observer: &mut dyn Observer,
 ) -> Result<Option<Trial>> {
-    let mut recipe = recipe.clone();
-    recipe.sources.fold = Some(fold);
+    let start = Instant::now();
+    let refit = recipe.refit;
+    let mut recipe = Recipe { open: BTreeSet::new(), refit: false, ..recipe.clone() };
     // The others are split too.
-    recipe.sources.valid = None;
-    let mut prepared = Prepared::of(&recipe, files)?;
-    if prepared.recipe.refit {
-        let mut whole = Recipe { open: BTreeSet::new(), refit: false, ..prepared.recipe };
-        (whole.sources.valid_fraction, whole.options.keep, whole.options.patience) = (0.0, Keep::Last, None);
-        prepared = Prepared::of(&whole, files)?;
+    (recipe.sources.fold, recipe.sources.valid) = (Some(fold), None);
+    if refit {
+        if !matches!(recipe.options.schedule, Schedule::Cosine { .. }) {
+            let Some((_, best)) = run(Prepared::of(&recipe, files)?, open()?, observer)? else { return Ok(None) };
+            recipe.options.epochs = best;
+        }
+        (recipe.sources.valid_fraction, recipe.options.keep, recipe.options.patience) = (0.0, Keep::Last, None);
     }
-    run(prepared, open()?, observer)
+    let run = run(Prepared::of(&recipe, files)?, open()?, observer)?;
+    Ok(run.map(|(evaluation, _)| Trial { evaluation, seconds: start.elapsed().as_secs_f64() }))
 }
 
-/// Trains what was prepared, and tests it.
-fn run(mut prepared: Prepared, mut device: Device, observer: &mut dyn Observer) -> Result<Option<Trial>> {
-    let start = Instant::now();
+/// Trains what was prepared, and tests it; also the best epoch.
+fn run(mut prepared: Prepared, mut device: Device, observer: &mut dyn Observer) -> Result<Option<(Evaluation, usize)>> {
     prepared.fit_device(&mut device)?;
     let (parameters, _) = prepared.initial()?;
     let Prepared { config, options, data, .. } = prepared;
@@ -56,10 +76,11 @@ fn run(mut prepared: Prepared, mut device: Device, observer: &mut dyn Observer) 
     if trainer.fit(&data.train, &data.valid, observer)? == Ending::Stopped {
         return Ok(None);
     }
+    let best = trainer.progress.best().map_or(1, |best| best.epoch);
     let test = data.test.as_ref();
     ensure!(test.is_some(), Error::Config("there is nothing to test with".into()));
     let evaluation = test.map(|test| Evaluation::of(&mut trainer.network, test, batch)).transpose()?;
-    Ok(evaluation.map(|evaluation| Trial { evaluation, seconds: start.elapsed().as_secs_f64() }))
+    Ok(evaluation.map(|evaluation| (evaluation, best)))
 }
 
 /// Mean and standard deviation (divided by one less than their count) of some numbers.

@@ -13,7 +13,9 @@ use crate::listing::quoted;
 /// Those of reading the lines; [`Error::Data`], with the line, for attributes of other kinds, and as for UCR text.
 pub(super) fn read(mut lines: Lines, column: &str, wanted: bool) -> Result<(Sequences, Vec<String>)> {
     let attributes = attributes(&mut lines)?;
-    let label = label_of(&attributes, column).map_err(|problem| Error::data(&lines.file, problem))?;
+    let bare = !wanted && attributes.iter().all(|(name, numeric)| *numeric && name != column);
+    let label = if bare { Ok(None) } else { label_of(&attributes, column).map(Some) };
+    let label = label.map_err(|problem| Error::data(&lines.file, problem))?;
     let (mut values, mut ends, mut labels, mut filled) = (Vec::new(), Vec::new(), Vec::new(), 0);
     while let Some((_, line)) = lines.next_text()? {
         let line = line.trim();
@@ -28,7 +30,7 @@ pub(super) fn read(mut lines: Lines, column: &str, wanted: bool) -> Result<(Sequ
             format!("has {count} values, and there are {all} attributes")
         };
         ensure!(count == all && !line.starts_with('{'), lines.error(other));
-        let own = fields.remove(label);
+        let own = label.map_or("", |label| fields.remove(label));
         let row = std::iter::once(own).chain(fields);
         labels.push(parse(row, wanted, &mut values, &mut filled).map_err(|problem| lines.error(problem))?);
         ends.push(values.len());

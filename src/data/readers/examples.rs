@@ -119,6 +119,9 @@ pub struct ReadOptions {
     pub labels: Option<PathBuf>,
     /// What a step of an image is; other formats do not look at it.
     pub pixels: Pixels,
+    /// Whether a file whose name does not say so is no table of numbers, however it looks.
+    #[serde(default)]
+    pub only_texts: bool,
     /// Whether all columns of a table are kept.
     #[serde(default)]
     pub cells: bool,
@@ -132,18 +135,34 @@ impl Default for ReadOptions {
     fn default() -> ReadOptions {
         let [text, label] = ["text", "label"].map(String::from);
         let limits = Limits::default();
-        ReadOptions { text, label, format: None, labels: None, pixels: Pixels::Each, cells: false, limits }
+        ReadOptions {
+            text,
+            label,
+            format: None,
+            labels: None,
+            pixels: Pixels::Each,
+            only_texts: false,
+            cells: false,
+            limits,
+        }
     }
 }
 
 impl ReadOptions {
     pub(super) fn format(&self, source: &Source) -> Option<Format> {
-        self.format.or_else(|| Format::of(source, &self.label))
+        let by_name = || Format::of_name(source);
+        let found = || if self.only_texts { by_name() } else { Format::of(source, &self.text, &self.label) };
+        self.format.or_else(found)
     }
 
     /// Whether the format or the name of the file says that it holds images.
     pub fn is_images(&self, source: &Source) -> bool {
         self.format(source) == Some(Format::Idx)
+    }
+
+    /// Whether the file holds numbers of which a column is the label, by its name.
+    pub fn names_a_label(&self, source: &Source) -> bool {
+        matches!(self.format(source), Some(Format::Series | Format::Arff))
     }
 
     /// Whether the format or the name of the file says that it holds a table of texts.

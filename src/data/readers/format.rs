@@ -83,12 +83,13 @@ impl Format {
     }
 
     /// The format of a source, by its name, and of a table of numbers by its first lines: a series a line, its label in front
-    /// ([`Format::Ucr`]), or below a header with a column `label` ([`Format::Series`]).
-    pub fn of(source: &Source, label: &str) -> Option<Format> {
+    /// ([`Format::Ucr`]), or below a header ([`Format::Series`]). `text` and `label` are the columns of a table of texts, and the
+    /// label's of a table of series.
+    pub fn of(source: &Source, text: &str, label: &str) -> Option<Format> {
         let named = Format::of_name(source);
         let is_text = matches!(named, None | Some(Format::Tsv | Format::Csv));
-        let lines = if is_text { first_lines(source) } else { None };
-        lines.and_then(|[first, second]| of_numbers(&first, &second, label)).or(named)
+        let lines = if is_text { first_lines(source) } else { vec![] };
+        of_numbers(&lines, text, label).or(named)
     }
 
     /// The format of numbers whose signature a file begins with; [`Format::Ucr`] has none.
@@ -98,42 +99,68 @@ impl Format {
     }
 }
 
-/// Values that a line has at least which is taken for a series.
+/// Values that a line without a header has at least which is taken for a series.
 const FEWEST: usize = 4;
 
-/// The first two lines of a file with anything on them.
-fn first_lines(source: &Source) -> Option<[String; 2]> {
-    let Source::File(path) = source else { return None };
-    if !path.is_file() {
-        return None;
-    }
-    let mut lines = Lines::open(source, Limits::default()).ok()?;
-    let mut next = || loop {
-        match lines.next_text() {
-            Ok(Some((_, line))) if line.trim().is_empty() => {}
-            Ok(Some((_, line))) => return Some(line.to_string()),
-            _ => return None,
-        }
+/// Lines that are looked at.
+const LOOKED_AT: usize = 20;
+
+/// The first lines of a file with anything on them.
+fn first_lines(source: &Source) -> Vec<String> {
+    let Source::File(path) = source else { return vec![] };
+    let mut found = vec![];
+    let Some(mut lines) = path.is_file().then(|| Lines::open(source, Limits::default()).ok()).flatten() else {
+        return found;
     };
-    let first = next()?;
-    Some([first, next().unwrap_or_default()])
+    while found.len() < LOOKED_AT
+        && let Ok(Some((_, line))) = lines.next_text()
+    {
+        if !line.trim().is_empty() {
+            found.push(line.to_string());
+        }
+    }
+    found
 }
 
-fn of_numbers(first: &str, second: &str, label: &str) -> Option<Format> {
+/// The format of numbers that these first lines are of.
+fn of_numbers(lines: &[String], text: &str, label: &str) -> Option<Format> {
+    let (first, rest) = lines.split_first()?;
     let separator = ucr::separator_of(first);
     let names: Vec<&str> = ucr::fields(first, separator).collect();
-    let is_series = |mut values: &mut dyn Iterator<Item = &str>| {
-        let all: Vec<&str> = (&mut values).collect();
-        let numbers = all.iter().filter(|field| field.parse::<f64>().is_ok()).count();
-        numbers >= FEWEST && all.iter().all(|field| ucr::is_value(field))
-    };
-    if is_series(&mut names.iter().skip(1).copied()) {
-        return Some(Format::Ucr);
+    if names.contains(&text) {
+        return None;
     }
+    let rows: Vec<Vec<&str>> = rest.iter().map(|line| ucr::fields(line, separator).collect()).collect();
+    let is_number = |field: &&str| field.parse::<f64>().is_ok();
+    // Columns of which some field is no value: at most one, and only in a table whose rows are as wide as its header.
+    let is_text = |column: usize| rows.iter().any(|row| row.get(column).is_some_and(|field| !ucr::is_value(field)));
+    let texts: Vec<usize> = (0..names.len()).filter(|&column| is_text(column)).collect();
+    let even = !rows.is_empty() && rows.iter().all(|row| row.len() == names.len());
     let place = names.iter().position(|name| *name == label);
-    let below: Vec<&str> = ucr::fields(second, separator).collect();
-    let mut others = below.iter().enumerate().filter(|(at, _)| Some(*at) != place).map(|(_, field)| *field);
-    (below.len() == names.len() && is_series(&mut others)).then_some(Format::Series)
+    let many =
+        rows.iter().all(|row| row.iter().filter(|field| is_number(field)).count() > usize::from(place.is_some()));
+    let only_label = texts.len() <= 1 && (place.is_none() || texts.iter().all(|column| Some(*column) == place));
+    let is_header = place.is_some() || is_counted(&names) || names.iter().filter(|name| is_number(name)).count() == 0;
+    let fewest = if place.is_some() { 1 } else { FEWEST };
+    if even && many && only_label && is_header && names.len() > fewest {
+        return Some(Format::Series);
+    }
+    let is_series = |fields: &[&str]| {
+        let values = fields.get(1..).unwrap_or_default();
+        values.iter().filter(|field| is_number(field)).count() >= FEWEST
+            && values.iter().all(|field| ucr::is_value(field))
+    };
+    (is_series(&names)
+        && rows.iter().all(|row| row.get(1..).unwrap_or_default().iter().all(|field| ucr::is_value(field))))
+    .then_some(Format::Ucr)
+}
+
+/// Whether these names count columns, as pandas names them: from 0 or 1 on, but for one name.
+fn is_counted(names: &[&str]) -> bool {
+    let numbers: Vec<u32> = names.iter().filter_map(|name| name.parse().ok()).collect();
+    let counts = |from: u32| numbers.iter().copied().eq(from..from + numbers.len() as u32);
+    let words = names.iter().filter(|name| name.parse::<f64>().is_err()).count();
+    numbers.len() >= FEWEST && words <= 1 && numbers.len() + words == names.len() && (counts(0) || counts(1))
 }
 
 #[cfg(test)]
@@ -161,13 +188,32 @@ mod tests {
 
     #[test]
     fn tables_of_numbers_by_their_first_lines() {
-        let of = |first: &str, second: &str| of_numbers(first, second, "label");
-        assert_eq!(of("1\t0.5\t2\t3\t4", "2\t3\t4\t5\t6"), Some(Format::Ucr));
-        assert_eq!(of("a 1 2 3 4", ""), Some(Format::Ucr));
-        assert_eq!(of("t0;t1;t2;t3;label", "1;2;3;4;yes"), Some(Format::Series));
-        assert_eq!(of("t0,t1,t2,t3", "1,2,3,"), None);
-        assert_eq!(of("text\tlabel", "a film\t1"), None);
-        assert_eq!(of("id,text,label,a,b,c", "1,good,1,2,3,4"), None);
+        let of = |text: &str| of_numbers(&text.lines().map(String::from).collect::<Vec<_>>(), "text", "label");
+        for text in ["1\t0.5\t2\t3\t4\n2\t3\t4\t5\t6", "a 1 2 3 4", "-1,0,1,,3,4\n1,2,?,NaN,5,6"] {
+            assert_eq!(of(text), Some(Format::Ucr), "{text}");
+        }
+        for text in [
+            "t0;t1;t2;t3;label\n1;2;3;4;yes\n1;2;3;4;no",
+            // As pandas names columns.
+            "label,0,1,2,3,4\n1,0.1,1,2,3,4",
+            "0,1,2,3,4\n5,0.1,1,2,3",
+            "a,b,label\n1,2,x",
+            // The label has another name, which an error then asks for.
+            "a,b,c,d,species\n1,2,3,4,cat\n1,2,3,4,dog",
+        ] {
+            assert_eq!(of(text), Some(Format::Series), "{text}");
+        }
+        for text in [
+            "t0,t1,t2,t3\n1,2,3",
+            "text\tlabel\na film\t1",
+            "id,text,label,a,b,c\n1,good,1,2,3,4",
+            "text,a,b,c,d,label\n1984,1,2,3,4,1",
+            "call 0800 123 456 789\ngood film\nbad",
+            "title,a,b,c,d,stars\n1984,1,2,3,4,x\ngood,1,2,3,4,y",
+            "",
+        ] {
+            assert_eq!(of(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -56,7 +56,7 @@ impl ReadOptions {
         if let Source::File(path) = source
             && path.is_dir()
         {
-            return texts::read_folder(path, targets, &self.limits);
+            return texts::read_folder(path, targets, self.cells, &self.limits);
         }
         let beside = "a table has its labels in a column: leave out the file of labels";
         ensure!(self.labels.is_none() || !targets, Error::data(source, beside));

@@ -30,7 +30,7 @@ pub(super) fn read(path: &Path, format: Format, targets: bool, options: &ReadOpt
         Format::Npy => (arrays::sequences(Npy::open(&place, reader)?, None)?, None),
         Format::Npz => npz::read(&place, reader, targets, limits)?,
         Format::Ts => {
-            let (sequences, names) = ts::read(Lines::new(place.clone(), reader, limits.line))?;
+            let (sequences, names) = ts::read(Lines::new(place.clone(), reader, limits.line), targets)?;
             (sequences, names.filter(|_| targets).map(RawTargets::Names))
         }
         Format::Arff => {

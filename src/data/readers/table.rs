@@ -65,6 +65,14 @@ impl<'a> Table<'a> {
         self.labels.extend(label.map(|label| label.trim().to_string()));
     }
 
+    /// Takes the file of the next row, where each row has one of its own, for its column.
+    pub fn file(&mut self, path: &std::path::Path) {
+        if let Some(cells) = &mut self.cells {
+            cells.header = vec!["file".into()];
+            cells.rows.push(vec![path.display().to_string()]);
+        }
+    }
+
     /// How many rows there are.
     pub fn rows(&self) -> u64 {
         self.lines.len() as u64

@@ -44,16 +44,19 @@ pub(super) fn read(
 ///
 /// # Errors
 /// [`Error::Io`]; [`Error::Data`] for a folder without texts, or without folders where labels are asked for.
-pub(super) fn read_folder(folder: &Path, labels: bool, limits: &Limits) -> Result<Examples> {
+pub(super) fn read_folder(folder: &Path, labels: bool, cells: bool, limits: &Limits) -> Result<Examples> {
     let place = folder.display().to_string();
-    let mut table = Table::new(place.clone(), ("text", labels.then_some("label")), 2);
+    let table = Table::new(place.clone(), ("text", labels.then_some("label")), 2);
+    let mut table = if cells { table.with_cells() } else { table };
     for path in entries(folder)? {
         if path.is_dir() {
             let class = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
             for text in entries(&path)?.into_iter().filter(|own| own.is_file()) {
+                table.file(&text);
                 table.row(table.rows() + 1, &whole_text(&text, limits)?, labels.then_some(class.as_str()));
             }
         } else if !labels {
+            table.file(&path);
             table.row(table.rows() + 1, &whole_text(&path, limits)?, None);
         }
     }
@@ -122,13 +125,20 @@ fn of_first_line(lines: &mut Lines) -> Result<Format> {
         match lines.next_text()? {
             None => return Err(Error::data(&lines.file, "has no rows: it is empty")),
             Some((_, line)) if line.trim().is_empty() => {}
-            Some((_, line)) if line.trim_start().starts_with('{') => break Format::JsonLines,
+            Some((_, line)) if is_json(line) => break Format::JsonLines,
             Some((_, line)) if line.contains('\t') => break Format::Tsv,
             Some(_) => break Format::Csv,
         }
     };
     lines.read_again();
     Ok(format)
+}
+
+/// Whether a table begins with an object, or a list of them.
+fn is_json(line: &str) -> bool {
+    let line = line.trim();
+    line.starts_with('{')
+        || line.strip_prefix('[').is_some_and(|rest| rest.is_empty() || rest.trim_start().starts_with('{'))
 }
 
 #[cfg(test)]
@@ -162,12 +172,13 @@ mod tests {
             std::fs::create_dir_all(&folder).unwrap();
             std::fs::write(folder.join(name), text).unwrap();
         }
-        let found = read_folder(room.path(), true, &Limits::default()).unwrap();
+        let found = read_folder(room.path(), true, false, &Limits::default()).unwrap();
         assert_eq!(found.texts(), Some(&["bad".to_string(), "good\nfilm".to_string()][..]));
         assert_eq!(found.names().unwrap(), ["neg", "pos"]);
-        let one = read_folder(&room.path().join("pos"), false, &Limits::default()).unwrap();
+        let one = read_folder(&room.path().join("pos"), false, true, &Limits::default()).unwrap();
         assert_eq!(one.lines, [1]);
-        let error = read_folder(&room.path().join("pos"), true, &Limits::default()).unwrap_err().to_string();
+        assert!(one.cells.unwrap().rows[0][0].ends_with("b.txt"));
+        let error = read_folder(&room.path().join("pos"), true, false, &Limits::default()).unwrap_err().to_string();
         assert!(
             error.ends_with("is a folder without texts: each class is a folder in it, with a file for each text"),
             "{error}"
@@ -225,6 +236,8 @@ mod tests {
             of_first_line(&mut lines).map_err(|error| error.to_string())
         };
         assert_eq!(of(b"\n \r\n  {\"text\": 1}\n"), Ok(Format::JsonLines));
+        assert_eq!((of(b"[\n"), of(b"[{\"text\": 1}]")), (Ok(Format::JsonLines), Ok(Format::JsonLines)));
+        assert_eq!(of(b"[text],label\n"), Ok(Format::Csv));
         assert_eq!(of(b"\xEF\xBB\xBFlabel\ttext\n"), Ok(Format::Tsv));
         assert_eq!(of(b"text\n"), Ok(Format::Csv));
         assert_eq!(of(b"\n\n"), Err("-: has no rows: it is empty".into()));

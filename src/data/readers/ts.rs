@@ -13,7 +13,7 @@ use crate::error::{Error, Result, ensure};
 /// # Errors
 /// Those of reading the lines; [`Error::Data`], with the line, for a header that is none, time stamps, values that are no
 /// numbers, channels of other counts or lengths, and series without a label.
-pub(super) fn read(mut lines: Lines) -> Result<(Sequences, Option<Vec<String>>)> {
+pub(super) fn read(mut lines: Lines, wanted: bool) -> Result<(Sequences, Option<Vec<String>>)> {
     let labelled = header(&mut lines)?;
     let (mut values, mut ends, mut labels, mut filled, mut width) = (Vec::new(), Vec::new(), Vec::new(), 0, None);
     while let Some((_, line)) = lines.next_text()? {
@@ -21,7 +21,7 @@ pub(super) fn read(mut lines: Lines) -> Result<(Sequences, Option<Vec<String>>)>
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        let series = series(line, labelled, width, &mut filled);
+        let series = series(line, labelled, wanted, width, &mut filled);
         let (channels, name) = series.map_err(|problem| lines.error(problem))?;
         width = Some(channels.len());
         labels.extend(name);
@@ -56,10 +56,17 @@ fn header(lines: &mut Lines) -> Result<bool> {
 
 type Series = (Vec<Vec<f64>>, Option<String>);
 
-fn series(line: &str, labelled: bool, width: Option<usize>, filled: &mut usize) -> std::result::Result<Series, String> {
+fn series(
+    line: &str,
+    labelled: bool,
+    wanted: bool,
+    width: Option<usize>,
+    filled: &mut usize,
+) -> std::result::Result<Series, String> {
     let mut parts: Vec<&str> = line.split(':').collect();
     let name = if labelled { parts.pop().map(label) } else { None };
-    if name.as_ref().is_some_and(|name| name.is_empty() || missing(name)) {
+    let none = name.as_ref().is_some_and(|name| name.is_empty() || missing(name));
+    if parts.is_empty() || (none && wanted) {
         return Err("has no label behind the last colon".into());
     }
     let (count, wanted) = (parts.len(), width.unwrap_or(parts.len()));
@@ -103,7 +110,7 @@ mod tests {
 
     fn read(text: &str) -> std::result::Result<Read, String> {
         let bytes = std::io::Cursor::new(text.as_bytes().to_vec());
-        let read = super::read(Lines::unpacked("m.ts", bytes, false).unwrap());
+        let read = super::read(Lines::unpacked("m.ts", bytes, false).unwrap(), true);
         let told = |(sequences, labels): (Sequences, _)| (sequences.width, rows_of(&sequences), labels);
         read.map(told).map_err(|error| error.to_string())
     }
@@ -133,6 +140,7 @@ mod tests {
         fails(&format!("{HEAD}1,x:a\n"), "m.ts:7: channel 0: value 2 is `x`, not a finite number");
         fails(&format!("{HEAD}1,2:3:a\n"), "m.ts:7: channel 1 has 1 values, and another has 2");
         fails(&format!("{HEAD}1:2:a\n1:a\n"), "m.ts:8: has 1 channels, and the series before have 2");
+        fails(&format!("{HEAD}1,2\n"), "m.ts:7: has no label behind the last colon");
         fails(&format!("{HEAD}1,2:\n"), "m.ts:7: has no label behind the last colon");
     }
 }

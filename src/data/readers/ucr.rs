@@ -17,7 +17,7 @@ use crate::listing::quoted;
 /// Those of reading the lines; [`Error::Data`], with the line, for a series without a known value, for a value that is no
 /// number and, where they are wanted, for a series without a label. Where they are not, the first field may be empty.
 pub(super) fn read(mut lines: Lines, wanted: bool, header: Option<&str>) -> Result<(Sequences, Vec<String>)> {
-    let (mut separator, mut place) = (None, None);
+    let (mut separator, mut place, mut width) = (None, None, 0);
     let (mut values, mut ends, mut labels, mut filled) = (Vec::new(), Vec::new(), Vec::new(), 0);
     while let Some((_, line)) = lines.next_text()? {
         // A line of separators alone is a series without a label.
@@ -29,6 +29,7 @@ pub(super) fn read(mut lines: Lines, wanted: bool, header: Option<&str>) -> Resu
             (Some(column), None) => {
                 let names: Vec<&str> = fields(line, separator).collect();
                 let own = names.iter().position(|name| *name == column);
+                width = names.len();
                 place = Some(own);
                 if own.is_none() && wanted {
                     let problem = missing_column(column, "label", &names);
@@ -38,7 +39,9 @@ pub(super) fn read(mut lines: Lines, wanted: bool, header: Option<&str>) -> Resu
             }
             (Some(_), Some(Some(label))) => {
                 let mut all: Vec<&str> = fields(line, separator).collect();
-                if label < all.len() {
+                if all.len() > width {
+                    Err(format!("has {} fields, but the header has {width}", all.len()))
+                } else if label < all.len() {
                     let own = all.remove(label);
                     parse(std::iter::once(own).chain(all), wanted, &mut values, &mut filled)
                 } else {
@@ -167,6 +170,7 @@ mod tests {
         };
         assert_eq!(read("t0;\"label\";t1\n1;a;2\n3;b;\n"), rows(&[("a", &[1.0, 2.0]), ("b", &[3.0])]));
         assert_eq!(read("t0,t1\n1,2\n"), Err("u.csv:1: has no column `label`, only `t0`, `t1`".into()));
+        assert_eq!(read("t0,label\n1,a,2\n"), Err("u.csv:2: has 3 fields, but the header has 2".into()));
         assert_eq!(read("t0,label\n1\n"), Err("u.csv:2: has too few fields (1): that of the label is missing".into()));
     }
 
