@@ -258,3 +258,52 @@ fn languages_without_blanks() {
     let run: Run = room.command().args(["predict", "out", "--device", "cpu"]).write_stdin("非常好看\n").into();
     assert!(run.succeeds().out.starts_with("{\"label\":\"pos\""));
 }
+
+#[test]
+fn tables_of_numbers_and_texts_that_look_like_them() {
+    let room = Room::with_reviews();
+    let plain = "--preset plain --slices 2x1 --length 16 --hidden 4 --epochs 1";
+    train(&room, &format!("reviews.tsv --out texts --embedding 4 {plain}")).succeeds();
+    // A model of texts takes lines for texts, whatever they look like.
+    room.write("lines.txt", "call 0800 123 456 789\n1 2 3 4 5\ngood film\n");
+    assert_eq!(room.srnn("predict texts lines.txt --device cpu").succeeds().out.lines().count(), 3);
+    room.write("years.csv", "text,a,b,c,d,label\n1984,1,2,3,4,good\na film,1,2,3,4,bad\n");
+    room.srnn("eval texts years.csv --device cpu").succeeds();
+    // As pandas writes a table, and with the label under another name.
+    let row = |at: usize| format!("{},{},{},{},{}\n", ["x", "y"][at % 2], at % 2, at % 3, at % 5, at % 7);
+    let rows: String = (0..30).map(row).collect();
+    room.write("pandas.csv", format!("label,0,1,2,3\n{rows}"));
+    let run = train(&room, &format!("pandas.csv --out numbers {plain}")).succeeds();
+    assert!(
+        run.err.contains("  classes: `x` (13), `y` (14)\n") || run.err.contains("`x` (14), `y` (13)"),
+        "{}",
+        run.err
+    );
+    assert!(run.err.contains("  steps: 4 in the middle"), "{}", run.err);
+    room.write("kind.csv", format!("kind,a,b,c,d\n{rows}"));
+    train(&room, &format!("kind.csv --out kinds {plain}")).refused("name the label column with --label");
+    train(&room, &format!("kind.csv --out kinds --label kind {plain}")).succeeds();
+    room.srnn("eval kinds kind.csv --device cpu").succeeds();
+    // The label of a table without a header is its first field: a value there is asked about.
+    let bare: String = (0..30).map(|at| format!("0.{at},1,2,3,{}\n", at % 2)).collect();
+    room.write("bare.csv", bare);
+    let run = train(&room, &format!("bare.csv --out bare {plain}")).succeeds();
+    assert!(run.err.contains(" sequences: is this the label? (--label names its column"), "{}", run.err);
+    room.write("none.ts", "@classLabel true x y\n@data\n1,2,3,4:?\n");
+    room.srnn("predict numbers none.ts --device cpu").succeeds();
+}
+
+#[test]
+fn folds_and_searches_that_cannot_be() {
+    let room = Room::new();
+    room.write("few.tsv", series(8, 12));
+    train(&room, "few.tsv --out out --epochs 2 --folds 10").refused("--folds 10: it must be fewer: of 8 sequences");
+    train(&room, "few.tsv --out out --epochs 2 --preset plain --slices rnn --search 1")
+        .refused("there is nothing to search");
+    let rows: String = (0..160).map(|at| format!("c{}\t1\t2\t3\t{at}\n", at % 80)).collect();
+    room.write("many.tsv", rows);
+    train(&room, "many.tsv --out out --epochs 2 --metric auc")
+        .refused("--metric auc: it must be another one: of over 64 classes");
+    let uneven = train(&room, "few.tsv --out out --epochs 2 --metric macro-f1 --folds 2 --refit no").succeeds();
+    assert!(uneven.out.contains("2 folds: macro F1 0.") && !uneven.out.contains("± 1 "), "{}", uneven.out);
+}
