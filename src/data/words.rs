@@ -106,20 +106,14 @@ impl Rules {
                 lower.make_ascii_lowercase();
                 each_ascii_word(&lower, &mut each);
             } else {
-                // The library takes many times the memory of what it is given at once.
-                let mut rest = piece;
-                while !rest.is_empty() {
-                    let (part, behind) = rest.split_at(rest.floor_char_boundary(LONGEST_PIECE));
-                    self.each_by_rules(part, &mut each);
-                    rest = behind;
-                }
+                self.each_by_rules_in_parts(piece, &mut each);
             }
         }
     }
 
     fn each_character(&self, text: &str, each: &mut impl FnMut(&str)) {
         if !text.chars().all(stands_alone) {
-            return self.each_by_rules(text, each);
+            return self.each_by_rules_in_parts(text, each);
         }
         let mut own = [0; 4];
         let mut blank = false;
@@ -131,6 +125,16 @@ impl Rules {
                 (false, _) => each(character.to_ascii_lowercase().encode_utf8(&mut own)),
             }
             blank = is_blank;
+        }
+    }
+
+    /// The library takes many times the memory of what it is given at once.
+    fn each_by_rules_in_parts(&self, text: &str, each: &mut impl FnMut(&str)) {
+        let mut rest = text;
+        while !rest.is_empty() {
+            let (part, behind) = rest.split_at(rest.floor_char_boundary(LONGEST_PIECE));
+            self.each_by_rules(part, each);
+            rest = behind;
         }
     }
 

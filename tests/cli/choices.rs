@@ -274,18 +274,14 @@ fn tables_of_numbers_and_texts_that_look_like_them() {
     let rows: String = (0..30).map(row).collect();
     room.write("pandas.csv", format!("label,0,1,2,3\n{rows}"));
     let run = train(&room, &format!("pandas.csv --out numbers {plain}")).succeeds();
-    assert!(
-        run.err.contains("  classes: `x` (13), `y` (14)\n") || run.err.contains("`x` (14), `y` (13)"),
-        "{}",
-        run.err
-    );
+    assert!(run.err.contains("  classes: `x` (13), `y` (13)\n"), "{}", run.err);
     assert!(run.err.contains("  steps: 4 in the middle"), "{}", run.err);
     room.write("kind.csv", format!("kind,a,b,c,d\n{rows}"));
     train(&room, &format!("kind.csv --out kinds {plain}")).refused("name the label column with --label");
     train(&room, &format!("kind.csv --out kinds --label kind {plain}")).succeeds();
     room.srnn("eval kinds kind.csv --device cpu").succeeds();
     // The label of a table without a header is its first field: a value there is asked about.
-    let bare: String = (0..30).map(|at| format!("0.{at},1,2,3,{}\n", at % 2)).collect();
+    let bare: String = (0..40).map(|at| format!("0.{},1,2,3,{}\n", 11 + at / 2, at % 2)).collect();
     room.write("bare.csv", bare);
     let run = train(&room, &format!("bare.csv --out bare {plain}")).succeeds();
     assert!(run.err.contains(" sequences: is this the label? (--label names its column"), "{}", run.err);
