@@ -134,7 +134,9 @@ pub fn curves(epochs: &[Epoch], metric: &str) -> Result<String> {
 fn draw_curves(svg: &mut String, losses: &[(&str, Vec<(f64, f64)>)], scores: &[(&str, Vec<(f64, f64)>)]) -> Drawn {
     let area = SVGBackend::with_string(svg, (860, 400)).into_drawing_area();
     area.fill(&WHITE)?;
-    for (half, lines) in area.split_evenly((1, 2)).iter().zip([losses, scores]) {
+    // Losses fall and scores rise: each leaves room for its legend.
+    let sides = [(losses, SeriesLabelPosition::UpperRight), (scores, SeriesLabelPosition::LowerRight)];
+    for (half, (lines, legend)) in area.split_evenly((1, 2)).iter().zip(sides) {
         let all = || lines.iter().flat_map(|(_, points)| points);
         let (low, high) =
             all().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), (_, y)| (low.min(*y), high.max(*y)));
@@ -165,7 +167,7 @@ fn draw_curves(svg: &mut String, losses: &[(&str, Vec<(f64, f64)>)], scores: &[(
         }
         chart
             .configure_series_labels()
-            .position(SeriesLabelPosition::UpperRight)
+            .position(legend)
             .background_style(WHITE.mix(0.85))
             .border_style(BLACK.mix(0.3))
             .label_font(("sans-serif", 13))
