@@ -10,7 +10,7 @@ use srnn::data::{Scale, Source};
 use srnn::network::{Activation, Adam, Config, Input, Reset, Rule, Sgd, Task};
 use srnn::train::choice::Open;
 use srnn::train::recipe::Tokens;
-use srnn::train::survey::Survey;
+use srnn::train::survey::{Lesson, Survey};
 use srnn::train::{Ending, Keep, Metric, Model, Options, Recipe, Schedule, Sources, Training, model};
 use srnn::{Device, Result, Slicing};
 use std::collections::BTreeSet;
@@ -21,9 +21,10 @@ use strum::IntoEnumIterator;
 /// Train a network on labelled texts or sequences of numbers
 ///
 /// Reads texts from TSV, CSV, JSON Lines or a folder of folders (also .gz; - for standard input), or numbers from .npy, .npz, .ts,
-/// .arff, tables of numbers, UCR text or IDX images. Settings that are not given are chosen by the data. Trains, keeps the weights of the epoch with the best validation, and writes a model directory: config.json,
-/// model.safetensors (weights named as in PyTorch), tokenizer.json (of texts), metrics.jsonl, and checkpoint.safetensors, from
-/// which --resume goes on.
+/// .arff, tables of numbers, UCR text or IDX images. Settings that are not given are chosen by the data. Trains, keeps the
+/// weights of the epoch with the best validation, and writes a model directory: config.json, model.safetensors (weights named as in
+/// PyTorch), tokenizer.json (of texts), run.json (the account of it), metrics.jsonl, and checkpoint.safetensors, from which --resume
+/// goes on.
 #[derive(Args)]
 #[command(after_help = CHOICES)]
 pub struct Train {
@@ -369,7 +370,10 @@ impl Train {
         print(&format!("model: {folder}\n"))?;
         let epochs = training.recipe().options.epochs;
         let accuracy = metric == Metric::of(training.model.config.task);
-        if let Some(lesson) = srnn::train::survey::lesson(training.validated(), epochs, accuracy.then_some(guess)) {
+        let lesson = srnn::train::survey::lesson(training.validated(), epochs, accuracy.then_some(guess));
+        // Where the rate ends near 0 the last epoch mostly is the best.
+        let anneals = matches!(training.recipe().options.schedule, Schedule::Cosine { .. });
+        if let Some(lesson) = lesson.filter(|lesson| !(anneals && *lesson == Lesson::StillImproving)) {
             note(format_args!("hint: {}", survey::advice(lesson)));
         }
         Ok(ExitCode::SUCCESS)
