@@ -7,11 +7,11 @@ use super::{
 use clap::Args;
 use srnn::data::batch::{Padding, Truncate};
 use srnn::data::{Scale, Source};
-use srnn::network::{Activation, Adam, Config, Input, Reset, Rule, Sgd, Task};
+use srnn::network::{Adam, Input, Rule, Sgd, Task};
 use srnn::train::choice::Open;
 use srnn::train::recipe::Tokens;
 use srnn::train::survey::{Lesson, Survey};
-use srnn::train::{Ending, Keep, Metric, Model, Options, Recipe, Schedule, Sources, Training, model};
+use srnn::train::{Ending, Keep, Metric, Model, Recipe, Schedule, Sources, Training, model};
 use srnn::{Device, Result, Slicing};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -454,13 +454,10 @@ impl Train {
         let sources =
             Sources { train, valid, valid_labels, test, test_labels, valid_fraction, fold: None, share: 1.0, reading };
         own.check_effects(sources.reading.is_numbers(&sources.train))?;
-        let mut network = Config::default();
-        let mut options = Options::default();
+        let usual = Recipe::of(sources);
+        let usual = if own.preset == Preset::Paper { usual.of_the_paper() } else { usual };
+        let Recipe { sources, mut network, mut options, .. } = usual;
         let optimiser = &mut options.optimiser;
-        if own.preset == Preset::Paper {
-            (network.reset, network.activation) = (Reset::Before, Activation::Identity);
-            (network.padding, optimiser.clip) = (Padding::Unmasked, None);
-        }
         self.network.apply(&mut network);
         set(&mut network.slicing, own.slices);
         set(&mut network.length, own.length.and_then(Given::value));

@@ -70,7 +70,7 @@ impl Channel {
         let (mut least, mut largest, mut all) = (f64::INFINITY, f64::NEG_INFINITY, Moments::default());
         let deviation = |&row: &usize| {
             let mut own = Moments::default();
-            for value in sequences.row(row).skip(column).step_by(sequences.width) {
+            for value in sequences.column(row, column) {
                 (least, largest) = (least.min(value), largest.max(value));
                 all.add(value);
                 own.add(value);

@@ -40,10 +40,14 @@ impl Numbers {
 
     /// Some of them, in double precision.
     pub fn range(&self, range: Range<usize>) -> impl ExactSizeIterator<Item = f64> + Clone {
-        range.map(|at| match self {
+        range.map(|at| self.at(at))
+    }
+
+    fn at(&self, at: usize) -> f64 {
+        match self {
             Numbers::Single(values) => values[at].into(),
             Numbers::Double(values) => values[at],
-        })
+        }
     }
 
     /// All of them, in double precision.
@@ -112,6 +116,11 @@ impl Sequences {
     pub fn step(&self, row: usize, step: usize) -> impl ExactSizeIterator<Item = f64> + Clone {
         let start = self.starts[row] + step * self.width;
         self.numbers.range(start..start + self.width)
+    }
+
+    /// The numbers of one channel of one, `[T_i]`, in double precision; nothing of the others is passed over.
+    pub fn column(&self, row: usize, column: usize) -> impl Iterator<Item = f64> {
+        (self.starts[row] + column..self.starts[row + 1]).step_by(self.width).map(|at| self.numbers.at(at))
     }
 
     /// The numbers of one, in double precision.

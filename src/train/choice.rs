@@ -144,13 +144,14 @@ impl Recipe {
     /// Halves the length, if it is open and long enough; whether it did.
     pub(super) fn shorten(&mut self) -> bool {
         let half = self.network.length / 2;
-        let fixed = if self.is_open(Open::Slices) { 1 } else { self.network.slicing.slices() };
-        if !self.is_open(Open::Length) || half < fixed.max(self.network.context + 1) {
+        let slices = if self.is_open(Open::Slices) { 1 } else { self.network.slicing.slices() };
+        let context = if self.is_open(Open::Context) { 0 } else { self.network.context };
+        if !self.is_open(Open::Length) || half < slices.max(context + 1) {
             return false;
         }
         self.network.length = half;
         let rules = if self.network.input == Input::Tokens { TEXTS } else { NUMBERS };
-        self.choose_slices(&rules);
+        self.choose_network(&rules);
         true
     }
 
@@ -345,9 +346,10 @@ mod tests {
         let mut plain = Recipe::of(Sources::of(Source::Stdin));
         plain.choose(&train);
         assert_eq!(plain, Recipe::of(Sources::of(Source::Stdin)));
-        // Shorter, until it fits.
+        // Shorter, until it fits; what goes by the length goes with it.
         assert!(recipe.shorten());
         assert_eq!((recipe.network.length, recipe.network.slicing.slices()), (50, 1));
+        assert!(recipe.network.context == 0 && recipe.network.check().is_ok());
     }
 
     #[test]

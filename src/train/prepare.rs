@@ -87,6 +87,7 @@ impl Prepared {
         if let InputEncoder::Numbers(own) = &inputs {
             recipe.scale = if own.logs.is_some() { Scale::Sequence } else { Scale::Channel };
         }
+        check_metric(&recipe, &data.valid, config.classes)?;
         let options = options_for(&recipe, &data.train, config.classes);
         Ok(Prepared { recipe, config, options, inputs, targets, data, channels })
     }

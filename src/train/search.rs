@@ -99,27 +99,28 @@ pub fn run(
     let mut sum = flate2::Crc::new();
     sum.update(&serde_json::to_vec(recipe).expect("plain data"));
     sum.update(&Prepared::of(recipe, files)?.data.checksum().to_le_bytes());
-    let (key, folds) = (sum.sum(), if count < FEW { 3 } else { 10 });
-    let mut done = read_journal(journal, key)?;
+    let key = sum.sum();
+    let (tested, folds) = if count < FEW { (3, 3) } else { (1, 10) };
+    let done = read_journal(journal, key)?;
     let spent: f64 = done.iter().map(|own| own.seconds).sum();
     let deadline = Instant::now() + time.saturating_sub(Duration::from_secs_f64(spent));
-    let mut search = Search { recipe, files, metric, folds, journal, key, deadline, open, observer, stopped: false };
+    let stopped = false;
+    let mut search =
+        Search { recipe, files, metric, tested, folds, journal, key, done, deadline, open, observer, stopped };
     let mut random = ChaCha8Rng::seed_from_u64(recipe.options.seed);
-    let first = search.candidate(&mut done, &[], 0)?;
+    let first = search.candidate(&[], 0)?;
     // What is chosen in the end is trained once more, or twice.
     let each = first.as_ref().map_or(1.0, |own| own.seconds.max(0.01));
-    let last = each / RUNGS[0] * if recipe.refit { 2.0 } else { 1.0 } / if folds == 3 { 2.0 } else { 1.0 };
+    let last = each / RUNGS[0] / tested as f64 * if recipe.refit { 2.0 } else { 1.0 };
     search.deadline = deadline.checked_sub(Duration::from_secs_f64(last)).unwrap_or(deadline);
-    let mut all: Vec<Candidate> = done.clone();
-    let mut seen: Vec<Vec<Setting>> = vec![vec![]];
     // What was begun before is taken up: what is in the journal takes no time.
-    let mut begun: Vec<Vec<Setting>> = vec![];
-    for own in done.iter().filter(|own| !own.settings.is_empty()) {
-        if !begun.contains(&own.settings) {
-            begun.push(own.settings.clone());
+    let mut seen: Vec<Vec<Setting>> = vec![vec![]];
+    for own in &search.done {
+        if !seen.contains(&own.settings) {
+            seen.push(own.settings.clone());
         }
     }
-    seen.extend(begun.iter().cloned());
+    let mut begun = seen[1..].to_vec();
     // Rungs begin anew as long as there is time.
     while !search.is_over() && seen.len() < MOST {
         let left = search.deadline.saturating_duration_since(Instant::now()).as_secs_f64();
@@ -135,15 +136,12 @@ pub fn run(
         if settings.is_empty() {
             break;
         }
-        let base = all.iter().find(|own| own.settings.is_empty() && own.rung == 0).cloned();
-        all.extend(search.bracket(&mut done, base, settings)?);
+        search.bracket(settings)?;
     }
-    let stopped = search.stopped;
+    let Search { done: mut all, stopped, .. } = search;
     let mattered = mattered(recipe, &space, all.iter().filter(|own| own.rung == 0), metric);
     sort(&mut all, metric);
-    // One that was tested in several brackets is one.
-    all.dedup_by(|a, b| (&a.settings, a.rung) == (&b.settings, b.rung));
-    let tested = if folds == 3 { count } else { count / folds };
+    let tested = count * tested / folds;
     let is_noise = all.first().is_some_and(|best| is_noise(best, &all, metric, tested));
     let mut best = recipe.clone();
     if !is_noise {
@@ -181,9 +179,13 @@ struct Search<'a> {
     recipe: &'a Recipe,
     files: &'a Files,
     metric: Metric,
+    /// How many of how many folds each candidate is tested on.
+    tested: usize,
     folds: usize,
     journal: &'a Path,
     key: u32,
+    /// All candidates that were trained, each once.
+    done: Vec<Candidate>,
     deadline: Instant,
     open: &'a mut dyn FnMut() -> Result<Device>,
     observer: &'a mut dyn Observer,
@@ -211,46 +213,44 @@ impl Search<'_> {
         self.stopped || Instant::now() >= self.deadline
     }
 
-    /// All rungs, from these settings; `base` is what was chosen without a search. Ends where the time does.
-    fn bracket(
-        &mut self,
-        done: &mut Vec<Candidate>,
-        base: Option<Candidate>,
-        settings: Vec<Vec<Setting>>,
-    ) -> Result<Vec<Candidate>> {
-        let mut rung = vec![];
-        for own in settings {
-            if !self.is_over() {
-                rung.extend(self.candidate(done, &own, 0)?);
-            }
-        }
-        let mut all = rung.clone();
-        rung.extend(base.clone());
+    /// All rungs, from these settings. Ends where the time does.
+    fn bracket(&mut self, settings: Vec<Vec<Setting>>) -> Result<()> {
+        // What was chosen without a search is always compared with.
+        let base = self.done.iter().find(|own| own.settings.is_empty() && own.rung == 0).cloned();
+        let mut rung: Vec<Candidate> = base.iter().cloned().collect();
+        rung.extend(self.candidates(settings.iter(), 0)?);
         for next in 1..RUNGS.len() {
             sort(&mut rung, self.metric);
             rung.truncate((rung.len() / HALVING).max(1));
-            // What was chosen without a search is always compared with.
             if next + 1 == RUNGS.len() && !rung.iter().any(|own| own.settings.is_empty()) {
                 rung.extend(base.clone());
             }
-            let mut higher = vec![];
-            for own in &rung {
-                if !self.is_over() {
-                    higher.extend(self.candidate(done, &own.settings, next)?);
-                }
-            }
-            all.extend(higher.iter().cloned());
-            if higher.is_empty() {
+            rung = self.candidates(rung.iter().map(|own| &own.settings), next)?;
+            if rung.is_empty() {
                 break;
             }
-            rung = higher;
         }
-        Ok(all)
+        Ok(())
+    }
+
+    /// These candidates at a rung, as far as there is time.
+    fn candidates<'b>(
+        &mut self,
+        settings: impl Iterator<Item = &'b Vec<Setting>>,
+        rung: usize,
+    ) -> Result<Vec<Candidate>> {
+        let mut found = vec![];
+        for own in settings {
+            if !self.is_over() {
+                found.extend(self.candidate(own, rung)?);
+            }
+        }
+        Ok(found)
     }
 
     /// A candidate at a rung: as it is in the journal, or trained. `None` if the time was over, or it cannot be trained.
-    fn candidate(&mut self, done: &mut Vec<Candidate>, settings: &[Setting], rung: usize) -> Result<Option<Candidate>> {
-        if let Some(own) = done.iter().find(|own| own.settings == settings && own.rung == rung) {
+    fn candidate(&mut self, settings: &[Setting], rung: usize) -> Result<Option<Candidate>> {
+        if let Some(own) = self.done.iter().find(|own| own.settings == settings && own.rung == rung) {
             return Ok(Some(own.clone()));
         }
         let mut recipe = Recipe { refit: false, ..self.recipe.clone() };
@@ -261,9 +261,8 @@ impl Search<'_> {
         recipe.options.epochs = epochs.ceil().max(2.0) as usize;
         // Less than two epochs are two of a part of the data.
         recipe.sources.share = (epochs / recipe.options.epochs as f64).clamp(0.01, 1.0);
-        let tested = if self.folds == 3 { 3 } else { 1 };
         let mut trials: Vec<Trial> = vec![];
-        for index in 0..tested {
+        for index in 0..self.tested {
             let fold = Fold { index, of: self.folds };
             let mut until = Until { deadline: self.deadline, observer: &mut *self.observer };
             match trial::of_fold(&recipe, self.files, fold, &mut *self.open, &mut until) {
@@ -288,11 +287,11 @@ impl Search<'_> {
             loss: mean(&|trial| trial.evaluation.loss),
             seconds: trials.iter().map(|trial| trial.seconds).sum(),
         };
-        done.push(candidate.clone());
+        self.done.push(candidate.clone());
         let line = |own: &Candidate| {
             serde_json::to_string(&Line { key: self.key, candidate: own.clone() }).expect("plain data") + "\n"
         };
-        let text: String = done.iter().map(line).collect();
+        let text: String = self.done.iter().map(line).collect();
         write_atomically(self.journal, text.as_bytes())?;
         Ok(Some(candidate))
     }
