@@ -161,6 +161,22 @@ pub enum Problem {
         present: Vec<String>,
     },
 
+    /// An archive lacks an array.
+    #[error("has no array {}, only {}", quoted(wanted), listed(present.iter().map(String::as_str)))]
+    Array {
+        /// The name that was looked for.
+        wanted: String,
+        /// The names that it has.
+        present: Vec<String>,
+    },
+
+    /// A line is no UTF-8.
+    #[error("is not UTF-8 text (byte {byte} of the line)")]
+    NotUtf8 {
+        /// The first byte that is none, from 1.
+        byte: usize,
+    },
+
     /// Word vectors of another width than the embedding.
     #[error("has {found} values, and the embedding has {wanted}")]
     VectorWidth {

@@ -50,7 +50,13 @@ fn is_option(setting: &str) -> bool {
 
 fn of(problem: &Problem) -> String {
     match problem {
-        Problem::Column { role, .. } => return format!("name the {role} column with --{role}"),
+        Problem::Column { role, .. } => {
+            return format!(
+                "name the {role} column with --{role}, or, if the first line is no header, say --no-header and its number"
+            );
+        }
+        Problem::Array { .. } => "name its arrays with --keys x=NAME,y=NAME,lengths=NAME",
+        Problem::NotUtf8 { .. } => "name its encoding, as --encoding latin1, or leave such rows out with --skip-bad-rows",
         Problem::VectorWidth { found, .. } if *found > 0 => return format!("give --embedding {found} or another file"),
         Problem::VectorWidth { .. } => "give another file",
         Problem::EmptySlices { slices, .. } => return format!("use fewer slices, or a length of {slices} or more"),
@@ -85,7 +91,11 @@ mod tests {
                 Error::setting("classes", 9999, "at most 4096"),
                 "classes 9999: it must be at most 4096: is this the label?",
             ),
-            (Error::data("t:1", columns), "t:1: has no column `body`, only `a`: name the text column with --text"),
+            (
+                Error::data("t:1", columns),
+                "t:1: has no column `body`, only `a`: name the text column with --text, or, if the first line is no header, say \
+                 --no-header and its number",
+            ),
             (
                 Error::data("g.txt:1", Problem::VectorWidth { found: 3, wanted: 2 }),
                 "g.txt:1: has 3 values, and the embedding has 2: give --embedding 3 or another file",

@@ -3,7 +3,7 @@
 use super::{ensure, named};
 use clap::Args;
 use srnn::Result;
-use srnn::data::{Format, Limits, Pixels, ReadOptions, Source};
+use srnn::data::{Encoding, Format, Keys, Limits, Pixels, ReadOptions, Source};
 use srnn::network::Input;
 use srnn::train::{Model, Run};
 use std::path::{Path, PathBuf};
@@ -27,6 +27,18 @@ pub struct InputArgs {
     /// What a step of an IDX image is: each (pixel) or rows [default: each]
     #[arg(long, value_parser = named::<Pixels>, value_name = "STEP")]
     pixels: Option<Pixels>,
+    /// A table has no header: its columns are called 1, 2, 3, …
+    #[arg(long)]
+    no_header: bool,
+    /// Encoding of a text, such as latin1, gbk or shift_jis [default: UTF-8, or UTF-16 where the file says so]
+    #[arg(long, value_name = "NAME")]
+    encoding: Option<Encoding>,
+    /// Arrays of an .npz: x=NAME,y=NAME,lengths=NAME [default: x, y and lengths]
+    #[arg(long, value_name = "KEYS")]
+    keys: Option<Keys>,
+    /// Leave broken rows of a table or a text of numbers out, and tell which
+    #[arg(long)]
+    skip_bad_rows: bool,
     /// Read lines of over 32 MiB, tables of over 10,000 columns, and what unpacks to over 40 times its size
     #[arg(long)]
     no_limits: bool,
@@ -37,21 +49,22 @@ pub struct InputArgs {
 
 impl InputArgs {
     fn options(&self, memory: Option<u64>) -> ReadOptions {
-        let InputArgs { text, label, format, labels, pixels, no_limits, remembered } = self.clone();
-        let usual = ReadOptions { limits: Limits::default(), ..remembered.unwrap_or_default() };
-        let (text, label) = (text.unwrap_or(usual.text), label.unwrap_or(usual.label));
-        let only_texts = usual.only_texts || self.text.is_some();
-        let limits = if no_limits { Limits::trusting() } else { usual.limits };
-        let limits = Limits { memory: memory.unwrap_or(limits.memory), ..limits };
+        let given = self.clone();
+        let usual = given.remembered.unwrap_or_default();
+        let limits = if given.no_limits { Limits::trusting() } else { Limits::default() };
         ReadOptions {
-            text,
-            label,
-            format,
-            labels,
-            pixels: pixels.unwrap_or(usual.pixels),
+            text: given.text.unwrap_or(usual.text),
+            label: given.label.unwrap_or(usual.label),
+            format: given.format,
+            labels: given.labels,
+            pixels: given.pixels.unwrap_or(usual.pixels),
+            header: usual.header && !given.no_header,
+            encoding: given.encoding.or(usual.encoding),
+            keys: given.keys.unwrap_or(usual.keys),
+            skip_bad_rows: given.skip_bad_rows,
+            only_texts: usual.only_texts || self.text.is_some(),
             cells: false,
-            only_texts,
-            limits,
+            limits: Limits { memory: memory.unwrap_or(limits.memory), ..limits },
         }
     }
 
@@ -78,7 +91,21 @@ impl InputArgs {
             ensure(!given || !numbers, format!("--{name} is for tables, and {source} holds numbers"))?;
         }
         ensure(self.pixels.is_none() || images, format!("--pixels is for IDX images, which {source} does not hold"))?;
+        let archive = options.is_archive(source);
+        ensure(self.keys.is_none() || archive, format!("--keys is for .npz files, and {source} is none"))?;
+        for (name, given) in [
+            ("no-header", self.no_header),
+            ("encoding", self.encoding.is_some()),
+            ("skip-bad-rows", self.skip_bad_rows),
+        ] {
+            ensure(!given || !options.is_binary(source), format!("--{name} is for texts, and {source} holds arrays"))?;
+        }
         Ok(options)
+    }
+
+    /// The encoding of texts that stand one per line.
+    pub fn encoding(&self) -> Option<Encoding> {
+        self.options(None).encoding
     }
 
     /// The options for a file of this name, of a command that reads no labels.
@@ -107,6 +134,9 @@ impl InputArgs {
             ("--label", self.label.is_some()),
             ("--labels", self.labels.is_some()),
             ("--pixels", self.pixels.is_some()),
+            ("--no-header", self.no_header),
+            ("--keys", self.keys.is_some()),
+            ("--skip-bad-rows", self.skip_bad_rows),
             ("--no-limits", self.no_limits),
         ];
         for (name, given) in given {

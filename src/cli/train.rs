@@ -119,6 +119,9 @@ struct Beginning {
     /// [plain: words]
     #[arg(long, value_parser = ["words", "chars", "bytes", "auto"], value_name = "WHAT", help_heading = "Texts")]
     tokens: Option<String>,
+    /// Take the tags, comments, scripts and styles of HTML out of the texts, and write its entities out
+    #[arg(long, help_heading = "Texts")]
+    strip_html: bool,
     /// Width of the token embedding [default: 200]
     #[arg(long, value_name = "D", help_heading = "Texts")]
     embedding: Option<usize>,
@@ -206,7 +209,7 @@ Examples: srnn train reviews.csv --text review --label stars --test other.csv --
           srnn train signals.npz --search 10 --out signals-model";
 
 /// What a model that is gone on from decides.
-const OF_MODEL: &str = "NetworkArgs task preset slices length normalise tokens embedding vectors freeze_embedding vocabulary min_count \
+const OF_MODEL: &str = "NetworkArgs task preset slices length normalise tokens strip_html embedding vectors freeze_embedding vocabulary min_count \
                         truncate padding search folds";
 
 /// What is taken for settings that are not given.
@@ -284,6 +287,7 @@ impl Beginning {
             ("class-weights", self.class_weights != "none", of_classes),
             ("vocabulary", self.vocabulary.is_some(), of_words),
             ("min-count", self.min_count.is_some(), of_words),
+            ("strip-html", self.strip_html, of_words),
             ("vectors", self.vectors.is_some(), of_words),
             ("embedding", self.embedding.is_some(), of_texts),
             ("tokens", self.tokens.is_some(), of_texts),
@@ -497,6 +501,7 @@ impl Train {
             sources,
             network,
             tokens,
+            strip_html: own.strip_html,
             scale,
             open: self.open_settings(),
             from,

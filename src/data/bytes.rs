@@ -26,7 +26,8 @@ pub(super) fn words() -> impl Iterator<Item = String> {
 pub(super) fn rules() -> tokenizers::Result<Rules> {
     // No byte's character is a line break, so that a dot is any of them.
     let each = Split::new(SplitPattern::Regex(".".into()), SplitDelimiterBehavior::Isolated, false)?;
-    Ok(Rules { normalizer: Some(ByteLevel::new().into()), splits: Some(each.into()), known: Known::Bytes })
+    let normalizer = Some(ByteLevel::new().into());
+    Ok(Rules { normalizer, splits: Some(each.into()), known: Known::Bytes, markup: None })
 }
 
 #[cfg(test)]

@@ -94,6 +94,7 @@ mod tests {
             targets: Some(RawTargets::Names(names)),
             targets_place: None,
             cells: None,
+            left_out: Default::default(),
         }
     }
 

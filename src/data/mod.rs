@@ -34,12 +34,12 @@ pub use classes::Classes;
 pub use normalisation::Normalisation;
 #[cfg(feature = "files")]
 pub use readers::{
-    Cells, Examples, Format, Limits, Pixels, RawInputs, RawTargets, ReadOptions, Source, emails, npy_bytes, read_lines,
-    read_vectors,
+    Cells, Encoding, Examples, Format, Keys, LeftOut, Limits, Pixels, RawInputs, RawTargets, ReadOptions, Source,
+    emails, npy_bytes, read_lines, read_vectors,
 };
 pub use scaling::{Scale, Scaling};
 #[cfg(feature = "files")]
 pub use sequences::{Numbers, Sequences};
 pub use split::{fold, hold_out, hold_out_unclassed};
 #[cfg(feature = "texts")]
-pub use tokenizer::Tokenizer;
+pub use tokenizer::{Pieces, Tokenizer};

@@ -40,6 +40,30 @@ pub struct Tokenizer {
     model: WordLevel,
 }
 
+/// What the tokens of a text are pieces of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pieces {
+    /// Characters, for languages without blanks between words, and no words. Texts are composed (NFC) and lower-cased; a
+    /// character is a sign with the marks upon it, an emoji, or a blank.
+    pub characters: bool,
+    /// Without the tags, comments, scripts and styles of HTML, and with its entities written out.
+    pub html: bool,
+}
+
+impl Pieces {
+    const ALL: [Pieces; 4] = [
+        Pieces { characters: false, html: false },
+        Pieces { characters: false, html: true },
+        Pieces { characters: true, html: false },
+        Pieces { characters: true, html: true },
+    ];
+
+    fn rules(self) -> Result<Rules> {
+        let rules = if self.characters { Rules::characters() } else { Rules::words() };
+        if self.html { rules.and_then(Rules::of_html) } else { rules }.map_err(internal)
+    }
+}
+
 impl Tokenizer {
     /// Collects the words of a training set: at most `vocabulary` of them with the two special ones, each occurring
     /// at least `min_count` times; equally frequent words stand in the order of their characters.
@@ -47,19 +71,28 @@ impl Tokenizer {
     /// # Errors
     /// [`Error::Config`] when `vocabulary` leaves no room for a word, or no word is frequent enough.
     pub fn fit<S: AsRef<str> + Sync>(texts: &[S], vocabulary: usize, min_count: u64) -> Result<Tokenizer> {
-        Tokenizer::fit_by(Rules::words().map_err(internal)?, texts, vocabulary, min_count)
+        Tokenizer::fit_by(Pieces::default(), texts, vocabulary, min_count)
     }
 
-    /// Collects the characters of a training set, as [`Tokenizer::fit`] does words: for languages without blanks between
-    /// words. Texts are composed (NFC) and lower-cased; a character is a sign with the marks upon it, an emoji, or a blank.
+    /// Collects other pieces of a training set, as [`Tokenizer::fit`] does words.
     ///
     /// # Errors
     /// As [`Tokenizer::fit`].
-    pub fn fit_characters<S: AsRef<str> + Sync>(texts: &[S], vocabulary: usize, min_count: u64) -> Result<Tokenizer> {
-        Tokenizer::fit_by(Rules::characters().map_err(internal)?, texts, vocabulary, min_count)
+    pub fn fit_by<S: AsRef<str> + Sync>(
+        pieces: Pieces,
+        texts: &[S],
+        vocabulary: usize,
+        min_count: u64,
+    ) -> Result<Tokenizer> {
+        Tokenizer::fit_rules(pieces.rules()?, texts, vocabulary, min_count)
     }
 
-    fn fit_by<S: AsRef<str> + Sync>(rules: Rules, texts: &[S], vocabulary: usize, min_count: u64) -> Result<Tokenizer> {
+    fn fit_rules<S: AsRef<str> + Sync>(
+        rules: Rules,
+        texts: &[S],
+        vocabulary: usize,
+        min_count: u64,
+    ) -> Result<Tokenizer> {
         let wanted = format!("it must hold {PADDING}, {UNKNOWN} and a word, and fit 32 bits");
         let fits = vocabulary >= 3 && u32::try_from(vocabulary).is_ok();
         ensure!(fits, Error::Config(format!("a vocabulary of {vocabulary}: {wanted}")));
@@ -167,14 +200,17 @@ impl Tokenizer {
             file.get_truncation().is_some() || file.get_padding().is_some() || file.get_post_processor().is_some();
         ensure!(!more, wrong("has a truncation, a padding or a post-processor, which are not applied here"));
         let (normalizer, splits) = (file.get_normalizer().cloned(), file.get_pre_tokenizer().cloned());
-        let mut rules = Rules { normalizer, splits, known: Known::Not };
+        let mut rules = Rules { normalizer, splits, known: Known::Not, markup: None };
         let bytes = Tokenizer::bytes()?;
-        if rules.same(&Rules::words().map_err(internal)?) {
-            rules.known = Known::Words;
-        } else if rules.same(&Rules::characters().map_err(internal)?) {
-            rules.known = Known::Characters;
-        } else if rules.same(&bytes.rules) && model.get_vocab() == bytes.model.get_vocab() {
+        if rules.same(&bytes.rules) && model.get_vocab() == bytes.model.get_vocab() {
             rules.known = Known::Bytes;
+        }
+        for pieces in Pieces::ALL {
+            let own = pieces.rules()?;
+            if rules.same(&own) {
+                rules = own;
+                break;
+            }
         }
         Ok(Tokenizer { rules: Box::new(rules), model })
     }

@@ -45,6 +45,22 @@ pub(super) struct Rules {
     pub normalizer: Option<NormalizerWrapper>,
     pub splits: Option<PreTokenizerWrapper>,
     pub known: Known,
+    /// The part of the normalizer that takes HTML away, which the scanner does not know.
+    pub markup: Option<NormalizerWrapper>,
+}
+
+/// What is no text in HTML: comments, scripts, styles and tags.
+const MARKUP: &str = r"<!--[\s\S]*?-->|<(?i:script|style)\b[\s\S]*?</(?i:script|style)\s*>|</?[A-Za-z!][^<>]*>";
+
+/// How HTML writes what it would take for its own, in the order in which they are written out again.
+const ENTITIES: [(&str, &str); 7] =
+    [("&nbsp;", " "), ("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&apos;", "'"), ("&amp;", "&")];
+
+/// Takes HTML away: a blank stands for a tag, and for an entity what it is for.
+fn markup() -> tokenizers::Result<Vec<NormalizerWrapper>> {
+    let tags: NormalizerWrapper = Replace::new(ReplacePattern::Regex(MARKUP.into()), " ")?.into();
+    let entity = |(from, to): (&str, &str)| Ok(Replace::new(from, to)?.into());
+    std::iter::once(Ok(tags)).chain(ENTITIES.into_iter().map(entity)).collect()
 }
 
 /// Rules that are known here, so that no library need apply them.
@@ -69,6 +85,7 @@ impl Rules {
             normalizer: Some(Normalizers::new(vec![NFC.into(), Lowercase.into(), apostrophe]).into()),
             splits: Some(Splits::new(vec![WhitespaceSplit.into(), cuts.into()]).into()),
             known: Known::Words,
+            markup: None,
         })
     }
 
@@ -80,7 +97,18 @@ impl Rules {
             normalizer: Some(Normalizers::new(vec![NFC.into(), Lowercase.into(), blank]).into()),
             splits: Some(each.into()),
             known: Known::Characters,
+            markup: None,
         })
+    }
+
+    /// The same of texts with HTML in them, which is no part of them.
+    pub fn of_html(self) -> tokenizers::Result<Rules> {
+        let own = self.normalizer.into_iter().flat_map(|own| match own {
+            NormalizerWrapper::Sequence(own) => own.as_ref().to_vec(),
+            own => vec![own],
+        });
+        let normalizer = Some(Normalizers::new(markup()?.into_iter().chain(own).collect()).into());
+        Ok(Rules { normalizer, markup: Some(Normalizers::new(markup()?).into()), ..self })
     }
 
     /// Whether a file with both holds the same.
@@ -91,11 +119,23 @@ impl Rules {
 
     /// Calls `each` with every word of the text, in order.
     pub fn each_word(&self, text: &str, mut each: impl FnMut(&str)) {
+        let Some(markup) = self.markup.as_ref().filter(|_| text.contains(['<', '&'])) else {
+            return self.each_word_of_text(text, &mut each);
+        };
+        let mut bare = NormalizedString::from(text);
+        // Only a foreign file's regular expression can give up on a text.
+        match markup.normalize(&mut bare) {
+            Ok(()) => self.each_word_of_text(bare.get(), &mut each),
+            Err(_) => self.each_word_of_text(text, &mut each),
+        }
+    }
+
+    fn each_word_of_text(&self, text: &str, each: &mut impl FnMut(&str)) {
         if self.known == Known::Characters {
-            return self.each_character(text, &mut each);
+            return self.each_character(text, each);
         }
         if self.known != Known::Words {
-            return self.each_by_rules(text, &mut each);
+            return self.each_by_rules(text, each);
         }
         let mut lower = String::new();
         // No rule looks beyond a blank, so that each piece may go its own way.
@@ -104,9 +144,9 @@ impl Rules {
                 lower.clear();
                 lower.push_str(piece);
                 lower.make_ascii_lowercase();
-                each_ascii_word(&lower, &mut each);
+                each_ascii_word(&lower, each);
             } else {
-                self.each_by_rules_in_parts(piece, &mut each);
+                self.each_by_rules_in_parts(piece, each);
             }
         }
     }
@@ -260,6 +300,17 @@ mod tests {
             let text: String = (0..length).map(|_| parts[random.random_range(0..parts.len())]).collect();
             assert_eq!(words(&rules, &text), words(&slow, &text), "{text:?}");
         }
+    }
+
+    #[test]
+    fn html_is_no_text() {
+        let words_of = Rules::words().unwrap().of_html().unwrap();
+        let page = "<!-- a > b --><STYLE type=x>p { }</style ><p class=\"x\">Fish&nbsp;&amp; chips<br/>1 &lt; 2, 3<4 &amp;lt; é</p>";
+        assert_eq!(words(&words_of, page).join(" "), "fish & chips 1 < 2 , 3 < 4 & lt ; é");
+        let slow = Rules { known: Known::Not, markup: None, ..words_of.clone() };
+        assert_eq!(words(&slow, page), words(&words_of, page));
+        let characters = Rules::characters().unwrap().of_html().unwrap();
+        assert_eq!(words(&characters, "<b>好</b>片").join("|"), " |好| |片");
     }
 
     #[test]

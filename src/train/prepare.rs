@@ -5,7 +5,7 @@ use super::metrics::MOST_AREAS;
 use super::recipe::Tokens;
 use super::sources::Files;
 use super::{Dataset, InputEncoder, Metric, Model, Options, Recipe, TargetEncoder, TrainingData};
-use crate::data::{Channels, RawInputs, Scale, Tokenizer, read_vectors};
+use crate::data::{Channels, Pieces, RawInputs, Scale, Tokenizer, read_vectors};
 use crate::engine::Device;
 use crate::error::{Error, Result, ensure};
 use crate::network::{Config, Input, Parameters, Task};
@@ -170,9 +170,10 @@ pub(super) fn options_for(recipe: &Recipe, train: &Dataset, classes: usize) -> O
 fn tokenizer(recipe: &Recipe, texts: &[String], rows: &[usize]) -> Result<Tokenizer> {
     let own: Vec<&str> = rows.iter().map(|&row| texts[row].as_str()).collect();
     let vocabulary = recipe.network.vocabulary;
+    let pieces = |characters| Pieces { characters, html: recipe.strip_html };
     match recipe.tokens {
-        Tokens::Words { min_count } => Tokenizer::fit(&own, vocabulary, min_count),
-        Tokens::Characters { min_count } => Tokenizer::fit_characters(&own, vocabulary, min_count),
+        Tokens::Words { min_count } => Tokenizer::fit_by(pieces(false), &own, vocabulary, min_count),
+        Tokens::Characters { min_count } => Tokenizer::fit_by(pieces(true), &own, vocabulary, min_count),
         Tokens::Bytes => Tokenizer::bytes(),
     }
 }

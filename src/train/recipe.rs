@@ -22,6 +22,9 @@ pub struct Recipe {
     pub network: Config,
     /// What a token is, where the inputs are texts.
     pub tokens: Tokens,
+    /// Whether HTML is taken out of the texts.
+    #[serde(default)]
+    pub strip_html: bool,
     /// What numbers are compared with, where the inputs are numbers.
     pub scale: Scale,
     /// Which of these settings the data decides; what they say is then of no account.
@@ -73,6 +76,7 @@ impl Recipe {
             sources,
             network: Config::default(),
             tokens: Tokens::Words { min_count: 2 },
+            strip_html: false,
             scale: Scale::Channel,
             open: BTreeSet::new(),
             from: None,

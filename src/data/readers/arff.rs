@@ -1,9 +1,10 @@
 //! Weka's ARFF files: attributes by name and type, then a series a line.
 
+use super::gathered::Gathered;
 use super::lines::Lines;
 use super::ucr::parse;
 use crate::data::Sequences;
-use crate::error::{Error, Result, ensure};
+use crate::error::{Error, Result};
 use crate::listing::quoted;
 
 /// The series, each `[T_i]`, and their labels. The label is the attribute of the name `column`, else the only one that is not
@@ -11,12 +12,12 @@ use crate::listing::quoted;
 ///
 /// # Errors
 /// Those of reading the lines; [`Error::Data`], with the line, for attributes of other kinds, and as for UCR text.
-pub(super) fn read(mut lines: Lines, column: &str, wanted: bool) -> Result<(Sequences, Vec<String>)> {
-    let attributes = attributes(&mut lines)?;
+pub(super) fn read(lines: &mut Lines, column: &str, wanted: bool) -> Result<(Sequences, Vec<String>)> {
+    let attributes = attributes(lines)?;
     let bare = !wanted && attributes.iter().all(|(name, numeric)| *numeric && name != column);
     let label = if bare { Ok(None) } else { label_of(&attributes, column).map(Some) };
     let label = label.map_err(|problem| Error::data(&lines.file, problem))?;
-    let (mut values, mut ends, mut labels, mut filled) = (Vec::new(), Vec::new(), Vec::new(), 0);
+    let mut gathered = Gathered::default();
     while let Some((_, line)) = lines.next_text()? {
         let line = line.trim();
         if line.is_empty() || line.starts_with('%') {
@@ -29,16 +30,15 @@ pub(super) fn read(mut lines: Lines, column: &str, wanted: bool) -> Result<(Sequ
         } else {
             format!("has {count} values, and there are {all} attributes")
         };
-        ensure!(count == all && !line.starts_with('{'), lines.error(other));
-        let own = label.map_or("", |label| fields.remove(label));
-        let row = std::iter::once(own).chain(fields);
-        labels.push(parse(row, wanted, &mut values, &mut filled).map_err(|problem| lines.error(problem))?);
-        ends.push(values.len());
+        let parsed = if count == all && !line.starts_with('{') {
+            let own = label.map_or("", |label| fields.remove(label));
+            parse(std::iter::once(own).chain(fields), wanted, &mut gathered)
+        } else {
+            Err(other)
+        };
+        gathered.take(lines, parsed)?;
     }
-    ensure!(!ends.is_empty(), Error::data(lines.file, "has no series below its @data"));
-    let mut sequences = Sequences::of_ends(1, values, ends);
-    sequences.filled = filled;
-    Ok((sequences, labels))
+    gathered.finish(lines, 1, "has no series below its @data")
 }
 
 /// Name of each attribute, and whether it is numeric, up to `@data`.
@@ -91,14 +91,12 @@ fn label_of(attributes: &[(String, bool)], column: &str) -> std::result::Result<
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::data::readers::fixtures::rows_of;
+    use crate::data::readers::fixtures::{opened_lines, rows_of};
 
     type Read = (Vec<Vec<f64>>, Vec<String>);
 
-    fn read(text: &str) -> std::result::Result<Read, String> {
-        let bytes = std::io::Cursor::new(text.as_bytes().to_vec());
-        let read = super::read(Lines::unpacked("m.arff", bytes, false).unwrap(), "label", true);
+    fn read(text: &str) -> Result<Read, String> {
+        let read = super::read(&mut opened_lines("m.arff", text.as_bytes()), "label", true);
         read.map(|(sequences, labels)| (rows_of(&sequences), labels)).map_err(|error| error.to_string())
     }
 

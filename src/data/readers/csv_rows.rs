@@ -18,11 +18,12 @@ enum Place {
 }
 
 /// Reads RFC 4180 rows below a header, in which `separator` may stand for the comma. Line breaks inside a text come out as `\n`.
-pub(super) fn read(mut lines: Lines, separator: char, table: &mut Table) -> Result<()> {
+pub(super) fn read(lines: &mut Lines, separator: char, table: &mut Table) -> Result<()> {
     let (mut fields, mut field) = (Vec::new(), String::new());
     let (mut place, mut begin) = (Place::FieldStart, 0);
     // A field that began with blanks before its quote, as it stands: if text follows the closing quote, that is what it is.
     let mut raw: Option<String> = None;
+    let mut broken = None;
     while let Some((line, text)) = lines.next_text()? {
         if place == Place::Quoted {
             field.push('\n');
@@ -67,21 +68,29 @@ pub(super) fn read(mut lines: Lines, separator: char, table: &mut Table) -> Resu
                 }
                 (Place::AfterQuote | Place::AfterBlank, _) => {
                     let problem = "has text behind a closing quote: a quote inside a quoted text is doubled";
-                    return Err(lines.error(problem));
+                    broken = Some(problem);
+                    break;
                 }
             };
         }
-        if place != Place::Quoted {
+        if let Some(problem) = broken.take() {
+            let broken = Err(lines.error(problem));
+            lines.row::<()>(broken)?;
+            (raw, place) = (None, Place::FieldStart);
+            field.clear();
+            fields.clear();
+        } else if place != Place::Quoted {
             raw = None;
             fields.push(std::mem::take(&mut field));
-            table.record(begin, &fields)?;
+            table.record(lines, begin, &fields)?;
             fields.clear();
         }
     }
     match place {
         Place::Quoted => {
             let place = format!("{}:{begin}", lines.file);
-            Err(Error::data(place, "opens a quoted text that is never closed"))
+            let broken = Err(Error::data(place, "opens a quoted text that is never closed"));
+            lines.row::<()>(broken).map(|_| ())
         }
         _ => Ok(()),
     }

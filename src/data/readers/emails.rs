@@ -1,9 +1,12 @@
 //! The e-mails that ship with the crate: ham and spam of the SpamAssassin corpus, without headers. They let every
 //! command run on real texts without a download.
 
-use super::examples::Examples;
+use super::examples::{Examples, ReadOptions};
 use super::format::Format;
+use super::limits::Limits;
 use super::lines::Lines;
+use super::packing::{Packing, unpack};
+use super::source::text;
 use super::texts;
 use crate::error::Result;
 
@@ -14,7 +17,10 @@ use crate::error::Result;
 /// Those of [`ReadOptions::read`](super::ReadOptions::read), when the crate was built from damaged files.
 pub fn emails() -> Result<[Examples; 3]> {
     let read = |name: &str, packed: &'static [u8]| {
-        texts::read(Lines::unpacked(name, packed, true)?, ("text", Some("label")), 2, Some(Format::Tsv), false)
+        let (options, limits) = (ReadOptions::default(), Limits::default());
+        let (unpacked, count) = unpack(name, packed, Some(Packing::Gzip), &limits)?;
+        let lines = Lines::new(name.into(), text(unpacked, count, limits, None), &options);
+        texts::read(lines, true, Some(Format::Tsv), &options)
     };
     Ok([
         read("emails/train.tsv.gz", include_bytes!("../../../data/emails/train.tsv.gz"))?,

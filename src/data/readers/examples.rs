@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::encoding::Encoding;
 use super::format::Format;
+use super::keys::Keys;
 use super::limits::Limits;
 use super::source::Source;
 use crate::data::{Rows, Sequences};
@@ -26,6 +28,26 @@ pub struct Examples {
     pub targets_place: Option<String>,
     /// All columns, where they were asked for and the examples come from a table with a header.
     pub cells: Option<Cells>,
+    /// Rows of the file that are not among them.
+    pub left_out: LeftOut,
+}
+
+/// Broken rows that were left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LeftOut {
+    /// How many there are.
+    pub count: usize,
+    /// Where each is and what is wrong with it, of the first hundred.
+    pub told: Vec<String>,
+}
+
+impl LeftOut {
+    pub(super) fn add(&mut self, told: String) {
+        self.count += 1;
+        if self.told.len() < 100 {
+            self.told.push(told);
+        }
+    }
 }
 
 /// The columns of a table as they stand there.
@@ -119,6 +141,18 @@ pub struct ReadOptions {
     pub labels: Option<PathBuf>,
     /// What a step of an image is; other formats do not look at it.
     pub pixels: Pixels,
+    /// Whether a table begins with the names of its columns; else they are called by their number, from 1.
+    #[serde(default = "yes")]
+    pub header: bool,
+    /// The encoding of a text; `None`: UTF-8, or UTF-16 where a byte order mark says so.
+    #[serde(default)]
+    pub encoding: Option<Encoding>,
+    /// The names of the arrays of an `.npz`.
+    #[serde(default)]
+    pub keys: Keys,
+    /// Whether broken rows of a text file are left out.
+    #[serde(default)]
+    pub skip_bad_rows: bool,
     /// Whether a file whose name does not say so is no table of numbers, however it looks.
     #[serde(default)]
     pub only_texts: bool,
@@ -128,6 +162,10 @@ pub struct ReadOptions {
     /// How much a file may ask for.
     #[serde(default)]
     pub limits: Limits,
+}
+
+fn yes() -> bool {
+    true
 }
 
 impl Default for ReadOptions {
@@ -141,6 +179,10 @@ impl Default for ReadOptions {
             format: None,
             labels: None,
             pixels: Pixels::Each,
+            header: true,
+            encoding: None,
+            keys: Keys::default(),
+            skip_bad_rows: false,
             only_texts: false,
             cells: false,
             limits,
@@ -151,13 +193,23 @@ impl Default for ReadOptions {
 impl ReadOptions {
     pub(super) fn format(&self, source: &Source) -> Option<Format> {
         let by_name = || Format::of_name(source);
-        let found = || if self.only_texts { by_name() } else { Format::of(source, &self.text, &self.label) };
+        let found = || if self.only_texts { by_name() } else { Format::of(source, self) };
         self.format.or_else(found)
     }
 
     /// Whether the format or the name of the file says that it holds images.
     pub fn is_images(&self, source: &Source) -> bool {
         self.format(source) == Some(Format::Idx)
+    }
+
+    /// Whether the format or the name of the file says that it holds arrays with names.
+    pub fn is_archive(&self, source: &Source) -> bool {
+        self.format(source) == Some(Format::Npz)
+    }
+
+    /// Whether the format or the name of the file says that it is no text.
+    pub fn is_binary(&self, source: &Source) -> bool {
+        matches!(self.format(source), Some(Format::Npy | Format::Npz | Format::Idx))
     }
 
     /// Whether the file holds numbers of which a column is the label, by its name.

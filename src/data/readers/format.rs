@@ -5,9 +5,11 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString};
 
+use super::examples::ReadOptions;
 use super::limits::Limits;
 use super::lines::Lines;
 use super::source::Source;
+use super::table::numbered;
 use super::ucr;
 use crate::error::Error;
 use crate::listing::quoted;
@@ -18,10 +20,6 @@ pub(super) const NPY: &[u8] = b"\x93NUMPY";
 /// What every `.npz` file begins with, as every zip archive.
 const NPZ: &[u8] = b"PK";
 
-/// What a zip archive begins with, and what is said of one where a text is read.
-pub(super) const ZIP: &[u8] = b"PK\x03\x04";
-pub(super) const ZIPPED: &str = "is a zip archive, and a text is read here: unpack it first (.gz is read as it is)";
-
 /// What every IDX file of unsigned bytes begins with; the fourth byte is the number of dimensions.
 pub(super) const IDX: &[u8] = &[0, 0, 8];
 
@@ -30,7 +28,9 @@ pub(super) const IDX: &[u8] = &[0, 0, 8];
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Display, EnumString)]
 #[strum(serialize_all = "lowercase", ascii_case_insensitive, parse_err_ty = Error, parse_err_fn = unknown)]
 pub enum Format {
-    /// A header line, then one row per line; fields lie between tabs and are never quoted.
+    /// A header line, then one row per line; fields lie between tabs and are never quoted. Two lines of Orange's below the header
+    /// are no rows.
+    #[strum(to_string = "tsv", serialize = "tab")]
     Tsv,
     /// RFC 4180 with a header line; quoted fields may hold commas, quotes and line breaks.
     Csv,
@@ -66,11 +66,9 @@ impl Format {
     }
 
     /// The format that the source's name tells: `.tsv`, `.csv`, `.jsonl`, `.ndjson`, `.json`, `.npy`, `.npz`, or `idx`
-    /// with a digit and `-ubyte` anywhere in it, each also with `.gz`.
+    /// with a digit and `-ubyte` anywhere in it, each also with `.gz`, `.xz`, `.zst` or `.zip`.
     pub fn of_name(source: &Source) -> Option<Format> {
-        let Source::File(path) = source else { return None };
-        let name = path.file_name()?.to_string_lossy().to_lowercase();
-        let name = name.strip_suffix(".gz").unwrap_or(&name);
+        let name = source.name()?;
         let is_idx = |rest: &str| {
             let rest = rest.strip_prefix(|digit: char| digit.is_ascii_digit());
             rest.is_some_and(|rest| rest.starts_with("-ubyte"))
@@ -78,18 +76,17 @@ impl Format {
         if name.split("idx").skip(1).any(is_idx) {
             return Some(Format::Idx);
         }
-        let format = Path::new(name).extension()?.to_str()?.parse().ok();
+        let format = Path::new(&name).extension()?.to_str()?.parse().ok();
         format.filter(|format| !matches!(format, Format::Ucr | Format::Series | Format::Idx))
     }
 
     /// The format of a source, by its name, and of a table of numbers by its first lines: a series a line, its label in front
-    /// ([`Format::Ucr`]), or below a header ([`Format::Series`]). `text` and `label` are the columns of a table of texts, and the
-    /// label's of a table of series.
-    pub fn of(source: &Source, text: &str, label: &str) -> Option<Format> {
+    /// ([`Format::Ucr`]), or below a header ([`Format::Series`]), which is told by the columns that the options name.
+    pub(super) fn of(source: &Source, options: &ReadOptions) -> Option<Format> {
         let named = Format::of_name(source);
         let is_text = matches!(named, None | Some(Format::Tsv | Format::Csv));
-        let lines = if is_text { first_lines(source) } else { vec![] };
-        of_numbers(&lines, text, label).or(named)
+        let lines = if is_text { first_lines(source, options) } else { vec![] };
+        of_numbers(&lines, &options.text, &options.label).or(named)
     }
 
     /// The format of numbers whose signature a file begins with; [`Format::Ucr`] has none.
@@ -105,11 +102,12 @@ const FEWEST: usize = 4;
 /// Lines that are looked at.
 const LOOKED_AT: usize = 20;
 
-/// The first lines of a file with anything on them.
-fn first_lines(source: &Source) -> Vec<String> {
+/// The first lines of a file with anything on them, below a header with the numbers of its columns if it has none.
+fn first_lines(source: &Source, options: &ReadOptions) -> Vec<String> {
     let Source::File(path) = source else { return vec![] };
     let mut found = vec![];
-    let Some(mut lines) = path.is_file().then(|| Lines::open(source, Limits::default()).ok()).flatten() else {
+    let options = ReadOptions { limits: Limits::default(), skip_bad_rows: false, ..options.clone() };
+    let Some(mut lines) = path.is_file().then(|| Lines::open(source, &options).ok()).flatten() else {
         return found;
     };
     while found.len() < LOOKED_AT
@@ -118,6 +116,11 @@ fn first_lines(source: &Source) -> Vec<String> {
         if !line.trim().is_empty() {
             found.push(line.to_string());
         }
+    }
+    if let Some(first) = found.first().filter(|_| !options.header) {
+        let separator = ucr::separator_of(first);
+        let names = numbered(ucr::fields(first, separator).count());
+        found.insert(0, names.join(&separator.unwrap_or(' ').to_string()));
     }
     found
 }
@@ -171,7 +174,7 @@ mod tests {
     fn names_tell_the_format() {
         let of = |name: &str| Format::of_name(&Source::File(name.into()));
         for (format, names) in [
-            (Format::Tsv, &["a/b.tsv", "Adiac_TRAIN.tsv"][..]),
+            (Format::Tsv, &["a/b.tsv", "Adiac_TRAIN.tsv", "x.tab", "x.tsv.xz", "x.tsv.zip", "X.TSV.ZST"][..]),
             (Format::Csv, &["B.CSV.gz"]),
             (Format::JsonLines, &["x.jsonl", "x.ndjson.GZ", "x.json"]),
             (Format::Npy, &["a/x.npy", "X.NPY.GZ"]),
@@ -180,7 +183,7 @@ mod tests {
         ] {
             names.iter().for_each(|name| assert_eq!(of(name), Some(format), "{name}"));
         }
-        for name in ["x.txt", "tsv", "x.tsv.zip", ".gz", "idx-ubyte", "x", "npy", ""] {
+        for name in ["x.txt", "tsv", "x.tsv.bz2", ".gz", "idx-ubyte", "x", "npy", ""] {
             assert_eq!(of(name), None, "{name}");
         }
         assert_eq!(Format::of_name(&Source::Stdin), None);

@@ -11,22 +11,24 @@ use crate::error::{Error, Problem, Result};
 use crate::listing::quoted;
 
 /// Reads one row per line. The text is a string, the label a string, a number or a boolean.
-pub(super) fn read(mut lines: Lines, table: &mut Table) -> Result<()> {
+pub(super) fn read(lines: &mut Lines, table: &mut Table) -> Result<()> {
     while let Some((line, text)) = lines.next_text()? {
         if table.rows() == 0 && text.trim_start().starts_with('[') {
             lines.read_again();
             return read_list(lines, table);
         }
         if !text.trim().is_empty() {
-            let (text, label) = cells(text, table).map_err(|problem| lines.error(problem))?;
-            table.row(line, &text, label.as_deref());
+            let read = cells(text, table).map_err(|problem| lines.error(problem));
+            if let Some((text, label)) = lines.row(read)? {
+                table.row(line, &text, label.as_deref());
+            }
         }
     }
     Ok(())
 }
 
 /// Reads a list of objects, over any lines; a row has the number of its place in the list.
-fn read_list(mut lines: Lines, table: &mut Table) -> Result<()> {
+fn read_list(lines: &mut Lines, table: &mut Table) -> Result<()> {
     let mut whole = String::new();
     while let Some((_, text)) = lines.next_text()? {
         whole.push_str(text);
@@ -36,8 +38,10 @@ fn read_list(mut lines: Lines, table: &mut Table) -> Result<()> {
     let list: Vec<&RawValue> = serde_json::from_str(&whole).map_err(broken)?;
     for (row, object) in (1..).zip(list) {
         let wrong = |problem| Error::data(format_args!("{}: object {row} of the list", lines.file), problem);
-        let (text, label) = cells(object.get(), table).map_err(wrong)?;
-        table.row(row, &text, label.as_deref());
+        let read = cells(object.get(), table).map_err(wrong);
+        if let Some((text, label)) = lines.row(read)? {
+            table.row(row, &text, label.as_deref());
+        }
     }
     Ok(())
 }

@@ -3,13 +3,13 @@
 use std::io::{BufRead, ErrorKind, Read};
 
 use super::binary::read_error;
-use super::format::{Format, ZIP, ZIPPED};
-use super::limits::{Limits, Reader};
-use super::source::{Source, unpack};
+use super::encoding::Encoding;
+use super::examples::{LeftOut, ReadOptions};
+use super::format::Format;
+use super::limits::{Limits, Reader, Refused};
+use super::orange::{self, Head};
+use super::source::Source;
 use crate::error::{Error, Problem, Result, ensure};
-
-/// Windows' wide text begins with one of these instead of UTF-8's mark.
-const UTF16_MARKS: [[u8; 2]; 2] = [[0xFF, 0xFE], [0xFE, 0xFF]];
 
 /// The lines of a source. Holds one line at a time.
 pub(super) struct Lines {
@@ -21,27 +21,26 @@ pub(super) struct Lines {
     buffer: Vec<u8>,
     line: u64,
     again: bool,
+    /// What two lines below the header say, if it is one of Orange's tables: they are passed over.
+    pub orange: Option<Head>,
+    /// The rows that were broken, where such are to be left out.
+    left_out: Option<LeftOut>,
 }
 
 impl Lines {
-    pub fn open(source: &Source, limits: Limits) -> Result<Lines> {
-        let longest = limits.line;
-        Ok(Lines::new(source.to_string(), source.open(limits)?, longest))
-    }
-
-    /// Lines of at most `longest` bytes of something already opened; `file` is its name in messages.
-    pub fn new(file: String, reader: Reader<'static>, longest: u64) -> Lines {
-        Lines { file, reader, longest, buffer: Vec::new(), line: 0, again: false }
-    }
-
-    /// Lines of what may be packed; `named_gzip` as [`unpack`] has it.
-    ///
     /// # Errors
-    /// Those of [`unpack`].
-    pub fn unpacked(file: &str, bytes: impl BufRead + Send + 'static, named_gzip: bool) -> Result<Lines> {
-        let limits = Limits::default();
-        let longest = limits.line;
-        Ok(Lines::new(file.into(), unpack(file, bytes, named_gzip, limits)?, longest))
+    /// Those of opening.
+    pub fn open(source: &Source, options: &ReadOptions) -> Result<Lines> {
+        let reader = source.open_text(options.limits.clone(), options.encoding)?;
+        Ok(Lines::new(source.to_string(), reader, options))
+    }
+
+    /// Lines of something already opened; `file` is its name in messages.
+    pub fn new(file: String, mut reader: Reader<'static>, options: &ReadOptions) -> Lines {
+        // A fault of reading is told where the lines are read.
+        let orange = if options.header { reader.fill_buf().ok().and_then(orange::head) } else { None };
+        let (longest, left_out) = (options.limits.line, options.skip_bad_rows.then(LeftOut::default));
+        Lines { file, reader, longest, buffer: Vec::new(), line: 0, again: false, orange, left_out }
     }
 
     /// An error about the line read last.
@@ -54,10 +53,41 @@ impl Lines {
         self.again = self.line > 0;
     }
 
+    /// What was read of a row; `None` if it is broken and such rows are left out.
+    ///
+    /// # Errors
+    /// That of the row, if such rows are not left out or it asks for too much.
+    pub fn row<T>(&mut self, read: Result<T>) -> Result<Option<T>> {
+        match (read, &mut self.left_out) {
+            (Err(Error::Data { place, problem }), Some(left_out))
+                if !matches!(problem, Problem::Excess(_) | Problem::TooLarge { .. }) =>
+            {
+                left_out.add(format!("{place}: {problem}"));
+                Ok(None)
+            }
+            (read, _) => read.map(Some),
+        }
+    }
+
+    /// The rows that were left out so far.
+    pub fn left_out(&mut self) -> LeftOut {
+        self.left_out.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// The error that no row was found, and `what` such a file has.
+    pub fn none(&mut self, what: &str) -> Error {
+        match self.left_out() {
+            LeftOut { count: 0, .. } => Error::data(&self.file, what),
+            LeftOut { count, told } => {
+                Error::data(&self.file, format!("{what}: all {count} were left out, the first as {}", told[0]))
+            }
+        }
+    }
+
     /// The next line as bytes, without its end; `None` after the last.
     ///
     /// # Errors
-    /// [`Error::Io`], or [`Error::Data`] when gzip data is damaged.
+    /// [`Error::Io`], or [`Error::Data`] when packed data is damaged.
     pub fn next_bytes(&mut self) -> Result<Option<&[u8]>> {
         Ok(if self.advance()? { Some(self.current()) } else { None })
     }
@@ -67,23 +97,28 @@ impl Lines {
     /// # Errors
     /// Those of [`Lines::next_bytes`], and [`Error::Data`] for a line that is not UTF-8.
     pub fn next_text(&mut self) -> Result<Option<(u64, &str)>> {
-        if !self.advance()? {
-            return Ok(None);
+        loop {
+            if !self.advance()? {
+                return Ok(None);
+            }
+            if self.orange.as_ref().is_some_and(|head| head.lines.contains(&self.line)) {
+                continue;
+            }
+            let fault = match std::str::from_utf8(self.current()) {
+                Ok(_) => break,
+                Err(fault) => fault,
+            };
+            let start = if self.line == 1 { &self.buffer[..] } else { &[] };
+            let numbers = |format| format!("is no text but a file of numbers ({format}), and text is read here");
+            let error = match Format::of_bytes(start) {
+                Some(format) => return Err(Error::data(&self.file, numbers(format))),
+                None => self.error(Problem::NotUtf8 { byte: fault.valid_up_to() + 1 }),
+            };
+            self.row::<()>(Err(error))?;
         }
-        let zip = self.line == 1 && self.buffer.starts_with(ZIP);
-        ensure!(!zip, Error::data(&self.file, ZIPPED));
-        let fault = match std::str::from_utf8(self.current()) {
-            Ok(text) => return Ok(Some((self.line, text))),
-            Err(fault) => fault,
-        };
-        let start = if self.line == 1 { &self.buffer[..] } else { &[] };
-        let wide = UTF16_MARKS.iter().any(|mark| start.starts_with(mark));
-        ensure!(!wide, self.error("is UTF-16 text: save the file as UTF-8"));
-        let numbers = |format| format!("is no text but a file of numbers ({format}), and text is read here");
-        Err(match Format::of_bytes(start) {
-            Some(format) => Error::data(&self.file, numbers(format)),
-            None => self.error(format!("is not UTF-8 text (byte {} of the line)", fault.valid_up_to() + 1)),
-        })
+        // It was found to be text above.
+        let text = std::str::from_utf8(self.current()).unwrap_or_default();
+        Ok(Some((self.line, text)))
     }
 
     /// Reads one line into the buffer; false at the end.
@@ -111,22 +146,32 @@ impl Lines {
     fn read_error(&self, source: std::io::Error) -> Error {
         match source.kind() {
             ErrorKind::InvalidInput | ErrorKind::InvalidData | ErrorKind::UnexpectedEof => {
-                let problem = format!("the gzip data is damaged or cut short after line {} ({source})", self.line);
+                let problem = format!("the packed data is damaged or cut short after line {} ({source})", self.line);
                 Error::data(&self.file, problem)
             }
-            _ => read_error(&self.file, source),
+            _ => match source.downcast::<Refused>() {
+                // What is no text of its encoding stands on a line.
+                Ok(Refused(problem @ Problem::Other(_))) => {
+                    Error::data(format_args!("{}:{}", self.file, self.line + 1), problem)
+                }
+                Ok(Refused(problem)) => Error::data(&self.file, problem),
+                Err(source) => read_error(&self.file, source),
+            },
         }
     }
 }
 
-/// Opens `source` for reading one text per line (gzip is unpacked), as they come: the first line comes out before the
+/// Opens `source`, packed or not, for reading one text per line, as they come: the first line comes out before the
 /// last is in. An empty line is a text too. The lines end after the first error.
 ///
 /// # Errors
 /// [`Error::Io`] when the source cannot be opened. Each item has the errors of reading its line: [`Error::Io`], and
-/// [`Error::Data`] with the line's number for bytes that are not UTF-8 and for damaged gzip data.
-pub fn read_lines(source: &Source) -> Result<impl Iterator<Item = Result<String>> + use<>> {
-    Ok(texts(Lines::open(source, Limits::default().of_lines())?))
+/// [`Error::Data`] with the line's number for bytes that are not UTF-8 and for damaged packed data.
+pub fn read_lines(source: &Source, encoding: Option<Encoding>) -> Result<impl Iterator<Item = Result<String>> + use<>> {
+    let limits = Limits::default().of_lines();
+    // Lines have no header, whatever they look like.
+    let options = ReadOptions { limits, encoding, header: false, ..ReadOptions::default() };
+    Ok(texts(Lines::open(source, &options)?))
 }
 
 fn texts(lines: Lines) -> impl Iterator<Item = Result<String>> {
@@ -143,9 +188,10 @@ mod tests {
     use std::io::Write;
 
     use super::*;
+    use crate::data::readers::fixtures::opened_lines;
 
     fn lines(bytes: &'static [u8]) -> Lines {
-        Lines::unpacked("in.txt", bytes, false).unwrap()
+        opened_lines("in.txt", bytes)
     }
 
     fn all(bytes: &'static [u8]) -> Vec<Result<String>> {
@@ -168,9 +214,12 @@ mod tests {
     }
 
     #[test]
-    fn utf16_is_recognised() {
-        let found = all(b"\xFF\xFEa\0\n\0");
-        assert_eq!(found[0].as_ref().unwrap_err().to_string(), "in.txt:1: is UTF-16 text: save the file as UTF-8");
+    fn utf16_is_read() {
+        let found = all(b"\xFF\xFEa\0\n\0\xE9\0");
+        assert_eq!(found.into_iter().map(Result::unwrap).collect::<Vec<_>>(), ["a", "é"]);
+        assert_eq!(all(b"\xFE\xFF\0a")[0].as_ref().unwrap(), "a");
+        let found = all(b"\xFF\xFEa\0\n\0\xE9");
+        assert_eq!(found[1].as_ref().unwrap_err().to_string(), "in.txt:2: is not utf-16le text");
     }
 
     #[test]
@@ -198,7 +247,7 @@ mod tests {
         let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
         packer.write_all("a line of text\n".repeat(50).as_bytes()).unwrap();
         let mut packed = packer.finish().unwrap();
-        let open = |bytes| texts(Lines::unpacked("in.gz", std::io::Cursor::new(bytes), true).unwrap());
+        let open = |bytes: Vec<u8>| texts(opened_lines("in.gz", &bytes));
         assert_eq!(open(packed.clone()).filter(Result::is_ok).count(), 50);
 
         // Two packed files in a row are one text.
@@ -206,13 +255,13 @@ mod tests {
 
         packed.truncate(packed.len() - 6);
         let error = open(packed).last().unwrap().unwrap_err().to_string();
-        assert!(error.starts_with("in.gz: the gzip data is damaged or cut short after line "), "{error}");
+        assert!(error.starts_with("in.gz: the packed data is damaged or cut short after line "), "{error}");
     }
 
     #[test]
     fn a_folder_is_an_error_with_its_name() {
         let folder = tempfile::tempdir().unwrap();
-        let error = read_lines(&folder.path().into()).err().unwrap().to_string();
+        let error = read_lines(&folder.path().into(), None).err().unwrap().to_string();
         assert!(error.starts_with(&folder.path().display().to_string()), "{error}");
     }
 }

@@ -5,16 +5,21 @@ mod arrays;
 mod binary;
 mod csv_rows;
 mod emails;
+mod encoding;
 mod examples;
 mod format;
+mod gathered;
 mod idx;
 mod json_lines;
+mod keys;
 pub(crate) mod labels;
 mod limits;
 mod lines;
 mod npy;
 mod npy_header;
 mod npz;
+mod orange;
+mod packing;
 mod series;
 mod source;
 mod table;
@@ -24,8 +29,10 @@ mod ucr;
 mod vectors;
 
 pub use emails::emails;
-pub use examples::{Cells, Examples, Pixels, RawInputs, RawTargets, ReadOptions};
+pub use encoding::Encoding;
+pub use examples::{Cells, Examples, LeftOut, Pixels, RawInputs, RawTargets, ReadOptions};
 pub use format::Format;
+pub use keys::Keys;
 pub use limits::Limits;
 pub use lines::read_lines;
 pub use npy::npy_bytes;
@@ -35,8 +42,11 @@ pub use vectors::read_vectors;
 use crate::error::{Error, Problem, Result, ensure};
 use lines::Lines;
 
+/// Rows that were left out which a warning tells of.
+const MOST_TOLD: usize = 10;
+
 impl ReadOptions {
-    /// Reads a whole file, packed by gzip or not, once; with `targets` there must be some, without none are looked at.
+    /// Reads a whole file, packed (gzip, xz, zstd, a zip of one file) or not, once; with `targets` there must be some, without none are looked at.
     /// A byte order mark, blank lines and Windows line ends of a text are no trouble.
     ///
     /// # Errors
@@ -44,6 +54,18 @@ impl ReadOptions {
     /// some, for files that are empty, damaged or not what their format says, without a wanted column, with numbers that
     /// are not finite, and for targets that are missing, do not fit, or stand in a file of their own beside a table.
     pub fn read(&self, source: &Source, targets: bool) -> Result<Examples> {
+        let examples = self.read_all(source, targets)?;
+        let LeftOut { count, told } = &examples.left_out;
+        if *count > 0 {
+            let shown = told.iter().take(MOST_TOLD).map(|row| format!("\n  {row}")).collect::<String>();
+            let more = count.saturating_sub(MOST_TOLD);
+            let more = if more > 0 { format!("\n  and {more} more") } else { String::new() };
+            log::warn!("{source}: {count} broken rows are left out:{shown}{more}");
+        }
+        Ok(examples)
+    }
+
+    fn read_all(&self, source: &Source, targets: bool) -> Result<Examples> {
         let format = self.format(source);
         if let Some(format) = format.filter(|format| format.is_numbers()) {
             let Source::File(path) = source else {
@@ -56,12 +78,11 @@ impl ReadOptions {
         if let Source::File(path) = source
             && path.is_dir()
         {
-            return texts::read_folder(path, targets, self.cells, &self.limits);
+            return texts::read_folder(path, targets, self);
         }
         let beside = "a table has its labels in a column: leave out the file of labels";
         ensure!(self.labels.is_none() || !targets, Error::data(source, beside));
-        let columns = (self.text.as_str(), targets.then_some(self.label.as_str()));
-        texts::read(Lines::open(source, self.limits.clone())?, columns, self.limits.columns, format, self.cells)
+        texts::read(Lines::open(source, self)?, targets, format, self)
     }
 }
 
@@ -70,12 +91,25 @@ impl ReadOptions {
 mod fixtures {
     use super::limits::{Limits, Reader, Weighed};
     use super::lines::Lines;
-    use super::{Examples, Format, RawInputs, RawTargets, format, texts};
+    use super::packing::unpack;
+    use super::{Examples, Format, RawInputs, RawTargets, ReadOptions, format, source, texts};
     use crate::data::Sequences;
 
     /// These bytes as an opened file.
     pub fn opened(bytes: &[u8]) -> Reader<'_> {
         Weighed::new(bytes, None, Limits::default())
+    }
+
+    /// These bytes as the lines of a file of this name, packed or not.
+    pub fn opened_lines(name: &str, bytes: &[u8]) -> Lines {
+        lines_of(name, bytes, &ReadOptions::default())
+    }
+
+    /// The same, as these options say.
+    pub fn lines_of(name: &str, bytes: &[u8], options: &ReadOptions) -> Lines {
+        let limits = options.limits.clone();
+        let (unpacked, packed) = unpack(name, std::io::Cursor::new(bytes.to_vec()), None, &limits).unwrap();
+        Lines::new(name.into(), source::text(unpacked, packed, limits, options.encoding), options)
     }
 
     /// The numbers of each sequence.
@@ -110,8 +144,7 @@ mod fixtures {
     }
 
     pub fn read_bytes(bytes: &[u8], format: Option<Format>) -> Result<Vec<Row>, String> {
-        let lines = Lines::unpacked("t", std::io::Cursor::new(bytes.to_vec()), false).unwrap();
-        let read = texts::read(lines, ("text", Some("label")), usize::MAX, format, false);
+        let read = texts::read(opened_lines("t", bytes), true, format, &ReadOptions::default());
         let Examples { lines, inputs, targets, .. } = read.map_err(|error| error.to_string())?;
         let (RawInputs::Texts(texts), Some(RawTargets::Names(names))) = (inputs, targets) else { unreachable!() };
         Ok(texts.into_iter().zip(names).zip(lines).map(|((text, name), line)| (text, name, line)).collect())

@@ -8,12 +8,13 @@ use zip::result::ZipError;
 
 use super::arrays;
 use super::binary::read_error;
-use super::examples::RawTargets;
+use super::examples::{RawTargets, ReadOptions};
+use super::keys::Keys;
 use super::limits::{Limits, Reader, Weighed, Weight};
 use super::npy::Npy;
+use super::packing::zip_error;
 use crate::data::Sequences;
-use crate::error::{Error, Result};
-use crate::listing::listed;
+use crate::error::{Error, Problem, Result, ensure};
 
 type Archive<'a> = ZipArchive<Cursor<&'a [u8]>>;
 
@@ -26,23 +27,33 @@ pub(super) fn read(
     place: &str,
     mut reader: Reader,
     targets: bool,
-    limits: &Limits,
+    options: &ReadOptions,
 ) -> Result<(Sequences, Option<RawTargets>)> {
+    let Keys { x, y, lengths } = &options.keys;
     let mut bytes = Vec::new();
     reader.get_mut().weigh(Weight::Rows { memory: 1, of: 1 });
     reader.read_to_end(&mut bytes).map_err(|source| read_error(place, source))?;
-    let packed = Packed { place, length: bytes.len() as u64, limits };
+    let packed = Packed { place, length: bytes.len() as u64, limits: &options.limits };
     let mut archive = ZipArchive::new(Cursor::new(&bytes[..])).map_err(|fault| zip_error(place, fault))?;
     // Two at a time, so that the lengths are checked against the shape of x before its numbers are read.
     let mut beside = archive.clone();
-    let Some(x) = packed.member(&mut archive, "x")? else {
-        let names: Vec<String> = beside.file_names().flatten().map(|file| file.to_string()).collect();
-        let there = listed(names.iter().map(|file| file.strip_suffix(".npy").unwrap_or(file)));
-        let problem = format!("has no array `x`, only {there}: write it with numpy.savez(path, x=…, y=…)");
-        return Err(Error::data(place, problem));
+    let names: Vec<String> = archive.file_names().flatten().map(|file| file.to_string()).collect();
+    let names = names.iter().map(|file| file.strip_suffix(".npy").unwrap_or(file).to_string());
+    let missing =
+        |wanted: &str| Error::data(place, Problem::Array { wanted: wanted.into(), present: names.clone().collect() });
+    let x = packed.member(&mut archive, x)?.ok_or_else(|| missing(x))?;
+    let usual = Keys::default();
+    let real = packed.member(&mut beside, lengths)?;
+    // What is named must be there.
+    ensure!(real.is_some() || *lengths == usual.lengths, missing(lengths));
+    let sequences = arrays::sequences(x, real)?;
+    let y = if targets {
+        let own = packed.member(&mut archive, y)?;
+        ensure!(own.is_some() || *y == usual.y, missing(y));
+        own
+    } else {
+        None
     };
-    let sequences = arrays::sequences(x, packed.member(&mut beside, "lengths")?)?;
-    let y = if targets { packed.member(&mut archive, "y")? } else { None };
     let targets = y.map(|y| arrays::targets(y, sequences.len(), place)).transpose()?;
     Ok((sequences, targets))
 }
@@ -67,12 +78,5 @@ impl Packed<'_> {
             Err(ZipError::FileNotFound) => Ok(None),
             Err(fault) => Err(zip_error(&place, fault)),
         }
-    }
-}
-
-fn zip_error(place: &str, fault: ZipError) -> Error {
-    match fault {
-        ZipError::Io(source) => read_error(place, source),
-        fault => Error::data(place, format!("is no .npz file that can be read ({fault}): save or fetch it again")),
     }
 }

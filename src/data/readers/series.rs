@@ -3,7 +3,7 @@
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
-use super::examples::{Examples, Pixels, RawInputs, RawTargets, ReadOptions};
+use super::examples::{Examples, LeftOut, Pixels, RawInputs, RawTargets, ReadOptions};
 use super::format::Format;
 use super::limits::{Limits, Reader};
 use super::lines::Lines;
@@ -12,7 +12,7 @@ use super::source::Source;
 use super::{arff, arrays, binary, idx, npz, ts, ucr};
 use crate::error::{Error, Result, ensure};
 
-/// Reads a whole file of sequences, packed by gzip or not.
+/// Reads a whole file of sequences, packed or not.
 ///
 /// With `targets` they come from the file itself (`y` of `.npz`, UCR), or from the file of labels (`.npy`, or IDX), or,
 /// for IDX images without one, from the file beside them with `labels` and `idx1` in its name for `images` and `idx3`,
@@ -25,24 +25,25 @@ use crate::error::{Error, Result, ensure};
 /// sequences. [`Error::Config`] for a file of labels given to one that has its own.
 pub(super) fn read(path: &Path, format: Format, targets: bool, options: &ReadOptions) -> Result<Examples> {
     let limits = &options.limits;
-    let (place, reader) = open(path, limits)?;
+    let source = Source::File(path.into());
+    let place = path.display().to_string();
+    let (mut left_out, opened) = (LeftOut::default(), || open(path, limits));
     let (sequences, own) = match format {
-        Format::Npy => (arrays::sequences(Npy::open(&place, reader)?, None)?, None),
-        Format::Npz => npz::read(&place, reader, targets, limits)?,
-        Format::Ts => {
-            let (sequences, names) = ts::read(Lines::new(place.clone(), reader, limits.line), targets)?;
-            (sequences, names.filter(|_| targets).map(RawTargets::Names))
-        }
-        Format::Arff => {
-            let lines = Lines::new(place.clone(), reader, limits.line);
-            let (sequences, names) = arff::read(lines, &options.label, targets)?;
-            (sequences, targets.then_some(RawTargets::Names(names)))
-        }
-        Format::Idx => (idx::read_images(&place, reader, options.pixels == Pixels::Rows)?, None),
+        Format::Npy => (arrays::sequences(Npy::open(&place, opened()?)?, None)?, None),
+        Format::Npz => npz::read(&place, opened()?, targets, options)?,
+        Format::Idx => (idx::read_images(&place, opened()?, options.pixels == Pixels::Rows)?, None),
         _ => {
-            let header = (format == Format::Series).then_some(options.label.as_str());
-            let (sequences, names) = ucr::read(Lines::new(place.clone(), reader, limits.line), targets, header)?;
-            (sequences, targets.then_some(RawTargets::Names(names)))
+            let mut lines = Lines::open(&source, options)?;
+            let label = (format == Format::Series).then_some(options.label.as_str());
+            let (sequences, names) = match format {
+                Format::Ts => ts::read(&mut lines, targets)?,
+                Format::Arff => {
+                    arff::read(&mut lines, &options.label, targets).map(|(own, names)| (own, Some(names)))?
+                }
+                _ => ucr::read(&mut lines, targets, label, options.header).map(|(own, names)| (own, Some(names)))?,
+            };
+            left_out = lines.left_out();
+            (sequences, names.filter(|_| targets).map(RawTargets::Names))
         }
     };
     let given = options.labels.as_ref().filter(|_| targets);
@@ -50,16 +51,18 @@ pub(super) fn read(path: &Path, format: Format, targets: bool, options: &ReadOpt
         return Err(Error::Config(format!("{place} has its own targets: leave out {}", labels.display())));
     }
     let labels = given.cloned().or_else(|| labels_beside(path).filter(|_| targets && own.is_none()));
-    let beside = labels.as_ref().map(|labels| read_targets(labels, sequences.len(), &place, limits)).transpose()?;
+    let count = sequences.len();
+    let beside = labels.as_ref().map(|labels| read_targets(labels, count, &place, limits)).transpose()?;
     let targets = beside.or(own);
     let targets_place = labels.map(|labels| labels.display().to_string());
     let lines = (1..=sequences.len() as u64).collect();
-    Ok(Examples { place, lines, inputs: RawInputs::Numbers(sequences), targets, targets_place, cells: None })
+    Ok(Examples { place, lines, inputs: RawInputs::Numbers(sequences), targets, targets_place, cells: None, left_out })
 }
 
 /// The targets in a file of their own, for `count` sequences of the file `of`.
 fn read_targets(path: &Path, count: usize, of: &str, limits: &Limits) -> Result<RawTargets> {
-    let (place, mut reader) = open(path, limits)?;
+    let place = path.display().to_string();
+    let mut reader = open(path, limits)?;
     match Format::of_bytes(reader.fill_buf().map_err(|source| binary::read_error(&place, source))?) {
         Some(Format::Npy) => arrays::targets(Npy::open(&place, reader)?, count, of),
         Some(Format::Idx) => {
@@ -81,16 +84,16 @@ fn labels_beside(images: &Path) -> Option<PathBuf> {
     names.into_iter().map(|name| images.with_file_name(name)).find(|path| path.is_file())
 }
 
-/// Opens a file, with its name for messages.
+/// Opens a file.
 ///
 /// # Errors
 /// Those of opening; [`Error::Data`] if it is empty.
-fn open(path: &Path, limits: &Limits) -> Result<(String, Reader<'static>)> {
+fn open(path: &Path, limits: &Limits) -> Result<Reader<'static>> {
     let place = path.display().to_string();
     let mut reader = Source::File(path.into()).open(limits.clone())?;
     let first = reader.fill_buf().map_err(|source| binary::read_error(&place, source))?;
     ensure!(!first.is_empty(), Error::data(place, "is empty"));
-    Ok((place, reader))
+    Ok(reader)
 }
 
 #[cfg(test)]
@@ -216,7 +219,7 @@ mod tests {
         let ragged = std::fs::read(made("ragged.npz")).unwrap();
         assert_eq!(read(&ragged, Format::Npz).map(contents).unwrap().0, 2);
         assert_eq!(read(&idx_file(&[1, 1, 1], &[0]), Format::Idx).map(contents).unwrap().1, [[0.0]]);
-        assert!(read(b"", Format::Ucr).unwrap_err().ends_with("data: is empty"));
+        assert!(read(b"", Format::Ucr).unwrap_err().ends_with("data: has no series"));
         let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
         packer.write_all(&ragged).unwrap();
         assert_eq!(read(&packer.finish().unwrap(), Format::Npz).map(contents).unwrap().0, 2);
@@ -243,6 +246,6 @@ mod tests {
         other.start_file("arr_0.npy", zip::write::SimpleFileOptions::default()).unwrap();
         other.finish().unwrap();
         let error = read(&path, None).unwrap_err();
-        assert!(error.ends_with("x.npz: has no array `x`, only `arr_0`: write it with numpy.savez(path, x=…, y=…)"));
+        assert!(error.ends_with("x.npz: has no array `x`, only `arr_0`"));
     }
 }

@@ -1,6 +1,7 @@
 //! Tables of texts with or without labels: which columns, which rows, and what is wrong with a row.
 
-use super::examples::{Cells, Examples, RawInputs, RawTargets};
+use super::examples::{Cells, Examples, LeftOut, RawInputs, RawTargets, ReadOptions};
+use super::lines::Lines;
 use crate::error::{Error, Problem, Result, ensure};
 use crate::listing::quoted;
 
@@ -13,6 +14,8 @@ pub(super) struct Table<'a> {
     pub columns: Columns<'a>,
     /// Columns that it may have.
     pub most: usize,
+    /// Whether its first record is a header.
+    named: bool,
     header: Option<Header>,
     lines: Vec<u64>,
     texts: Vec<String>,
@@ -29,29 +32,46 @@ struct Header {
 }
 
 impl<'a> Table<'a> {
-    /// A table without rows as yet; `place` is its name in messages.
-    pub fn new(place: String, columns: Columns<'a>, most: usize) -> Table<'a> {
-        Table { place, columns, most, header: None, lines: vec![], texts: vec![], labels: vec![], cells: None }
+    /// A table without rows as yet; `place` is its name in messages, the last of its columns that of the label if there is one.
+    pub fn new(place: String, targets: bool, options: &'a ReadOptions) -> Table<'a> {
+        let columns = (options.text.as_str(), targets.then_some(options.label.as_str()));
+        let cells = options.cells.then(Cells::default);
+        let (most, named) = (options.limits.columns, options.header);
+        Table { place, columns, most, named, header: None, lines: vec![], texts: vec![], labels: vec![], cells }
     }
 
-    /// The same, which keeps all columns.
-    pub fn with_cells(self) -> Table<'a> {
-        Table { cells: Some(Cells::default()), ..self }
-    }
-
-    /// Takes the fields of a record that begins on this line; the first record is the header.
-    pub fn record(&mut self, line: u64, fields: &[impl AsRef<str>]) -> Result<()> {
+    /// Takes the fields of a record that begins on this line; the first record is the header, if there is one.
+    pub fn record(&mut self, lines: &mut Lines, line: u64, fields: &[impl AsRef<str>]) -> Result<()> {
         let wrong = |problem: Problem| Error::data(format_args!("{}:{line}", self.place), problem);
-        let Some(Header { text, label, width }) = self.header else {
-            let many = || Problem::Excess(format!("has over {} columns", self.most));
-            ensure!(fields.len() <= self.most, wrong(many()));
-            let names: Vec<&str> = fields.iter().map(|name| name.as_ref().trim()).collect();
-            self.header = Some(Header::find(&names, self.columns).map_err(wrong)?);
-            self.cells.iter_mut().for_each(|cells| cells.header = names.iter().map(|name| name.to_string()).collect());
-            return Ok(());
+        let header = match &self.header {
+            Some(header) => header,
+            None => {
+                let many = || Problem::Excess(format!("has over {} columns", self.most));
+                ensure!(fields.len() <= self.most, wrong(many()));
+                let names = match self.named {
+                    true => fields.iter().map(|name| name.as_ref().trim().to_string()).collect(),
+                    false => numbered(fields.len()),
+                };
+                let (text, label) = self.columns;
+                let class = lines.orange.as_ref().and_then(|head| head.class.as_deref());
+                let label =
+                    label.map(|label| class.filter(|_| !names.iter().any(|name| name == label)).unwrap_or(label));
+                let header = Header::find(&names, (text, label)).map_err(wrong)?;
+                self.cells.iter_mut().for_each(|cells| cells.header = names.clone());
+                let header = self.header.insert(header);
+                if self.named {
+                    return Ok(());
+                }
+                header
+            }
         };
+        let &Header { text, label, width } = header;
         let (count, plural) = (fields.len(), if fields.len() == 1 { "field" } else { "fields" });
-        ensure!(count == width, wrong(format!("has {count} {plural}, but the header has {width}").into()));
+        let above = if self.named { "header" } else { "first row" };
+        if count != width {
+            let broken = wrong(format!("has {count} {plural}, but the {above} has {width}").into());
+            return lines.row(Err(broken)).map(|_: Option<()>| ());
+        }
         let all = fields.iter().map(|field| field.as_ref().to_string());
         self.cells.iter_mut().for_each(|cells| cells.rows.push(all.clone().collect()));
         self.row(line, fields[text].as_ref(), label.map(|column| fields[column].as_ref()));
@@ -79,21 +99,17 @@ impl<'a> Table<'a> {
     }
 
     /// What was read.
-    ///
-    /// # Errors
-    /// [`Error::Data`] if there is no row.
-    pub fn finish(self) -> Result<Examples> {
-        ensure!(!self.lines.is_empty(), Error::data(self.place, "has no rows"));
+    pub fn finish(self, left_out: LeftOut) -> Examples {
         let targets = self.columns.1.map(|_| RawTargets::Names(self.labels));
         let inputs = RawInputs::Texts(self.texts);
         let cells = self.cells.filter(|cells| !cells.rows.is_empty());
-        Ok(Examples { place: self.place, lines: self.lines, inputs, targets, targets_place: None, cells })
+        Examples { place: self.place, lines: self.lines, inputs, targets, targets_place: None, cells, left_out }
     }
 }
 
 impl Header {
     /// Finds the columns among the header's `names`.
-    fn find(names: &[&str], (text, label): Columns) -> std::result::Result<Header, Problem> {
+    fn find(names: &[String], (text, label): Columns) -> std::result::Result<Header, Problem> {
         let position = |wanted: &str, role| {
             let mut found = (0..names.len()).filter(|&column| names[column] == wanted);
             match (found.next(), found.next()) {
@@ -105,6 +121,11 @@ impl Header {
         let label = label.map(|label| position(label, "label"));
         Ok(Header { text: position(text, "text")?, label: label.transpose()?, width: names.len() })
     }
+}
+
+/// What the columns of a table without a header are called.
+pub(super) fn numbered(width: usize) -> Vec<String> {
+    (1..=width).map(|number| number.to_string()).collect()
 }
 
 /// A table lacks the column `wanted`, which holds the `role`.

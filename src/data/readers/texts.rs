@@ -1,42 +1,35 @@
 //! Texts with or without labels, in any format of tables.
 
-use super::examples::Examples;
+use super::examples::{Examples, LeftOut, ReadOptions};
 use super::format::Format;
-use super::limits::Limits;
 use super::lines::Lines;
 use super::source::Source;
-use super::table::{Columns, Table};
+use super::table::Table;
 use super::{csv_rows, json_lines};
 use crate::error::{Error, Problem, Result, ensure};
 use std::path::{Path, PathBuf};
 
-/// Reads a table of at most `most` columns; without a `format` its first line decides.
+/// Reads a table; without a `format` its first line decides.
 ///
 /// # Errors
 /// Those of reading its lines; [`Error::Data`], with the line where there is one, for a table without rows, without a
 /// wanted column or with a broken row.
-pub(super) fn read(
-    mut lines: Lines,
-    columns: Columns,
-    most: usize,
-    format: Option<Format>,
-    cells: bool,
-) -> Result<Examples> {
+pub(super) fn read(mut lines: Lines, targets: bool, format: Option<Format>, options: &ReadOptions) -> Result<Examples> {
     let format = match format {
         Some(format) => format,
         None => of_first_line(&mut lines)?,
     };
-    let table = Table::new(lines.file.clone(), columns, most);
-    let mut table = if cells { table.with_cells() } else { table };
+    let mut table = Table::new(lines.file.clone(), targets, options);
     match format {
         Format::Csv => {
             let separator = separator_of_first_line(&mut lines)?;
-            csv_rows::read(lines, separator, &mut table)
+            csv_rows::read(&mut lines, separator, &mut table)
         }
-        Format::JsonLines => json_lines::read(lines, &mut table),
-        _ => read_tsv(lines, &mut table),
+        Format::JsonLines => json_lines::read(&mut lines, &mut table),
+        _ => read_tsv(&mut lines, &mut table),
     }?;
-    table.finish()
+    ensure!(table.rows() > 0, lines.none("has no rows"));
+    Ok(table.finish(lines.left_out()))
 }
 
 /// Reads a folder of texts: a folder for each class, with a file for each text, or files alone where no labels are asked for.
@@ -44,25 +37,44 @@ pub(super) fn read(
 ///
 /// # Errors
 /// [`Error::Io`]; [`Error::Data`] for a folder without texts, or without folders where labels are asked for.
-pub(super) fn read_folder(folder: &Path, labels: bool, cells: bool, limits: &Limits) -> Result<Examples> {
+pub(super) fn read_folder(folder: &Path, labels: bool, options: &ReadOptions) -> Result<Examples> {
     let place = folder.display().to_string();
-    let table = Table::new(place.clone(), ("text", labels.then_some("label")), 2);
-    let mut table = if cells { table.with_cells() } else { table };
+    let mut table = Table::new(place.clone(), labels, options);
+    let mut left_out = LeftOut::default();
     for path in entries(folder)? {
         if path.is_dir() {
             let class = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
             for text in entries(&path)?.into_iter().filter(|own| own.is_file()) {
-                table.file(&text);
-                table.row(table.rows() + 1, &whole_text(&text, limits)?, labels.then_some(class.as_str()));
+                take_file(&mut table, &mut left_out, &text, labels.then_some(class.as_str()), options)?;
             }
         } else if !labels {
-            table.file(&path);
-            table.row(table.rows() + 1, &whole_text(&path, limits)?, None);
+            take_file(&mut table, &mut left_out, &path, None, options)?;
         }
     }
     let none = "is a folder without texts: each class is a folder in it, with a file for each text";
     ensure!(table.rows() > 0, Error::data(place, none));
-    table.finish()
+    Ok(table.finish(left_out))
+}
+
+/// Adds the text of a file, or leaves it out where broken ones are.
+fn take_file(
+    table: &mut Table,
+    left_out: &mut LeftOut,
+    path: &Path,
+    label: Option<&str>,
+    options: &ReadOptions,
+) -> Result<()> {
+    // A text has no rows of its own to be left out.
+    let own = ReadOptions { skip_bad_rows: false, header: false, ..options.clone() };
+    match whole_text(path, &own) {
+        Ok(text) => {
+            table.file(path);
+            table.row(table.rows() + 1, &text, label);
+        }
+        Err(Error::Data { place, problem }) if options.skip_bad_rows => left_out.add(format!("{place}: {problem}")),
+        Err(error) => return Err(error),
+    }
+    Ok(())
 }
 
 /// What is in a folder, but for hidden files, by name.
@@ -75,13 +87,13 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-fn whole_text(path: &Path, limits: &Limits) -> Result<String> {
-    let mut lines = Lines::open(&Source::File(path.into()), limits.clone())?;
+fn whole_text(path: &Path, options: &ReadOptions) -> Result<String> {
+    let mut lines = Lines::open(&Source::File(path.into()), options)?;
     let mut text = String::new();
     while let Some((_, line)) = lines.next_text()? {
         text.push_str(line);
         text.push('\n');
-        let most = limits.line;
+        let most = options.limits.line;
         let long = || Problem::Excess(format!("is a text longer than {}", bytesize::ByteSize(most)));
         ensure!(text.len() as u64 <= most, Error::data(&lines.file, long()));
     }
@@ -89,11 +101,12 @@ fn whole_text(path: &Path, limits: &Limits) -> Result<String> {
     Ok(text)
 }
 
-fn read_tsv(mut lines: Lines, table: &mut Table) -> Result<()> {
+fn read_tsv(lines: &mut Lines, table: &mut Table) -> Result<()> {
     while let Some((line, text)) = lines.next_text()? {
         // A line of tabs alone is a row of empty fields.
         if !text.trim().is_empty() || text.contains('\t') {
-            table.record(line, &text.split('\t').take(table.most.saturating_add(1)).collect::<Vec<_>>())?;
+            let fields: Vec<String> = text.split('\t').take(table.most.saturating_add(1)).map(String::from).collect();
+            table.record(lines, line, &fields)?;
         }
     }
     Ok(())
@@ -144,7 +157,7 @@ fn is_json(line: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::readers::fixtures::{read, read_bytes, row};
+    use crate::data::readers::fixtures::{lines_of, opened_lines, read, read_bytes, row};
 
     fn fails(bytes: &str, message: &str) {
         assert_eq!(read(bytes, Format::Tsv), Err(message.to_string()), "{bytes:?}");
@@ -172,13 +185,14 @@ mod tests {
             std::fs::create_dir_all(&folder).unwrap();
             std::fs::write(folder.join(name), text).unwrap();
         }
-        let found = read_folder(room.path(), true, false, &Limits::default()).unwrap();
+        let found = read_folder(room.path(), true, &ReadOptions::default()).unwrap();
         assert_eq!(found.texts(), Some(&["bad".to_string(), "good\nfilm".to_string()][..]));
         assert_eq!(found.names().unwrap(), ["neg", "pos"]);
-        let one = read_folder(&room.path().join("pos"), false, true, &Limits::default()).unwrap();
+        let with_cells = ReadOptions { cells: true, ..ReadOptions::default() };
+        let one = read_folder(&room.path().join("pos"), false, &with_cells).unwrap();
         assert_eq!(one.lines, [1]);
         assert!(one.cells.unwrap().rows[0][0].ends_with("b.txt"));
-        let error = read_folder(&room.path().join("pos"), true, false, &Limits::default()).unwrap_err().to_string();
+        let error = read_folder(&room.path().join("pos"), true, &ReadOptions::default()).unwrap_err().to_string();
         assert!(
             error.ends_with("is a folder without texts: each class is a folder in it, with a file for each text"),
             "{error}"
@@ -192,6 +206,53 @@ mod tests {
             assert_eq!(read(&table, Format::Csv), Ok(vec![row("x, y; z", "a", 2)]), "{mark}");
         }
         assert_eq!(read("text;label\nx;y, z\n", Format::Csv), Ok(vec![row("x", "y, z", 2)]));
+    }
+
+    #[test]
+    fn columns_by_number() {
+        let options = ReadOptions { text: "2".into(), label: "1".into(), header: false, ..ReadOptions::default() };
+        let table = |bytes: &str, options: &ReadOptions| {
+            let read = super::read(lines_of("t", bytes.as_bytes(), options), true, None, options);
+            read.map(|own| (own.texts().unwrap().to_vec(), own.names().unwrap().to_vec(), own.left_out))
+                .map_err(|error| error.to_string())
+        };
+        let rows = |own: [&str; 2]| own.map(String::from).to_vec();
+        let found = (rows(["a film", "x"]), rows(["good", "bad"]), LeftOut::default());
+        assert_eq!(table("good\ta film\nbad\tx\n", &options), Ok(found.clone()));
+        assert_eq!(table("good,a film\n\nbad,x\n", &options), Ok(found));
+        assert_eq!(table("good\tx\nbad\n", &options), Err("t:2: has 1 field, but the first row has 2".into()));
+        let far = ReadOptions { text: "3".into(), ..options };
+        assert_eq!(table("good\tx\n", &far), Err("t:1: has no column `3`, only `1`, `2`".into()));
+    }
+
+    #[test]
+    fn broken_rows_are_left_out() {
+        let options = ReadOptions { skip_bad_rows: true, ..ReadOptions::default() };
+        let table = |bytes: &[u8]| {
+            let read = super::read(lines_of("t", bytes, &options), true, None, &options);
+            read.map(|own| (own.texts().unwrap().join("|"), own.lines, own.left_out.told))
+                .map_err(|error| error.to_string())
+        };
+        let told = |told: &[&str]| told.iter().map(|line| line.to_string()).collect::<Vec<_>>();
+        let found = table(b"text\tlabel\na\t1\nb\n\xE9\t2\nc\t3\n");
+        let broken = ["t:3: has 1 field, but the header has 2", "t:4: is not UTF-8 text (byte 1 of the line)"];
+        assert_eq!(found, Ok(("a|c".into(), vec![2, 5], told(&broken))));
+        let found = table(b"text,label\n\"a\"b,1\nc,2\n\"d,3\ne,4\n").unwrap();
+        assert_eq!((found.0.as_str(), found.2.len()), ("c", 2), "{found:?}");
+        let found = table(b"{\"text\":\"a\",\"label\":1}\n{\n{\"text\":\"b\"}\n").unwrap();
+        assert_eq!((found.0.as_str(), found.2.len()), ("a", 2));
+        let none = "t: has no rows: all 1 were left out, the first as t:2: has 1 field, but the header has 2";
+        assert_eq!(table(b"text\tlabel\na\n"), Err(none.into()));
+        assert_eq!(table(b"text\tclass\na\t1\n"), Err("t:1: has no column `label`, only `text`, `class`".into()));
+    }
+
+    #[test]
+    fn tables_of_orange() {
+        let found = read("words\tlabel\ttext\ns\td\tstring\n\tclass\tmeta\n1\tgood\tx\n", Format::Tsv);
+        assert_eq!(found, Ok(vec![row("x", "good", 4)]));
+        // The column that is said to be the class, where none is called so.
+        let found = read("mood\ttext\nd\tstring\nclass\tmeta\ngood\tx\n", Format::Tsv);
+        assert_eq!(found, Ok(vec![row("x", "good", 4)]));
     }
 
     #[test]
@@ -222,9 +283,8 @@ mod tests {
     fn labels_that_are_not_asked_for_are_not_looked_for() {
         let file = tempfile::Builder::new().suffix(".tsv").tempfile().unwrap();
         std::fs::write(file.path(), "id\ttext\n1\tx\n").unwrap();
-        let found =
-            super::read(Lines::open(&file.path().into(), Limits::default()).unwrap(), ("text", None), 9, None, false)
-                .unwrap();
+        let options = ReadOptions::default();
+        let found = super::read(Lines::open(&file.path().into(), &options).unwrap(), false, None, &options).unwrap();
         assert_eq!((found.texts(), &found.lines[..]), (Some(&["x".to_string()][..]), &[2][..]));
         assert_eq!(found.targets, None);
     }
@@ -232,7 +292,7 @@ mod tests {
     #[test]
     fn the_first_line_tells_the_format() {
         let of = |bytes: &'static [u8]| {
-            let mut lines = Lines::unpacked("-", bytes, false).unwrap();
+            let mut lines = opened_lines("-", bytes);
             of_first_line(&mut lines).map_err(|error| error.to_string())
         };
         assert_eq!(of(b"\n \r\n  {\"text\": 1}\n"), Ok(Format::JsonLines));

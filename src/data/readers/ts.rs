@@ -1,11 +1,12 @@
 //! The `.ts` files of the time series classification archive, as sktime and aeon write them: a header, then a series a line,
 //! its channels and its label with colons between them.
 
+use super::gathered::Gathered;
 use super::labels::label;
 use super::lines::Lines;
 use super::ucr::{missing, value};
 use crate::data::Sequences;
-use crate::error::{Error, Result, ensure};
+use crate::error::{Error, Result};
 
 /// The series, each `[T_i, D]`, and their labels, none where the header says that there are none. A gap is bridged by a straight
 /// line; what is missing at the end of all channels was never there.
@@ -13,24 +14,24 @@ use crate::error::{Error, Result, ensure};
 /// # Errors
 /// Those of reading the lines; [`Error::Data`], with the line, for a header that is none, time stamps, values that are no
 /// numbers, channels of other counts or lengths, and series without a label.
-pub(super) fn read(mut lines: Lines, wanted: bool) -> Result<(Sequences, Option<Vec<String>>)> {
-    let labelled = header(&mut lines)?;
-    let (mut values, mut ends, mut labels, mut filled, mut width) = (Vec::new(), Vec::new(), Vec::new(), 0, None);
+pub(super) fn read(lines: &mut Lines, wanted: bool) -> Result<(Sequences, Option<Vec<String>>)> {
+    let labelled = header(lines)?;
+    let (mut gathered, mut width) = (Gathered::default(), None);
     while let Some((_, line)) = lines.next_text()? {
         let line = line.trim();
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        let series = series(line, labelled, wanted, width, &mut filled);
-        let (channels, name) = series.map_err(|problem| lines.error(problem))?;
-        width = Some(channels.len());
-        labels.extend(name);
-        values.extend((0..channels[0].len()).flat_map(|step| channels.iter().map(move |own| own[step])));
-        ends.push(values.len());
+        let series = series(line, labelled, wanted, width, &mut gathered.filled);
+        let read = series.map(|(channels, name)| {
+            width = Some(channels.len());
+            let steps = 0..channels[0].len();
+            gathered.values.extend(steps.flat_map(|step| channels.iter().map(move |own| own[step])));
+            name.unwrap_or_default()
+        });
+        gathered.take(lines, read)?;
     }
-    ensure!(!ends.is_empty(), Error::data(lines.file, "has no series below its @data"));
-    let mut sequences = Sequences::of_ends(width.unwrap_or(1), values, ends);
-    sequences.filled = filled;
+    let (sequences, labels) = gathered.finish(lines, width.unwrap_or(1), "has no series below its @data")?;
     Ok((sequences, labelled.then_some(labels)))
 }
 
@@ -104,13 +105,12 @@ fn series(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::readers::fixtures::rows_of;
+    use crate::data::readers::fixtures::{opened_lines, rows_of};
 
     type Read = (usize, Vec<Vec<f64>>, Option<Vec<String>>);
 
     fn read(text: &str) -> std::result::Result<Read, String> {
-        let bytes = std::io::Cursor::new(text.as_bytes().to_vec());
-        let read = super::read(Lines::unpacked("m.ts", bytes, false).unwrap(), true);
+        let read = super::read(&mut opened_lines("m.ts", text.as_bytes()), true);
         let told = |(sequences, labels): (Sequences, _)| (sequences.width, rows_of(&sequences), labels);
         read.map(told).map_err(|error| error.to_string())
     }

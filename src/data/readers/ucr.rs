@@ -3,63 +3,79 @@
 //! straight line; what is missing at its end was never there, which is how the archive writes shorter series.
 
 use super::examples::MOST;
+use super::gathered::Gathered;
 use super::labels::label;
 use super::lines::Lines;
-use super::table::missing_column;
+use super::table::{missing_column, numbered};
 use crate::data::Sequences;
-use crate::error::{Error, Result, ensure};
+use crate::error::Result;
 use crate::listing::quoted;
 
 /// The series, each `[T_i]`, and their labels. The first line decides what separates the fields: tabs in newer files,
-/// commas or columns made with blanks in older ones.
+/// commas or columns made with blanks in older ones. `label` is the column of the label, by its name in the header or by its number
+/// where there is none; without it the label stands in front.
 ///
 /// # Errors
 /// Those of reading the lines; [`Error::Data`], with the line, for a series without a known value, for a value that is no
 /// number and, where they are wanted, for a series without a label. Where they are not, the first field may be empty.
-pub(super) fn read(mut lines: Lines, wanted: bool, header: Option<&str>) -> Result<(Sequences, Vec<String>)> {
-    let (mut separator, mut place, mut width) = (None, None, 0);
-    let (mut values, mut ends, mut labels, mut filled) = (Vec::new(), Vec::new(), Vec::new(), 0);
+pub(super) fn read(
+    lines: &mut Lines,
+    wanted: bool,
+    label: Option<&str>,
+    header: bool,
+) -> Result<(Sequences, Vec<String>)> {
+    let (mut separator, mut width, mut place) = (None, usize::MAX, if label.is_none() { Some(0) } else { None });
+    let mut begun = false;
+    let mut gathered = Gathered::default();
     while let Some((_, line)) = lines.next_text()? {
         // A line of separators alone is a series without a label.
         if line.trim_matches([' ', '\r']).is_empty() {
             continue;
         }
         let separator = *separator.get_or_insert_with(|| separator_of(line));
-        let parsed = match (header, place) {
-            (Some(column), None) => {
-                let names: Vec<&str> = fields(line, separator).collect();
-                let own = names.iter().position(|name| *name == column);
-                width = names.len();
-                place = Some(own);
-                if own.is_none() && wanted {
-                    let problem = missing_column(column, "label", &names);
-                    return Err(lines.error(problem));
-                }
+        if let Some(column) = label.filter(|_| !std::mem::replace(&mut begun, true)) {
+            let first: Vec<String> = fields(line, separator).map(String::from).collect();
+            width = first.len();
+            let names = if header { first } else { numbered(width) };
+            let class = lines.orange.as_ref().and_then(|head| head.class.as_deref());
+            let find = |column: &str| names.iter().position(|name| name == column);
+            place = find(column).or_else(|| find(class?));
+            if place.is_none() && wanted {
+                return Err(lines.error(missing_column(column, "label", &names)));
+            }
+            if header {
                 continue;
             }
-            (Some(_), Some(Some(label))) => {
-                let mut all: Vec<&str> = fields(line, separator).collect();
-                if all.len() > width {
-                    Err(format!("has {} fields, but the header has {width}", all.len()))
-                } else if label < all.len() {
-                    let own = all.remove(label);
-                    parse(std::iter::once(own).chain(all), wanted, &mut values, &mut filled)
-                } else {
-                    Err(format!("has too few fields ({}): that of the label is missing", all.len()))
-                }
-            }
-            (Some(_), Some(None)) => {
-                parse(std::iter::once("").chain(fields(line, separator)), wanted, &mut values, &mut filled)
-            }
-            (None, _) => parse(fields(line, separator), wanted, &mut values, &mut filled),
-        };
-        labels.push(parsed.map_err(|problem| lines.error(problem))?);
-        ends.push(values.len());
+            lines.read_again();
+            continue;
+        }
+        let parsed = series(fields(line, separator), place, width, wanted, &mut gathered);
+        gathered.take(lines, parsed)?;
     }
-    ensure!(!ends.is_empty(), Error::data(lines.file, "has no series"));
-    let mut sequences = Sequences::of_ends(1, values, ends);
-    sequences.filled = filled;
-    Ok((sequences, labels))
+    gathered.finish(lines, 1, "has no series")
+}
+
+/// Adds the values of a line of at most `width` fields, of which the one at `place` is the label, and tells its label.
+fn series<'a>(
+    fields: impl Iterator<Item = &'a str>,
+    place: Option<usize>,
+    width: usize,
+    wanted: bool,
+    gathered: &mut Gathered,
+) -> std::result::Result<String, String> {
+    let Some(label) = place else { return parse(std::iter::once("").chain(fields), wanted, gathered) };
+    if label == 0 && width == usize::MAX {
+        return parse(fields, wanted, gathered);
+    }
+    let mut all: Vec<&str> = fields.collect();
+    match all.len() {
+        count if count > width => Err(format!("has {count} fields, but the header has {width}")),
+        count if count <= label => Err(format!("has too few fields ({count}): that of the label is missing")),
+        _ => {
+            let own = all.remove(label);
+            parse(std::iter::once(own).chain(all), wanted, gathered)
+        }
+    }
 }
 
 /// What stands between the fields of a line; `None` for blanks.
@@ -79,14 +95,14 @@ pub(super) fn fields(line: &str, separator: Option<char>) -> Box<dyn Iterator<It
 pub(super) fn parse<'a>(
     mut fields: impl Iterator<Item = &'a str>,
     wanted: bool,
-    values: &mut Vec<f64>,
-    filled: &mut usize,
+    gathered: &mut Gathered,
 ) -> std::result::Result<String, String> {
     let label = match fields.next() {
         Some(name) if !missing(name) => label(name),
         Some(_) if !wanted => String::new(),
         _ => return Err("has no label: the first field is the label, the others are values".into()),
     };
+    let Gathered { values, filled, .. } = gathered;
     let (first, mut count, mut known) = (values.len(), 0, 0);
     for field in fields {
         count += 1;
@@ -138,18 +154,17 @@ fn bridge(values: &mut Vec<f64>, first: usize, count: usize, value: f64) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::data::readers::fixtures::rows_of;
+    use crate::data::readers::ReadOptions;
+    use crate::data::readers::fixtures::{lines_of, opened_lines, rows_of};
 
     type Rows = (Vec<Vec<f64>>, Vec<String>);
 
-    fn read(text: &str) -> std::result::Result<Rows, String> {
-        let bytes = std::io::Cursor::new(text.as_bytes().to_vec());
-        let read = super::read(Lines::unpacked("u.tsv", bytes, false).unwrap(), true, None);
+    fn read(text: &str) -> Result<Rows, String> {
+        let read = super::read(&mut opened_lines("u.tsv", text.as_bytes()), true, None, true);
         read.map(|(sequences, labels)| (rows_of(&sequences), labels)).map_err(|error| error.to_string())
     }
 
-    fn rows(rows: &[(&str, &[f64])]) -> std::result::Result<Rows, String> {
+    fn rows(rows: &[(&str, &[f64])]) -> Result<Rows, String> {
         Ok((rows.iter().map(|row| row.1.to_vec()).collect(), rows.iter().map(|row| row.0.to_string()).collect()))
     }
 
@@ -164,14 +179,22 @@ mod tests {
     #[test]
     fn a_header_says_where_the_label_is() {
         let read = |text: &str| {
-            let bytes = std::io::Cursor::new(text.as_bytes().to_vec());
-            let read = super::read(Lines::unpacked("u.csv", bytes, false).unwrap(), true, Some("label"));
+            let read = super::read(&mut opened_lines("u.csv", text.as_bytes()), true, Some("label"), true);
             read.map(|(sequences, labels)| (rows_of(&sequences), labels)).map_err(|error| error.to_string())
         };
         assert_eq!(read("t0;\"label\";t1\n1;a;2\n3;b;\n"), rows(&[("a", &[1.0, 2.0]), ("b", &[3.0])]));
         assert_eq!(read("t0,t1\n1,2\n"), Err("u.csv:1: has no column `label`, only `t0`, `t1`".into()));
         assert_eq!(read("t0,label\n1,a,2\n"), Err("u.csv:2: has 3 fields, but the header has 2".into()));
         assert_eq!(read("t0,label\n1\n"), Err("u.csv:2: has too few fields (1): that of the label is missing".into()));
+    }
+
+    #[test]
+    fn labels_by_number_and_broken_lines() {
+        let options = ReadOptions { header: false, skip_bad_rows: true, ..ReadOptions::default() };
+        let mut lines = lines_of("u.csv", b"1,2,a\nx,4,b\n5,,c\n", &options);
+        let (sequences, labels) = super::read(&mut lines, true, Some("3"), false).unwrap();
+        assert_eq!((rows_of(&sequences), labels), (vec![vec![1.0, 2.0], vec![5.0]], vec!["a".into(), "c".into()]));
+        assert_eq!(lines.left_out().told, ["u.csv:2: value 1 is `x`, not a finite number"]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use super::format::{ZIP, ZIPPED};
+use super::examples::ReadOptions;
 use super::limits::Limits;
 use super::lines::Lines;
 use super::source::Source;
@@ -12,15 +12,17 @@ use crate::error::{Error, Problem, Result, ensure};
 use crate::listing::quoted;
 
 /// Reads the vectors of `words` into their rows of `embedding [V, width]`, and tells of how many; the others' rows stay
-/// as they are. The file is a text, plain or gzipped: a word and `width` numbers per line, and on line 1 perhaps
+/// as they are. The file is a text, plain or packed: a word and `width` numbers per line, and on line 1 perhaps
 /// word2vec's count and width. Only lines of wanted words are parsed; where a word occurs twice the first counts. The
 /// tokenizer's `[PAD]` and `[UNK]` get none.
 ///
 /// # Errors
 /// [`Error::Io`] when the file cannot be read. [`Error::Data`] for another number of values than `width`, with the
-/// line; for a value that is no finite number; when no word is found; for damaged gzip data.
+/// line; for a value that is no finite number; when no word is found; for damaged packed data.
 pub fn read_vectors(path: &Path, words: &[String], embedding: &mut [f32], width: usize) -> Result<usize> {
-    parse(Lines::open(&Source::File(path.into()), Limits::default().of_lines())?, words, embedding, width)
+    // The first line is a word, or two numbers, and no header.
+    let options = ReadOptions { limits: Limits::default().of_lines(), header: false, ..ReadOptions::default() };
+    parse(Lines::open(&Source::File(path.into()), &options)?, words, embedding, width)
 }
 
 fn parse(mut lines: Lines, words: &[String], embedding: &mut [f32], width: usize) -> Result<usize> {
@@ -30,9 +32,6 @@ fn parse(mut lines: Lines, words: &[String], embedding: &mut [f32], width: usize
     let mut unwanted = vec![0.0; width];
     let mut first = true;
     while let Some(line) = lines.next_bytes()? {
-        if first && line.starts_with(ZIP) {
-            return Err(Error::data(lines.file, ZIPPED));
-        }
         let (word, values) = line.split_at(line.iter().position(|byte| b" \t".contains(byte)).unwrap_or(line.len()));
         let header = if first { header_width(word, values) } else { None };
         let outcome = match (header, rows.get_mut(word)) {
@@ -86,10 +85,11 @@ fn parse_values(values: &[u8], into: &mut [f32], first: bool) -> std::result::Re
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::readers::fixtures::opened_lines;
 
     fn read(text: &str, words: &[&str], width: usize) -> std::result::Result<Vec<f32>, String> {
         let words: Vec<String> = words.iter().map(|word| word.to_string()).collect();
-        let lines = Lines::unpacked("g.txt", std::io::Cursor::new(text.as_bytes().to_vec()), false).unwrap();
+        let lines = opened_lines("g.txt", text.as_bytes());
         let mut rows = vec![0.0; words.len() * width];
         let count = parse(lines, &words, &mut rows, width).map_err(|e| e.to_string())?;
         assert_eq!(count, rows.chunks(width).filter(|row| row.iter().any(|value| *value != 0.0)).count());
@@ -101,13 +101,9 @@ mod tests {
     }
 
     #[test]
-    fn words_with_blanks_and_numbers_in_them_and_archives() {
+    fn words_with_blanks_and_numbers_in_them() {
         let text = "the 9 9\na 1 2\na 5 3 4\nb 6 7\n";
         assert_eq!(read(text, &["a", "b"], 2).unwrap(), [1.0, 2.0, 6.0, 7.0]);
-        fails(
-            "PK\u{3}\u{4}x 1 2\n",
-            "g.txt: is a zip archive, and a text is read here: unpack it first (.gz is read as it is)",
-        );
     }
 
     #[test]
