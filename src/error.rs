@@ -170,6 +170,10 @@ pub enum Problem {
         present: Vec<String>,
     },
 
+    /// A file of columns, in this format, for which the crate was built without the feature `columnar`.
+    #[error("{0} files are read by builds with the feature `columnar`, and this one is without it")]
+    NoColumns(String),
+
     /// A line is no UTF-8.
     #[error("is not UTF-8 text (byte {byte} of the line)")]
     NotUtf8 {

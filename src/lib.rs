@@ -56,6 +56,8 @@ pub mod files;
 pub mod kernel;
 pub mod listing;
 pub mod network;
+#[cfg(any(feature = "columnar", feature = "gpu"))]
+pub mod panics;
 pub mod plan;
 pub mod slicing;
 pub mod timing;

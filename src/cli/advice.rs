@@ -56,6 +56,9 @@ fn of(problem: &Problem) -> String {
             );
         }
         Problem::Array { .. } => "name its arrays with --keys x=NAME,y=NAME,lengths=NAME",
+        Problem::NoColumns(_) => {
+            "build it with `cargo install --path . --features columnar`, or write the data as .csv, .jsonl or .npz"
+        }
         Problem::NotUtf8 { .. } => "name its encoding, as --encoding latin1, or leave such rows out with --skip-bad-rows",
         Problem::VectorWidth { found, .. } if *found > 0 => return format!("give --embedding {found} or another file"),
         Problem::VectorWidth { .. } => "give another file",

@@ -17,8 +17,8 @@ pub struct InputArgs {
     /// Column of a table that holds the label [default: label]
     #[arg(long, value_name = "COLUMN")]
     label: Option<String>,
-    /// tsv, csv or jsonl (texts), npy, npz, ucr, series (a table with a header), ts, arff or idx (numbers) [default: by the file's
-    /// name and its first lines]
+    /// tsv, csv or jsonl (texts), npy, npz, ucr, series (a table with a header), ts, arff or idx (numbers), parquet or arrow
+    /// (either; in builds with the feature columnar) [default: by the file's name and its first lines]
     #[arg(long, value_name = "FORMAT")]
     format: Option<Format>,
     /// Labels of the data in a file of their own (.npy or IDX), for .npy and IDX images
@@ -93,12 +93,8 @@ impl InputArgs {
         ensure(self.pixels.is_none() || images, format!("--pixels is for IDX images, which {source} does not hold"))?;
         let archive = options.is_archive(source);
         ensure(self.keys.is_none() || archive, format!("--keys is for .npz files, and {source} is none"))?;
-        for (name, given) in [
-            ("no-header", self.no_header),
-            ("encoding", self.encoding.is_some()),
-            ("skip-bad-rows", self.skip_bad_rows),
-        ] {
-            ensure(!given || !options.is_binary(source), format!("--{name} is for texts, and {source} holds arrays"))?;
+        for (name, given) in [("no-header", self.no_header), ("encoding", self.encoding.is_some())] {
+            ensure(!given || !options.is_binary(source), format!("--{name} is for text files, and {source} is none"))?;
         }
         Ok(options)
     }

@@ -5,6 +5,7 @@ mod choices;
 mod demo;
 mod device;
 mod eval;
+mod files;
 mod interrupt;
 mod models;
 mod numbers;

@@ -1,6 +1,7 @@
 //! The e-mails that ship with the crate: ham and spam of the SpamAssassin corpus, without headers. They let every
 //! command run on real texts without a download.
 
+use super::binary::read_error;
 use super::examples::{Examples, ReadOptions};
 use super::format::Format;
 use super::limits::Limits;
@@ -19,7 +20,8 @@ pub fn emails() -> Result<[Examples; 3]> {
     let read = |name: &str, packed: &'static [u8]| {
         let (options, limits) = (ReadOptions::default(), Limits::default());
         let (unpacked, count) = unpack(name, packed, Some(Packing::Gzip), &limits)?;
-        let lines = Lines::new(name.into(), text(unpacked, count, limits, None), &options);
+        let reader = text(unpacked, count, limits, None).map_err(|source| read_error(name, source))?;
+        let lines = Lines::new(name.into(), reader, &options);
         texts::read(lines, true, Some(Format::Tsv), &options)
     };
     Ok([

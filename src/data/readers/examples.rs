@@ -164,6 +164,9 @@ pub struct ReadOptions {
     pub limits: Limits,
 }
 
+/// Formats of arrays.
+const BINARY: [Format; 3] = [Format::Npy, Format::Npz, Format::Idx];
+
 fn yes() -> bool {
     true
 }
@@ -209,21 +212,32 @@ impl ReadOptions {
 
     /// Whether the format or the name of the file says that it is no text.
     pub fn is_binary(&self, source: &Source) -> bool {
-        matches!(self.format(source), Some(Format::Npy | Format::Npz | Format::Idx))
+        self.format(source).is_some_and(|format| format.is_columnar() || BINARY.contains(&format))
     }
 
     /// Whether the file holds numbers of which a column is the label, by its name.
     pub fn names_a_label(&self, source: &Source) -> bool {
-        matches!(self.format(source), Some(Format::Series | Format::Arff))
+        matches!(self.format(source), Some(Format::Series | Format::Arff | Format::Parquet | Format::Arrow))
     }
 
     /// Whether the format or the name of the file says that it holds a table of texts.
     pub fn is_table(&self, source: &Source) -> bool {
-        self.format(source).is_some_and(|format| !format.is_numbers())
+        self.format(source).is_some_and(|format| !self.are_numbers(source, format))
     }
 
     /// Whether the format or the name of the file says that it holds numbers.
     pub fn is_numbers(&self, source: &Source) -> bool {
-        self.format(source).is_some_and(Format::is_numbers)
+        self.format(source).is_some_and(|format| self.are_numbers(source, format))
+    }
+
+    /// Whether a file of this format holds numbers; of columns, whether none is that of the text.
+    pub(super) fn are_numbers(&self, source: &Source, format: Format) -> bool {
+        match source {
+            #[cfg(feature = "columnar")]
+            Source::File(path) if format.is_columnar() => {
+                !self.only_texts && super::columns::holds_numbers(path, format, &self.text)
+            }
+            _ => format.is_numbers(),
+        }
     }
 }

@@ -52,20 +52,30 @@ pub enum Format {
     Arff,
     /// Images of unsigned bytes, as in MNIST.
     Idx,
+    /// Columns of texts, labels, numbers or lists of numbers; with the feature `columnar`.
+    Parquet,
+    /// The same as Arrow writes it to files and streams (Feather 2); with the feature `columnar`.
+    #[strum(to_string = "arrow", serialize = "feather")]
+    Arrow,
 }
 
 fn unknown(given: &str) -> Error {
-    let known = "give tsv, csv or jsonl for texts, npy, npz, ucr, series, ts, arff or idx for numbers";
+    let known = "give tsv, csv or jsonl for texts, npy, npz, ucr, series, ts, arff or idx for numbers, parquet or arrow for either";
     Error::Config(format!("no format is called {}: {known}", quoted(given)))
 }
 
 impl Format {
-    /// Whether it is for sequences of numbers.
+    /// Whether it is for sequences of numbers alone.
     pub fn is_numbers(self) -> bool {
-        !matches!(self, Format::Tsv | Format::Csv | Format::JsonLines)
+        !matches!(self, Format::Tsv | Format::Csv | Format::JsonLines) && !self.is_columnar()
     }
 
-    /// The format that the source's name tells: `.tsv`, `.csv`, `.jsonl`, `.ndjson`, `.json`, `.npy`, `.npz`, or `idx`
+    /// Whether it is for columns of texts as well as of numbers.
+    pub fn is_columnar(self) -> bool {
+        matches!(self, Format::Parquet | Format::Arrow)
+    }
+
+    /// The format that the source's name tells: `.tsv`, `.csv`, `.jsonl`, `.ndjson`, `.json`, `.npy`, `.npz`, `.parquet` and so on, or `idx`
     /// with a digit and `-ubyte` anywhere in it, each also with `.gz`, `.xz`, `.zst` or `.zip`.
     pub fn of_name(source: &Source) -> Option<Format> {
         let name = source.name()?;
@@ -228,7 +238,7 @@ mod tests {
             assert_eq!(format.to_string().to_uppercase().parse::<Format>().unwrap(), format);
         }
         let error = "xml".parse::<Format>().unwrap_err().to_string();
-        let known = "give tsv, csv or jsonl for texts, npy, npz, ucr, series, ts, arff or idx for numbers";
+        let known = "give tsv, csv or jsonl for texts, npy, npz, ucr, series, ts, arff or idx for numbers, parquet or arrow for either";
         assert_eq!(error, format!("no format is called `xml`: {known}"));
     }
 }

@@ -1,6 +1,6 @@
 //! How much a file may ask for, and the reader that counts it.
 
-use std::io::{BufReader, Error as IoError, Read};
+use std::io::{BufReader, Error as IoError, ErrorKind, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -99,6 +99,8 @@ pub(super) struct Weighed<'a> {
     weight: Weight,
     rest: u64,
     taken: u64,
+    /// The kind and the words of the first fault: a reader that was asked again might take it for the end of the file.
+    fault: Option<(ErrorKind, String)>,
 }
 
 /// An opened file, unpacked where it was packed.
@@ -110,7 +112,8 @@ pub(super) const READ_AHEAD: usize = 1 << 16;
 impl<'a> Weighed<'a> {
     /// Counts as a text until [`weigh`](Weighed::weigh) says otherwise.
     pub fn new(from: impl Read + Send + 'a, packed: Option<Arc<AtomicU64>>, limits: Limits) -> Reader<'a> {
-        let weighed = Weighed { from: Box::new(from), packed, limits, weight: Weight::Text, rest: 0, taken: 0 };
+        let weighed =
+            Weighed { from: Box::new(from), packed, limits, weight: Weight::Text, rest: 0, taken: 0, fault: None };
         BufReader::with_capacity(READ_AHEAD, weighed)
     }
 
@@ -122,7 +125,14 @@ impl<'a> Weighed<'a> {
 
 impl Read for Weighed<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let read = self.from.read(buffer)?;
+        if let Some((kind, words)) = &self.fault {
+            return Err(IoError::new(*kind, words.clone()));
+        }
+        let read = self.from.read(buffer).inspect_err(|fault| {
+            let lasts =
+                fault.kind() != ErrorKind::Interrupted && fault.get_ref().is_none_or(|own| !own.is::<Refused>());
+            self.fault = lasts.then(|| (fault.kind(), fault.to_string()));
+        })?;
         self.taken = self.taken.saturating_add(self.weight.of(&buffer[..read], &mut self.rest));
         let Limits { unpacked, ratio, memory, .. } = self.limits;
         let most = self

@@ -3,6 +3,8 @@
 mod arff;
 mod arrays;
 mod binary;
+#[cfg(feature = "columnar")]
+mod columns;
 mod csv_rows;
 mod emails;
 mod encoding;
@@ -67,6 +69,9 @@ impl ReadOptions {
 
     fn read_all(&self, source: &Source, targets: bool) -> Result<Examples> {
         let format = self.format(source);
+        if let Some(format) = format.filter(|format| format.is_columnar()) {
+            return self.read_columns(source, format, targets);
+        }
         if let Some(format) = format.filter(|format| format.is_numbers()) {
             let Source::File(path) = source else {
                 return Err(Error::Config("numbers are read from files, not from standard input".into()));
@@ -83,6 +88,21 @@ impl ReadOptions {
         let beside = "a table has its labels in a column: leave out the file of labels";
         ensure!(self.labels.is_none() || !targets, Error::data(source, beside));
         texts::read(Lines::open(source, self)?, targets, format, self)
+    }
+}
+
+impl ReadOptions {
+    #[cfg(feature = "columnar")]
+    fn read_columns(&self, source: &Source, format: Format, targets: bool) -> Result<Examples> {
+        let Source::File(path) = source else {
+            return Err(Error::Config(format!("{format} is read from files, not from standard input")));
+        };
+        columns::read(path, format, self.are_numbers(source, format), targets, self)
+    }
+
+    #[cfg(not(feature = "columnar"))]
+    fn read_columns(&self, source: &Source, format: Format, _: bool) -> Result<Examples> {
+        Err(Error::data(source, Problem::NoColumns(format.to_string())))
     }
 }
 
@@ -109,7 +129,7 @@ mod fixtures {
     pub fn lines_of(name: &str, bytes: &[u8], options: &ReadOptions) -> Lines {
         let limits = options.limits.clone();
         let (unpacked, packed) = unpack(name, std::io::Cursor::new(bytes.to_vec()), None, &limits).unwrap();
-        Lines::new(name.into(), source::text(unpacked, packed, limits, options.encoding), options)
+        Lines::new(name.into(), source::text(unpacked, packed, limits, options.encoding).unwrap(), options)
     }
 
     /// The numbers of each sequence.

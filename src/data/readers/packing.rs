@@ -143,10 +143,16 @@ fn damaged(fault: impl ToString) -> IoError {
     IoError::new(ErrorKind::InvalidData, fault.to_string())
 }
 
+/// The library's own words are for its developers.
+fn broken(fault: FrameDecoderError) -> IoError {
+    log::debug!("zstd: {fault}");
+    damaged("a frame of zstd is broken or ends early")
+}
+
 impl<R: BufRead> Read for Frame<R> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         while self.decoder.can_collect() == 0 && !self.decoder.is_finished() {
-            self.decoder.decode_blocks(&mut self.reader, BlockDecodingStrategy::UptoBlocks(1)).map_err(damaged)?;
+            self.decoder.decode_blocks(&mut self.reader, BlockDecodingStrategy::UptoBlocks(1)).map_err(broken)?;
         }
         self.decoder.read(buffer)
     }
@@ -163,7 +169,7 @@ impl<R: BufRead> Member<R> for Frame<R> {
                 let skipped = std::io::copy(&mut reader.by_ref().take(length.into()), &mut std::io::sink())?;
                 if skipped == u64::from(length) { Ok(Err(reader)) } else { Err(ErrorKind::UnexpectedEof.into()) }
             }
-            Err(fault) => Err(damaged(fault)),
+            Err(fault) => Err(broken(fault)),
         }
     }
 

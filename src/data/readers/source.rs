@@ -10,6 +10,7 @@ use std::sync::atomic::AtomicU64;
 
 use serde::{Deserialize, Serialize};
 
+use super::binary::read_error;
 use super::encoding::Encoding;
 use super::limits::{Limits, READ_AHEAD, Reader, Weighed};
 use super::packing::{Packing, Unpacked, name_in_zip, unpack};
@@ -67,7 +68,7 @@ impl Source {
     /// Those of [`Source::open`].
     pub(super) fn open_text(&self, limits: Limits, encoding: Option<Encoding>) -> Result<Reader<'static>> {
         let (unpacked, packed) = self.unpacked(&limits)?;
-        Ok(text(unpacked, packed, limits, encoding))
+        text(unpacked, packed, limits, encoding).map_err(|source| read_error(&self.to_string(), source))
     }
 
     fn unpacked(&self, limits: &Limits) -> Result<Unpacked<'static>> {
@@ -95,18 +96,21 @@ impl Source {
 }
 
 /// A reader of text as UTF-8.
+///
+/// # Errors
+/// That of reading its first bytes.
 pub(super) fn text<'a>(
     unpacked: Box<dyn BufRead + Send + 'a>,
     packed: Option<Arc<AtomicU64>>,
     limits: Limits,
     encoding: Option<Encoding>,
-) -> Reader<'a> {
+) -> std::io::Result<Reader<'a>> {
     let mut unpacked = unpacked;
-    // A fault is told when it is read.
-    match encoding.or_else(|| Encoding::of_mark(unpacked.fill_buf().unwrap_or_default())) {
+    let marked = Encoding::of_mark(unpacked.fill_buf()?);
+    Ok(match encoding.or(marked) {
         Some(encoding) => Weighed::new(encoding.decode(unpacked), packed, limits),
         None => Weighed::new(unpacked, packed, limits),
-    }
+    })
 }
 
 #[cfg(test)]

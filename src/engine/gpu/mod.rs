@@ -12,7 +12,7 @@ pub mod tuning;
 
 pub use adapter::{Adapter, adapters, adapters_async};
 pub use cache::CACHE;
-pub use failure::{DEFAULT_TIMEOUT, is_panic_expected};
+pub use failure::DEFAULT_TIMEOUT;
 pub use pipelines::CHECK_SHADERS;
 
 use super::{Engine, MaybeSend, Pending, Reading, Timespan, block_on, cpu::buffer_error, ready};
