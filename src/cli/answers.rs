@@ -4,8 +4,7 @@ use super::print;
 use serde_json::json;
 use srnn::data::{Cells, npy_bytes};
 use srnn::files::write_atomically;
-use srnn::kernel::softmax_cross_entropy::first_largest;
-use srnn::train::TargetEncoder;
+use srnn::train::{Model, TargetEncoder, Thresholds};
 use srnn::{Error, Result};
 use std::io::Write;
 use std::path::PathBuf;
@@ -26,6 +25,7 @@ pub enum Answers {
 pub struct Writer<'a> {
     answers: Answers,
     targets: &'a TargetEncoder,
+    thresholds: Option<&'a Thresholds>,
     names: Vec<String>,
     /// Of the input, for [`Answers::Csv`].
     cells: Option<Cells>,
@@ -39,9 +39,18 @@ pub struct Writer<'a> {
 
 impl<'a> Writer<'a> {
     /// For answers of this kind; `cells` are the columns of the input that are to be repeated.
-    pub fn new(answers: Answers, targets: &'a TargetEncoder, cells: Option<Cells>, out: Option<PathBuf>) -> Writer<'a> {
-        let names = targets.names();
-        Writer { answers, targets, names, cells, count: 0, out, bytes: vec![], values: vec![] }
+    pub fn new(answers: Answers, model: &'a Model, cells: Option<Cells>, out: Option<PathBuf>) -> Writer<'a> {
+        let (targets, thresholds, names) = (&model.targets, model.thresholds.as_ref(), model.targets.names());
+        Writer { answers, targets, thresholds, names, cells, count: 0, out, bytes: vec![], values: vec![] }
+    }
+
+    fn class(&self, row: &[f32]) -> String {
+        self.names[Thresholds::class(self.thresholds, row)].clone()
+    }
+
+    fn labels(&self, row: &[f32]) -> Vec<String> {
+        let told = |(label, _): &(usize, &String)| Thresholds::label(self.thresholds, *label, row[*label]);
+        self.names.iter().enumerate().filter(told).map(|(_, name)| name.clone()).collect()
     }
 
     /// Takes what is told of some sequences, `[n, C]`.
@@ -53,7 +62,7 @@ impl<'a> Writer<'a> {
         }
         for row in told.chunks(width) {
             match self.answers {
-                Answers::Jsonl => self.bytes.extend(json_line(self.targets, &self.names, row).into_bytes()),
+                Answers::Jsonl => self.bytes.extend(self.json_line(row).into_bytes()),
                 Answers::Csv => self.bytes.extend(self.csv_row(row).into_bytes()),
                 Answers::Npy => match self.targets {
                     TargetEncoder::Numbers(own) => {
@@ -100,8 +109,8 @@ impl<'a> Writer<'a> {
     fn csv_row(&self, row: &[f32]) -> String {
         let own = self.cells.iter().flat_map(|cells| cells.rows[self.count].clone());
         let told = match self.targets {
-            TargetEncoder::Classes(_) => vec![self.names[first_largest(row)].clone()],
-            TargetEncoder::Labels(_) => vec![labels(&self.names, row).join(",")],
+            TargetEncoder::Classes(_) => vec![self.class(row)],
+            TargetEncoder::Labels(_) => vec![self.labels(row).join(",")],
             TargetEncoder::Numbers(_) => vec![],
         };
         let each: Vec<String> = match self.targets {
@@ -112,6 +121,25 @@ impl<'a> Writer<'a> {
             _ => row.iter().map(|&p| share(p).to_string()).collect(),
         };
         csv_line(own.chain(told).chain(each))
+    }
+
+    fn json_line(&self, row: &[f32]) -> String {
+        let shares = || {
+            self.names
+                .iter()
+                .zip(row)
+                .map(|(name, &p)| (name.clone(), share(p).into()))
+                .collect::<serde_json::Map<_, _>>()
+        };
+        let line = match self.targets {
+            TargetEncoder::Classes(_) => json!({ "label": self.class(row), "probabilities": shares() }),
+            TargetEncoder::Labels(_) => json!({ "labels": self.labels(row), "probabilities": shares() }),
+            TargetEncoder::Numbers(own) => {
+                let values = own.undo(row).into_iter().zip(&own.deviation);
+                json!({ "values": values.map(|(value, &deviation)| told_digits(value, deviation)).collect::<Vec<_>>() })
+            }
+        };
+        format!("{line}\n")
     }
 }
 
@@ -129,28 +157,10 @@ fn share(p: f32) -> f64 {
     (f64::from(p) * 1e6).round() / 1e6
 }
 
-fn labels(names: &[String], row: &[f32]) -> Vec<String> {
-    names.iter().zip(row).filter(|(_, p)| **p > 0.5).map(|(name, _)| name.clone()).collect()
-}
-
 /// A number as exactly as a network's f32, scaled by a deviation, tells it: what lies beyond is rounding.
 fn told_digits(value: f64, deviation: f64) -> f64 {
     let decimals = (-(1e-7 * deviation).log10().floor()).clamp(0.0, 300.0) as usize;
     format!("{value:.decimals$}").parse().unwrap_or(value)
-}
-
-fn json_line(targets: &TargetEncoder, names: &[String], row: &[f32]) -> String {
-    let shares =
-        || names.iter().zip(row).map(|(name, &p)| (name.clone(), share(p).into())).collect::<serde_json::Map<_, _>>();
-    let line = match targets {
-        TargetEncoder::Classes(_) => json!({ "label": names[first_largest(row)], "probabilities": shares() }),
-        TargetEncoder::Labels(_) => json!({ "labels": labels(names, row), "probabilities": shares() }),
-        TargetEncoder::Numbers(own) => {
-            let values = own.undo(row).into_iter().zip(&own.deviation);
-            json!({ "values": values.map(|(value, &deviation)| told_digits(value, deviation)).collect::<Vec<_>>() })
-        }
-    };
-    format!("{line}\n")
 }
 
 #[cfg(test)]

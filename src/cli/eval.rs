@@ -6,7 +6,7 @@ use comfy_table::Table;
 use serde::Serialize;
 use srnn::Result;
 use srnn::data::Source;
-use srnn::listing::shown;
+use srnn::listing::{quoted, shown};
 use srnn::train::metrics::{ClassMetrics, Details, LabelCounts, NumberErrors, class_metrics, micro_f1};
 use srnn::train::{Evaluation, Metric, Model, TargetEncoder};
 use std::path::PathBuf;
@@ -49,7 +49,7 @@ impl Eval {
             true,
         )?;
         let mut network = model.network(self.device.open()?)?;
-        let evaluation = Evaluation::of(&mut network, &data, self.batch as usize)?;
+        let evaluation = Evaluation::by(&mut network, &data, self.batch as usize, model.thresholds.as_ref())?;
         if self.json {
             let (evaluation, names) = (in_units(evaluation, &model.targets), model.targets.names());
             let classes = match &evaluation.details {
@@ -73,6 +73,14 @@ fn in_units(mut evaluation: Evaluation, targets: &TargetEncoder) -> Evaluation {
         }
     }
     evaluation
+}
+
+/// From which probabilities on what is told, where that is not half.
+pub fn thresholds(model: &Model) -> Option<String> {
+    let names = model.targets.names();
+    let own = model.thresholds.as_ref()?.named(&names);
+    let each: Vec<String> = own.map(|(name, from)| format!("{} from {from:.3}", quoted(name))).collect();
+    Some(format!("told by their probability: {}", each.join(", ")))
 }
 
 /// A line on the whole, and tables of classes, labels or numbers.

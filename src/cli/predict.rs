@@ -51,7 +51,7 @@ impl Predict {
         let model = Model::load(&self.model)?;
         let input = self.input.of_model(&self.model, &model);
         let mut network = model.network(self.device.open()?)?;
-        let mut writer = Writer::new(answers, &model.targets, None, out.clone());
+        let mut writer = Writer::new(answers, &model, None, out.clone());
         let mut tell = |writer: &mut Writer, batch: Batch| writer.take(&network.probabilities(&batch)?);
         let tokenizer = match &model.inputs {
             InputEncoder::Tokens(tokenizer) if input.are_lines(&self.texts)? => tokenizer,
@@ -59,7 +59,7 @@ impl Predict {
                 let mut options = input.without_labels(&self.texts, self.device.memory)?;
                 options.cells = answers == Answers::Csv;
                 let (data, cells) = model.read_cells(&options, &self.texts)?;
-                let mut writer = Writer::new(answers, &model.targets, cells, out.clone());
+                let mut writer = Writer::new(answers, &model, cells, out.clone());
                 let rows: Vec<usize> = (0..data.len()).collect();
                 for rows in rows.chunks(BATCH) {
                     tell(&mut writer, data.batch(&model.config, rows, |_| false)?)?;

@@ -65,6 +65,9 @@ impl Show {
         if run.validated.is_some() {
             print(&format!("then trained anew on all {train} sequences for {} epochs\n", run.history.len()))?;
         }
+        if let Some(told) = eval::thresholds(&model) {
+            print(&format!("{told}\n"))?;
+        }
         if let Some(test) = &run.test {
             print(&format!("\ntest: {}", eval::report(test.clone(), &model.targets)))?;
         }

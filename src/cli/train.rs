@@ -181,6 +181,10 @@ struct Beginning {
     /// Classes count alike (none), or all together as much as any other (balanced)
     #[arg(long, default_value = "none", value_parser = ["none", "balanced"], value_name = "HOW", help_heading = "Training")]
     class_weights: String,
+    /// Find the probability from which on the second of two classes, or each label, is told: that with the best F1 on the
+    /// validation data [default: half]
+    #[arg(long, help_heading = "Training")]
+    thresholds: bool,
     /// Stop after this many epochs without a better validation; 0 never stops [plain: 0]
     #[arg(long, value_name = "N", help_heading = "Training")]
     patience: Option<usize>,
@@ -368,6 +372,9 @@ impl Train {
         if let Some(sequences) = outcome.refitted {
             print(&format!("trained anew on all {sequences} sequences\n"))?;
         }
+        if let Some(told) = eval::thresholds(&training.model) {
+            print(&format!("{told}\n"))?;
+        }
         if let Some(test) = &outcome.test {
             print(&format!("test: {}\n", eval::report(test.clone(), &training.model.targets)))?;
         }
@@ -502,6 +509,7 @@ impl Train {
             network,
             tokens,
             strip_html: own.strip_html,
+            thresholds: own.thresholds,
             scale,
             open: self.open_settings(),
             from,

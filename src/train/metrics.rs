@@ -2,6 +2,7 @@
 
 use super::dataset::Dataset;
 use super::metric::area;
+use super::thresholds::Thresholds;
 use crate::data::batch::Targets;
 use crate::error::{Error, Result, ensure};
 use crate::kernel::element_loss::binary_cross_entropy;
@@ -116,6 +117,19 @@ impl Evaluation {
     /// # Errors
     /// As [`Network::logits`]; [`Error::Config`] for a data set without sequences or targets.
     pub fn of(network: &mut Network, data: &Dataset, batch: usize) -> Result<Evaluation> {
+        Evaluation::by(network, data, batch, None)
+    }
+
+    /// The same where classes or labels are told by these thresholds.
+    ///
+    /// # Errors
+    /// As [`Evaluation::of`].
+    pub fn by(
+        network: &mut Network,
+        data: &Dataset,
+        batch: usize,
+        thresholds: Option<&Thresholds>,
+    ) -> Result<Evaluation> {
         ensure!(!data.is_empty(), Error::Config("there is no sequence to evaluate with".into()));
         let config = network.config().clone();
         let width = config.classes;
@@ -133,7 +147,11 @@ impl Evaluation {
             for (row, logits) in network.logits(&batch)?.chunks(width).enumerate() {
                 match (&mut details, &batch.targets) {
                     (Details::Classes(confusion), Some(Targets::Classes(classes))) => {
-                        let (class, guess) = (classes[row] as usize, first_largest(logits));
+                        let class = classes[row] as usize;
+                        let guess = match thresholds {
+                            Some(_) => Thresholds::class(thresholds, &softmax(logits)),
+                            None => first_largest(logits),
+                        };
                         loss += cross_entropy(logits, class);
                         confusion[class][guess] += 1;
                         near += usize::from(logits.iter().filter(|own| **own > logits[class]).count() < TOP);
@@ -144,9 +162,14 @@ impl Evaluation {
                     }
                     (Details::Labels(counts), Some(Targets::Labels(labels))) => {
                         let mut all = true;
-                        for ((count, &x), &y) in counts.iter_mut().zip(logits).zip(labels.row(row)) {
+                        for (label, ((count, &x), &y)) in counts.iter_mut().zip(logits).zip(labels.row(row)).enumerate()
+                        {
                             loss += f64::from(binary_cross_entropy(x, y)) / width as f64;
-                            all &= count.add(x > 0.0, y > 0.5);
+                            let told = match thresholds {
+                                Some(_) => Thresholds::label(thresholds, label, 1.0 / (1.0 + (-x).exp())),
+                                None => x > 0.0,
+                            };
+                            all &= count.add(told, y > 0.5);
                         }
                         correct += usize::from(all);
                     }

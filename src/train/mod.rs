@@ -33,6 +33,7 @@ pub mod sources;
 pub mod survey;
 #[cfg(feature = "files")]
 mod tensors;
+mod thresholds;
 pub mod told;
 #[cfg(feature = "files")]
 pub mod training;
@@ -44,6 +45,7 @@ pub use metric::Metric;
 pub use metrics::Evaluation;
 pub use progress::Progress;
 pub use schedule::Schedule;
+pub use thresholds::Thresholds;
 pub use told::Told;
 #[cfg(feature = "files")]
 pub use {

@@ -3,7 +3,7 @@
 pub use super::directory::check_folder;
 
 use super::directory::{Directory, Files, Sums, TOKENIZER, WEIGHTS, is_sealed, read_whole};
-use super::{Dataset, InputEncoder, TargetEncoder, encoding, tensors};
+use super::{Dataset, InputEncoder, TargetEncoder, Thresholds, encoding, tensors};
 use crate::data::{Cells, Normalisation, ReadOptions, Scaling, Source, Tokenizer};
 use crate::engine::Device;
 use crate::error::{Error, Problem, Result, ensure};
@@ -23,6 +23,8 @@ pub struct Model {
     pub targets: TargetEncoder,
     /// The weights, in the shape of `config`.
     pub parameters: Parameters,
+    /// From which probability on a class or a label is told, where that is not half.
+    pub thresholds: Option<Thresholds>,
 }
 
 /// The text of `config.json`.
@@ -32,6 +34,9 @@ pub(super) struct ConfigFile {
     format: String,
     network: Config,
     tells: TargetEncoder,
+    /// Of what is told, where they are not half.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    thresholds: Option<Thresholds>,
     /// Of input that is numbers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     normalisation: Option<Normalisation>,
@@ -97,11 +102,14 @@ impl Model {
         let wrong = |problem: String| Error::model(&files.path, problem);
         let refused = |error: Error| wrong(error.to_string());
         let file = ConfigFile::read(files)?;
-        let ConfigFile { network: config, tells: targets, normalisation, log_deviation, files: sums, .. } = file;
+        let ConfigFile {
+            network: config, tells: targets, thresholds, normalisation, log_deviation, files: sums, ..
+        } = file;
         config.check().map_err(refused)?;
         let (told, classes) = (targets.names().len(), config.classes);
         ensure!(told == classes, wrong(format!("{told} labels for {classes} classes")));
         ensure!(targets.task() == config.task, wrong("what it tells is not the task of its network".into()));
+        thresholds.iter().try_for_each(|own| own.check(config.task, classes)).map_err(refused)?;
         if let TargetEncoder::Numbers(normalisation) = &targets {
             normalisation.check(classes).map_err(refused)?;
         }
@@ -136,7 +144,7 @@ impl Model {
             surplus.is_none(),
             wrong(format!("tensor `{}` is none of this network's", surplus.unwrap_or_default()))
         );
-        Ok((Model { config, inputs, targets, parameters }, sums))
+        Ok((Model { config, inputs, targets, parameters, thresholds }, sums))
     }
 
     /// A file's data set for this model, with its targets or without.
@@ -191,8 +199,9 @@ impl Model {
             InputEncoder::Tokens(_) => (None, None),
             InputEncoder::Numbers(scaling) => (Some(scaling.channels.clone()), scaling.logs.clone()),
         };
-        let (network, tells) = (self.config.clone(), self.targets.clone());
-        ConfigFile { format: FORMAT.into(), network, tells, normalisation, log_deviation, files: None, checksum: None }
+        let (network, tells, thresholds) = (self.config.clone(), self.targets.clone(), self.thresholds.clone());
+        let (format, files, checksum) = (FORMAT.into(), None, None);
+        ConfigFile { format, network, tells, thresholds, normalisation, log_deviation, files, checksum }
     }
 
     /// The tokenizer's file, where there is one.

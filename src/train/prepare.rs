@@ -4,7 +4,7 @@ use super::choice::Open;
 use super::metrics::MOST_AREAS;
 use super::recipe::Tokens;
 use super::sources::Files;
-use super::{Dataset, InputEncoder, Metric, Model, Options, Recipe, TargetEncoder, TrainingData};
+use super::{Dataset, InputEncoder, Metric, Model, Options, Recipe, TargetEncoder, Thresholds, TrainingData};
 use crate::data::{Channels, Pieces, RawInputs, Scale, Tokenizer, read_vectors};
 use crate::engine::Device;
 use crate::error::{Error, Result, ensure};
@@ -67,6 +67,9 @@ impl Prepared {
         }
         config.check()?;
         check_metric(&recipe, &data.valid, classes)?;
+        if recipe.thresholds {
+            Thresholds::check_task(config.task, classes)?;
+        }
         let options = options_for(&recipe, &data.train, classes);
         Ok(Prepared { recipe, config, options, inputs, targets, data, channels })
     }
@@ -88,6 +91,9 @@ impl Prepared {
             recipe.scale = if own.logs.is_some() { Scale::Sequence } else { Scale::Channel };
         }
         check_metric(&recipe, &data.valid, config.classes)?;
+        if recipe.thresholds {
+            Thresholds::check_task(config.task, config.classes)?;
+        }
         let options = options_for(&recipe, &data.train, config.classes);
         Ok(Prepared { recipe, config, options, inputs, targets, data, channels })
     }

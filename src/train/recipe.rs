@@ -38,6 +38,9 @@ pub struct Recipe {
     pub balanced: bool,
     /// Whether, when the best epoch is known, another training begins on all sequences, with those that were held out.
     pub refit: bool,
+    /// Whether thresholds are found for what is told, on the validation data.
+    #[serde(default)]
+    pub thresholds: bool,
     /// How to train. The seed decides the first weights too.
     pub options: Options,
 }
@@ -83,6 +86,7 @@ impl Recipe {
             vectors: None,
             balanced: false,
             refit: false,
+            thresholds: false,
             options: Options::default(),
         }
     }
@@ -110,6 +114,8 @@ impl Recipe {
         );
         let last = "without validation data the last epoch is kept: say --keep last, and not --refit";
         ensure!(!none || (self.options.keep == Keep::Last && !self.refit), Error::Config(last.into()));
+        let unseen = "thresholds are found on validation data, and there is none";
+        ensure!(!none || !self.thresholds, Error::Config(unseen.into()));
         self.options.metric.map_or(Ok(()), |metric| metric.check(self.network.task))?;
         let (words, wanted) = (self.network.vocabulary, "3 or more, to hold [PAD], [UNK] and a word");
         ensure!(words >= 3 || self.network.input == Input::Numbers, Error::setting("vocabulary", words, wanted));

@@ -87,6 +87,14 @@ impl Told {
         counts
     }
 
+    /// The labels of a sequence; none of other targets.
+    pub(super) fn has(&self, row: usize) -> &[u32] {
+        match self {
+            Told::Labels(marks) => marks.row(row),
+            _ => &[],
+        }
+    }
+
     /// These and then those of other sequences, of the same kind.
     pub(super) fn join(self, other: Told) -> Told {
         match (self, other) {

@@ -7,6 +7,7 @@ use super::saver::{Saver, Saving, account};
 use super::sources::Origin;
 use super::{
     Dataset, Ending, Epoch, Evaluation, Interval, Keep, Keeper, Model, Observer, Options, Recipe, Run, Schedule,
+    Thresholds,
 };
 use super::{Trainer, TrainingData, model};
 use crate::data::Channels;
@@ -112,7 +113,7 @@ impl Training {
         let overwrites = overwrite && folder.is_dir();
         let saver = Saver::new(folder, model::make_folder(folder, overwrite)?);
         let origin = Origin { recipe, checksum: data.checksum(), validated: None, folds: vec![] };
-        let model = Model { config, inputs, targets, parameters };
+        let model = Model { config, inputs, targets, parameters, thresholds: None };
         let (trainer, interval) = (Trainer::new(network, options), Interval::default());
         let (notes, reopen, saved) = (vec![], None, None);
         Ok(Training {
@@ -314,11 +315,15 @@ impl Training {
         let saved = *saving.kept;
         self.saver.wait()?;
         let best = self.trainer.progress.best().cloned();
+        let (network, batch) = (&mut self.trainer.network, self.trainer.options.batch);
+        if ending != Ending::Stopped && self.origin.recipe.thresholds && self.origin.validated.is_none() {
+            self.model.thresholds = Some(Thresholds::fit(network, &self.data.valid, batch)?);
+        }
         if ending == Ending::Stopped || refit_is_left {
             return Ok(Outcome { ending, best, refitted: None, test: None, saved });
         }
-        let (network, batch) = (&mut self.trainer.network, self.trainer.options.batch);
-        let test = self.data.test.as_ref().map(|test| Evaluation::of(network, test, batch)).transpose()?;
+        let thresholds = self.model.thresholds.as_ref();
+        let test = self.data.test.as_ref().map(|test| Evaluation::by(network, test, batch, thresholds)).transpose()?;
         Ok(Outcome { ending, best, refitted: None, test, saved })
     }
 

@@ -303,3 +303,39 @@ fn folds_and_searches_that_cannot_be() {
     let uneven = train(&room, "few.tsv --out out --epochs 2 --metric macro-f1 --folds 2 --refit no").succeeds();
     assert!(uneven.out.contains("2 folds: macro F1 0.") && !uneven.out.contains("± 1 "), "{}", uneven.out);
 }
+
+#[test]
+fn thresholds_are_found_kept_and_told_by() {
+    let room = Room::new();
+    // Five of six are early; after one epoch hardly anything is known of the others.
+    let rare: String = series(300, 40)
+        .lines()
+        .enumerate()
+        .filter(|(row, _)| row % 2 == 0 || row % 10 == 1)
+        .map(|(_, line)| format!("{line}\n"))
+        .collect();
+    room.write("TRAIN.tsv", &rare);
+    let run = train(&room, "TRAIN.tsv --out out --epochs 1 --refit no --thresholds").succeeds();
+    assert!(run.out.contains("told by their probability: `late` from 0."), "{}", run.out);
+    let config = room.json("out/config.json");
+    let from = config["thresholds"][0].as_f64().unwrap();
+    let told = room.srnn("predict out TRAIN.tsv --device cpu").succeeds();
+    for line in told.out.lines() {
+        let own: serde_json::Value = serde_json::from_str(line).unwrap();
+        let late = own["probabilities"]["late"].as_f64().unwrap();
+        assert_eq!(own["label"], ["early", "late"][usize::from(late > from)], "{line} by {from}");
+    }
+    let eval = room.srnn("eval out TRAIN.tsv --device cpu --json").succeeds();
+    let eval: serde_json::Value = serde_json::from_str(&eval.out).unwrap();
+    let late = |row: usize| eval["confusion"][row][1].as_u64().unwrap();
+    assert_eq!(late(0) + late(1), told.out.matches("\"label\":\"late\"").count() as u64);
+    assert!(room.srnn("show out").succeeds().out.contains("told by their probability: `late` from 0."));
+    // Also where a second training on all sequences follows, and not where they have no meaning.
+    train(&room, "TRAIN.tsv --out b --epochs 2 --refit yes --thresholds").succeeds();
+    assert!(room.json("b/config.json")["thresholds"][0].is_f64());
+    train(&room, "TRAIN.tsv --out c --valid-fraction 0 --keep last --thresholds")
+        .refused("thresholds are found on validation data");
+    room.write("three.tsv", (0..60).map(|row| format!("{}\t1\t2\t3\t{row}\n", row % 3)).collect::<String>());
+    train(&room, "three.tsv --out c --thresholds")
+        .refused("thresholds are for two classes, or for labels, and there are 3");
+}
