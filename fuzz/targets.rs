@@ -43,7 +43,11 @@ pub fn readers(bytes: &[u8]) -> bool {
     let format = formats.get(usize::from(kind & 15)).map(|name| name.parse::<Format>().unwrap());
     let pixels = if kind & 16 == 0 { Pixels::Each } else { Pixels::Rows };
     let labels = (kind & 32 != 0).then(|| file("labels", bytes));
-    let options = ReadOptions { format, pixels, labels, ..ReadOptions::default() };
+    let (header, skip_bad_rows) = (kind & 64 == 0, kind & 128 != 0);
+    let usual = ReadOptions { format, pixels, labels, header, skip_bad_rows, ..ReadOptions::default() };
+    let encoding = skip_bad_rows.then(|| "gbk".parse().unwrap());
+    let [text, label] = if header { ["text", "label"] } else { ["2", "1"] }.map(String::from);
+    let options = ReadOptions { text, label, encoding, ..usual };
     let source = Source::File(file("data", bytes));
     options.read(&source, kind & 32 == 0).is_ok()
 }
@@ -68,7 +72,7 @@ fn model() -> &'static Path {
         let channels = Normalisation { mean: vec![80.0, 80.0], deviation: vec![80.0, 80.0] };
         let scaling = Scaling { channels, logs: None };
         let (inputs, targets) = (InputEncoder::Numbers(scaling), TargetEncoder::Classes(classes));
-        Model { config, inputs, targets, parameters }.save(&folder).unwrap();
+        Model { config, inputs, targets, parameters, thresholds: None }.save(&folder).unwrap();
         let path = folder.join("config.json");
         let text = std::fs::read_to_string(&path).unwrap().replace("srnn-3", "srnn-2");
         let (before, _) = text.split_once(",\n  \"files\"").unwrap();

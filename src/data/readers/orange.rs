@@ -30,7 +30,7 @@ pub(super) fn head(first: &[u8]) -> Option<Head> {
     let known = types.iter().filter(|field| TYPES.contains(field)).count();
     let is_role = |field: &&str| ROLES.contains(field) || field.contains('=');
     let same = types.len() == names.len() && roles.len() <= names.len();
-    if !same || known == 0 || !types.iter().all(|field| is_type(field)) || !roles.iter().all(|field| is_role(field)) {
+    if !same || known == 0 || !types.iter().all(is_type) || !roles.iter().all(is_role) {
         return None;
     }
     let class = roles.iter().position(|role| *role == "class").map(|column| names[column].to_string());
