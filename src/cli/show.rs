@@ -1,7 +1,7 @@
 //! `srnn show`
 
 use super::plot::{curves, heat};
-use super::{check_free, eval, network, print, save, table};
+use super::{check_free, ensure, eval, network, print, save, table};
 use clap::Args;
 use indicatif::HumanCount;
 use srnn::Result;
@@ -31,6 +31,7 @@ pub struct Show {
 
 impl Show {
     pub fn run(self) -> Result<()> {
+        ensure(self.plots.is_some() || !self.force, "--force is for plots: say --plots DIR")?;
         let plots = self.plots.iter().flat_map(|folder| PLOTS.map(|name| folder.join(name)));
         for plot in plots.filter(|plot| plot.exists()) {
             check_free(&plot, self.force)?;

@@ -285,6 +285,8 @@ impl Beginning {
         let of_numbers = (numbers, "is for numbers, and the data is texts");
         let bytes = self.tokens.as_deref() == Some("bytes");
         let of_words = if bytes { (false, "is for words, and --tokens bytes was said") } else { of_texts };
+        let validated = self.valid.is_some() || self.valid_fraction > 0.0;
+        let of_validation = (validated, "is for validation data, and there is none");
         let of_sgd = (self.optimiser == "sgd", "is of sgd: say --optimiser sgd too");
         let options = [
             ("label-smoothing", self.label_smoothing > 0.0, of_classes),
@@ -300,6 +302,9 @@ impl Beginning {
             ("padding unmasked", self.padding == Some(Padding::Unmasked), of_texts),
             ("normalise", self.normalise.is_some(), of_numbers),
             ("momentum", self.momentum.is_some(), of_sgd),
+            ("metric", self.metric.is_some(), of_validation),
+            ("patience", self.patience.is_some_and(|epochs| epochs > 0), of_validation),
+            ("thresholds", self.thresholds, of_validation),
         ];
         for (option, given, (fits, why)) in options {
             ensure(fits || !given, format!("--{option} {why}"))?;

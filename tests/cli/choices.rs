@@ -187,6 +187,11 @@ fn answers_as_tables_and_arrays() {
     room.srnn("predict out new.csv --out told.jsonl --device cpu").succeeds();
     assert_eq!(room.text("told.jsonl").lines().count(), 2);
     room.srnn("predict out new.csv --as xml --device cpu").misused("use jsonl, csv, npy");
+    room.write("new.jsonl", "{\"id\": 7, \"text\": \"great\"}\n{\"text\": \"bad\", \"more\": [1]}\n");
+    let run = room.srnn("predict out new.jsonl --as csv --device cpu").succeeds();
+    let lines: Vec<&str> = run.out.lines().collect();
+    assert!(lines[0].starts_with("id,text,predicted,") && lines[1].starts_with("7,great,"), "{}", run.out);
+    assert!(lines[2].starts_with(",bad,"), "{}", run.out);
 }
 
 #[test]
@@ -334,7 +339,7 @@ fn thresholds_are_found_kept_and_told_by() {
     train(&room, "TRAIN.tsv --out b --epochs 2 --refit yes --thresholds").succeeds();
     assert!(room.json("b/config.json")["thresholds"][0].is_f64());
     train(&room, "TRAIN.tsv --out c --valid-fraction 0 --keep last --thresholds")
-        .refused("thresholds are found on validation data");
+        .refused("--thresholds is for validation data, and there is none");
     room.write("three.tsv", (0..60).map(|row| format!("{}\t1\t2\t3\t{row}\n", row % 3)).collect::<String>());
     train(&room, "three.tsv --out c --thresholds")
         .refused("thresholds are for two classes, or for labels, and there are 3");

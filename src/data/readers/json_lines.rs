@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
 use super::lines::Lines;
 use super::table::{Table, missing_column};
@@ -18,9 +18,11 @@ pub(super) fn read(lines: &mut Lines, table: &mut Table) -> Result<()> {
             return read_list(lines, table);
         }
         if !text.trim().is_empty() {
-            let read = cells(text, table).map_err(|problem| lines.error(problem));
+            let object = text.to_string();
+            let read = cells(&object, table).map_err(|problem| lines.error(problem));
             if let Some((text, label)) = lines.row(read)? {
                 table.row(line, &text, label.as_deref());
+                table.keep(|| columns(&object));
             }
         }
     }
@@ -41,9 +43,21 @@ fn read_list(lines: &mut Lines, table: &mut Table) -> Result<()> {
         let read = cells(object.get(), table).map_err(wrong);
         if let Some((text, label)) = lines.row(read)? {
             table.row(row, &text, label.as_deref());
+            table.keep(|| columns(object.get()));
         }
     }
     Ok(())
+}
+
+/// The keys of an object, and their values as a table has them.
+fn columns(object: &str) -> Vec<(String, String)> {
+    let object: Map<String, Value> = serde_json::from_str(object).unwrap_or_default();
+    let text = |value: Value| match value {
+        Value::String(text) => text,
+        Value::Null => String::new(),
+        other => other.to_string(),
+    };
+    object.into_iter().map(|(name, value)| (name, text(value))).collect()
 }
 
 fn cells(line: &str, table: &Table) -> std::result::Result<(String, Option<String>), Problem> {

@@ -85,6 +85,18 @@ impl<'a> Table<'a> {
         self.labels.extend(label.map(|label| label.trim().to_string()));
     }
 
+    /// Keeps the columns of the row that was taken last, where columns are kept: those that the first row has.
+    pub fn keep(&mut self, columns: impl FnOnce() -> Vec<(String, String)>) {
+        let Some(cells) = &mut self.cells else { return };
+        let own = columns();
+        if cells.rows.is_empty() {
+            cells.header = own.iter().map(|(name, _)| name.clone()).collect();
+        }
+        let find =
+            |name: &String| own.iter().find(|(other, _)| other == name).map_or(String::new(), |(_, own)| own.clone());
+        cells.rows.push(cells.header.iter().map(find).collect());
+    }
+
     /// Takes the file of the next row, where each row has one of its own, for its column.
     pub fn file(&mut self, path: &std::path::Path) {
         if let Some(cells) = &mut self.cells {
