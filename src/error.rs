@@ -174,6 +174,10 @@ pub enum Problem {
     #[error("{0} files are read by builds with the feature `columnar`, and this one is without it")]
     NoColumns(String),
 
+    /// A text begins with a line that has zero bytes.
+    #[error("has zero bytes, as no text in UTF-8 has")]
+    Zeros,
+
     /// A line is no UTF-8.
     #[error("is not UTF-8 text (byte {byte} of the line)")]
     NotUtf8 {

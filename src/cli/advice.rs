@@ -59,6 +59,10 @@ fn of(problem: &Problem) -> String {
         Problem::NoColumns(_) => {
             "build it with `cargo install --path . --features columnar`, or write the data as .csv, .jsonl or .npz"
         }
+        Problem::Zeros => "name its encoding, as --encoding utf-16le; an archive must be unpacked first",
+        Problem::NothingToHoldOut => {
+            "give more data, or --valid FILE; where the labels are numbers to be found, say --task regression"
+        }
         Problem::NotUtf8 { .. } => "name its encoding, as --encoding latin1, or leave such rows out with --skip-bad-rows",
         Problem::VectorWidth { found, .. } if *found > 0 => return format!("give --embedding {found} or another file"),
         Problem::VectorWidth { .. } => "give another file",
@@ -70,7 +74,6 @@ fn of(problem: &Problem) -> String {
         }
         Problem::Excess(_) => "if that is meant, --no-limits reads it",
         Problem::TooLarge { .. } => "raise --memory, or use less data",
-        Problem::NothingToHoldOut => "give more data, or --valid FILE",
         Problem::NotNumbers => "give .npy, .npz or IDX, or --format ucr for such text",
         Problem::NoModel => "`srnn train --out DIR` makes one",
         Problem::Occupied => "give another --out, or --force to overwrite",

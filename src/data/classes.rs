@@ -59,7 +59,8 @@ impl Classes {
             "" => examples.error(row, EMPTY),
             _ => examples.unknown(row, name, "classes", &self.0),
         };
-        let names = examples.names()?.iter().enumerate();
+        let names = examples.names()?;
+        let names = names.iter().enumerate();
         let known = |name: &str| labels::find(name, |name| numbers.get(name).copied());
         names.map(|(row, name)| known(name).ok_or_else(|| unknown(row, name))).collect()
     }

@@ -89,9 +89,6 @@ impl TargetEncoder {
     pub fn encode(&self, examples: &Examples) -> Result<Told> {
         let wrong = |problem: String| Error::data(&examples.place, problem);
         match (self, &examples.targets) {
-            (TargetEncoder::Classes(_), Some(RawTargets::Numbers(_))) => {
-                Err(wrong("its labels are numbers, and the model tells classes".into()))
-            }
             (TargetEncoder::Classes(classes), _) => classes.encode(examples).map(Told::Classes),
             (TargetEncoder::Labels(names), Some(RawTargets::Numbers(rows))) => {
                 let (own, width, values) = (rows.width, names.len(), &rows.values);

@@ -93,8 +93,15 @@ fn archives_with_lengths_and_classes() {
     let room = room();
     let lengths: Vec<f32> = (0..ROWS).map(|row| (1 + row % STEPS) as f32).collect();
     let array = |values: &[f32]| npy_bytes(&[ROWS], values).unwrap();
+    let halves: Vec<f32> = lengths.iter().map(|length| length / 2.0).collect();
+    room.write("h.npz", npz(&[("x", x()), ("y", array(&halves))]));
+    train(&room, "h.npz", &[]).refused("h.npz: its labels are numbers, not classes: say --task regression");
     room.write("a.npz", npz(&[("x", x()), ("y", array(&lengths))]));
-    train(&room, "a.npz", &[]).refused("a.npz: its labels are numbers, not classes: say --task regression");
+    // Whole numbers may be classes, also as floats, and also in a column.
+    let column = npy_bytes(&[ROWS, 1], &lengths.iter().map(|length| length % 2.0).collect::<Vec<_>>()).unwrap();
+    room.write("c.npz", npz(&[("x", x()), ("y", column)]));
+    let run = train(&room, "c.npz", &[("--out", "whole")]).succeeds();
+    assert!(run.err.contains("  classes: `") && run.err.contains("`0` (") && run.err.contains("`1` ("), "{}", run.err);
     let run = train(&room, "a.npz", &[("--task", "regression")]).succeeds();
     assert!(run.out.contains("validation R² "), "{}", run.out);
     room.write("b.npz", npz(&[("x", x()), ("targets", array(&lengths))]));

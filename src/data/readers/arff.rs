@@ -23,7 +23,7 @@ pub(super) fn read(lines: &mut Lines, column: &str, wanted: bool) -> Result<(Seq
         if line.is_empty() || line.starts_with('%') {
             continue;
         }
-        let mut fields: Vec<&str> = line.split(',').map(|field| field.trim().trim_matches(['\'', '"'])).collect();
+        let mut fields = fields(line);
         let (count, all) = (fields.len(), attributes.len());
         let other = if line.starts_with('{') {
             "is a sparse row, which is not read".to_string()
@@ -31,14 +31,33 @@ pub(super) fn read(lines: &mut Lines, column: &str, wanted: bool) -> Result<(Seq
             format!("has {count} values, and there are {all} attributes")
         };
         let parsed = if count == all && !line.starts_with('{') {
-            let own = label.map_or("", |label| fields.remove(label));
-            parse(std::iter::once(own).chain(fields), wanted, &mut gathered)
+            let own = label.map_or(String::new(), |label| fields.remove(label));
+            parse(std::iter::once(&own).chain(&fields).map(String::as_str), wanted, &mut gathered)
         } else {
             Err(other)
         };
         gathered.take(lines, parsed)?;
     }
     gathered.finish(lines, 1, "has no series below its @data")
+}
+
+/// The fields of a row, without quotes around them; a comma within quotes is none between fields.
+fn fields(line: &str) -> Vec<String> {
+    let (mut fields, mut field, mut quote, mut letters) = (vec![], String::new(), None, line.chars());
+    while let Some(letter) = letters.next() {
+        match letter {
+            '\\' if quote.is_some() => field.extend(letters.next()),
+            _ if quote == Some(letter) => quote = None,
+            '\'' | '"' if quote.is_none() && field.trim().is_empty() => {
+                field.clear();
+                quote = Some(letter);
+            }
+            ',' if quote.is_none() => fields.push(std::mem::take(&mut field).trim().to_string()),
+            _ => field.push(letter),
+        }
+    }
+    fields.push(field.trim().to_string());
+    fields
 }
 
 /// Name of each attribute, and whether it is numeric, up to `@data`.
@@ -108,6 +127,8 @@ mod tests {
         let names = |names: [&str; 2]| names.map(String::from).to_vec();
         let found = read(&format!("{HEAD}1.5,2,0\n%\n?,3,'1'\n"));
         assert_eq!(found, Ok((vec![vec![1.5, 2.0], vec![3.0, 3.0]], names(["0", "1"]))));
+        let quoted = read("@attribute a numeric\n@attribute kind {x,y}\n@data\n1,'a, b'\n2,'it\\'s'\n");
+        assert_eq!(quoted, Ok((vec![vec![1.0], vec![2.0]], names(["a, b", "it's"]))));
         let numeric = "@attribute a numeric\n@attribute label numeric\n@attribute b numeric\n@data\n1,7,2\n1,8,2\n";
         assert_eq!(read(numeric), Ok((vec![vec![1.0, 2.0]; 2], names(["7", "8"]))));
     }

@@ -1,7 +1,7 @@
 //! Parquet and Arrow files: columns of texts, of labels, and of numbers or lists of them.
 
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use arrow_array::cast::AsArray;
@@ -15,7 +15,8 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use super::examples::{Cells, Examples, LeftOut, MOST, RawInputs, RawTargets, ReadOptions};
 use super::format::Format;
 use super::labels::label;
-use super::table::missing_column;
+use super::table::{is_index, missing_column, warn_of_index};
+use super::ucr::bridge;
 use crate::data::Sequences;
 use crate::error::{Error, Problem, Result, ensure};
 use crate::panics::expecting_panic;
@@ -37,17 +38,17 @@ fn open(path: &Path, format: Format) -> Result<(SchemaRef, Batches)> {
         let reader = builder.with_batch_size(ROWS).build().map_err(|fault| broken(&fault))?;
         return Ok((schema, Box::new(reader)));
     }
+    let mut file = BufReader::new(file);
+    let first = file.fill_buf().map_err(Error::io(path))?;
+    let old = "is a Feather file of version 1, which is not read: write version 2";
+    ensure!(!first.starts_with(b"FEA1"), Error::data(path.display(), old));
     // Feather files, or the stream that `datasets` keeps.
-    match FileReader::try_new(BufReader::new(&file), None) {
-        Ok(_) => {
-            let reader = FileReader::try_new(BufReader::new(file), None).map_err(|fault| broken(&fault))?;
-            Ok((reader.schema(), Box::new(reader)))
-        }
-        Err(_) => {
-            let file = File::open(path).map_err(Error::io(path))?;
-            let reader = StreamReader::try_new(BufReader::new(file), None).map_err(|fault| broken(&fault))?;
-            Ok((reader.schema(), Box::new(reader)))
-        }
+    if first.starts_with(b"ARROW1") {
+        let reader = FileReader::try_new(file, None).map_err(|fault| broken(&fault))?;
+        Ok((reader.schema(), Box::new(reader)))
+    } else {
+        let reader = StreamReader::try_new(file, None).map_err(|fault| broken(&fault))?;
+        Ok((reader.schema(), Box::new(reader)))
     }
 }
 
@@ -106,10 +107,27 @@ fn read_columns(path: &Path, format: Format, numbers: bool, targets: bool, optio
     let steps: Vec<usize> = (0..names.len())
         .filter(|&column| Some(column) != label && is_numbers(schema.field(column).data_type()))
         .collect();
+    // A list a row is no column a step.
+    let (lists, plain): (Vec<usize>, Vec<usize>) =
+        steps.into_iter().partition(|&column| item(schema.field(column).data_type()).is_some());
+    let (index, plain): (Vec<usize>, Vec<usize>) = plain.into_iter().partition(|&column| is_index(names[column]));
+    let steps = if !lists.is_empty() {
+        lists
+    } else {
+        index.iter().filter(|_| numbers).for_each(|&column| warn_of_index(&place, names[column]));
+        plain
+    };
     let mut rows = Rows::new(&schema, &steps, options);
     let size = std::fs::metadata(path).map_or(0, |own| own.len());
     for batch in batches {
-        let damaged = |fault: ArrowError| Error::data(&place, format!("is damaged ({fault}): save or fetch it again"));
+        let damaged = |fault: ArrowError| match fault.to_string() {
+            // Of a way to pack that was not built.
+            words if words.contains("Disabled feature") => Error::data(
+                &place,
+                format!("is packed in a way that is not read ({words}): use snappy, zstd, lz4 or gzip"),
+            ),
+            words => Error::data(&place, format!("is damaged ({words}): save or fetch it again")),
+        };
         let batch = batch.map_err(damaged)?;
         rows.weigh(&batch, size).map_err(|problem| Error::data(&place, problem))?;
         rows.take(&place, &batch, text, label.filter(|_| targets))?;
@@ -132,6 +150,8 @@ struct Rows<'a> {
     values: Vec<f64>,
     ends: Vec<usize>,
     width: Option<usize>,
+    /// Numbers that were missing.
+    filled: usize,
     cells: Option<Cells>,
     left_out: LeftOut,
 }
@@ -152,6 +172,7 @@ impl<'a> Rows<'a> {
             values,
             ends,
             width: None,
+            filled: 0,
             cells,
             left_out: LeftOut::default(),
         }
@@ -224,29 +245,45 @@ impl<'a> Rows<'a> {
 
     /// Adds the numbers of a row: of lists side by side, of a list of lists, or of plain columns.
     fn add_sequence(&mut self, steps: &[ArrayRef], row: usize) -> std::result::Result<(), String> {
-        let lists: Vec<usize> = (0..steps.len()).filter(|&column| item(steps[column].data_type()).is_some()).collect();
-        let (width, own) = if lists.is_empty() {
-            let mut own = vec![];
+        let is_list = steps.first().is_some_and(|column| item(column.data_type()).is_some());
+        let mut channels = vec![];
+        if is_list {
             for column in steps {
-                own.extend(numbers(&column.slice(row, 1))?);
-            }
-            (1, own)
-        } else {
-            let mut channels = vec![];
-            for column in lists.into_iter().map(|column| &steps[column]) {
                 channels.extend(channels_of(column, row)?);
             }
-            let count = channels[0].len();
-            let even = channels.iter().all(|channel| channel.len() == count);
-            ensure!(even, "has channels of different lengths".to_string());
-            let width = channels.len();
-            (width, (0..count).flat_map(|step| channels.iter().map(move |channel| channel[step])).collect())
-        };
+        } else {
+            let each = steps.iter().map(|column| Ok(numbers(&column.slice(row, 1))?[0]));
+            channels.push(each.collect::<std::result::Result<Vec<_>, String>>()?);
+        }
+        let count = channels.first().map_or(0, Vec::len);
+        ensure!(channels.iter().all(|channel| channel.len() == count), "has channels of different lengths".to_string());
+        let width = channels.len();
+        let channels =
+            channels.into_iter().map(|channel| self.known(channel)).collect::<std::result::Result<Vec<_>, _>>()?;
+        let own: Vec<f64> = (0..count).flat_map(|step| channels.iter().map(move |channel| channel[step])).collect();
         ensure!(!own.is_empty(), "has no steps".to_string());
         let before = *self.width.get_or_insert(width);
         ensure!(before == width, format!("has steps of {width} numbers, and rows before have {before}"));
         self.values.extend(own);
         Ok(())
+    }
+
+    /// The numbers of a channel, of which what is missing is filled in, as in a text.
+    fn known(&mut self, channel: Vec<Option<f64>>) -> std::result::Result<Vec<f64>, String> {
+        let (count, mut own) = (channel.len(), vec![]);
+        for (at, value) in (1..).zip(&channel) {
+            match value {
+                Some(value) if value.abs() <= MOST => bridge(&mut own, 0, at, *value),
+                Some(value) if !value.is_nan() => {
+                    return Err(format!("number {at} is {value:e}, and at most {MOST:e} is read"));
+                }
+                _ => {}
+            }
+        }
+        let last = *own.last().ok_or(format!("has no known number, {count} are missing"))?;
+        own.resize(count, last);
+        self.filled += channel.iter().filter(|own| own.is_none_or(f64::is_nan)).count();
+        Ok(own)
     }
 
     fn finish(self, place: String, numbers: bool, targets: bool) -> Result<Examples> {
@@ -258,7 +295,9 @@ impl<'a> Rows<'a> {
             Error::data(&place, format!("has no rows{first}"))
         });
         let inputs = if numbers {
-            RawInputs::Numbers(Sequences::of_ends(self.width.unwrap_or(1), self.values, self.ends))
+            let mut own = Sequences::of_ends(self.width.unwrap_or(1), self.values, self.ends);
+            own.filled = self.filled;
+            RawInputs::Numbers(own)
         } else {
             RawInputs::Texts(self.texts)
         };
@@ -301,12 +340,12 @@ fn element(column: &ArrayRef, row: usize) -> Option<ArrayRef> {
 }
 
 /// The channels in a row of a column of lists, of numbers or of steps of several numbers.
-fn channels_of(column: &ArrayRef, row: usize) -> std::result::Result<Vec<Vec<f64>>, String> {
+fn channels_of(column: &ArrayRef, row: usize) -> std::result::Result<Vec<Vec<Option<f64>>>, String> {
     let own = element(column, row).ok_or("has no numbers")?;
     if item(own.data_type()).is_none() {
         return Ok(vec![numbers(&own)?]);
     }
-    let mut channels: Vec<Vec<f64>> = vec![];
+    let mut channels: Vec<Vec<Option<f64>>> = vec![];
     for step in 0..own.len() {
         let values = numbers(&element(&own, step).ok_or_else(|| format!("has no numbers at step {step}"))?)?;
         channels.resize_with(if step == 0 { values.len() } else { channels.len() }, Vec::new);
@@ -320,15 +359,11 @@ fn channels_of(column: &ArrayRef, row: usize) -> std::result::Result<Vec<Vec<f64
     Ok(channels)
 }
 
-fn numbers(column: &ArrayRef) -> std::result::Result<Vec<f64>, String> {
+/// `None` where a number is missing.
+fn numbers(column: &ArrayRef) -> std::result::Result<Vec<Option<f64>>, String> {
     let own = cast(column, &DataType::Float64).map_err(|_| format!("has {} for numbers", column.data_type()))?;
     let own: &Float64Array = own.as_primitive::<Float64Type>();
-    let value = |(at, value): (usize, Option<f64>)| match value {
-        Some(value) if value.abs() <= MOST => Ok(value),
-        Some(value) => Err(format!("has {value} among its numbers (at {at}), which is not finite")),
-        None => Err(format!("has a missing number (at {at})")),
-    };
-    own.iter().enumerate().map(value).collect()
+    Ok(own.iter().collect())
 }
 
 #[cfg(test)]
@@ -342,8 +377,8 @@ mod tests {
         Source::File(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name))
     }
 
-    fn names(examples: &Examples) -> Vec<&str> {
-        examples.names().unwrap().iter().map(String::as_str).collect()
+    fn names(examples: &Examples) -> Vec<String> {
+        examples.names().unwrap().to_vec()
     }
 
     fn numbers_of(name: &str) -> (usize, Vec<Vec<f64>>, String) {

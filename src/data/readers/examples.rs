@@ -1,5 +1,6 @@
 //! What a file of data holds, as it stands there: texts or numbers, with what is to be told of them.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -7,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::encoding::Encoding;
 use super::format::Format;
 use super::keys::Keys;
+use super::labels::label;
 use super::limits::Limits;
 use super::source::Source;
 use crate::data::{Rows, Sequences};
@@ -90,13 +92,16 @@ impl Examples {
         }
     }
 
-    /// The name of each target.
+    /// The name of each target; a whole number is a name, too.
     ///
     /// # Errors
-    /// [`Error::Data`] if there are no targets, or they are numbers.
-    pub(crate) fn names(&self) -> Result<&[String]> {
+    /// [`Error::Data`] if there are no targets, or they are other numbers.
+    pub(crate) fn names(&self) -> Result<Cow<'_, [String]>> {
         match &self.targets {
-            Some(RawTargets::Names(names)) => Ok(names),
+            Some(RawTargets::Names(names)) => Ok(Cow::Borrowed(names)),
+            Some(RawTargets::Numbers(Rows { width: 1, values })) if values.iter().all(|own| own.fract() == 0.0) => {
+                Ok(values.iter().map(|own| label(&format!("{own:.1}"))).collect())
+            }
             Some(RawTargets::Numbers(_)) => Err(Error::data(&self.place, Problem::NumbersForClasses)),
             None => Err(Error::data(&self.place, Problem::NoTargets)),
         }

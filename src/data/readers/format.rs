@@ -28,7 +28,7 @@ pub(super) const IDX: &[u8] = &[0, 0, 8];
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Display, EnumString)]
 #[strum(serialize_all = "lowercase", ascii_case_insensitive, parse_err_ty = Error, parse_err_fn = unknown)]
 pub enum Format {
-    /// A header line, then one row per line; fields lie between tabs and are never quoted. Two lines of Orange's below the header
+    /// A header line, then one row per line; fields lie between tabs. Two lines of Orange's below the header
     /// are no rows.
     #[strum(to_string = "tsv", serialize = "tab")]
     Tsv,
@@ -145,13 +145,12 @@ fn of_numbers(lines: &[String], text: &str, label: &str) -> Option<Format> {
     }
     let rows: Vec<Vec<&str>> = rest.iter().map(|line| ucr::fields(line, separator).collect()).collect();
     let is_number = |field: &&str| field.parse::<f64>().is_ok();
-    // Columns of which some field is no value: at most one, and only in a table whose rows are as wide as its header.
-    let is_text = |column: usize| rows.iter().any(|row| row.get(column).is_some_and(|field| !ucr::is_value(field)));
+    // Columns of which some fields are no values: at most one, and only in a table whose rows are as wide as its header.
+    let is_text = |column: usize| !mostly(&rows, |row| row.get(column).is_none_or(|field| ucr::is_value(field)));
     let texts: Vec<usize> = (0..names.len()).filter(|&column| is_text(column)).collect();
-    let even = !rows.is_empty() && rows.iter().all(|row| row.len() == names.len());
+    let even = !rows.is_empty() && mostly(&rows, |row| row.len() == names.len());
     let place = names.iter().position(|name| *name == label);
-    let many =
-        rows.iter().all(|row| row.iter().filter(|field| is_number(field)).count() > usize::from(place.is_some()));
+    let many = mostly(&rows, |row| row.iter().filter(|field| is_number(field)).count() > usize::from(place.is_some()));
     let only_label = texts.len() <= 1 && (place.is_none() || texts.iter().all(|column| Some(*column) == place));
     let is_header = place.is_some() || is_counted(&names) || names.iter().filter(|name| is_number(name)).count() == 0;
     let fewest = if place.is_some() { 1 } else { FEWEST };
@@ -163,9 +162,14 @@ fn of_numbers(lines: &[String], text: &str, label: &str) -> Option<Format> {
         values.iter().filter(|field| is_number(field)).count() >= FEWEST
             && values.iter().all(|field| ucr::is_value(field))
     };
-    (is_series(&names)
-        && rows.iter().all(|row| row.get(1..).unwrap_or_default().iter().all(|field| ucr::is_value(field))))
-    .then_some(Format::Ucr)
+    let whole = |row: &Vec<&str>| row.get(1..).unwrap_or_default().iter().all(|field| ucr::is_value(field));
+    // A word among many numbers is an error, which is told where they are read.
+    (is_series(&names) && mostly(&rows, whole)).then_some(Format::Ucr)
+}
+
+/// Whether this is so of all rows but one in ten.
+fn mostly(rows: &[Vec<&str>], holds: impl Fn(&Vec<&str>) -> bool) -> bool {
+    10 * rows.iter().filter(|row| !holds(row)).count() <= rows.len()
 }
 
 /// Whether these names count columns, as pandas names them: from 0 or 1 on, but for one name.

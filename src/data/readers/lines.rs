@@ -104,6 +104,8 @@ impl Lines {
             if self.orange.as_ref().is_some_and(|head| head.lines.contains(&self.line)) {
                 continue;
             }
+            let zeros = self.line == 1 && self.buffer.contains(&0) && Format::of_bytes(&self.buffer).is_none();
+            ensure!(!zeros, Error::data(&self.file, Problem::Zeros));
             let fault = match std::str::from_utf8(self.current()) {
                 Ok(_) => break,
                 Err(fault) => fault,
@@ -220,6 +222,12 @@ mod tests {
         assert_eq!(all(b"\xFE\xFF\0a")[0].as_ref().unwrap(), "a");
         let found = all(b"\xFF\xFEa\0\n\0\xE9");
         assert_eq!(found[1].as_ref().unwrap_err().to_string(), "in.txt:2: is not utf-16le text");
+    }
+
+    #[test]
+    fn zeros_are_no_text() {
+        let found = all(b"t\0e\0\n\0");
+        assert_eq!(found[0].as_ref().unwrap_err().to_string(), "in.txt: has zero bytes, as no text in UTF-8 has");
     }
 
     #[test]

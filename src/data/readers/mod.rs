@@ -27,6 +27,7 @@ mod source;
 mod table;
 mod texts;
 mod ts;
+mod tsv_rows;
 mod ucr;
 mod vectors;
 

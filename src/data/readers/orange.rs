@@ -12,28 +12,36 @@ pub(super) struct Head {
 }
 
 /// What Orange calls the type of a column; a list of values between blanks is one, too.
-const TYPES: [&str; 10] = ["continuous", "c", "discrete", "d", "string", "s", "text", "time", "t", "basket"];
+const TYPES: [&str; 13] =
+    ["continuous", "c", "numeric", "n", "discrete", "d", "categorical", "string", "s", "text", "time", "t", "basket"];
 
 /// What it calls the role of a column.
-const ROLES: [&str; 7] = ["", "class", "meta", "ignore", "i", "weight", "w"];
+const ROLES: [&str; 9] = ["", "class", "c", "meta", "m", "ignore", "i", "weight", "w"];
 
 /// What the second and third line of a file that begins with these bytes tell, if they are such lines.
 pub(super) fn head(first: &[u8]) -> Option<Head> {
+    let header = first.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    let separator = if header.contains(&b'\t') { '\t' } else { ',' };
     let mut lines = first.split_inclusive(|&byte| byte == b'\n').take(3).map(|line| {
         let whole = line.strip_suffix(b"\n")?;
         let text = std::str::from_utf8(whole.strip_suffix(b"\r").unwrap_or(whole)).ok()?;
-        Some(text.split('\t').map(str::trim).collect::<Vec<_>>())
+        Some(text.split(separator).map(str::trim).collect::<Vec<_>>())
     });
     let mut next = || lines.next().flatten();
     let (names, types, roles) = (next()?, next()?, next()?);
     let is_type = |field: &&str| TYPES.contains(field) || (!field.is_empty() && field.contains(' '));
     let known = types.iter().filter(|field| TYPES.contains(field)).count();
-    let is_role = |field: &&str| ROLES.contains(field) || field.contains('=');
+    // Behind its role a column may have attributes.
+    let role = |field: &str| field.split(' ').next().unwrap_or_default().to_string();
+    let is_role = |field: &&str| ROLES.contains(&role(field).as_str()) || field.contains('=');
     let same = types.len() == names.len() && roles.len() <= names.len();
     if !same || known == 0 || !types.iter().all(is_type) || !roles.iter().all(is_role) {
         return None;
     }
-    let class = roles.iter().position(|role| *role == "class").map(|column| names[column].to_string());
+    let class = roles
+        .iter()
+        .position(|own| ["class", "c"].contains(&role(own).as_str()))
+        .map(|column| names[column].to_string());
     Some(Head { lines: 2..=3, class })
 }
 
@@ -47,6 +55,7 @@ mod tests {
         assert_eq!(head(b"a\tb\tkind\nc\tc\td\n\t\tclass\n1\t2\tx\n"), class("kind"));
         assert_eq!(head(b"text\tmood\r\nstring\tgood bad\r\nmeta\tclass\r\nx\tgood\r\n"), class("mood"));
         assert_eq!(head(b"t\tl\ns\td\n\t\nx\ty\n"), Some(Head { lines: 2..=3, class: None }));
+        assert_eq!(head(b"a,kind\nnumeric,categorical\nm,c unit=s\n1,x\n"), class("kind"));
         for none in [&b"text\tlabel\ngood film\tpos\nbad\tneg\n"[..], b"text\tlabel\ntext\td\n", b"a\nb c\nd e\n", b""]
         {
             assert_eq!(head(none), None);

@@ -69,6 +69,13 @@ pub(super) fn unpack<'a>(
 ) -> Result<Unpacked<'a>> {
     let first = reader.fill_buf().map_err(Error::io(place))?;
     let packing = Packing::of_bytes(first);
+    let foreign = [("bzip2", &b"BZh91AY&SY"[..]), ("7z", b"7z\xbc\xaf\x27\x1c"), ("rar", b"Rar!\x1a\x07")];
+    if let Some((name, _)) = foreign.iter().find(|(_, magic)| first.starts_with(magic)) {
+        return Err(Error::data(
+            place,
+            format!("is packed by {name}, which is not read: unpack it, or use gzip, xz or zstd"),
+        ));
+    }
     if let (Some(named), false) = (named, first.is_empty() || packing == named) {
         let ending = place.rsplit('.').next().unwrap_or_default();
         let advice = "rename it, or fetch it again if it is damaged";

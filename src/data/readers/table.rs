@@ -105,6 +105,11 @@ impl<'a> Table<'a> {
         }
     }
 
+    /// Fields of a row, once there is a header.
+    pub fn width(&self) -> Option<usize> {
+        self.header.as_ref().map(|header| header.width)
+    }
+
     /// How many rows there are.
     pub fn rows(&self) -> u64 {
         self.lines.len() as u64
@@ -138,6 +143,16 @@ impl Header {
 /// What the columns of a table without a header are called.
 pub(super) fn numbered(width: usize) -> Vec<String> {
     (1..=width).map(|number| number.to_string()).collect()
+}
+
+/// Whether a column numbers the rows, by its name: pandas writes such, unasked, without a name or as these.
+pub(super) fn is_index(name: &str) -> bool {
+    name.starts_with("__index_level_") || ["", "Unnamed: 0", "index", "id", "Id", "ID"].contains(&name)
+}
+
+/// Tells of columns that are no steps.
+pub(super) fn warn_of_index(place: &str, name: &str) {
+    log::warn!("{place}: the column {} seems to number the rows: it is no step of a series", quoted(name));
 }
 
 /// A table lacks the column `wanted`, which holds the `role`.

@@ -5,7 +5,7 @@ use super::format::Format;
 use super::lines::Lines;
 use super::source::Source;
 use super::table::Table;
-use super::{csv_rows, json_lines};
+use super::{csv_rows, json_lines, tsv_rows};
 use crate::error::{Error, Problem, Result, ensure};
 use std::path::{Path, PathBuf};
 
@@ -26,7 +26,7 @@ pub(super) fn read(mut lines: Lines, targets: bool, format: Option<Format>, opti
             csv_rows::read(&mut lines, separator, &mut table)
         }
         Format::JsonLines => json_lines::read(&mut lines, &mut table),
-        _ => read_tsv(&mut lines, &mut table),
+        _ => tsv_rows::read(&mut lines, &mut table),
     }?;
     ensure!(table.rows() > 0, lines.none("has no rows"));
     Ok(table.finish(lines.left_out()))
@@ -99,17 +99,6 @@ fn whole_text(path: &Path, options: &ReadOptions) -> Result<String> {
     }
     text.truncate(text.trim_end().len());
     Ok(text)
-}
-
-fn read_tsv(lines: &mut Lines, table: &mut Table) -> Result<()> {
-    while let Some((line, text)) = lines.next_text()? {
-        // A line of tabs alone is a row of empty fields.
-        if !text.trim().is_empty() || text.contains('\t') {
-            let fields: Vec<String> = text.split('\t').take(table.most.saturating_add(1)).map(String::from).collect();
-            table.record(lines, line, &fields)?;
-        }
-    }
-    Ok(())
 }
 
 /// What stands between the names of a header: of comma, semicolon, bar and tab the one that is there most often outside quotes.
@@ -187,7 +176,7 @@ mod tests {
         }
         let found = read_folder(room.path(), true, &ReadOptions::default()).unwrap();
         assert_eq!(found.texts(), Some(&["bad".to_string(), "good\nfilm".to_string()][..]));
-        assert_eq!(found.names().unwrap(), ["neg", "pos"]);
+        assert_eq!(*found.names().unwrap(), ["neg", "pos"]);
         let with_cells = ReadOptions { cells: true, ..ReadOptions::default() };
         let one = read_folder(&room.path().join("pos"), false, &with_cells).unwrap();
         assert_eq!(one.lines, [1]);

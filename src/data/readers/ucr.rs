@@ -6,7 +6,7 @@ use super::examples::MOST;
 use super::gathered::Gathered;
 use super::labels::label;
 use super::lines::Lines;
-use super::table::{missing_column, numbered};
+use super::table::{is_index, missing_column, numbered, warn_of_index};
 use crate::data::Sequences;
 use crate::error::Result;
 use crate::listing::quoted;
@@ -25,7 +25,7 @@ pub(super) fn read(
     header: bool,
 ) -> Result<(Sequences, Vec<String>)> {
     let (mut separator, mut width, mut place) = (None, usize::MAX, if label.is_none() { Some(0) } else { None });
-    let mut begun = false;
+    let (mut begun, mut index) = (false, 0);
     let mut gathered = Gathered::default();
     while let Some((_, line)) = lines.next_text()? {
         // A line of separators alone is a series without a label.
@@ -43,13 +43,16 @@ pub(super) fn read(
             if place.is_none() && wanted {
                 return Err(lines.error(missing_column(column, "label", &names)));
             }
-            if header {
-                continue;
+            if !header {
+                lines.read_again();
+            } else if names.len() > 2 && place != Some(0) && is_index(&names[0]) {
+                warn_of_index(&lines.file, &names[0]);
+                index = 1;
             }
-            lines.read_again();
             continue;
         }
-        let parsed = series(fields(line, separator), place, width, wanted, &mut gathered);
+        let own = fields(line, separator).skip(index);
+        let parsed = series(own, place.map(|at| at - index), width - index, wanted, &mut gathered);
         gathered.take(lines, parsed)?;
     }
     gathered.finish(lines, 1, "has no series")
@@ -142,9 +145,9 @@ pub(super) fn missing(field: &str) -> bool {
     field.is_empty() || field == "?" || field.trim_start_matches(['-', '+']).eq_ignore_ascii_case("nan")
 }
 
-/// Adds a value as the `count`-th of the series that begins at `first`. What is missing before it is filled: along a line from the value before, at the beginning
+/// Adds a value as the `count`-th of the series that begins at `first`. What is missing before it is filled in: along a line from the value before, at the beginning
 /// with the value itself. What is missing at the end is never added.
-fn bridge(values: &mut Vec<f64>, first: usize, count: usize, value: f64) {
+pub(super) fn bridge(values: &mut Vec<f64>, first: usize, count: usize, value: f64) {
     let (start, from) = (values.len() - first, values[first..].last().copied().unwrap_or(value));
     // The last known value stands at start - 1.
     let steps = (count - start) as f64;
@@ -186,6 +189,16 @@ mod tests {
         assert_eq!(read("t0,t1\n1,2\n"), Err("u.csv:1: has no column `label`, only `t0`, `t1`".into()));
         assert_eq!(read("t0,label\n1,a,2\n"), Err("u.csv:2: has 3 fields, but the header has 2".into()));
         assert_eq!(read("t0,label\n1\n"), Err("u.csv:2: has too few fields (1): that of the label is missing".into()));
+    }
+
+    #[test]
+    fn columns_that_number_the_rows_are_no_steps() {
+        let read = |text: &str| {
+            let read = super::read(&mut opened_lines("u.csv", text.as_bytes()), true, Some("label"), true);
+            read.map(|(sequences, labels)| (rows_of(&sequences), labels)).map_err(|error| error.to_string())
+        };
+        assert_eq!(read(",t0,label,t1\n7,1,a,2\n8,3,b,4\n"), rows(&[("a", &[1.0, 2.0]), ("b", &[3.0, 4.0])]));
+        assert_eq!(read("label,id,t0\na,1,2\n"), rows(&[("a", &[1.0, 2.0])]));
     }
 
     #[test]
