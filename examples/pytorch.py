@@ -30,7 +30,7 @@ def whole(weights, hidden):
 
 
 class Sliced(torch.nn.Module):
-    """SRNN(n,k): slices of real steps, right-aligned; a slice without a step is no step of the level above."""
+    """SRNN(n,k): slices of real steps, aligned at their end or start; a slice without a step is no step of the level above."""
 
     def __init__(self, network, weights):
         super().__init__()
@@ -43,6 +43,7 @@ class Sliced(torch.nn.Module):
                 sys.exit(f"this example knows no {name} but {', '.join(values)}: it is {network[name]}")
         self.n, self.k = (1, 0) if network["slicing"] == "rnn" else map(int, network["slicing"].split("x"))
         self.length, self.front = network["length"], network["truncate"] == "front"
+        self.from_start = network.get("align") == "start"
         self.first = -(-self.length // self.n**self.k)  # steps of a slice at level 0
         self.context = network["context"]
         self.pools = [network["pooling"]] * self.k + [network["head_pooling"]]
@@ -94,15 +95,21 @@ class Sliced(torch.nn.Module):
 
     def forward(self, steps):
         """Logits `[C]` of tokens `[T]` or numbers `[T, D]`."""
-        steps = steps[-self.length :] if self.front else steps[: self.length]
+        if not self.from_start:
+            steps = steps[-self.length :] if self.front else steps[: self.length]
         if self.embedding is not None:
             steps = self.embedding[steps]
         for level, layers in enumerate(self.units):
             size = self.first if level == 0 else self.n
-            # Right-aligned: the first slice holds what is over.
-            over = len(steps) % size
-            ends = list(range(over or size, len(steps) + 1, size))
-            slices = list(zip([0, *ends], ends))
+            count = len(steps)
+            if self.from_start:
+                # The last slice holds what is over; the top level reads all there are.
+                size = count if level == self.k else size
+                slices = [(start, min(start + size, count)) for start in range(0, count, size)]
+            else:
+                # The first slice holds what is over.
+                ends = list(range(count % size or size, count + 1, size))
+                slices = list(zip([0, *ends], ends))
             for units in layers:
                 steps = self.outputs(units, steps, slices, self.context if level == 0 else 0)
             steps = torch.stack([self.pooled(steps[start:end], level) for start, end in slices])

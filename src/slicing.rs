@@ -1,8 +1,8 @@
 //! How a sequence is cut: SRNN(n, k) of the paper, its levels, slices, steps and rows.
 //!
 //! A sequence of `T` steps is cut into `n^k` slices. Level 0 runs over the steps of every slice; level `p` ≥ 1 runs
-//! over groups of `n` last states of the level below, until one state is left. Sequences are right-aligned: what is
-//! missing in front is padding, and a slice without a real step is itself a padded step of the level above.
+//! over groups of `n` last states of the level below, until one state is left. Sequences are aligned at their end ([`Align`]): what
+//! is missing in front is padding, and a slice without a real step is itself a padded step of the level above.
 
 use crate::error::{Error, Problem, Result};
 use serde::{Deserialize, Serialize};
@@ -15,6 +15,18 @@ use std::str::FromStr;
 pub struct Slicing {
     n: usize,
     k: u32,
+}
+
+/// From where the slices of a sequence are counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Align {
+    /// From its last step, as in the paper: only the first slice may be short.
+    #[default]
+    End,
+    /// From its first step: only the last slice of each level may be short, and steps that are added move no slice. Sequences longer
+    /// than T go on at the top level, which then has more than `n` steps.
+    Start,
 }
 
 /// One level of a ragged batch: every slice that holds at least one real step is a row.
@@ -31,8 +43,8 @@ pub struct Level {
     pub longest: usize,
 }
 
-/// Longest sequence, in steps: a billion numbers of tape at H = 10, and room for 32-bit positions in a batch.
-const LONGEST: usize = 1 << 24;
+/// Most steps of a sequence: a billion numbers of tape at H = 10, and room for 32-bit positions in a batch.
+pub const LONGEST: usize = 1 << 24;
 
 impl Slicing {
     /// SRNN(n, k).
@@ -111,18 +123,21 @@ impl Slicing {
         Err(Error::Slicing { given: self.to_string(), problem })
     }
 
-    /// The rows of every level for sequences of `lengths` real steps (each from 1 to `length`).
-    pub fn rows(&self, length: usize, lengths: &[u32]) -> Vec<Level> {
+    /// The rows of every level for sequences of `lengths` real steps (each from 1 to `length`, or more where they are aligned
+    /// at their start).
+    pub fn rows(&self, length: usize, align: Align, lengths: &[u32]) -> Vec<Level> {
         let mut real: Vec<usize> = lengths.iter().map(|&l| l as usize).collect();
         let level = |level| {
-            let per_slice = self.steps(length, level);
+            let endless = align == Align::Start && level + 1 == self.levels();
+            let per_slice = if endless { usize::MAX } else { self.steps(length, level) };
             let mut own = Level::default();
             own.rows.reserve(real.iter().map(|steps| steps.div_ceil(per_slice)).sum());
             for real in &mut real {
                 let slices = real.div_ceil(per_slice);
+                let short = if align == Align::End { 0 } else { slices - 1 };
                 for slice in 0..slices {
-                    // Right-aligned: only the first slice can begin with padding.
-                    let steps = if slice == 0 { *real - (slices - 1) * per_slice } else { per_slice };
+                    // All others are whole.
+                    let steps = if slice == short { *real - (slices - 1) * per_slice } else { per_slice };
                     own.rows.push([own.steps as u32, steps as u32]);
                     own.steps += steps;
                     own.longest = own.longest.max(steps);
@@ -219,10 +234,17 @@ mod tests {
     #[test]
     fn rows_of_a_ragged_batch() {
         // T = 8, four slices of two steps; sequences of 8, 3 and 1 real steps.
-        let levels = Slicing::new(2, 2).unwrap().rows(8, &[8, 3, 1]);
+        let levels = Slicing::new(2, 2).unwrap().rows(8, Align::End, &[8, 3, 1]);
         assert_eq!(levels[0].rows, [[0, 2], [2, 2], [4, 2], [6, 2], [8, 1], [9, 2], [11, 1]]);
         assert_eq!(levels[1].rows, [[0, 2], [2, 2], [4, 2], [6, 1]]);
         assert_eq!(levels[2].rows, [[0, 2], [2, 1], [3, 1]]);
+        // From the start, where the longest goes on at the top: 11 steps in slices of two, two and as many as there are.
+        let levels = Slicing::new(2, 2).unwrap().rows(8, Align::Start, &[11, 3, 1]);
+        assert_eq!(levels[0].rows, [[0, 2], [2, 2], [4, 2], [6, 2], [8, 2], [10, 1], [11, 2], [13, 1], [14, 1]]);
+        assert_eq!(levels[1].rows, [[0, 2], [2, 2], [4, 2], [6, 2], [8, 1]]);
+        assert_eq!(levels[2].rows, [[0, 3], [3, 1], [4, 1]]);
+        let plain = Slicing::plain().rows(8, Align::Start, &[20, 1]);
+        assert_eq!((&plain[0].rows[..], plain[0].longest), (&[[0, 20], [20, 1]][..], 20));
     }
 
     proptest! {
@@ -232,7 +254,7 @@ mod tests {
             let slicing = Slicing::new(n, k).unwrap();
             let length = slicing.slices() + extra;
             let lengths: Vec<u32> = lens.iter().map(|&l| l.min(length) as u32).collect();
-            let levels = slicing.rows(length, &lengths);
+            let levels = slicing.rows(length, Align::End, &lengths);
             let padded = slicing.padded(length);
             let mut masks: Vec<Vec<bool>> = lengths.iter().map(|&l| (0..padded).map(|t| t >= padded - l as usize).collect()).collect();
             for (p, level) in levels.iter().enumerate() {

@@ -75,6 +75,7 @@ fn network(golden: &Golden) -> Model {
         pool: pool(settings.text("pool")),
         head_pool: pool(settings.text("head_pool")),
         context: settings.number("context"),
+        align: reference::Align::End,
     };
     let [n, k, length, inputs, hidden, classes] =
         ["n", "k", "T", "inputs", "hidden", "classes"].map(|name| settings.number(name));

@@ -4,8 +4,9 @@
 mod reference;
 
 use reference::{
-    Activation, Cell, Direction, Model, Pool, Random, Recurrence, Spec, State, Step, binary_cross_entropy_with_logits,
-    embed, mean_squared_error, run_tokens, smoothed_cross_entropy, softmax_cross_entropy,
+    Activation, Align, Cell, Direction, Model, Pool, Random, Recurrence, Spec, State, Step,
+    binary_cross_entropy_with_logits, embed, mean_squared_error, run_tokens, smoothed_cross_entropy,
+    softmax_cross_entropy,
 };
 
 /// Allowed error of an entry: RELATIVE · its size + ABSOLUTE.
@@ -416,7 +417,8 @@ fn every_cell_direction_and_depth_matches_finite_differences() -> Result<(), Str
             for (layers, context) in DEPTHS {
                 // Pooling takes its turns.
                 let (pool, head_pool) = (POOLS[specs.len() / 3 % 4], POOLS[specs.len() / 5 % 4]);
-                specs.push(Spec { cell, activation, direction, layers, pool, head_pool, context });
+                let align = [Align::End, Align::Start][specs.len() % 2];
+                specs.push(Spec { cell, activation, direction, layers, pool, head_pool, context, align });
             }
         }
     }
@@ -431,11 +433,40 @@ fn every_pair_of_poolings_matches_finite_differences() -> Result<(), String> {
             for head_pool in POOLS {
                 let (layers, context) = DEPTHS[specs.len() % 5];
                 let (cell, activation) = CELLS[specs.len() * 7 % CELLS.len()];
-                specs.push(Spec { cell, activation, direction, layers, pool, head_pool, context });
+                let align = [Align::End, Align::Start][specs.len() % 2];
+                specs.push(Spec { cell, activation, direction, layers, pool, head_pool, context, align });
             }
         }
     }
     gradients_of_the_family(&specs)
+}
+
+#[test]
+fn slices_from_the_start_are_those_from_the_end_of_the_reversed_sequence() {
+    let mut random = Random(5);
+    for (index, direction) in [Direction::Forward, Direction::Backward].into_iter().cycle().take(24).enumerate() {
+        let (cell, activation) = CELLS[index % CELLS.len()];
+        let (layers, context) = DEPTHS[index % DEPTHS.len()];
+        let pool = POOLS[index / 2 % 4];
+        let spec = Spec { cell, activation, direction, layers, pool, head_pool: pool, context, align: Align::Start };
+        let other = if direction == Direction::Forward { Direction::Backward } else { Direction::Forward };
+        let model = Model::zeros(spec, 3, 2, 18, 2, 3, 2).randomized(0.8, &mut random);
+        let mut mirrored = model.clone();
+        mirrored.spec = Spec { direction: other, align: Align::End, ..spec };
+        for length in 1..=18 {
+            let sequence: Vec<f64> = (0..2 * length).map(|_| random.within(1.0)).collect();
+            let reversed: Vec<f64> = sequence.chunks(2).rev().flatten().copied().collect();
+            let (own, other) = (model.states(&[sequence]).concat(), mirrored.states(&[reversed]).concat());
+            let close = own.iter().zip(&other).all(|(a, b)| (a - b).abs() < 1e-14);
+            assert!(close && own.len() == other.len(), "{spec:?}, {length} steps: {own:?} {other:?}");
+        }
+    }
+    // Beyond T the top level goes on: 20 steps in slices of two are ten steps of a network of one merge.
+    let spec = Spec { align: Align::Start, ..Spec::default() };
+    let short = Model::zeros(spec, 4, 1, 8, 1, 2, 2).randomized(0.8, &mut random);
+    let long = Model { n: 10, length: 20, spec: Spec::default(), ..short.clone() };
+    let sequence: Vec<f64> = (0..20).map(|_| random.within(1.0)).collect();
+    assert_eq!(short.states(std::slice::from_ref(&sequence)), long.states(&[sequence]));
 }
 
 #[test]

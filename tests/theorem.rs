@@ -2,7 +2,7 @@
 
 mod reference;
 
-use reference::{Activation, Cell, Direction, Model, Pool, Random, Spec, merged_recurrence, power, sliced};
+use reference::{Activation, Align, Cell, Direction, Model, Pool, Random, Spec, merged_recurrence, power, sliced};
 
 const LINEAR: Spec = Spec {
     cell: Cell::Rnn,
@@ -12,6 +12,7 @@ const LINEAR: Spec = Spec {
     pool: Pool::Last,
     head_pool: Pool::Last,
     context: 0,
+    align: Align::End,
 };
 
 /// A standard linear RNN. The absolute sums of U's columns are at most 0.98, so that its powers stay tame.

@@ -45,7 +45,7 @@ impl Embed {
         let mut network = model.network(self.device.open()?)?;
         let (count, width) = (data.len(), model.config.width());
         let mut states = vec![0.0; count * width];
-        for rows in data.by_length(self.batch as usize, model.config.length) {
+        for rows in data.by_length(self.batch as usize, model.config.most_steps()) {
             let own = network.states(&data.batch(&model.config, &rows, |_| false)?)?;
             for (row, state) in rows.iter().zip(own.chunks(width)) {
                 states[row * width..][..width].copy_from_slice(state);

@@ -3,6 +3,7 @@
 use clap::Args;
 use serde::de::DeserializeOwned;
 use srnn::network::{Activation, Cell, Config, Direction, Input, Pooling, Reset, Task};
+use srnn::slicing::Align;
 use srnn::train::choice::Open;
 
 /// The recurrent part of a network, but for its slicing and length.
@@ -119,6 +120,7 @@ pub fn unit(config: &Config) -> String {
         (config.heads > 1, format!("{} heads", config.heads)),
         (config.layers > 1, format!("{} layers", config.layers)),
         (config.context > 0, format!("context {}", config.context)),
+        (config.align == Align::Start, "aligned at the start".into()),
     ];
     let usual = format!("{direction}{}, H = {}", config.cell.title(), config.hidden);
     unusual.into_iter().filter(|(so, _)| *so).fold(usual, |all, (_, words)| format!("{all}, {words}"))

@@ -8,6 +8,7 @@ use clap::Args;
 use srnn::data::batch::{Padding, Truncate};
 use srnn::data::{Scale, Source};
 use srnn::network::{Adam, Input, Rule, Sgd, Task};
+use srnn::slicing::Align;
 use srnn::train::choice::Open;
 use srnn::train::recipe::Tokens;
 use srnn::train::survey::{Lesson, Survey};
@@ -111,6 +112,10 @@ struct Beginning {
     /// Longest sequence in steps, longer ones are truncated; or auto [plain: 512]
     #[arg(long, value_parser = parse_length, value_name = "T", help_heading = "Network")]
     length: Option<Given<usize>>,
+    /// Count slices from the end of a sequence (end, as the paper) or from its start, where a stream of steps has none (start);
+    /// then longer sequences than --length go on at the top level
+    #[arg(long, default_value = "end", value_parser = named::<Align>, value_name = "WHERE", help_heading = "Network")]
+    align: Align,
     /// Numbers are compared with those of their channel in the training set, or with those of their own sequence, whose deviation
     /// and mean then become channels: channel, sequence or auto [plain: channel]
     #[arg(long, value_parser = parse_scale, value_name = "WITH", help_heading = "Network")]
@@ -478,6 +483,7 @@ impl Train {
         set(&mut network.slicing, own.slices);
         set(&mut network.length, own.length.and_then(Given::value));
         set(&mut network.padding, own.padding);
+        network.align = own.align;
         set(&mut network.embedding, own.embedding);
         network.vocabulary = own.vocabulary.unwrap_or(30_000);
         (network.task, network.truncate, network.freeze_embedding) = (own.task, own.truncate, own.freeze_embedding);

@@ -7,7 +7,7 @@ use crate::kernel::activation::Activation;
 use crate::kernel::cell::{Cell, Reset};
 pub use crate::kernel::pool_forward::Pooling;
 use crate::kernel::recurrence::Recurrence;
-use crate::slicing::Slicing;
+use crate::slicing::{Align, LONGEST, Slicing};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
@@ -73,8 +73,10 @@ pub struct Config {
     pub head_pooling: Pooling,
     /// Steps before its own that a slice of level 0 reads first, from the state 0; the paper has none.
     pub context: usize,
-    /// Longest sequence in steps, T; longer ones are truncated.
+    /// Longest sequence in steps, T; longer ones are truncated, or go on at the top level if they are aligned at their start.
     pub length: usize,
+    /// From where slices are counted; from the end by default.
+    pub align: Align,
     /// What a step is: tokens by default.
     pub input: Input,
     /// Number of token ids, V; 0 if the input is numbers.
@@ -122,6 +124,7 @@ impl Default for Config {
             head_pooling: Pooling::default(),
             context: 0,
             length: 512,
+            align: Align::default(),
             input: Input::default(),
             vocabulary: 30_000,
             embedding: 200,
@@ -169,8 +172,18 @@ impl Config {
         ensure!(context <= length, "a context of {context} steps: a sequence has at most {length}");
         let sliced = self.slicing.k() > 0;
         ensure!(context == 0 || sliced, "context is for slices: the plain network has one slice, which misses nothing");
+        let aligned = padding == Padding::Masked || self.align == Align::End;
+        ensure!(aligned, "padding that is read stands in front: align sequences at their end");
         ensure!(!numbers || padding == Padding::Masked, "numbers have no padding token: use masked padding");
         self.slicing.check(length)
+    }
+
+    /// Steps that a sequence may have before it is truncated.
+    pub fn most_steps(&self) -> usize {
+        match self.align {
+            Align::End => self.length,
+            Align::Start => LONGEST,
+        }
     }
 
     /// The kernels of the cell; of a reset that it does not have, which [`Config::check`] refuses, those of the usual one.
@@ -235,7 +248,7 @@ impl Config {
     /// A batch for this network: truncated and padded as it is set to. `classes [B]` may be left empty where nothing is
     /// to be learnt; see [`Batch::targets`] for what is no class.
     pub fn batch(&self, sequences: &[&[u32]], classes: &[u32]) -> Batch {
-        Batch::new(sequences, classes, self.length, self.truncate, self.padding)
+        Batch::new(sequences, classes, self.most_steps(), self.truncate, self.padding)
     }
 
     /// Checks that a batch fits this network. Targets may be missing for inference.
@@ -244,7 +257,8 @@ impl Config {
     /// [`Error::Config`], naming the sequence.
     pub fn check_batch(&self, batch: &Batch, with_targets: bool) -> Result<()> {
         ensure!(!batch.is_empty(), "the batch has no sequence");
-        let Config { length: most, vocabulary, embedding, .. } = *self;
+        let Config { vocabulary, embedding, .. } = *self;
+        let most = self.most_steps();
         for (at, &length) in batch.lengths.iter().enumerate() {
             let fits = (1..=most).contains(&(length as usize));
             ensure!(fits, "sequence {at} has {length} tokens: the network takes 1 to {most}");

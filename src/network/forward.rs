@@ -161,7 +161,7 @@ impl<'b> Planner<'_, 'b> {
     /// `save`, the levels keep what the backward pass needs.
     pub fn levels(&mut self, steps: &StepViews, slots: Option<&[u32]>, lengths: &[u32], save: bool) -> Vec<LevelViews> {
         let mut levels: Vec<LevelViews> = Vec::new();
-        for (p, level) in self.config.slicing.rows(self.config.length, lengths).iter().enumerate() {
+        for (p, level) in self.config.slicing.rows(self.config.length, self.config.align, lengths).iter().enumerate() {
             let context = if p == 0 { self.config.context } else { 0 };
             let at = At { p, level, save };
             let ways = self.config.groups(p, self.apart).map(|strands| {

@@ -70,12 +70,13 @@ pub fn rows_of(level: &Level, lengths: &[u32], context: usize, reverse: bool) ->
 mod tests {
     use super::*;
     use crate::Slicing;
+    use crate::slicing::Align;
 
     #[test]
     fn context_stays_within_the_sequence() {
         // Sequences of 5 and 2 steps in slices of 2: [0] [1 2] [3 4], [5 6].
         let lengths = [5, 2];
-        let level = Slicing::new(3, 1).unwrap().rows(6, &lengths).remove(0);
+        let level = Slicing::new(3, 1).unwrap().rows(6, Align::End, &lengths).remove(0);
         let plain = rows_of(&level, &lengths, 0, false);
         assert_eq!((plain.list, plain.steps), (vec![[0, 1], [1, 2], [3, 2], [5, 2]], 7));
         let rows = rows_of(&level, &lengths, 1, false);

@@ -172,7 +172,7 @@ impl Dataset {
             Inputs::Tokens(tokens) => config.batch(&ranges.map(|own| &tokens[own]).collect::<Vec<&[u32]>>(), &[]),
             Inputs::Numbers(steps) => {
                 let sequences: Vec<&[f32]> = ranges.map(|own| steps.range(own)).collect();
-                Batch::of_numbers(&sequences, steps.width, config.length, config.truncate)?
+                Batch::of_numbers(&sequences, steps.width, config.most_steps(), config.truncate)?
             }
         };
         if let Inputs::Tokens(tokens) = &mut batch.inputs {

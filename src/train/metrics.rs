@@ -141,7 +141,7 @@ impl Evaluation {
             Task::Labels => Details::Labels(vec![LabelCounts::default(); width]),
             Task::Regression => Details::Numbers(vec![]),
         };
-        for rows in data.by_length(batch, config.length) {
+        for rows in data.by_length(batch, config.most_steps()) {
             let batch = data.batch(&config, &rows, |_| false)?;
             config.check_batch(&batch, true)?;
             for (row, logits) in network.logits(&batch)?.chunks(width).enumerate() {

@@ -342,7 +342,7 @@ impl Trainer {
         let Options { epochs, batch, seed, mut optimiser, schedule, word_dropout, .. } = self.options.clone();
         let (rule, rate) = (optimiser.rule, optimiser.rule.learning_rate());
         let config = self.network.config().clone();
-        let length = config.length;
+        let length = config.most_steps();
         let batches = train.epoch(batch, length, seed, self.progress.epoch);
         let (before, mut reading) = (self.progress.step, None::<PendingTotals>);
         let (mut tokens, mut seconds) = (0, 0.0);

@@ -242,7 +242,7 @@ impl TrainingData {
         let plans = Plans { config, layout: &Layout::new(config), limits: device.engine.limits() };
         let sets = [&self.train, &self.valid].into_iter().chain(&self.test);
         for set in sets.filter(|set| !set.is_empty()) {
-            let rows = set.by_length(options.batch, config.length).swap_remove(0);
+            let rows = set.by_length(options.batch, config.most_steps()).swap_remove(0);
             let batch = set.batch(config, &rows, |_| false)?;
             plans.training(&batch, &options.optimiser)?;
         }

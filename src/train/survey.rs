@@ -122,7 +122,7 @@ impl Survey {
             sequences: [train.len(), valid.len(), test.as_ref().map_or(0, Dataset::len)],
             counts,
             steps: [at(0.5), at(0.9), at(1.0)],
-            cut: train.cut(config.length),
+            cut: train.cut(config.most_steps()),
             unknown: matches!(train.inputs, Inputs::Tokens(_))
                 .then(|| [unknown(train), unknown(valid), test.as_ref().map_or(0.0, unknown)]),
             channels: channels.cloned(),

@@ -52,7 +52,7 @@ impl Thresholds {
         let width = config.classes;
         Thresholds::check_task(config.task, width)?;
         let mut told: Vec<Vec<(f32, bool)>> = vec![vec![]; if config.task == Task::Class { 1 } else { width }];
-        for rows in data.by_length(batch, config.length) {
+        for rows in data.by_length(batch, config.most_steps()) {
             let probabilities = network.probabilities(&data.batch(&config, &rows, |_| false)?)?;
             for (&row, own) in rows.iter().zip(probabilities.chunks(width)) {
                 match &data.targets {

@@ -406,7 +406,7 @@ fn check_device(
     let train = &data.train;
     let mut steps = 0;
     let few = |&row: &usize| {
-        steps += train.steps(row).min(config.length);
+        steps += train.steps(row).min(config.most_steps());
         row == 0 || steps <= CHECKED_STEPS
     };
     let rows: Vec<usize> = (0..train.len().min(options.batch)).take_while(few).collect();

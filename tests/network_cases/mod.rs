@@ -14,6 +14,7 @@ use srnn::engine::gpu::{self, Abilities, Gpu};
 use srnn::network::{
     Activation, Cell, Config, Direction, Input, Network, Optimiser, Parameters, Pooling, Reset, Rule, Sgd,
 };
+use srnn::slicing::Align;
 use srnn::{Choice, Device, Slicing};
 use std::sync::{Mutex, PoisonError};
 
@@ -80,6 +81,8 @@ pub fn ragged(config: &Config, count: usize, seed: u64) -> Batch {
         let length = match i {
             0 => config.length,
             1 => 1,
+            // From the start a sequence may go on beyond T.
+            2 if config.align == Align::Start => 2 * config.length + 3,
             _ => rng.random_range(1..=config.length),
         };
         tokens.extend((0..length).map(|_| rng.random_range(0..config.vocabulary as u32)));
@@ -119,6 +122,10 @@ pub fn reference_of(config: &Config) -> Model {
         pool: pool(config.pooling),
         head_pool: pool(config.head_pooling),
         context: config.context,
+        align: match config.align {
+            Align::End => reference::Align::End,
+            Align::Start => reference::Align::Start,
+        },
     };
     let (n, k, length) = (config.slicing.n(), config.slicing.k(), config.slicing.padded(config.length));
     Model::zeros(spec, n, k, length, config.embedding, config.hidden, config.classes)
@@ -194,6 +201,7 @@ pub fn family() -> Vec<Case> {
     let minimal = Config { cell: Cell::MinGru, ..gru.clone() };
     let before = Config { reset: Reset::Before, ..gru.clone() };
     let plain = Config { slicing: Slicing::plain(), ..gru.clone() };
+    let start = Config { cell: Cell::Lstm, ..gru.clone() };
     let all = vec![
         lstm.clone(),
         rnn.clone(),
@@ -226,6 +234,9 @@ pub fn family() -> Vec<Case> {
         Config { hidden: 12, heads: 3, direction: Both, layers: 2, ..gru },
         Config { hidden: 12, heads: 4, direction: Backward, pooling: Max, ..lstm },
         Config { hidden: 10, heads: 2, direction: Both, context: 3, layers: 2, ..before },
+        Config { align: Align::Start, ..start.clone() },
+        Config { align: Align::Start, direction: Both, layers: 2, context: 3, pooling: Attention, ..start.clone() },
+        Config { align: Align::Start, slicing: Slicing::plain(), head_pooling: Max, direction: Backward, ..start },
     ];
     all.into_iter().zip(1..).map(|(config, seed)| case_of(config, sizes.batch, seed)).collect()
 }

@@ -72,6 +72,15 @@ pub enum Pool {
     Attention,
 }
 
+/// Where a sequence that does not fill its slices lies in them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Align {
+    /// At their end: the first ones are padding.
+    End,
+    /// At their beginning: slices are counted from the first step, and the top level reads as many as there are.
+    Start,
+}
+
 /// Which network of the family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Spec {
@@ -88,6 +97,7 @@ pub struct Spec {
     /// Real steps that a slice of level 0 reads before its own (after them, if backward) to warm up, in each of its
     /// layers. They are steps of the same sequence, fewer at its edge, and their outputs are not pooled.
     pub context: usize,
+    pub align: Align,
 }
 
 impl Default for Spec {
@@ -101,6 +111,7 @@ impl Default for Spec {
             pool: Pool::Last,
             head_pool: Pool::Last,
             context: 0,
+            align: Align::End,
         }
     }
 }
@@ -340,7 +351,7 @@ impl Model {
         for (sequence, g) in sequences.iter().zip(upstream.chunks(width)) {
             let (traces, _) = self.forward(sequence);
             let of_padded = self.backward(&traces, g, &mut gradients);
-            inputs.push(of_padded[self.length - sequence.len() / self.inputs..].concat());
+            inputs.push(of_padded[of_padded.len() - sequence.len() / self.inputs..].concat());
         }
         (gradients, inputs)
     }
@@ -350,10 +361,11 @@ impl Model {
         let len = sequence.len() / self.inputs;
         self.check();
         assert_eq!(sequence.len(), len * self.inputs, "whole steps of width D");
-        assert!((1..=self.length).contains(&len), "1 <= len <= T");
+        assert!(len >= 1 && (len <= self.length || self.spec.align == Align::Start), "1 <= len <= T");
 
-        // Right-aligned in T: the real steps are the last ones. Padding is NaN, so that a read of it would show.
-        let mut real = self.length - len..self.length;
+        // At the end of T the real steps are the last ones. Padding is NaN, so that a read of it would show.
+        let padding = if self.spec.align == Align::End { self.length - len } else { 0 };
+        let mut real = padding..padding + len;
         let mut x = vec![vec![f64::NAN; self.inputs]; real.start];
         x.extend(sequence.chunks(self.inputs).map(<[f64]>::to_vec));
 
@@ -374,7 +386,8 @@ impl Model {
 
     /// Runs the layers of level p, one after the other, over the slices of a sequence of which the steps `real` exist.
     fn read_level(&self, p: usize, x: &[Vec<f64>], real: &Range<usize>) -> LevelTrace {
-        let own: Vec<_> = self.slices(p).into_iter().map(|slice| slice.start.max(real.start)..slice.end).collect();
+        let slices = self.slices(p, x.len()).into_iter();
+        let own: Vec<_> = slices.map(|slice| slice.start.max(real.start)..slice.end).collect();
         let mut layers: Vec<LayerTrace> = Vec::new();
         for layer in &self.levels[p].layers {
             let below = layers.last().map_or(x, |below| &below.outputs);
@@ -460,11 +473,15 @@ impl Model {
         of_outputs
     }
 
-    /// The S slices of level p as ranges of that level's steps.
-    fn slices(&self, p: usize) -> Vec<Range<usize>> {
-        let count = self.n.pow(self.k - p as u32);
-        let steps = if p == 0 { self.length / count } else { self.n };
-        (0..count).map(|s| row(s, steps)).collect()
+    /// The S slices of level p as ranges of that level's steps, of which a sequence aligned at its start has `count`.
+    fn slices(&self, p: usize, count: usize) -> Vec<Range<usize>> {
+        let slices = self.n.pow(self.k - p as u32);
+        let steps = if p == 0 { self.length / slices } else { self.n };
+        match self.spec.align {
+            Align::End => (0..slices).map(|s| row(s, steps)).collect(),
+            Align::Start if p == self.k as usize => std::iter::once(0..count).collect(),
+            Align::Start => (0..count.div_ceil(steps)).map(|s| s * steps..count.min((s + 1) * steps)).collect(),
+        }
     }
 
     fn pool(&self, p: usize) -> Pool {
