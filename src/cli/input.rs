@@ -30,6 +30,9 @@ pub struct InputArgs {
     /// A table has no header: its columns are called 1, 2, 3, …
     #[arg(long)]
     no_header: bool,
+    /// A table has a header, though the model was trained on one without
+    #[arg(long, conflicts_with = "no_header")]
+    header: bool,
     /// Encoding of a text, such as latin1, gbk or shift_jis [default: UTF-8, or UTF-16 where the file says so]
     #[arg(long, value_name = "NAME")]
     encoding: Option<Encoding>,
@@ -58,7 +61,7 @@ impl InputArgs {
             format: given.format,
             labels: given.labels,
             pixels: given.pixels.unwrap_or(usual.pixels),
-            header: usual.header && !given.no_header,
+            header: given.header || (usual.header && !given.no_header),
             encoding: given.encoding.or(usual.encoding),
             keys: given.keys.unwrap_or(usual.keys),
             skip_bad_rows: given.skip_bad_rows,
@@ -96,12 +99,19 @@ impl InputArgs {
         for (name, given) in [("no-header", self.no_header), ("encoding", self.encoding.is_some())] {
             ensure(!given || !options.is_binary(source), format!("--{name} is for text files, and {source} is none"))?;
         }
+        let arrays = options.is_binary(source) && !options.is_columnar(source);
+        ensure(
+            !self.skip_bad_rows || !arrays,
+            format!("--skip-bad-rows is for rows of a table, and {source} has none"),
+        )?;
+        let bare = matches!(source, Source::File(path) if path.is_dir()) || options.is_json(source);
+        ensure(!self.no_header || !bare, format!("--no-header is for tables, and {source} is none"))?;
         Ok(options)
     }
 
-    /// The encoding of texts that stand one per line.
-    pub fn encoding(&self) -> Option<Encoding> {
-        self.options(None).encoding
+    /// The encoding of texts that stand one per line; what is piped in or typed is seldom of that of a model's file.
+    pub fn encoding(&self, source: &Source) -> Option<Encoding> {
+        if matches!(source, Source::Stdin) { self.encoding } else { self.options(None).encoding }
     }
 
     /// The options for a file of this name, of a command that reads no labels.
@@ -130,7 +140,7 @@ impl InputArgs {
             ("--label", self.label.is_some()),
             ("--labels", self.labels.is_some()),
             ("--pixels", self.pixels.is_some()),
-            ("--no-header", self.no_header),
+            ("--no-header", self.no_header || self.header),
             ("--keys", self.keys.is_some()),
             ("--skip-bad-rows", self.skip_bad_rows),
             ("--no-limits", self.no_limits),

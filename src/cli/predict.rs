@@ -73,7 +73,7 @@ impl Predict {
             tell(writer, model.config.batch(&sequences, &[]))
         };
         let together = if matches!(self.texts, Source::Stdin) { 1 } else { BATCH };
-        let mut texts = read_lines(&self.texts, input.encoding())?;
+        let mut texts = read_lines(&self.texts, input.encoding(&self.texts))?;
         loop {
             // What was read before a fault is answered.
             let mut fault = Ok(());

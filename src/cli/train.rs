@@ -21,8 +21,8 @@ use strum::IntoEnumIterator;
 
 /// Train a network on labelled texts or sequences of numbers
 ///
-/// Reads texts from TSV, CSV, JSON Lines or a folder of folders (also .gz; - for standard input), or numbers from .npy, .npz, .ts,
-/// .arff, tables of numbers, UCR text or IDX images. Settings that are not given are chosen by the data. Trains, keeps the
+/// Reads texts from TSV, CSV, JSON Lines or a folder of folders (- for standard input), or numbers from .npy, .npz, .ts,
+/// .arff, tables of numbers, UCR text or IDX images, all of them packed (.gz, .xz, .zst, .zip) or not. Settings that are not given are chosen by the data. Trains, keeps the
 /// weights of the epoch with the best validation, and writes a model directory: config.json, model.safetensors (weights named as in
 /// PyTorch), tokenizer.json (of texts), run.json (the account of it), metrics.jsonl, and checkpoint.safetensors, from which --resume
 /// goes on.
@@ -124,7 +124,7 @@ struct Beginning {
     /// [plain: words]
     #[arg(long, value_parser = ["words", "chars", "bytes", "auto"], value_name = "WHAT", help_heading = "Texts")]
     tokens: Option<String>,
-    /// Take the tags, comments, scripts and styles of HTML out of the texts, and write its entities out
+    /// Take the tags, comments, scripts and styles of HTML out of the texts, and write its commonest entities out
     #[arg(long, help_heading = "Texts")]
     strip_html: bool,
     /// Width of the token embedding [default: 200]
@@ -187,7 +187,7 @@ struct Beginning {
     #[arg(long, default_value = "none", value_parser = ["none", "balanced"], value_name = "HOW", help_heading = "Training")]
     class_weights: String,
     /// Find the probability from which on the second of two classes, or each label, is told: that with the best F1 on the
-    /// validation data [default: half]
+    /// validation data; folds are measured by half [default: half]
     #[arg(long, help_heading = "Training")]
     thresholds: bool,
     /// Stop after this many epochs without a better validation; 0 never stops [plain: 0]
@@ -218,7 +218,7 @@ Examples: srnn train reviews.csv --text review --label stars --test other.csv --
           srnn train signals.npz --search 10 --out signals-model";
 
 /// What a model that is gone on from decides.
-const OF_MODEL: &str = "NetworkArgs task preset slices length normalise tokens strip_html embedding vectors freeze_embedding vocabulary min_count \
+const OF_MODEL: &str = "NetworkArgs task preset slices length align normalise tokens strip_html embedding vectors freeze_embedding vocabulary min_count \
                         truncate padding search folds";
 
 /// What is taken for settings that are not given.
@@ -292,6 +292,8 @@ impl Beginning {
         let of_words = if bytes { (false, "is for words, and --tokens bytes was said") } else { of_texts };
         let validated = self.valid.is_some() || self.valid_fraction > 0.0;
         let of_validation = (validated, "is for validation data, and there is none");
+        let of_end =
+            (self.align == Align::End, "has no effect on sequences aligned at their start, which are read whole");
         let of_sgd = (self.optimiser == "sgd", "is of sgd: say --optimiser sgd too");
         let options = [
             ("label-smoothing", self.label_smoothing > 0.0, of_classes),
@@ -307,6 +309,7 @@ impl Beginning {
             ("padding unmasked", self.padding == Some(Padding::Unmasked), of_texts),
             ("normalise", self.normalise.is_some(), of_numbers),
             ("momentum", self.momentum.is_some(), of_sgd),
+            ("truncate", self.truncate != Truncate::default(), of_end),
             ("metric", self.metric.is_some(), of_validation),
             ("patience", self.patience.is_some_and(|epochs| epochs > 0), of_validation),
             ("thresholds", self.thresholds, of_validation),

@@ -49,8 +49,10 @@ pub(super) struct Rules {
     pub markup: Option<NormalizerWrapper>,
 }
 
-/// What is no text in HTML: comments, scripts, styles and tags.
-const MARKUP: &str = r"<!--[\s\S]*?-->|<(?i:script|style)\b[\s\S]*?</(?i:script|style)\s*>|</?[A-Za-z!][^<>]*>";
+/// What is no text in HTML: comments, scripts, styles and tags. What is not closed goes to the end, as browsers have it; else each
+/// of many would be looked for to the end.
+const MARKUP: &str =
+    r"<!--[\s\S]*?(?:-->|\z)|<(?i:script|style)\b[\s\S]*?(?:</(?i:script|style)\s*>|\z)|</?[A-Za-z!][^<>]*>";
 
 /// How HTML writes what it would take for its own, in the order in which they are written out again.
 const ENTITIES: [(&str, &str); 7] =
@@ -309,6 +311,8 @@ mod tests {
         assert_eq!(words(&words_of, page).join(" "), "fish & chips 1 < 2 , 3 < 4 & lt ; é");
         let slow = Rules { known: Known::Not, markup: None, ..words_of.clone() };
         assert_eq!(words(&slow, page), words(&words_of, page));
+        assert_eq!(words(&words_of, "a <!-- b <!-- c").join(" "), "a", "what is not closed goes to the end");
+        assert_eq!(words(&words_of, "a <script> b <b>c</b>").join(" "), "a");
         let characters = Rules::characters().unwrap().of_html().unwrap();
         assert_eq!(words(&characters, "<b>好</b>片").join("|"), " |好| |片");
     }

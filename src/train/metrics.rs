@@ -133,6 +133,7 @@ impl Evaluation {
         ensure!(!data.is_empty(), Error::Config("there is no sequence to evaluate with".into()));
         let config = network.config().clone();
         let width = config.classes;
+        thresholds.map_or(Ok(()), |own| own.check(config.task, width))?;
         let (mut loss, mut correct, mut near) = (0.0, 0, 0);
         let mut surely = Vec::new();
         let mut pairs = vec![Vec::new(); width];

@@ -187,6 +187,7 @@ impl Model {
     /// [`Error::Io`], naming the file; [`Error::Model`] for weights that are not finite, or a folder that another process
     /// writes into.
     pub fn save(&self, folder: &Path) -> Result<()> {
+        self.thresholds.iter().try_for_each(|own| own.check(self.config.task, self.config.classes))?;
         let weights = encode_weights(&self.config, &self.parameters, folder)?;
         let tokenizer = self.tokenizer_json()?.map(|text| (TOKENIZER, Some(text.into_bytes())));
         let files: Vec<_> = [(WEIGHTS, Some(weights))].into_iter().chain(tokenizer).collect();

@@ -141,9 +141,13 @@ impl Training {
     pub fn resume(folder: &Path, epochs: Option<usize>, mut device: Device) -> Result<Training> {
         ensure!(folder.is_dir(), Error::model(folder, Problem::NoModel));
         let directory = Directory::hold(folder)?;
-        let (model, checkpoint) = saved(folder)?;
+        let (mut model, checkpoint) = saved(folder)?;
         let Checkpoint { standing, parameters, state } = checkpoint;
         let Standing { mut options, progress, mut origin, device: before, memory } = standing;
+        if origin.validated.is_none() {
+            // Of other weights than those to come.
+            model.thresholds = None;
+        }
         let laid_out = options.epochs;
         let epochs = epochs.unwrap_or(laid_out);
         let wanted = format!("more than the {} that are done", progress.epoch);
@@ -318,10 +322,12 @@ impl Training {
         let (network, batch) = (&mut self.trainer.network, self.trainer.options.batch);
         if ending != Ending::Stopped && self.origin.recipe.thresholds && self.origin.validated.is_none() {
             self.model.thresholds = Some(Thresholds::fit(network, &self.data.valid, batch)?);
+            self.record(None)?;
         }
         if ending == Ending::Stopped || refit_is_left {
             return Ok(Outcome { ending, best, refitted: None, test: None, saved });
         }
+        let (network, batch) = (&mut self.trainer.network, self.trainer.options.batch);
         let thresholds = self.model.thresholds.as_ref();
         let test = self.data.test.as_ref().map(|test| Evaluation::by(network, test, batch, thresholds)).transpose()?;
         Ok(Outcome { ending, best, refitted: None, test, saved })

@@ -344,3 +344,22 @@ fn thresholds_are_found_kept_and_told_by() {
     train(&room, "three.tsv --out c --thresholds")
         .refused("thresholds are for two classes, or for labels, and there are 3");
 }
+
+#[test]
+fn slices_from_the_start_read_sequences_of_any_length() {
+    let room = Room::new();
+    room.write("TRAIN.tsv", series(60, 40));
+    room.write("LONG.tsv", series(20, 400));
+    let plain = "--preset plain --slices 4x1 --length 40 --hidden 6 --epochs 2";
+    let run = train(&room, &format!("TRAIN.tsv --out out --align start {plain}")).succeeds();
+    assert!(run.err.contains("aligned at the start"), "{}", run.err);
+    assert_eq!(room.json("out/config.json")["network"]["align"], "start");
+    // Of a longer one nothing is dropped: another end is another answer.
+    let longer = series(20, 400).lines().map(|line| format!("{line}\t9\n")).collect::<String>();
+    room.write("LONGER.tsv", longer);
+    let told = |file: &str| room.srnn(&format!("predict out {file} --device cpu")).succeeds().out;
+    assert!(told("LONG.tsv") != told("LONGER.tsv") && told("LONG.tsv").lines().count() == 20);
+    train(&room, &format!("TRAIN.tsv --out b --align start --truncate back {plain}"))
+        .refused("--truncate has no effect on sequences aligned at their start");
+    train(&room, "TRAIN.tsv --from out --out c --align start").misused("cannot be used with '--align");
+}

@@ -36,6 +36,12 @@ fn a_table_without_a_header_goes_by_numbers_and_the_model_remembers_them() {
     run(&room, training("bare.tsv", &options)).succeeds();
     let eval = room.srnn("eval out bare.tsv --device cpu").succeeds();
     assert!(eval.out.starts_with("60 sequences: "), "{}", eval.out);
+    room.write("named.tsv", reviews(60));
+    room.srnn("eval out named.tsv --device cpu").refused("named.tsv:1: has the label `label`");
+    let (text, label) = ("--text text", "--label label");
+    room.srnn(&format!("eval out named.tsv --header {text} {label} --device cpu")).succeeds();
+    room.write("j.jsonl", "{}\n");
+    room.srnn("predict out j.jsonl --no-header --device cpu").refused("--no-header is for tables, and j.jsonl is none");
     let predict = room.srnn("predict out bare.tsv --as csv --device cpu").succeeds();
     assert!(predict.out.starts_with("1,2,"), "{}", predict.out);
     assert_eq!(predict.out.lines().count(), 61);
@@ -58,6 +64,13 @@ fn texts_of_other_encodings() {
     run(&room, training("latin.tsv", &[])).refused("is not UTF-8 text (byte 8 of the line): name its encoding");
     run(&room, training("latin.tsv", &[("--encoding", "martian")])).misused("no encoding is called `martian`");
     run(&room, training("latin.tsv", &[("--encoding", "latin1"), ("--epochs", "6")])).succeeds();
+    // What is typed is of the terminal's encoding, whatever that of the model's file was.
+    let typed = |text: &str| {
+        let command = &mut room.command();
+        let run = command.args(["predict", "out", "--device", "cpu"]).write_stdin(text.as_bytes()).output().unwrap();
+        String::from_utf8(run.stdout).unwrap()
+    };
+    assert!(typed("schön süß\n").contains("\"gut\"") && typed("schön süß\n") != typed("x y\n"));
     let tokenizer = room.text("out/tokenizer.json");
     assert!(tokenizer.contains("\"schön\"") && tokenizer.contains("\"trüb\""));
     room.srnn("eval out latin.tsv --device cpu").succeeds();
@@ -97,6 +110,7 @@ fn arrays_by_other_names() {
     room.srnn("eval out keras.npz --device cpu").succeeds();
     room.srnn("eval out keras.npz --keys x=x_train,y=nothing --device cpu").refused("has no array `nothing`");
     room.srnn("eval out keras.npz --keys z=1 --device cpu").misused("give x=NAME, y=NAME and lengths=NAME");
+    room.srnn("eval out keras.npz --skip-bad-rows --device cpu").refused("--skip-bad-rows is for rows of a table");
     room.write("t.tsv", reviews(20));
     run(&room, training("t.tsv", &[("--keys", "x=a")])).refused("--keys is for .npz files, and t.tsv is none");
 }

@@ -15,19 +15,23 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use super::examples::{Cells, Examples, LeftOut, MOST, RawInputs, RawTargets, ReadOptions};
 use super::format::Format;
 use super::labels::label;
+use super::packing::Packing;
 use super::table::{is_index, missing_column, warn_of_index};
 use super::ucr::bridge;
 use crate::data::Sequences;
 use crate::error::{Error, Problem, Result, ensure};
+use crate::listing::quoted;
 use crate::panics::expecting_panic;
 
-/// Rows that are read at once.
-const ROWS: usize = 1024;
+/// Rows that are read at once: what is packed by reference may be many times as large when it is read.
+const ROWS: usize = 64;
 
 type Batches = Box<dyn Iterator<Item = std::result::Result<RecordBatch, ArrowError>>>;
 
 /// The columns of a file, and its rows in parts.
 fn open(path: &Path, format: Format) -> Result<(SchemaRef, Batches)> {
+    let packed = format!("is packed as a whole, and {format} files pack themselves: unpack it first");
+    ensure!(Packing::of_name(path).is_none(), Error::data(path.display(), packed));
     let file = File::open(path).map_err(Error::io(path))?;
     let broken = |fault: &dyn std::fmt::Display| {
         Error::data(path.display(), format!("is no {format} file that can be read ({fault}): save or fetch it again"))
@@ -52,15 +56,17 @@ fn open(path: &Path, format: Format) -> Result<(SchemaRef, Batches)> {
     }
 }
 
-/// Whether the file has no column for the text, and one that is numbers.
-pub(super) fn holds_numbers(path: &Path, format: Format, text: &str) -> bool {
+/// Whether the file has no column for the text, and one beside that of the label that is numbers.
+pub(super) fn holds_numbers(path: &Path, format: Format, options: &ReadOptions) -> bool {
     let Ok(Ok((schema, _))) = expecting_panic(|| open(path, format)) else { return false };
-    schema.column_with_name(text).is_none() && schema.fields().iter().any(|field| is_numbers(field.data_type()))
+    let mut others = schema.fields().iter().filter(|field| *field.name() != options.label && !is_index(field.name()));
+    schema.column_with_name(&options.text).is_none() && others.any(|field| is_numbers(field.data_type()))
 }
 
 /// Whether values of this type are numbers, or lists of them.
 fn is_numbers(kind: &DataType) -> bool {
-    item(kind).map_or(kind.is_numeric(), is_numbers)
+    // A column of nothing has numbers that are all missing.
+    item(kind).map_or(kind.is_numeric() || matches!(kind, DataType::Null | DataType::Boolean), is_numbers)
 }
 
 /// The type of what a list lists.
@@ -95,6 +101,8 @@ fn read_columns(path: &Path, format: Format, numbers: bool, targets: bool, optio
         Error::data(&place, Problem::Excess(format!("has over {} columns", options.limits.columns)))
     });
     let find = |wanted: &str, role| {
+        let twice = names.iter().filter(|name| **name == wanted).count() > 1;
+        ensure!(!twice, Error::data(&place, format!("has the column {} more than once", quoted(wanted))));
         let found = names.iter().position(|name| *name == wanted);
         found.ok_or_else(|| Error::data(&place, missing_column(wanted, role, &names)))
     };
@@ -104,13 +112,22 @@ fn read_columns(path: &Path, format: Format, numbers: bool, targets: bool, optio
         names.iter().position(|name| *name == options.label)
     };
     let text = if numbers { None } else { Some(find(&options.text, "text")?) };
-    let steps: Vec<usize> = (0..names.len())
-        .filter(|&column| Some(column) != label && is_numbers(schema.field(column).data_type()))
-        .collect();
+    let kind = |column: usize| schema.field(column).data_type();
+    let steps: Vec<usize> = (0..names.len()).filter(|&column| Some(column) != label).collect();
     // A list a row is no column a step.
     let (lists, plain): (Vec<usize>, Vec<usize>) =
         steps.into_iter().partition(|&column| item(schema.field(column).data_type()).is_some());
     let (index, plain): (Vec<usize>, Vec<usize>) = plain.into_iter().partition(|&column| is_index(names[column]));
+    if numbers {
+        let foreign = plain.iter().find(|&&column| !lists.is_empty() || !is_numbers(kind(column)));
+        let foreign = foreign.or(lists.iter().find(|&&column| !is_numbers(kind(column))));
+        if let Some(&column) = foreign {
+            let beside = if lists.is_empty() { "" } else { " beside lists of numbers" };
+            let problem =
+                format!("has the column {} of type {}{beside}: leave it out", quoted(names[column]), kind(column));
+            return Err(Error::data(&place, problem));
+        }
+    }
     let steps = if !lists.is_empty() {
         lists
     } else {
@@ -129,8 +146,13 @@ fn read_columns(path: &Path, format: Format, numbers: bool, targets: bool, optio
             words => Error::data(&place, format!("is damaged ({words}): save or fetch it again")),
         };
         let batch = batch.map_err(damaged)?;
-        rows.weigh(&batch, size).map_err(|problem| Error::data(&place, problem))?;
-        rows.take(&place, &batch, text, label.filter(|_| targets))?;
+        let bytes = batch.get_array_memory_size() as u64;
+        rows.weigh(bytes, size).map_err(|problem| Error::data(&place, problem))?;
+        for begin in (0..batch.num_rows()).step_by(ROWS) {
+            let part = batch.slice(begin, ROWS.min(batch.num_rows() - begin));
+            let grown = rows.take(&place, &part, text, label.filter(|_| targets))?;
+            rows.weigh(grown, size).map_err(|problem| Error::data(&place, problem))?;
+        }
     }
     rows.finish(place, numbers, targets)
 }
@@ -178,9 +200,10 @@ impl<'a> Rows<'a> {
         }
     }
 
-    fn weigh(&mut self, batch: &RecordBatch, size: u64) -> std::result::Result<(), Problem> {
+    /// Counts bytes of a file of `size`.
+    fn weigh(&mut self, bytes: u64, size: u64) -> std::result::Result<(), Problem> {
         let limits = &self.options.limits;
-        self.taken = self.taken.saturating_add(batch.get_array_memory_size() as u64);
+        self.taken = self.taken.saturating_add(bytes);
         ensure!(self.taken <= limits.memory, Problem::TooLarge { limit: limits.memory });
         let most = limits.ratio.saturating_mul(size).saturating_add(limits.unpacked);
         ensure!(
@@ -190,7 +213,8 @@ impl<'a> Rows<'a> {
         Ok(())
     }
 
-    fn take(&mut self, place: &str, batch: &RecordBatch, text: Option<usize>, label: Option<usize>) -> Result<()> {
+    /// Takes the rows of a part; how many bytes of texts they have.
+    fn take(&mut self, place: &str, batch: &RecordBatch, text: Option<usize>, label: Option<usize>) -> Result<u64> {
         let wrong = |problem: String| Error::data(place, problem);
         let as_text = |column: usize| strings(batch.column(column)).map_err(wrong);
         let texts = text.map(as_text).transpose()?;
@@ -204,6 +228,7 @@ impl<'a> Rows<'a> {
         } else {
             self.steps.iter().map(|&column| batch.column(column).clone()).collect()
         };
+        let mut grown = 0;
         for row in 0..batch.num_rows() {
             self.count += 1;
             let begin = self.values.len();
@@ -227,7 +252,10 @@ impl<'a> Rows<'a> {
             self.lines.push(self.count);
             self.labels.extend(name.flatten());
             match &texts {
-                Some(texts) => self.texts.push(texts.value(row).to_string()),
+                Some(texts) => {
+                    grown += texts.value(row).len() as u64;
+                    self.texts.push(texts.value(row).to_string());
+                }
                 None => self.ends.push(self.values.len()),
             }
             if let (Some(own), Some(cells)) = (&mut self.cells, &cells) {
@@ -240,7 +268,7 @@ impl<'a> Rows<'a> {
                 own.rows.push(cells.iter().map(cell).collect());
             }
         }
-        Ok(())
+        Ok(grown)
     }
 
     /// Adds the numbers of a row: of lists side by side, of a list of lists, or of plain columns.

@@ -74,7 +74,8 @@ pub(super) fn read(lines: &mut Lines, separator: char, table: &mut Table) -> Res
             };
         }
         if let Some(problem) = broken.take() {
-            let broken = Err(lines.error(problem));
+            let all = if begin < line { format!("{problem} (the text began on line {begin})") } else { problem.into() };
+            let broken = Err(lines.error(all));
             lines.row::<()>(broken)?;
             (raw, place) = (None, Place::FieldStart);
             field.clear();
@@ -89,8 +90,8 @@ pub(super) fn read(lines: &mut Lines, separator: char, table: &mut Table) -> Res
     match place {
         Place::Quoted => {
             let place = format!("{}:{begin}", lines.file);
-            let broken = Err(Error::data(place, "opens a quoted text that is never closed"));
-            lines.row::<()>(broken).map(|_| ())
+            // Never left out: all rows behind it would be, too.
+            Err(Error::data(place, "opens a quoted text that is never closed"))
         }
         _ => Ok(()),
     }
@@ -184,7 +185,8 @@ mod tests {
     #[test]
     fn quotes_that_swallow_rows_are_refused() {
         fails("label,text\nham,x\nham,\"hello\nspam,y\n", "t:3: opens a quoted text that is never closed");
-        let behind = "has text behind a closing quote: a quote inside a quoted text is doubled";
+        let behind =
+            "has text behind a closing quote: a quote inside a quoted text is doubled (the text began on line 2)";
         fails("label,text\nham,\"hello\nspam,\"bye\"\n", &format!("t:3: {behind}"));
     }
 }

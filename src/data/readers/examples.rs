@@ -215,6 +215,16 @@ impl ReadOptions {
         self.format(source) == Some(Format::Npz)
     }
 
+    /// Whether the format or the name of the file says that it holds columns.
+    pub fn is_columnar(&self, source: &Source) -> bool {
+        self.format(source).is_some_and(Format::is_columnar)
+    }
+
+    /// Whether the format or the name of the file says that it holds JSON.
+    pub fn is_json(&self, source: &Source) -> bool {
+        self.format(source) == Some(Format::JsonLines)
+    }
+
     /// Whether the format or the name of the file says that it is no text.
     pub fn is_binary(&self, source: &Source) -> bool {
         self.format(source).is_some_and(|format| format.is_columnar() || BINARY.contains(&format))
@@ -240,7 +250,7 @@ impl ReadOptions {
         match source {
             #[cfg(feature = "columnar")]
             Source::File(path) if format.is_columnar() => {
-                !self.only_texts && super::columns::holds_numbers(path, format, &self.text)
+                !self.only_texts && super::columns::holds_numbers(path, format, self)
             }
             _ => format.is_numbers(),
         }

@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString};
 
 use super::examples::ReadOptions;
-use super::limits::Limits;
 use super::lines::Lines;
 use super::source::Source;
 use super::table::numbered;
@@ -116,7 +115,7 @@ const LOOKED_AT: usize = 20;
 fn first_lines(source: &Source, options: &ReadOptions) -> Vec<String> {
     let Source::File(path) = source else { return vec![] };
     let mut found = vec![];
-    let options = ReadOptions { limits: Limits::default(), skip_bad_rows: false, ..options.clone() };
+    let options = ReadOptions { skip_bad_rows: false, ..options.clone() };
     let Some(mut lines) = path.is_file().then(|| Lines::open(source, &options).ok()).flatten() else {
         return found;
     };

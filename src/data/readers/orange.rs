@@ -33,7 +33,10 @@ pub(super) fn head(first: &[u8]) -> Option<Head> {
     let known = types.iter().filter(|field| TYPES.contains(field)).count();
     // Behind its role a column may have attributes.
     let role = |field: &str| field.split(' ').next().unwrap_or_default().to_string();
-    let is_role = |field: &&str| ROLES.contains(&role(field).as_str()) || field.contains('=');
+    let is_role = |field: &&str| {
+        let rest = field.split(' ').skip(usize::from(ROLES.contains(&role(field).as_str())));
+        ROLES.contains(field) || rest.into_iter().all(|attribute| attribute.contains('='))
+    };
     let same = types.len() == names.len() && roles.len() <= names.len();
     if !same || known == 0 || !types.iter().all(is_type) || !roles.iter().all(is_role) {
         return None;
@@ -56,6 +59,8 @@ mod tests {
         assert_eq!(head(b"text\tmood\r\nstring\tgood bad\r\nmeta\tclass\r\nx\tgood\r\n"), class("mood"));
         assert_eq!(head(b"t\tl\ns\td\n\t\nx\ty\n"), Some(Head { lines: 2..=3, class: None }));
         assert_eq!(head(b"a,kind\nnumeric,categorical\nm,c unit=s\n1,x\n"), class("kind"));
+        let plain = b"text\tlabel\ngreat film\tc\ni hated it\tc\n";
+        assert_eq!(head(plain), None);
         for none in [&b"text\tlabel\ngood film\tpos\nbad\tneg\n"[..], b"text\tlabel\ntext\td\n", b"a\nb c\nd e\n", b""]
         {
             assert_eq!(head(none), None);

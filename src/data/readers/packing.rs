@@ -253,6 +253,9 @@ impl<R: BufRead> Read for Xz<R> {
     }
 }
 
+/// Bytes of the file in a zip archive, where nothing else bounds them.
+const MOST_OF_ZIP: u64 = 1 << 30;
+
 type Archive<'a> = ZipArchive<Cursor<&'a [u8]>>;
 
 /// The one file of a zip archive, or the archive itself if it is one of NumPy arrays.
@@ -272,8 +275,13 @@ fn unzip<'a>(place: &str, reader: impl Read, limits: &Limits) -> Result<Unpacked
     // What an archive says of itself may be anything.
     let size = member.compressed_size().min(packed.len() as u64);
     let most = limits.ratio.saturating_mul(size).saturating_add(limits.unpacked);
-    let excess = || Problem::Excess(format!("unpacks to over {} times its size", limits.ratio));
-    let bytes = all_of(place, member, most, excess)?;
+    // It is unpacked as a whole, also where lines are read one by one.
+    let memory = if limits.memory == u64::MAX { MOST_OF_ZIP } else { limits.memory };
+    let excess = || match most > memory {
+        true => Problem::TooLarge { limit: memory },
+        false => Problem::Excess(format!("unpacks to over {} times its size", limits.ratio)),
+    };
+    let bytes = all_of(place, member, most.min(memory), excess)?;
     Ok((Box::new(Cursor::new(bytes)), Some(Arc::new(size.into()))))
 }
 

@@ -226,8 +226,11 @@ mod tests {
         let found = table(b"text\tlabel\na\t1\nb\n\xE9\t2\nc\t3\n");
         let broken = ["t:3: has 1 field, but the header has 2", "t:4: is not UTF-8 text (byte 1 of the line)"];
         assert_eq!(found, Ok(("a|c".into(), vec![2, 5], told(&broken))));
-        let found = table(b"text,label\n\"a\"b,1\nc,2\n\"d,3\ne,4\n").unwrap();
-        assert_eq!((found.0.as_str(), found.2.len()), ("c", 2), "{found:?}");
+        let found = table(b"text,label\n\"a\"b,1\nc,2\n").unwrap();
+        assert_eq!((found.0.as_str(), found.2.len()), ("c", 1), "{found:?}");
+        // All rows behind it are within its quotes.
+        let open = table(b"text,label\nc,2\n\"d,3\ne,4\n");
+        assert_eq!(open, Err("t:3: opens a quoted text that is never closed".into()));
         let found = table(b"{\"text\":\"a\",\"label\":1}\n{\n{\"text\":\"b\"}\n").unwrap();
         assert_eq!((found.0.as_str(), found.2.len()), ("a", 2));
         let none = "t: has no rows: all 1 were left out, the first as t:2: has 1 field, but the header has 2";
