@@ -40,8 +40,9 @@ fn record(lines: &mut Lines, ahead: &mut Ahead, text: String, table: &Table) -> 
     let (Some(width), true) = (table.width(), text.contains('"')) else {
         return Ok(plain.into_iter().map(unquoted).collect());
     };
-    // A row that is whole as it is may begin a text with a quote that is none around it.
-    if plain.len() == width {
+    let last = plain.last().copied().unwrap_or_default();
+    let opens = last.starts_with('"') && matches!(cut(last), Cut::Open);
+    if plain.len() == width && !opens {
         return Ok(plain.into_iter().map(unquoted).collect());
     }
     let mut whole = text.clone();
@@ -53,9 +54,14 @@ fn record(lines: &mut Lines, ahead: &mut Ahead, text: String, table: &Table) -> 
             _ => break None,
         }
         let Some((line, more)) = next(lines, ahead)? else { break None };
+        let is_row = more.split('\t').count() == width;
         whole.push('\n');
         whole.push_str(&more);
         read.push_back((line, more));
+        // A row that is whole, with another one behind it, only begins its last text with a quote.
+        if plain.len() == width && is_row {
+            break None;
+        }
     };
     Ok(found.unwrap_or_else(|| {
         while let Some(own) = read.pop_back() {
@@ -127,6 +133,10 @@ mod tests {
             found,
             Ok(vec![row("a \"b\"", "x", 2), row("c\td", "y", 3), row("e\nf\n\ng", "z", 4), row("h", "x", 8)])
         );
+        let found = read("label\ttext\nx\t\"a\nb\"\ny\t\"c\ty\"\n", Format::Tsv);
+        assert_eq!(found, Ok(vec![row("a\nb", "x", 2), row("c\ty", "y", 4)]));
+        let found = read("label\ttext\npos\t\"I love it.\nneg\tIt is great.\"\n", Format::Tsv);
+        assert_eq!(found, Ok(vec![row("\"I love it.", "pos", 2), row("It is great.\"", "neg", 3)]));
         // As texts have them.
         let plain = "label\ttext\nx\t\"Hello,\" she said\ny\t\"open\nx\t5\" of \"it\"\ny\t\"\n";
         let found = read(plain, Format::Tsv);
