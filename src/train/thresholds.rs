@@ -24,7 +24,7 @@ impl Thresholds {
     /// Refuses a task without thresholds, or other thresholds than it has.
     ///
     /// # Errors
-    /// [`Error::Config`].
+    /// [`Error::Config`](crate::Error::Config).
     pub fn check_task(task: Task, classes: usize) -> Result<()> {
         let known = Thresholds::count(task, classes).is_some();
         ensure!(known, "thresholds are for two classes, or for labels, and there are {classes} classes or numbers");
@@ -34,7 +34,7 @@ impl Thresholds {
     /// Refuses other thresholds than the task has, or such as are no probabilities.
     ///
     /// # Errors
-    /// [`Error::Config`].
+    /// [`Error::Config`](crate::Error::Config).
     pub fn check(&self, task: Task, classes: usize) -> Result<()> {
         let fits = Thresholds::count(task, classes) == Some(self.0.len());
         let known = self.0.iter().all(|threshold| (0.0..=1.0).contains(threshold));
@@ -46,7 +46,7 @@ impl Thresholds {
     /// as good the one nearest to half is taken.
     ///
     /// # Errors
-    /// As [`Network::probabilities`]; [`Error::Config`] for another task.
+    /// As [`Network::probabilities`]; [`Error::Config`](crate::Error::Config) for another task.
     pub fn fit(network: &mut Network, data: &Dataset, batch: usize) -> Result<Thresholds> {
         let config = network.config().clone();
         let width = config.classes;
