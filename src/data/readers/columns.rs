@@ -405,14 +405,15 @@ mod tests {
         Source::File(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name))
     }
 
-    fn names(examples: &Examples) -> Vec<String> {
-        examples.names().unwrap().to_vec()
+    /// The labels, with blanks between them.
+    fn names(examples: &Examples) -> String {
+        examples.names().unwrap().join(" ")
     }
 
     fn numbers_of(name: &str) -> (usize, Vec<Vec<f64>>, String) {
         let read = ReadOptions::default().read(&made(name), true).unwrap();
         let RawInputs::Numbers(own) = &read.inputs else { panic!("{name} holds texts") };
-        (own.width, rows_of(own), names(&read).join(" "))
+        (own.width, rows_of(own), names(&read))
     }
 
     #[test]
@@ -421,7 +422,7 @@ mod tests {
             let options = ReadOptions { cells: true, ..ReadOptions::default() };
             let read = options.read(&made(name), true).unwrap();
             assert_eq!(read.texts().unwrap(), ["a film", "né", "x"], "{name}");
-            assert_eq!((names(&read), &read.lines[..]), (vec!["good", "bad", "good"], &[1, 2, 3][..]));
+            assert_eq!((names(&read), &read.lines[..]), ("good bad good".into(), &[1, 2, 3][..]));
             let cells = read.cells.unwrap();
             assert_eq!((cells.header.join(" "), cells.rows[1].join(" ")), ("id text label".into(), "2 né bad".into()));
             let other = ReadOptions { label: "stars".into(), ..ReadOptions::default() };
@@ -437,7 +438,7 @@ mod tests {
         assert!(error.ends_with("gaps.parquet: row 2: has no text"), "{error}");
         let options = ReadOptions { skip_bad_rows: true, ..ReadOptions::default() };
         let read = options.read(&made("gaps.parquet"), true).unwrap();
-        assert_eq!((names(&read), &read.lines[..], read.left_out.count), (vec!["1,2", "2"], &[1, 3][..], 1));
+        assert_eq!((names(&read), &read.lines[..], read.left_out.count), ("1,2 2".into(), &[1, 3][..], 1));
     }
 
     #[test]
