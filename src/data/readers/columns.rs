@@ -231,7 +231,7 @@ impl<'a> Rows<'a> {
         let mut grown = 0;
         for row in 0..batch.num_rows() {
             self.count += 1;
-            let begin = self.values.len();
+            let (begin, had) = (self.values.len(), self.filled);
             let read = match &texts {
                 Some(texts) if texts.is_null(row) => Err("has no text".to_string()),
                 Some(_) => Ok(()),
@@ -244,6 +244,7 @@ impl<'a> Rows<'a> {
             });
             if let Err(problem) = read {
                 self.values.truncate(begin);
+                self.filled = had;
                 let error = Error::data(format_args!("{place}: row {}", self.count), problem);
                 ensure!(self.options.skip_bad_rows, error);
                 self.left_out.add(error.to_string());

@@ -85,8 +85,8 @@ impl<R: BufRead> Read for Decoded<R> {
             let (result, read, written) = self.decoder.decode_to_utf8_without_replacement(source, buffer, ends);
             self.reader.consume(read);
             self.fault = matches!(result, DecoderResult::Malformed(..));
-            // What stands before a fault comes out first, so that the fault has its line.
             self.done = ends && result == DecoderResult::InputEmpty;
+            // What stands before a fault comes out first, so that the fault has its line.
             if written > 0 || result == DecoderResult::OutputFull {
                 return Ok(written);
             }

@@ -68,7 +68,9 @@ pub(super) fn unpack<'a>(
     limits: &Limits,
 ) -> Result<Unpacked<'a>> {
     let first = reader.fill_buf().map_err(Error::io(place))?;
-    let packing = Packing::of_bytes(first);
+    // Arrays are read from their archive as it is.
+    let arrays = place.to_lowercase().ends_with(".npz");
+    let packing = Packing::of_bytes(first).filter(|packing| *packing != Packing::Zip || !arrays);
     let foreign = [("bzip2", &b"BZh91AY&SY"[..]), ("7z", b"7z\xbc\xaf\x27\x1c"), ("rar", b"Rar!\x1a\x07")];
     if let Some((name, _)) = foreign.iter().find(|(_, magic)| first.starts_with(magic)) {
         return Err(Error::data(
@@ -122,7 +124,7 @@ impl<R: BufRead> BufRead for Counted<R> {
 
 /// One of the packed files that stand one after the other in a file.
 trait Member<R>: Read + Sized {
-    /// What begins here; `None` where that is to be skipped, and was.
+    /// What begins here; or, where that is to be skipped and was, what lies behind it.
     fn begin(reader: R) -> std::io::Result<std::result::Result<Self, R>>;
 
     /// What it was read from, when it is read to its end.

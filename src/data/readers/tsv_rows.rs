@@ -47,13 +47,16 @@ fn record(lines: &mut Lines, ahead: &mut Ahead, text: String, table: &Table) -> 
     }
     let mut whole = text.clone();
     let mut read: Ahead = VecDeque::new();
+    // Only a line with a quote can close one.
+    let mut may_close = true;
     let found = loop {
-        match cut(&whole) {
-            Cut::Fields(fields) => break Some(fields).filter(|fields| fields.len() == width),
-            Cut::Open if read.len() < MOST_LINES => {}
+        match may_close.then(|| cut(&whole)) {
+            Some(Cut::Fields(fields)) => break Some(fields).filter(|fields| fields.len() == width),
+            None | Some(Cut::Open) if read.len() < MOST_LINES => {}
             _ => break None,
         }
         let Some((line, more)) = next(lines, ahead)? else { break None };
+        may_close = more.contains('"');
         let is_row = more.split('\t').count() == width;
         whole.push('\n');
         whole.push_str(&more);
