@@ -16,7 +16,7 @@ use super::examples::{Cells, Examples, LeftOut, MOST, RawInputs, RawTargets, Rea
 use super::format::Format;
 use super::labels::label;
 use super::packing::Packing;
-use super::table::{is_index, missing_column, warn_of_index};
+use super::table::{is_index, position, warn_of_index};
 use super::ucr::bridge;
 use crate::data::Sequences;
 use crate::error::{Error, Problem, Result, ensure};
@@ -100,12 +100,7 @@ fn read_columns(path: &Path, format: Format, numbers: bool, targets: bool, optio
     ensure!(names.len() <= options.limits.columns, {
         Error::data(&place, Problem::Excess(format!("has over {} columns", options.limits.columns)))
     });
-    let find = |wanted: &str, role| {
-        let twice = names.iter().filter(|name| **name == wanted).count() > 1;
-        ensure!(!twice, Error::data(&place, format!("has the column {} more than once", quoted(wanted))));
-        let found = names.iter().position(|name| *name == wanted);
-        found.ok_or_else(|| Error::data(&place, missing_column(wanted, role, &names)))
-    };
+    let find = |wanted: &str, role| position(&names, wanted, role).map_err(|problem| Error::data(&place, problem));
     let label = if targets {
         Some(find(&options.label, "label")?)
     } else {
@@ -242,12 +237,10 @@ impl<'a> Rows<'a> {
                 Some(None) => Err("has no label".to_string()),
                 _ => Ok(()),
             });
-            if let Err(problem) = read {
+            let read = read.map_err(|problem| Error::data(format_args!("{place}: row {}", self.count), problem));
+            if self.left_out.row(self.options.skip_bad_rows, read)?.is_none() {
                 self.values.truncate(begin);
                 self.filled = had;
-                let error = Error::data(format_args!("{place}: row {}", self.count), problem);
-                ensure!(self.options.skip_bad_rows, error);
-                self.left_out.add(error.to_string());
                 continue;
             }
             self.lines.push(self.count);
@@ -316,13 +309,7 @@ impl<'a> Rows<'a> {
     }
 
     fn finish(self, place: String, numbers: bool, targets: bool) -> Result<Examples> {
-        let LeftOut { count, told } = &self.left_out;
-        ensure!(!self.lines.is_empty(), {
-            let first = told
-                .first()
-                .map_or(String::new(), |first| format!(": all {count} were left out, the first as {first}"));
-            Error::data(&place, format!("has no rows{first}"))
-        });
+        ensure!(!self.lines.is_empty(), self.left_out.none(&place, "has no rows"));
         let inputs = if numbers {
             let mut own = Sequences::of_ends(self.width.unwrap_or(1), self.values, self.ends);
             own.filled = self.filled;

@@ -44,13 +44,36 @@ pub struct LeftOut {
 }
 
 impl LeftOut {
-    pub(super) fn add(&mut self, told: String) {
-        self.count += 1;
-        if self.told.len() < 100 {
-            self.told.push(told);
+    /// What was read of a row; `None` if it is broken and such rows are left out.
+    ///
+    /// # Errors
+    /// That of the row, unless it is left out; of one that asks for too much always.
+    pub(super) fn row<T>(&mut self, skips: bool, read: Result<T>) -> Result<Option<T>> {
+        match read {
+            Err(Error::Data { place, problem })
+                if skips && !matches!(problem, Problem::Excess(_) | Problem::TooLarge { .. }) =>
+            {
+                self.count += 1;
+                if self.told.len() < MOST_TOLD {
+                    self.told.push(format!("{place}: {problem}"));
+                }
+                Ok(None)
+            }
+            read => read.map(Some),
+        }
+    }
+
+    /// The error that no row is left, where a file `has` none.
+    pub(super) fn none(&self, place: &str, has: &str) -> Error {
+        match self.told.first() {
+            None => Error::data(place, has),
+            Some(first) => Error::data(place, format!("{has}: all {} were left out, the first as {first}", self.count)),
         }
     }
 }
+
+/// Rows that were left out of which is told what is wrong.
+const MOST_TOLD: usize = 100;
 
 /// The columns of a table as they stand there.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -42,7 +42,7 @@ impl Gathered {
     ///
     /// # Errors
     /// [`crate::Error::Data`] that the file `has` no series.
-    pub fn finish(self, lines: &mut Lines, width: usize, has: &str) -> Result<(Sequences, Vec<String>)> {
+    pub fn finish(self, lines: &Lines, width: usize, has: &str) -> Result<(Sequences, Vec<String>)> {
         ensure!(!self.ends.is_empty(), lines.none(has));
         let mut sequences = Sequences::of_ends(width, self.values, self.ends);
         sequences.filled = self.filled;

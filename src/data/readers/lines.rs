@@ -23,8 +23,9 @@ pub(super) struct Lines {
     again: bool,
     /// What two lines below the header say, if it is one of Orange's tables: they are passed over.
     pub orange: Option<Head>,
-    /// The rows that were broken, where such are to be left out.
-    left_out: Option<LeftOut>,
+    /// Whether broken rows are left out, and those that were.
+    skips: bool,
+    pub left_out: LeftOut,
 }
 
 impl Lines {
@@ -39,8 +40,8 @@ impl Lines {
     pub fn new(file: String, mut reader: Reader<'static>, options: &ReadOptions) -> Lines {
         // A fault of reading is told where the lines are read.
         let orange = if options.header { reader.fill_buf().ok().and_then(orange::head) } else { None };
-        let (longest, left_out) = (options.limits.line, options.skip_bad_rows.then(LeftOut::default));
-        Lines { file, reader, longest, buffer: Vec::new(), line: 0, again: false, orange, left_out }
+        let (longest, skips, left_out) = (options.limits.line, options.skip_bad_rows, LeftOut::default());
+        Lines { file, reader, longest, buffer: Vec::new(), line: 0, again: false, orange, skips, left_out }
     }
 
     /// An error about the line read last.
@@ -53,35 +54,17 @@ impl Lines {
         self.again = self.line > 0;
     }
 
-    /// What was read of a row; `None` if it is broken and such rows are left out.
+    /// As [`LeftOut::row`].
     ///
     /// # Errors
-    /// That of the row, if such rows are not left out or it asks for too much.
+    /// As there.
     pub fn row<T>(&mut self, read: Result<T>) -> Result<Option<T>> {
-        match (read, &mut self.left_out) {
-            (Err(Error::Data { place, problem }), Some(left_out))
-                if !matches!(problem, Problem::Excess(_) | Problem::TooLarge { .. }) =>
-            {
-                left_out.add(format!("{place}: {problem}"));
-                Ok(None)
-            }
-            (read, _) => read.map(Some),
-        }
+        self.left_out.row(self.skips, read)
     }
 
-    /// The rows that were left out so far.
-    pub fn left_out(&mut self) -> LeftOut {
-        self.left_out.as_mut().map(std::mem::take).unwrap_or_default()
-    }
-
-    /// The error that no row was found, and `what` such a file has.
-    pub fn none(&mut self, what: &str) -> Error {
-        match self.left_out() {
-            LeftOut { count: 0, .. } => Error::data(&self.file, what),
-            LeftOut { count, told } => {
-                Error::data(&self.file, format!("{what}: all {count} were left out, the first as {}", told[0]))
-            }
-        }
+    /// As [`LeftOut::none`].
+    pub fn none(&self, has: &str) -> Error {
+        self.left_out.none(&self.file, has)
     }
 
     /// The next line as bytes, without its end; `None` after the last.

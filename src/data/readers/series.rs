@@ -42,7 +42,7 @@ pub(super) fn read(path: &Path, format: Format, targets: bool, options: &ReadOpt
                 }
                 _ => ucr::read(&mut lines, targets, label, options.header).map(|(own, names)| (own, Some(names)))?,
             };
-            left_out = lines.left_out();
+            left_out = lines.left_out;
             (sequences, names.filter(|_| targets).map(RawTargets::Names))
         }
     };

@@ -127,16 +127,22 @@ impl<'a> Table<'a> {
 impl Header {
     /// Finds the columns among the header's `names`.
     fn find(names: &[String], (text, label): Columns) -> std::result::Result<Header, Problem> {
-        let position = |wanted: &str, role| {
-            let mut found = (0..names.len()).filter(|&column| names[column] == wanted);
-            match (found.next(), found.next()) {
-                (Some(column), None) => Ok(column),
-                (Some(_), Some(_)) => Err(format!("has the column {} more than once", quoted(wanted)).into()),
-                (None, _) => Err(missing_column(wanted, role, names)),
-            }
-        };
-        let label = label.map(|label| position(label, "label"));
-        Ok(Header { text: position(text, "text")?, label: label.transpose()?, width: names.len() })
+        let label = label.map(|label| position(names, label, "label"));
+        Ok(Header { text: position(names, text, "text")?, label: label.transpose()?, width: names.len() })
+    }
+}
+
+/// The place of the column `wanted`, which holds the `role`, among these names.
+pub(super) fn position(
+    names: &[impl AsRef<str>],
+    wanted: &str,
+    role: &'static str,
+) -> std::result::Result<usize, Problem> {
+    let mut found = (0..names.len()).filter(|&column| names[column].as_ref() == wanted);
+    match (found.next(), found.next()) {
+        (Some(column), None) => Ok(column),
+        (Some(_), Some(_)) => Err(format!("has the column {} more than once", quoted(wanted)).into()),
+        (None, _) => Err(missing_column(wanted, role, names.iter().map(AsRef::as_ref))),
     }
 }
 

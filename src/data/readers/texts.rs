@@ -29,7 +29,7 @@ pub(super) fn read(mut lines: Lines, targets: bool, format: Option<Format>, opti
         _ => tsv_rows::read(&mut lines, &mut table),
     }?;
     ensure!(table.rows() > 0, lines.none("has no rows"));
-    Ok(table.finish(lines.left_out()))
+    Ok(table.finish(lines.left_out))
 }
 
 /// Reads a folder of texts: a folder for each class, with a file for each text, or files alone where no labels are asked for.
@@ -52,7 +52,7 @@ pub(super) fn read_folder(folder: &Path, labels: bool, options: &ReadOptions) ->
         }
     }
     let none = "is a folder without texts: each class is a folder in it, with a file for each text";
-    ensure!(table.rows() > 0, Error::data(place, none));
+    ensure!(table.rows() > 0, left_out.none(&place, none));
     Ok(table.finish(left_out))
 }
 
@@ -66,13 +66,9 @@ fn take_file(
 ) -> Result<()> {
     // A text has no rows of its own to be left out.
     let own = ReadOptions { skip_bad_rows: false, header: false, ..options.clone() };
-    match whole_text(path, &own) {
-        Ok(text) => {
-            table.file(path);
-            table.row(table.rows() + 1, &text, label);
-        }
-        Err(Error::Data { place, problem }) if options.skip_bad_rows => left_out.add(format!("{place}: {problem}")),
-        Err(error) => return Err(error),
+    if let Some(text) = left_out.row(options.skip_bad_rows, whole_text(path, &own))? {
+        table.file(path);
+        table.row(table.rows() + 1, &text, label);
     }
     Ok(())
 }

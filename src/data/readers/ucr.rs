@@ -207,7 +207,7 @@ mod tests {
         let mut lines = lines_of("u.csv", b"1,2,a\nx,4,b\n5,,c\n", &options);
         let (sequences, labels) = super::read(&mut lines, true, Some("3"), false).unwrap();
         assert_eq!((rows_of(&sequences), labels), (vec![vec![1.0, 2.0], vec![5.0]], vec!["a".into(), "c".into()]));
-        assert_eq!(lines.left_out().told, ["u.csv:2: value 1 is `x`, not a finite number"]);
+        assert_eq!(lines.left_out.told, ["u.csv:2: value 1 is `x`, not a finite number"]);
     }
 
     #[test]
