@@ -88,23 +88,26 @@ impl InputArgs {
     /// [`srnn::Error::Config`] for one that has no effect on such a file.
     pub fn options_for(&self, source: &Source, memory: Option<u64>) -> Result<ReadOptions> {
         let options = self.options(memory);
-        let (numbers, images) = (options.is_numbers(source), options.is_images(source));
-        let label = self.label.is_some() && !options.names_a_label(source);
+        // A file is opened to find it out.
+        let format = options.format_of(source);
+        let (is, numbers) = (|wanted| format == Some(wanted), options.are_numbers(source, format));
+        let label = self.label.is_some() && !format.is_some_and(Format::names_a_label);
         for (name, given) in [("text", self.text.is_some()), ("label", label)] {
             ensure(!given || !numbers, format!("--{name} is for tables, and {source} holds numbers"))?;
         }
+        let images = is(Format::Idx);
         ensure(self.pixels.is_none() || images, format!("--pixels is for IDX images, which {source} does not hold"))?;
-        let archive = options.is_archive(source);
-        ensure(self.keys.is_none() || archive, format!("--keys is for .npz files, and {source} is none"))?;
+        ensure(self.keys.is_none() || is(Format::Npz), format!("--keys is for .npz files, and {source} is none"))?;
+        let arrays = format.is_some_and(Format::is_arrays);
+        let binary = arrays || format.is_some_and(Format::is_columnar);
         for (name, given) in [("no-header", self.no_header), ("encoding", self.encoding.is_some())] {
-            ensure(!given || !options.is_binary(source), format!("--{name} is for text files, and {source} is none"))?;
+            ensure(!given || !binary, format!("--{name} is for text files, and {source} is none"))?;
         }
-        let arrays = options.is_binary(source) && !options.is_columnar(source);
         ensure(
             !self.skip_bad_rows || !arrays,
             format!("--skip-bad-rows is for rows of a table, and {source} has none"),
         )?;
-        let bare = matches!(source, Source::File(path) if path.is_dir()) || options.is_json(source);
+        let bare = matches!(source, Source::File(path) if path.is_dir()) || is(Format::JsonLines);
         ensure(!self.no_header || !bare, format!("--no-header is for tables, and {source} is none"))?;
         Ok(options)
     }
@@ -133,7 +136,7 @@ impl InputArgs {
     pub fn are_lines(&self, source: &Source) -> Result<bool> {
         let options = self.options(None);
         let folder = matches!(source, Source::File(path) if path.is_dir());
-        if folder || options.is_table(source) || options.is_numbers(source) || self.text.is_some() {
+        if folder || options.format_of(source).is_some() || self.text.is_some() {
             return Ok(false);
         }
         let given = [

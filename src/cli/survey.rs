@@ -78,8 +78,8 @@ pub fn hint(concern: &Concern, truncate: Truncate) -> String {
              a header it is the first field)"
         ),
         Concern::Uneven(ratio) => format!(
-            "the most frequent class has {ratio:.0} times the sequences of the rarest (--class-weights balanced lets all count alike; of two, --thresholds finds from \
-             which probability on the rare one is told best)"
+            "the most frequent class has {ratio:.0} times the sequences of the rarest (--class-weights balanced lets all count alike; \
+             of two, --thresholds finds from which probability on the rare one is told best)"
         ),
         Concern::Cut(Cut { sequences, of, mean, longest }) => {
             let end = if truncate == Truncate::Front { "beginning" } else { "end" };

@@ -21,11 +21,11 @@ use strum::IntoEnumIterator;
 
 /// Train a network on labelled texts or sequences of numbers
 ///
-/// Reads texts from TSV, CSV, JSON Lines or a folder of folders (- for standard input), or numbers from .npy, .npz, .ts,
-/// .arff, tables of numbers, UCR text or IDX images, all of them packed (.gz, .xz, .zst, .zip) or not. Settings that are not given are chosen by the data. Trains, keeps the
-/// weights of the epoch with the best validation, and writes a model directory: config.json, model.safetensors (weights named as in
-/// PyTorch), tokenizer.json (of texts), run.json (the account of it), metrics.jsonl, and checkpoint.safetensors, from which --resume
-/// goes on.
+/// Reads texts from TSV, CSV, JSON Lines or a folder of folders (- for standard input), or numbers from .npy, .npz, .ts, .arff, tables
+/// of numbers, UCR text or IDX images, all of them packed (.gz, .xz, .zst, .zip) or not. Settings that are not given are chosen by the
+/// data. Trains, keeps the weights of the epoch with the best validation, and writes a model directory: config.json, model.safetensors
+/// (weights named as in PyTorch), tokenizer.json (of texts), run.json (the account of it), metrics.jsonl, and checkpoint.safetensors,
+/// from which --resume goes on.
 #[derive(Args)]
 #[command(after_help = CHOICES)]
 pub struct Train {
@@ -218,8 +218,8 @@ Examples: srnn train reviews.csv --text review --label stars --test other.csv --
           srnn train signals.npz --search 10 --out signals-model";
 
 /// What a model that is gone on from decides.
-const OF_MODEL: &str = "NetworkArgs task preset slices length align normalise tokens strip_html embedding vectors freeze_embedding vocabulary min_count \
-                        truncate padding search folds";
+const OF_MODEL: &str = "NetworkArgs task preset slices length align normalise tokens strip_html embedding vectors freeze_embedding \
+                        vocabulary min_count truncate padding search folds";
 
 /// What is taken for settings that are not given.
 #[derive(Clone, Copy, PartialEq, Eq, serde::Deserialize)]

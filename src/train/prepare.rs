@@ -66,10 +66,7 @@ impl Prepared {
             config.vocabulary = tokenizer.vocabulary_size();
         }
         config.check()?;
-        check_metric(&recipe, &data.valid, classes)?;
-        if recipe.thresholds {
-            Thresholds::check_task(config.task, classes)?;
-        }
+        check_judged(&recipe, &data.valid, &config)?;
         let options = options_for(&recipe, &data.train, classes);
         Ok(Prepared { recipe, config, options, inputs, targets, data, channels })
     }
@@ -90,10 +87,7 @@ impl Prepared {
         if let InputEncoder::Numbers(own) = &inputs {
             recipe.scale = if own.logs.is_some() { Scale::Sequence } else { Scale::Channel };
         }
-        check_metric(&recipe, &data.valid, config.classes)?;
-        if recipe.thresholds {
-            Thresholds::check_task(config.task, config.classes)?;
-        }
+        check_judged(&recipe, &data.valid, &config)?;
         let options = options_for(&recipe, &data.train, config.classes);
         Ok(Prepared { recipe, config, options, inputs, targets, data, channels })
     }
@@ -151,8 +145,12 @@ pub(super) fn initial(recipe: &Recipe, config: &Config, inputs: &InputEncoder) -
     Ok((parameters, vectors))
 }
 
-/// Refuses to judge validations by areas that they do not have.
-fn check_metric(recipe: &Recipe, valid: &Dataset, classes: usize) -> Result<()> {
+/// Refuses to judge validations by areas that they do not have, and to find thresholds where there are none.
+fn check_judged(recipe: &Recipe, valid: &Dataset, config: &Config) -> Result<()> {
+    let classes = config.classes;
+    if recipe.thresholds {
+        Thresholds::check_task(config.task, classes)?;
+    }
     let occurring = match &valid.targets {
         Some(told) if !valid.is_empty() => told.occurrences(classes).iter().filter(|count| **count > 0).count(),
         _ => 2,

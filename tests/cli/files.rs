@@ -1,8 +1,7 @@
 //! Files as people have them: packed, of other encodings, without a header, with broken rows, by other programs.
 
-use crate::room::{Room, Run, reviews, training, training_on_numbers};
+use crate::room::{Room, Run, reviews, training, training_on_numbers, zip};
 use srnn::data::npy_bytes;
-use std::io::Write;
 
 fn run(room: &Room, arguments: Vec<String>) -> Run {
     room.command().args(arguments).into()
@@ -11,15 +10,6 @@ fn run(room: &Room, arguments: Vec<String>) -> Run {
 /// The rows of [`reviews`] without their header.
 fn bare(rows: usize) -> String {
     reviews(rows).split_once('\n').unwrap().1.to_string()
-}
-
-fn zip(files: &[(&str, &[u8])]) -> Vec<u8> {
-    let mut archive = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
-    for (name, bytes) in files {
-        archive.start_file(*name, zip::write::SimpleFileOptions::default()).unwrap();
-        archive.write_all(bytes).unwrap();
-    }
-    archive.finish().unwrap().into_inner()
 }
 
 #[test]
@@ -118,9 +108,9 @@ fn arrays_by_other_names() {
 #[test]
 fn packed_files_by_name_and_by_contents() {
     let room = Room::new();
-    room.write("reviews.zip", zip(&[("data/reviews.tsv", reviews(60).as_bytes())]));
+    room.write("reviews.zip", zip(&[("data/reviews.tsv", reviews(60))]));
     room.train_on("reviews.zip", &[]).succeeds();
-    room.write("two.zip", zip(&[("a.tsv", b"x"), ("b.tsv", b"y")]));
+    room.write("two.zip", zip(&[("a.tsv", "x"), ("b.tsv", "y")]));
     room.train_on("two.zip", &[("--out", "b")]).refused("is an archive of several files, `a.tsv`, `b.tsv`: unpack it");
     room.write("cut.tsv.zst", b"\x28\xb5\x2f\xfd\x24");
     room.train_on("cut.tsv.zst", &[("--out", "b")]).refused("cut.tsv.zst: is damaged (");

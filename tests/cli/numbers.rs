@@ -1,10 +1,9 @@
 //! Sequences of numbers on the command line: every format and task, and data that does not fit.
 
-use crate::room::{Room, Run, training_on_numbers};
+use crate::room::{Room, Run, training_on_numbers, zip};
 use safetensors::SafeTensors;
 use serde_json::{Value, json};
 use srnn::data::{RawInputs, ReadOptions, npy_bytes};
-use std::io::Write;
 
 const ROWS: usize = 60;
 const STEPS: usize = 16;
@@ -28,12 +27,7 @@ fn idx(shape: &[usize], bytes: impl IntoIterator<Item = u8>) -> Vec<u8> {
 }
 
 fn npz(arrays: &[(&str, Vec<u8>)]) -> Vec<u8> {
-    let mut archive = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
-    for (name, bytes) in arrays {
-        archive.start_file(format!("{name}.npy"), zip::write::SimpleFileOptions::default()).unwrap();
-        archive.write_all(bytes).unwrap();
-    }
-    archive.finish().unwrap().into_inner()
+    zip(&arrays.iter().map(|(name, bytes)| (format!("{name}.npy"), bytes)).collect::<Vec<_>>())
 }
 
 fn x() -> Vec<u8> {

@@ -4,6 +4,7 @@ use assert_cmd::Command;
 use serde_json::Value;
 use srnn::engine::gpu::CACHE;
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::sync::LazyLock;
@@ -140,6 +141,16 @@ fn collect(folder: &Path, name: &str, files: &mut BTreeMap<String, Vec<u8>>) {
             files.insert(name, std::fs::read(&path).unwrap());
         }
     }
+}
+
+/// A zip archive of these files.
+pub fn zip<N: AsRef<str>, B: AsRef<[u8]>>(files: &[(N, B)]) -> Vec<u8> {
+    let mut archive = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for (name, bytes) in files {
+        archive.start_file(name.as_ref(), zip::write::SimpleFileOptions::default()).unwrap();
+        archive.write_all(bytes.as_ref()).unwrap();
+    }
+    archive.finish().unwrap().into_inner()
 }
 
 /// The arguments of a tiny training. An option without a value is given as `("--force", "")`.

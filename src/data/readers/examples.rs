@@ -192,9 +192,6 @@ pub struct ReadOptions {
     pub limits: Limits,
 }
 
-/// Formats of arrays.
-const BINARY: [Format; 3] = [Format::Npy, Format::Npz, Format::Idx];
-
 fn yes() -> bool {
     true
 }
@@ -222,60 +219,26 @@ impl Default for ReadOptions {
 }
 
 impl ReadOptions {
-    pub(super) fn format(&self, source: &Source) -> Option<Format> {
+    /// The format that is given, or that the file's name and, where it may be a table of numbers, its first lines tell: it may be opened.
+    pub fn format_of(&self, source: &Source) -> Option<Format> {
         let by_name = || Format::of_name(source);
         let found = || if self.only_texts { by_name() } else { Format::of(source, self) };
         self.format.or_else(found)
     }
 
-    /// Whether the format or the name of the file says that it holds images.
-    pub fn is_images(&self, source: &Source) -> bool {
-        self.format(source) == Some(Format::Idx)
-    }
-
-    /// Whether the format or the name of the file says that it holds arrays with names.
-    pub fn is_archive(&self, source: &Source) -> bool {
-        self.format(source) == Some(Format::Npz)
-    }
-
-    /// Whether the format or the name of the file says that it holds columns.
-    pub fn is_columnar(&self, source: &Source) -> bool {
-        self.format(source).is_some_and(Format::is_columnar)
-    }
-
-    /// Whether the format or the name of the file says that it holds JSON.
-    pub fn is_json(&self, source: &Source) -> bool {
-        self.format(source) == Some(Format::JsonLines)
-    }
-
-    /// Whether the format or the name of the file says that it is no text.
-    pub fn is_binary(&self, source: &Source) -> bool {
-        self.format(source).is_some_and(|format| format.is_columnar() || BINARY.contains(&format))
-    }
-
-    /// Whether the file holds numbers of which a column is the label, by its name.
-    pub fn names_a_label(&self, source: &Source) -> bool {
-        matches!(self.format(source), Some(Format::Series | Format::Arff | Format::Parquet | Format::Arrow))
-    }
-
-    /// Whether the format or the name of the file says that it holds a table of texts.
-    pub fn is_table(&self, source: &Source) -> bool {
-        self.format(source).is_some_and(|format| !self.are_numbers(source, format))
-    }
-
-    /// Whether the format or the name of the file says that it holds numbers.
+    /// Whether the file holds numbers, by its format.
     pub fn is_numbers(&self, source: &Source) -> bool {
-        self.format(source).is_some_and(|format| self.are_numbers(source, format))
+        self.are_numbers(source, self.format_of(source))
     }
 
     /// Whether a file of this format holds numbers; of columns, whether none is that of the text.
-    pub(super) fn are_numbers(&self, source: &Source, format: Format) -> bool {
-        match source {
+    pub fn are_numbers(&self, source: &Source, format: Option<Format>) -> bool {
+        match (source, format) {
             #[cfg(feature = "columnar")]
-            Source::File(path) if format.is_columnar() => {
+            (Source::File(path), Some(format)) if format.is_columnar() => {
                 !self.only_texts && super::columns::holds_numbers(path, format, self)
             }
-            _ => format.is_numbers(),
+            _ => format.is_some_and(Format::is_numbers),
         }
     }
 }

@@ -74,6 +74,16 @@ impl Format {
         matches!(self, Format::Parquet | Format::Arrow)
     }
 
+    /// Whether it is for arrays.
+    pub fn is_arrays(self) -> bool {
+        matches!(self, Format::Npy | Format::Npz | Format::Idx)
+    }
+
+    /// Whether it is for numbers of which a column is the label, by its name.
+    pub fn names_a_label(self) -> bool {
+        matches!(self, Format::Series | Format::Arff) || self.is_columnar()
+    }
+
     /// The format that the source's name tells: `.tsv`, `.csv`, `.jsonl`, `.ndjson`, `.json`, `.npy`, `.npz`, `.parquet` and so on, or `idx`
     /// with a digit and `-ubyte` anywhere in it, each also with `.gz`, `.xz`, `.zst` or `.zip`.
     pub fn of_name(source: &Source) -> Option<Format> {

@@ -49,7 +49,8 @@ use lines::Lines;
 const MOST_TOLD: usize = 10;
 
 impl ReadOptions {
-    /// Reads a whole file, packed (gzip, xz, zstd, a zip of one file) or not, once; with `targets` there must be some, without none are looked at.
+    /// Reads a whole file, packed (gzip, xz, zstd, a zip of one file) or not, once; with `targets` there must be some, without
+    /// none are looked at.
     /// A byte order mark, blank lines and Windows line ends of a text are no trouble.
     ///
     /// # Errors
@@ -69,7 +70,7 @@ impl ReadOptions {
     }
 
     fn read_all(&self, source: &Source, targets: bool) -> Result<Examples> {
-        let format = self.format(source);
+        let format = self.format_of(source);
         if let Some(format) = format.filter(|format| format.is_columnar()) {
             return self.read_columns(source, format, targets);
         }
@@ -90,15 +91,13 @@ impl ReadOptions {
         ensure!(self.labels.is_none() || !targets, Error::data(source, beside));
         texts::read(Lines::open(source, self)?, targets, format, self)
     }
-}
 
-impl ReadOptions {
     #[cfg(feature = "columnar")]
     fn read_columns(&self, source: &Source, format: Format, targets: bool) -> Result<Examples> {
         let Source::File(path) = source else {
             return Err(Error::Config(format!("{format} is read from files, not from standard input")));
         };
-        columns::read(path, format, self.are_numbers(source, format), targets, self)
+        columns::read(path, format, self.are_numbers(source, Some(format)), targets, self)
     }
 
     #[cfg(not(feature = "columnar"))]
