@@ -143,6 +143,7 @@ mod tests {
     fn decisions() {
         let low = Thresholds(vec![0.2]);
         assert_eq!((Thresholds::class(Some(&low), &[0.7, 0.3]), Thresholds::class(None, &[0.7, 0.3])), (1, 0));
+        assert_eq!(Thresholds::class(Some(&Thresholds(vec![0.4])), &[0.7, 0.3]), 0);
         let own = Thresholds(vec![0.9, 0.1]);
         assert!(!Thresholds::label(Some(&own), 0, 0.8) && Thresholds::label(Some(&own), 1, 0.2));
         assert!(Thresholds::label(None, 0, 0.8) && !Thresholds::label(None, 0, 0.5));

@@ -204,10 +204,11 @@ mod tests {
     #[test]
     fn labels_by_number_and_broken_lines() {
         let options = ReadOptions { header: false, skip_bad_rows: true, ..ReadOptions::default() };
-        let mut lines = lines_of("u.csv", b"1,2,a\nx,4,b\n5,,c\n", &options);
+        let mut lines = lines_of("u.csv", b"1,2,a\nx,4,b\n4,x,b\n5,,c\n", &options);
         let (sequences, labels) = super::read(&mut lines, true, Some("3"), false).unwrap();
         assert_eq!((rows_of(&sequences), labels), (vec![vec![1.0, 2.0], vec![5.0]], vec!["a".into(), "c".into()]));
-        assert_eq!(lines.left_out.told, ["u.csv:2: value 1 is `x`, not a finite number"]);
+        let broken = |line, value| format!("u.csv:{line}: value {value} is `x`, not a finite number");
+        assert_eq!(lines.left_out.told, [broken(2, 1), broken(3, 2)]);
     }
 
     #[test]
