@@ -1,4 +1,4 @@
-// Rows of a table by index, or zeros. A workgroup owns one row of the output.
+// Rows of a table by index, or zeros, alone or added to what is there. A workgroup owns one row of the output.
 
 const NO_ROW: u32 = 0xffffffffu;
 
@@ -9,6 +9,7 @@ struct Params {
     from_column: u32,  // where the rows begin in those of table
     to_stride: u32,    // numbers from row to row of out
     to_column: u32,    // where the rows begin in those of out
+    accumulate: u32,   // 1: add to what is there
 }
 
 @group(0) @binding(0) var<storage, read> ids: array<u32>;         // [N]
@@ -28,6 +29,8 @@ fn main(
     for (var column = thread; column < params.width; column += 64u) {
         var value = 0.0;
         if (id != NO_ROW) { value = table[id * params.from_stride + params.from_column + column]; }
-        out[row * params.to_stride + params.to_column + column] = value;
+        let at = row * params.to_stride + params.to_column + column;
+        if (params.accumulate == 1u) { value += out[at]; }
+        out[at] = value;
     }
 }

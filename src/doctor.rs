@@ -162,10 +162,13 @@ fn networks() -> Result<Vec<Config>> {
             ..small.clone()
         },
         Config { context: 5, direction: Both, pooling: Max, ..before },
-        Config { context: 3, layers: 2, ..lstm },
+        Config { context: 3, layers: 2, ..lstm.clone() },
         Config { direction: Both, layers: 2, pooling: Mean, ..mingru },
         Config { task: Task::Labels, ..small.clone() },
-        Config { task: Task::Regression, ..small },
+        Config { task: Task::Regression, ..small.clone() },
+        Config { task: Task::Tags, direction: Both, layers: 2, hidden: 20, heads: 2, ..lstm.clone() },
+        Config { task: Task::Series, slicing: Slicing::new(3, 3)?, context: 4, direction: Both, ..small.clone() },
+        Config { task: Task::Tags, downward: false, context: 6, ..small },
     ])
 }
 
@@ -173,11 +176,12 @@ fn networks() -> Result<Vec<Config>> {
 fn ragged_batch(task: Task) -> Batch {
     let lengths: Vec<u32> = vec![192, 171, 140, 90, 90, 40, 17, 9, 1];
     let tokens = lengths.iter().flat_map(|&length| (0..length).map(move |i| (i * i + 5 * length) % 211)).collect();
-    let values = (0..3 * lengths.len()).map(|i| (i % 2) as f32).collect();
+    let count = if task.of_steps() { lengths.iter().sum() } else { lengths.len() as u32 };
+    let values = (0..3 * count).map(|i| (i % 2) as f32).collect();
     let targets = match task {
-        Task::Class => Targets::Classes((0..lengths.len() as u32).map(|i| i % 3).collect()),
+        Task::Class | Task::Tags => Targets::Classes((0..count).map(|i| i % 3).collect()),
         Task::Labels => Targets::Labels(Rows { width: 3, values }),
-        Task::Regression => Targets::Numbers(Rows { width: 3, values }),
+        Task::Regression | Task::Series => Targets::Numbers(Rows { width: 3, values }),
     };
     Batch { inputs: Inputs::Tokens(tokens), lengths, targets: Some(targets) }
 }

@@ -198,6 +198,14 @@ pub enum Problem {
     #[error("its labels are numbers, not classes")]
     NumbersForClasses,
 
+    /// A sequence was to be told of, and the targets are of every step.
+    #[error("what is to be told is of every step, not of the sequence")]
+    StepsTold,
+
+    /// Every step was to be told of, and the targets are of sequences.
+    #[error("what is to be told is of the sequence, not of every step")]
+    SequencesTold,
+
     /// Targets are needed, and the data has none.
     #[error("has no labels")]
     NoTargets,

@@ -8,7 +8,7 @@ use golden::Golden;
 use network_cases::gpu;
 use srnn::compare::{Tolerance, compare};
 use srnn::data::Batch;
-use srnn::network::{Config, Network, Optimiser, Parameters, Tensor};
+use srnn::network::{Config, Network, Optimiser, Parameters, Task, Tensor};
 use srnn::{Device, Slicing};
 
 fn config(golden: &Golden) -> Config {
@@ -36,6 +36,8 @@ fn config(golden: &Golden) -> Config {
         embedding: shape[1],
         hidden: settings.number("hidden"),
         classes: head[0],
+        task: if settings.text("told").is_empty() { Task::Class } else { Task::Tags },
+        downward: settings.text("told") != "steps of slices",
         ..Config::default()
     }
 }
@@ -52,7 +54,8 @@ fn batch(golden: &Golden, config: &Config) -> Batch {
     let [tokens, lengths, labels] = ["tokens", "lengths", "labels"].map(|name| golden.indices(name));
     let [tokens, lengths, labels] =
         [tokens, lengths, labels].map(|all| all.iter().map(|&i| i as u32).collect::<Vec<u32>>());
-    Batch::from_padded(&tokens, config.length, &lengths, &labels).unwrap()
+    let batch = Batch::from_padded(&tokens, config.length, &lengths, &vec![0; lengths.len()]).unwrap();
+    batch.with_classes(&labels)
 }
 
 /// Checks every tensor of `actual` against the one of its name in the file, behind `prefix`.

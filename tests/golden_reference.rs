@@ -7,7 +7,7 @@ mod reference;
 
 use golden::{Golden, HEADS, NETWORKS, STATES, Settings};
 use reference::{
-    Activation, Cell, Direction, Model, Outcome, Pool, Recurrence, Spec, State, binary_cross_entropy_with_logits,
+    Activation, Cell, Direction, Model, Outcome, Pool, Recurrence, Spec, State, Told, binary_cross_entropy_with_logits,
     from_pytorch, mean_squared_error, run_tokens, smoothed_cross_entropy,
 };
 use std::collections::BTreeSet;
@@ -76,6 +76,12 @@ fn network(golden: &Golden) -> Model {
         head_pool: pool(settings.text("head_pool")),
         context: settings.number("context"),
         align: reference::Align::End,
+        told: match settings.text("told") {
+            "" => Told::Sequences,
+            "steps" => Told::Steps,
+            "steps of slices" => Told::StepsOfSlices,
+            other => panic!("told `{other}`"),
+        },
     };
     let [n, k, length, inputs, hidden, classes] =
         ["n", "k", "T", "inputs", "hidden", "classes"].map(|name| settings.number(name));

@@ -108,6 +108,7 @@ fn run(golden: &Golden, engine: &mut dyn Engine, begins: &[usize]) {
     }
     let span = Span {
         first: true,
+        memory: true,
         forward: usize::from(config.direction != Direction::Backward),
         stepwise: true,
         activation: config.activation,

@@ -2,7 +2,9 @@
 
 mod reference;
 
-use reference::{Activation, Align, Cell, Direction, Model, Pool, Random, Spec, merged_recurrence, power, sliced};
+use reference::{
+    Activation, Align, Cell, Direction, Model, Pool, Random, Spec, Told, merged_recurrence, power, sliced,
+};
 
 const LINEAR: Spec = Spec {
     cell: Cell::Rnn,
@@ -13,6 +15,7 @@ const LINEAR: Spec = Spec {
     head_pool: Pool::Last,
     context: 0,
     align: Align::End,
+    told: Told::Sequences,
 };
 
 /// A standard linear RNN. The absolute sums of U's columns are at most 0.98, so that its powers stay tame.

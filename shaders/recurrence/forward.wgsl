@@ -64,7 +64,7 @@ fn main(
                 if (FIRST == 1u && index(own.row, l) < params.rows) {
                     let at = state_at(index(own.row, l), j);
                     h = put_lane(h, l, states[at]);
-                    if (MEMORY == 1u) { c = put_lane(c, l, memories[at]); }
+                    if (MEMORY == 1u && params.memory_given == 1u) { c = put_lane(c, l, memories[at]); }
                 }
             }
             put(0u, j, h);

@@ -33,7 +33,7 @@ struct Params {
     weights_apart: u32, // and from its weights
     tape_apart: u32,    // and from its tape
     state_given: u32,   // 1: a gradient comes from the last states (backward)
-    memory_given: u32,  // 1: and one from the last memories
+    memory_given: u32,  // 1: and one from the last memories; forward, the first ones are given with the states
 }
 
 // The rows of a workgroup.

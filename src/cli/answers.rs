@@ -97,9 +97,9 @@ impl<'a> Writer<'a> {
     fn header(&self) -> String {
         let own = self.cells.iter().flat_map(|cells| cells.header.clone());
         let told = match self.targets {
-            TargetEncoder::Classes(_) => vec!["predicted".to_string()],
+            TargetEncoder::Classes(_) | TargetEncoder::Tags(_) => vec!["predicted".to_string()],
             TargetEncoder::Labels(_) => vec!["predicted".to_string()],
-            TargetEncoder::Numbers(_) => vec![],
+            TargetEncoder::Numbers(_) | TargetEncoder::Series(_) => vec![],
         };
         let kind = if matches!(self.targets, TargetEncoder::Numbers(_)) { "value" } else { "probability" };
         let each = self.names.iter().map(|name| format!("{kind}:{name}"));
@@ -109,9 +109,9 @@ impl<'a> Writer<'a> {
     fn csv_row(&self, row: &[f32]) -> String {
         let own = self.cells.iter().flat_map(|cells| cells.rows[self.count].clone());
         let told = match self.targets {
-            TargetEncoder::Classes(_) => vec![self.class(row)],
+            TargetEncoder::Classes(_) | TargetEncoder::Tags(_) => vec![self.class(row)],
             TargetEncoder::Labels(_) => vec![self.labels(row).join(",")],
-            TargetEncoder::Numbers(_) => vec![],
+            TargetEncoder::Numbers(_) | TargetEncoder::Series(_) => vec![],
         };
         let each: Vec<String> = match self.targets {
             TargetEncoder::Numbers(own) => {
@@ -132,9 +132,11 @@ impl<'a> Writer<'a> {
                 .collect::<serde_json::Map<_, _>>()
         };
         let line = match self.targets {
-            TargetEncoder::Classes(_) => json!({ "label": self.class(row), "probabilities": shares() }),
+            TargetEncoder::Classes(_) | TargetEncoder::Tags(_) => {
+                json!({ "label": self.class(row), "probabilities": shares() })
+            }
             TargetEncoder::Labels(_) => json!({ "labels": self.labels(row), "probabilities": shares() }),
-            TargetEncoder::Numbers(own) => {
+            TargetEncoder::Numbers(own) | TargetEncoder::Series(own) => {
                 let values = own.undo(row).into_iter().zip(&own.deviation);
                 json!({ "values": values.map(|(value, &deviation)| told_digits(value, deviation)).collect::<Vec<_>>() })
             }

@@ -133,6 +133,8 @@ pub fn describe(config: &Config) -> String {
         Task::Class => "classes".to_string(),
         Task::Labels => format!("label{}", many(config.classes)),
         Task::Regression => format!("number{} to tell", many(config.classes)),
+        Task::Tags => "tags of every step".to_string(),
+        Task::Series => format!("number{} of every step", many(config.classes)),
     };
     let input = match config.input {
         Input::Tokens => format!("a vocabulary of {}", config.vocabulary),

@@ -47,12 +47,12 @@ impl Reporter {
         Reporter { lines: false, ..self }
     }
 
-    /// Loss, and the share of sequences of which all is told right; of numbers nothing is ever just right.
+    /// Loss, and the share of sequences or steps of which all is told right; of numbers nothing is ever just right.
     fn train_scores(&self, loss: f64, right: f64) -> String {
         match self.task {
-            Task::Class => format!("loss {loss:.4}, accuracy {:.2} %", 100.0 * right),
+            Task::Class | Task::Tags => format!("loss {loss:.4}, accuracy {:.2} %", 100.0 * right),
             Task::Labels => format!("loss {loss:.4}, all labels right {:.2} %", 100.0 * right),
-            Task::Regression => format!("loss {loss:.4}"),
+            Task::Regression | Task::Series => format!("loss {loss:.4}"),
         }
     }
 }

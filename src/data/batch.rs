@@ -3,6 +3,7 @@
 pub use super::rows::Rows;
 use crate::error::{Error, Result, ensure};
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
 /// The token that stands for padding when padding is unmasked.
 pub const PAD: u32 = 0;
@@ -24,10 +25,15 @@ pub enum Truncate {
 impl Truncate {
     /// At most `length` of the sequence.
     fn cut<T>(self, sequence: &[T], length: usize) -> &[T] {
-        let kept = sequence.len().min(length);
+        &sequence[self.kept(sequence.len(), length)]
+    }
+
+    /// Which of so many steps are kept, at most `length`.
+    pub(crate) fn kept(self, steps: usize, length: usize) -> Range<usize> {
+        let kept = steps.min(length);
         match self {
-            Truncate::Front => &sequence[sequence.len() - kept..],
-            Truncate::Back => &sequence[..kept],
+            Truncate::Front => steps - kept..steps,
+            Truncate::Back => 0..kept,
         }
     }
 }
@@ -52,19 +58,19 @@ pub enum Inputs {
     Numbers(Rows),
 }
 
-/// What is to be told of each of B sequences.
+/// What is to be told of each of B sequences, or, where a network tells of steps, of each of P steps.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Targets {
-    /// `[B]`: its class.
+    /// `[B]` or `[P]`: its class.
     Classes(Vec<u32>),
     /// `[B, C]`: 1 for each label that it has, 0 for the others.
     Labels(Rows),
-    /// `[B, C]`: numbers, on the scale that the network is trained on.
+    /// `[B, C]` or `[P, C]`: numbers, on the scale that the network is trained on.
     Numbers(Rows),
 }
 
 impl Targets {
-    /// How many sequences they are of; `None` if they do not divide by their width.
+    /// How many sequences or steps they are of; `None` if they do not divide by their width.
     pub fn count(&self) -> Option<usize> {
         match self {
             Targets::Classes(classes) => Some(classes.len()),
@@ -199,9 +205,9 @@ impl Batch {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MicroBatch {
     /// Their places among the B sequences.
-    pub sequences: std::ops::Range<usize>,
+    pub sequences: Range<usize>,
     /// Of its steps.
-    pub tokens: std::ops::Range<usize>,
+    pub tokens: Range<usize>,
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The classes: their names in a fixed order, and the numbers that the network counts them by.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -26,15 +26,32 @@ impl Classes {
     /// # Errors
     /// [`Error::Data`] or [`Error::Config`] when there are fewer than two different ones, or an example has none.
     pub fn fit(examples: &Examples) -> Result<Classes> {
+        let names = examples.names()?;
+        Classes::of_names(examples, "classes", names.iter().map(String::as_str).enumerate())
+    }
+
+    /// Collects the tags of the steps of a training set.
+    ///
+    /// # Errors
+    /// As [`Classes::fit`].
+    pub fn fit_tags(examples: &Examples) -> Result<Classes> {
+        Classes::of_names(examples, "tags", examples.tags()?.flat_map(|(row, own)| own.map(move |tag| (row, tag))))
+    }
+
+    fn of_names<'e>(examples: &Examples, what: &str, own: impl Iterator<Item = (usize, &'e str)>) -> Result<Classes> {
         let mut names = BTreeSet::new();
-        for (row, name) in examples.names()?.iter().enumerate() {
-            let name = labels::label(name);
-            ensure!(!name.is_empty(), examples.error(row, EMPTY));
-            names.insert(name);
+        let mut seen = HashSet::new();
+        for (row, name) in own {
+            // Few are different.
+            if seen.insert(name) {
+                let name = labels::label(name);
+                ensure!(!name.is_empty(), examples.error(row, EMPTY));
+                names.insert(name);
+            }
         }
-        labels::warn_of_twins(&examples.place, "classes", &names);
+        labels::warn_of_twins(&examples.place, what, &names);
         let mut names: Vec<String> = names.into_iter().collect();
-        let only = || format!("every sequence has the label {}: a classifier needs two", quoted(&names[0]));
+        let only = || format!("everything has the label {}: a classifier needs two", quoted(&names[0]));
         ensure!(names.len() != 1, Error::data(&examples.place, only()));
         let number = |name: &String| name.parse::<i64>().ok();
         if names.iter().all(|name| number(name).is_some()) {
@@ -54,13 +71,31 @@ impl Classes {
     /// # Errors
     /// [`Error::Data`] with file and line for an example with an unknown label or none.
     pub fn encode(&self, examples: &Examples) -> Result<Vec<u32>> {
+        let names = examples.names()?;
+        self.numbers(examples, "classes", names.iter().map(String::as_str).enumerate())
+    }
+
+    /// The class numbers of all steps, and how many steps each example has.
+    ///
+    /// # Errors
+    /// As [`Classes::encode`].
+    pub fn encode_tags(&self, examples: &Examples) -> Result<(Vec<u32>, Vec<usize>)> {
+        let lengths = examples.tags()?.map(|(_, own)| own.count()).collect();
+        let all = examples.tags()?.flat_map(|(row, own)| own.map(move |tag| (row, tag)));
+        Ok((self.numbers(examples, "tags", all)?, lengths))
+    }
+
+    fn numbers<'e>(
+        &self,
+        examples: &Examples,
+        what: &str,
+        names: impl Iterator<Item = (usize, &'e str)>,
+    ) -> Result<Vec<u32>> {
         let numbers: HashMap<&str, u32> = self.0.iter().map(String::as_str).zip(0..).collect();
         let unknown = |row: usize, name: &str| match name {
             "" => examples.error(row, EMPTY),
-            _ => examples.unknown(row, name, "classes", &self.0),
+            _ => examples.unknown(row, name, what, &self.0),
         };
-        let names = examples.names()?;
-        let names = names.iter().enumerate();
         let known = |name: &str| labels::find(name, |name| numbers.get(name).copied());
         names.map(|(row, name)| known(name).ok_or_else(|| unknown(row, name))).collect()
     }
@@ -109,7 +144,7 @@ mod tests {
     #[test]
     fn one_class_is_not_enough() {
         let error = Classes::fit(&examples(&["spam", "spam"])).unwrap_err().to_string();
-        assert_eq!(error, "t: every sequence has the label `spam`: a classifier needs two");
+        assert_eq!(error, "t: everything has the label `spam`: a classifier needs two");
         assert_eq!(Classes::fit(&examples(&[])).unwrap_err().to_string(), "0 class names: a classifier needs two");
         let without = Examples { targets: None, ..examples(&["a", "b"]) };
         assert_eq!(Classes::fit(&without).unwrap_err().to_string(), "t: has no labels");

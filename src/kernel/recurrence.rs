@@ -79,7 +79,7 @@ parameters! {
         tape_apart: usize,
         /// Backward: whether a gradient comes from the last states.
         state_given: bool,
-        /// Backward: whether a gradient comes from the last memories.
+        /// Whether the first memories are given with the first states; backward, whether a gradient comes from the last ones.
         memory_given: bool,
     }
 }
@@ -121,7 +121,7 @@ pass! {
         states: f32 "[R, W]",
         /// `[P, W]`: written where [`Span::stepwise`] says so, the state after every step.
         outputs: f32 "[P, W]",
-        /// The same of the second states of cells with a memory; others leave it alone.
+        /// The same of the second states of cells with a memory, read where [`Span::memory`] says so; others leave it alone.
         memories: f32 "[R, W]",
     }
 }
@@ -276,6 +276,8 @@ pub struct Span {
     pub product: Product,
     /// The states before step `begin` are given, and their gradient is asked for; otherwise they are 0.
     pub first: bool,
+    /// Memories are given with them; otherwise they are 0, whatever the states.
+    pub memory: bool,
     /// The t-th step of row `i` reads its gates from `slots[p]`, otherwise from `p` itself; p is where it stands.
     pub slotted: bool,
     /// The output of every step counts, not only the last state.
@@ -302,6 +304,7 @@ impl Span {
             lanes: 1,
             product: Product::Paired,
             first: false,
+            memory: false,
             slotted: false,
             stepwise: false,
             activation: Activation::Tanh,
@@ -381,7 +384,7 @@ pub fn forward_dispatch(
     let mut constants = span.constants(cell, cell.on_chip[0], held);
     constants.extend([("HELD", held as u32), ("SLOTTED", span.slotted.into()), ("SAVE", save.into())]);
     let moved = cell.gates.len() + if save { cell.tape } else { 0 } + usize::from(span.stepwise);
-    let (parameters, cost) = (span.parameters([false; 2]), span.cost(cell, moved));
+    let (parameters, cost) = (span.parameters([false, span.memory]), span.cost(cell, moved));
     cell.forward.dispatch(place, views, constants, parameters, span.workgroups(), cost)
 }
 

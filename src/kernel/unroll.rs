@@ -301,7 +301,7 @@ struct Written<'a> {
 
 fn tile_forward(mut step: TileStep, mut written: Written) {
     let run = step.run;
-    step.begin([run.first; 2], &written);
+    step.begin([run.first, run.first && run.params.memory_given], &written);
     step.count = step.order.len();
     for t in run.params.begin..run.params.end.min(step.steps(0)) {
         while step.steps(step.count - 1) <= t {

@@ -1,7 +1,7 @@
 //! The first half of a training step: forward, loss, and backward level by level, down to the gradients of all weights.
 
 use super::config::Input;
-use super::forward::{LevelViews, PoolViews, RunViews, StepViews, of, of_layer};
+use super::forward::{LayerViews, LevelViews, Passes, PoolViews, RunViews, StepViews, of};
 use super::loss::Loss;
 use super::parameters::{Affine, Unit};
 use super::planner::{Planner, StrandViews, buffer};
@@ -15,6 +15,18 @@ use crate::kernel::sum_partials::{self, Sum};
 use crate::kernel::transpose::{self, Matrix};
 use crate::kernel::{gather_rows, sum_by_token};
 use crate::plan::{ALIGNMENT, View};
+
+/// What the backward pass of a micro-batch has at hand everywhere.
+#[derive(Clone, Copy)]
+pub(super) struct Back<'v> {
+    steps: &'v StepViews,
+    /// U of every unit transposed, by level and layer.
+    transposed: &'v [Vec<StrandViews>],
+    /// Room for the gradients of the gates of level 0, by group; none where no slots are read.
+    gates: &'v [StrandViews],
+    /// Whether gradients add to those that are there: of an earlier micro-batch or pass.
+    accumulate: bool,
+}
 
 impl<'b> Planner<'_, 'b> {
     /// Forward, loss and backward of a batch, run in micro-batches `parts` whose gradients add up. Gives the distinct
@@ -33,9 +45,9 @@ impl<'b> Planner<'_, 'b> {
                 match &tokens {
                     Some((_, steps, gradient)) => {
                         let slots = steps.slots.as_ref().map(|slots| &slots[part.tokens.clone()]);
-                        let levels = planner.levels(steps, slots, lengths, true);
-                        planner.backward_from_loss(&levels, steps, &transposed, loss, part, i > 0);
-                        planner.sum_steps(&levels[0], steps.count, gradient, i > 0);
+                        let passes = planner.passes(steps, slots, lengths, true);
+                        let back = Back { steps, transposed: &transposed, gates: gradient, accumulate: i > 0 };
+                        planner.backward_from_loss(&passes, back, loss, part);
                         // Those of a whole batch wait for level 0's.
                         if parts.len() > 1 {
                             planner.sum_gradients(i > 0);
@@ -43,13 +55,12 @@ impl<'b> Planner<'_, 'b> {
                     }
                     None => {
                         let steps = planner.project_numbers(batch.values_of(part));
-                        let levels = planner.levels(&steps, steps.slots.as_deref(), lengths, true);
-                        planner.backward_from_loss(&levels, &steps, &transposed, loss, part, i > 0);
-                        if steps.slots.is_some() {
-                            let gradient = planner.gates_gradient(steps.count);
-                            planner.sum_steps(&levels[0], steps.count, &gradient, false);
-                            planner.steps_backward(&steps, &gradient, i > 0);
-                        }
+                        let slots = steps.slots.as_deref();
+                        let gates = slots.map(|_| planner.gates_gradient(steps.count)).unwrap_or_default();
+                        let passes = planner.passes(&steps, slots, lengths, true);
+                        let back = Back { steps: &steps, transposed: &transposed, gates: &gates, accumulate: i > 0 };
+                        planner.backward_from_loss(&passes, back, loss, part);
+                        planner.steps_backward(&steps, &gates, i > 0);
                         planner.sum_gradients(i > 0);
                     }
                 }
@@ -102,70 +113,93 @@ impl<'b> Planner<'_, 'b> {
         views
     }
 
-    /// Loss, gradient of the head, and everything below it but what slots belong to.
-    fn backward_from_loss(
-        &mut self,
-        levels: &[LevelViews],
-        steps: &StepViews,
-        transposed: &[Vec<StrandViews>],
-        loss: &Loss,
-        part: &MicroBatch,
-        accumulate: bool,
-    ) {
-        let logits = self.logits(levels);
-        let (width, classes, count) = (self.config.width(), self.config.classes, part.sequences.len());
+    /// Loss, gradient of the head, and everything below it down to the gates of level 0.
+    fn backward_from_loss(&mut self, passes: &Passes, mut back: Back, loss: &Loss, part: &MicroBatch) {
+        let Passes { up, down, head: read } = passes;
+        let logits = self.logits(read);
+        let (width, classes, count) = (self.config.width(), self.config.classes, read.count);
         let gradient = self.plan.scratch("logits gradient", &[count, classes]);
         loss.plan(self, part, [logits, gradient]);
-        let top = levels.last().expect("a network has a level");
-        let [states, delta] = [Columns::all(top.up, width), Columns::all(gradient, classes)];
+        let [states, delta] = [Columns::all(read.inputs, width), Columns::all(gradient, classes)];
         let head = &self.layout.head;
-        self.weight_gradient("head", head, Strands::ONE, count, [states, delta], accumulate);
-        let mut up = self.plan.scratch("states gradient", &[count, width]);
+        self.weight_gradient("head", head, Strands::ONE, count, [states, delta], back.accumulate);
+        let of_head = self.plan.scratch("states gradient", &[count, width]);
         let weights = self.affine(head);
         let place = "final states gradient".into();
         let how = (self.product(), Strands::ONE);
-        self.push(matmul::input_gradient(place, how, (count, width, classes), delta, weights, up.into()));
-        for (p, level) in levels.iter().enumerate().rev() {
-            up = self.level_backward(p, level, steps, &transposed[p], up, accumulate);
+        self.push(matmul::input_gradient(place, how, (count, width, classes), delta, weights, of_head.into()));
+        let mut gradient = self.drop_backward(read.dropped, of_head);
+        // Of what each level reads, as far as it comes down again.
+        let mut of_inputs = vec![View::NONE; up.len()];
+        if let Some(level0) = down.first() {
+            of_inputs = self.downward_backward(down, back, gradient);
+            gradient = of_inputs[down.len() - 1];
+            self.sum_steps(&level0.layers[0], back);
+        }
+        let Some(level0) = up.first() else { return };
+        if !down.is_empty() {
+            // The same weights again: their gradients add up.
+            self.sum_gradients(back.accumulate);
+            back.accumulate = true;
+        }
+        for (p, level) in up.iter().enumerate().rev() {
+            gradient = self.level_backward(p, level, back, gradient, of_inputs[p]);
+        }
+        self.sum_steps(&level0.layers[0], back);
+        if !down.is_empty() {
+            self.sum_gradients(true);
         }
     }
 
-    /// One level, from the gradient of what it passes up to that of what it reads, `[P, W]`; at level 0 that is nothing.
-    fn level_backward(
-        &mut self,
-        p: usize,
-        level: &LevelViews,
-        steps: &StepViews,
-        transposed: &[StrandViews],
-        up: View,
-        accumulate: bool,
-    ) -> View {
-        let width = self.config.width();
+    /// One level upwards, from the gradient of what it passes up to that of what it reads, `[P, W]`, which is added to `into`
+    /// if that is something; at level 0 it is nothing.
+    fn level_backward(&mut self, p: usize, level: &LevelViews, back: Back, up: View, into: View) -> View {
         let up = self.drop_backward(level.dropped, up);
         // The gradient of every step's output of a layer; nothing where only the last ones count.
-        let mut of_outputs = self.pool_backward(p, level, up, accumulate).unwrap_or(View::NONE);
+        let mut gradient = self.pool_backward(p, level, up, back.accumulate).unwrap_or(View::NONE);
         for (l, layer) in level.layers.iter().enumerate().rev() {
-            let below = match layer.inputs {
-                Some(_) => self.plan.scratch("states gradient", &[level.steps, width]),
-                None => View::NONE,
-            };
-            for run in &layer.runs {
-                let inputs = layer.inputs.unwrap_or(steps.inputs);
-                self.scope(|planner| {
-                    planner.run_backward([p, l], run, [of_outputs, up], transposed[l]);
-                    planner.units_backward([p, l], run, level.steps, [inputs, below], accumulate);
-                });
-            }
-            of_outputs = if l > 0 { self.drop_backward(layer.dropped, below) } else { below };
+            let into = if l == 0 { into } else { View::NONE };
+            let below = self.layer_backward([p, l], layer, level.steps, back, [gradient, up], into);
+            gradient = if l > 0 { self.drop_backward(layer.dropped, below) } else { below };
         }
-        of_outputs
+        gradient
     }
 
-    /// The recurrences of a run backward, from the gradient of their outputs or, where only the last count, of what passes up.
-    fn run_backward(&mut self, [p, l]: [usize; 2], run: &RunViews, [outputs, up]: [View; 2], transposed: StrandViews) {
+    /// One layer, from the gradients of its outputs and of its states to that of what it reads, which is added to `into` if
+    /// that is something. The states are the last ones, where they pass up; or the first ones, whose gradient is left there.
+    pub(super) fn layer_backward(
+        &mut self,
+        [p, l]: [usize; 2],
+        layer: &LayerViews,
+        steps: usize,
+        back: Back,
+        [outputs, states]: [View; 2],
+        into: View,
+    ) -> View {
+        let below = match layer.inputs {
+            Some(_) if into == View::NONE => self.plan.scratch("states gradient", &[steps, self.config.width()]),
+            Some(_) => into,
+            None => View::NONE,
+        };
+        let inputs = layer.inputs.unwrap_or(back.steps.inputs);
+        for run in &layer.runs {
+            self.scope(|planner| {
+                planner.run_backward(run, [outputs, states], back.transposed[p][l]);
+                let add = [back.accumulate, into != View::NONE || run.strands.start > 0];
+                planner.units_backward([p, l], run, steps, [inputs, below], add);
+            });
+        }
+        below
+    }
+
+    /// The recurrences of a run backward, from the gradients of their outputs and states.
+    fn run_backward(&mut self, run: &RunViews, [outputs, states]: [View; 2], transposed: StrandViews) {
         let (cell, shape) = (self.config.recurrence(), [run.rows.list.len(), run.span.stride]);
-        let outputs_gradient = self.own_gradient([p, l], run, outputs);
-        let states_gradient = if run.span.stepwise { self.plan.scratch("carried gradient", &shape) } else { up };
+        let outputs_gradient = self.own_gradient(run, outputs);
+        let states_gradient = match run.span.stepwise && !run.span.first {
+            true => self.plan.scratch("carried gradient", &shape),
+            false => states,
+        };
         let memories_gradient = self.memories("memories gradient", &shape);
         let views = BackwardViews {
             rows: run.rows_view,
@@ -175,7 +209,7 @@ impl<'b> Planner<'_, 'b> {
             states_gradient,
             memories_gradient,
         };
-        let place = format!("level {p}{}{} backward", of_layer(l), of(&run.strands));
+        let place = format!("{} backward", run.place);
         let strands = Strands::new(run.strands.len(), [0, transposed.apart, run.tape.apart]);
         for span in self.spans(Span { strands, ..run.span }, run.rows.longest).into_iter().rev() {
             // What the span behind this one left; of the last one, what comes from above.
@@ -186,13 +220,13 @@ impl<'b> Planner<'_, 'b> {
 
     /// The gradient of the outputs of one direction, from that of the outputs `[P, W]` of all: with context it reads other
     /// slices' steps, too, whose outputs nothing reads.
-    fn own_gradient(&mut self, [p, l]: [usize; 2], run: &RunViews, side_by_side: View) -> View {
+    fn own_gradient(&mut self, run: &RunViews, side_by_side: View) -> View {
         let Some(warmup) = run.rows.warmup.as_ref().filter(|_| run.span.stepwise) else { return side_by_side };
         let (steps, units) = (run.rows.steps, self.config.units());
         let width = run.strands.len() * units;
         let ids = self.plan.upload("own steps read", &[steps], warmup.own_steps_read());
         let out = self.plan.scratch("outputs gradient with context", &[steps, width]);
-        let place = format!("level {p}{}{} own outputs gradient", of_layer(l), of(&run.strands));
+        let place = format!("{} own outputs gradient", run.place);
         let column = run.strands.start * units;
         let from = Columns { column, ..Columns::all(side_by_side, self.config.width()) };
         self.push(gather_rows::dispatch(place, (steps, width), ids, from, Columns::all(out, width)));
@@ -200,20 +234,21 @@ impl<'b> Planner<'_, 'b> {
     }
 
     /// The gradients of the weights of a run's units, from their tapes, and of what they read, from `inputs` to `below`; at
-    /// level 0 the gradients of W wait for the sums by slot.
+    /// level 0 the gradients of W wait for the sums by slot. Those of weights, and of what is read, may be added to what is
+    /// there.
     fn units_backward(
         &mut self,
         [p, l]: [usize; 2],
         run: &RunViews,
         count: usize,
         [inputs, below]: [View; 2],
-        accumulate: bool,
+        [accumulate, add]: [bool; 2],
     ) {
         let (hidden, cell) = (self.config.units(), self.config.recurrence());
         let RunViews { tape, ref strands, .. } = *run;
         let units = &self.layout.levels[p].layers[l][strands.clone()];
         let (unit, apart) = (&units[0], units[0].apart());
-        let place = format!("level {p}{}{}", of_layer(l), of(strands));
+        let place = &run.place;
         let on_tape =
             |column: usize| Columns { column: column * hidden, ..Columns::all(tape.view, cell.tape * hidden) };
         for (matrix, affine) in cell.matrices.iter().zip(&unit.recurrent) {
@@ -240,7 +275,7 @@ impl<'b> Planner<'_, 'b> {
             let weights = self.input_weights(units);
             let (place, sizes) = (format!("{place} inputs gradient"), (count, width, wide));
             let how = (self.product(), Strands::new(units.len(), [delta_apart, weights.apart, 0]));
-            let out = Out { accumulate: run.strands.start > 0, ..below.into() };
+            let out = Out { accumulate: add, ..below.into() };
             self.push(matmul::input_gradient(place, how, sizes, delta, weights.view, out));
         }
     }
@@ -330,10 +365,10 @@ impl<'b> Planner<'_, 'b> {
     }
 
     /// Sums the gate gradients on the tapes of level 0 by distinct token or step.
-    fn sum_steps(&mut self, level: &LevelViews, count: usize, gradient: &[StrandViews], accumulate: bool) {
-        for (run, &out) in level.layers[0].runs.iter().zip(gradient) {
+    fn sum_steps(&mut self, layer: &LayerViews, back: Back) {
+        for (run, &out) in layer.runs.iter().zip(back.gates) {
             let slots = run.slots.as_ref().expect("level 0 reads through slots");
-            self.sum_run(slots, run, (count, out), accumulate);
+            self.sum_run(slots, run, (back.steps.count, out), back.accumulate);
         }
     }
 

@@ -1,7 +1,7 @@
 //! What a network is: its sizes and its slicing.
 
 use super::parameters::{Affine, Layout};
-use crate::data::batch::{Batch, Inputs, Padding, Rows, Targets, Truncate};
+use crate::data::batch::{Batch, Inputs, MicroBatch, Padding, Rows, Targets, Truncate};
 use crate::error::{Error, Result, ensure};
 use crate::kernel::activation::Activation;
 use crate::kernel::cell::{Cell, Reset};
@@ -35,7 +35,7 @@ pub enum Input {
     Numbers,
 }
 
-/// What a network tells of a sequence.
+/// What a network tells of a sequence, or of every step of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Task {
@@ -46,9 +46,25 @@ pub enum Task {
     Labels,
     /// C numbers (squared error).
     Regression,
+    /// The class of every step, its tag, one of C (softmax and cross-entropy).
+    Tags,
+    /// C numbers for every step (squared error).
+    Series,
 }
 
-/// A sliced recurrent network that tells the class, the labels or numbers of a sequence.
+impl Task {
+    /// Whether it is about every step.
+    pub fn of_steps(self) -> bool {
+        matches!(self, Task::Tags | Task::Series)
+    }
+
+    /// Whether one of C is told, by a softmax.
+    pub fn is_one_of(self) -> bool {
+        matches!(self, Task::Class | Task::Tags)
+    }
+}
+
+/// A sliced recurrent network that tells the class, the labels or numbers of a sequence or of its steps.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
@@ -85,12 +101,18 @@ pub struct Config {
     pub embedding: usize,
     /// Hidden units of every level, H.
     pub hidden: usize,
-    /// What is told of a sequence: its class by default.
+    /// What is told: the class of a sequence by default.
     pub task: Task,
+    /// Where steps are told of: whether all levels run, and then each slice once more, from what the level above knew before
+    /// it. Without, there is level 0 alone, and its slices know nothing of one another. Of no account elsewhere.
+    pub downward: bool,
     /// Classes, labels or numbers, C.
     pub classes: usize,
     /// The end of a sequence that is dropped where it is too long; the front by default.
     pub truncate: Truncate,
+    /// Steps that neighbouring windows share, in which long sequences are read where steps are told of; see
+    /// [`windows`](crate::train::windows::windows).
+    pub overlap: usize,
     /// Whether padding is read; masked by default.
     pub padding: Padding,
     /// Whether the embedding keeps the values that it was given.
@@ -130,8 +152,10 @@ impl Default for Config {
             embedding: 200,
             hidden: 50,
             task: Task::default(),
+            downward: true,
             classes: 2,
             truncate: Truncate::default(),
+            overlap: 64,
             padding: Padding::default(),
             freeze_embedding: false,
         }
@@ -154,7 +178,7 @@ impl Config {
             ("layers", self.layers, [1, MOST_LAYERS]),
             ("length", self.length, [1, usize::MAX]),
             ("vocabulary", vocabulary, [1, MOST]),
-            ("classes", self.classes, [if self.task == Task::Class { 2 } else { 1 }, MOST_CLASSES]),
+            ("classes", self.classes, [if self.task.is_one_of() { 2 } else { 1 }, MOST_CLASSES]),
         ] {
             ensure!(size >= least, Error::setting(name, size, format!("at least {least}")));
             ensure!(size <= most, Error::setting(name, size, format!("at most {most}")));
@@ -175,6 +199,13 @@ impl Config {
         let aligned = padding == Padding::Masked || self.align == Align::End;
         ensure!(aligned, "padding that is read stands in front: align sequences at their end");
         ensure!(!numbers || padding == Padding::Masked, "numbers have no padding token: use masked padding");
+        if self.task.of_steps() {
+            ensure!(padding == Padding::Masked, "steps of padding are none to tell of: use masked padding");
+            let last = self.head_pooling == Pooling::Last;
+            ensure!(last, "head pooling is for sequences: of a step its own output is read");
+            let pools = self.levels() > 1 || self.pooling == Pooling::Last;
+            ensure!(pools, "pooling is for what slices pass up, and here nothing is passed");
+        }
         self.slicing.check(length)
     }
 
@@ -184,6 +215,21 @@ impl Config {
             Align::End => self.length,
             Align::Start => LONGEST,
         }
+    }
+
+    /// Levels that there are weights of: `k + 1`, or level 0 alone where steps are told of without the downward pass.
+    pub fn levels(&self) -> usize {
+        if self.task.of_steps() && !self.downward { 1 } else { self.slicing.levels() }
+    }
+
+    /// What of a batch is told of, in `part` of it: its sequences or its steps.
+    pub fn told(&self, part: &MicroBatch) -> Range<usize> {
+        if self.task.of_steps() { part.tokens.clone() } else { part.sequences.clone() }
+    }
+
+    /// How many of a batch's sequences or steps that are.
+    pub fn told_of(&self, batch: &Batch) -> usize {
+        if self.task.of_steps() { batch.steps() } else { batch.len() }
     }
 
     /// The kernels of the cell; of a reset that it does not have, which [`Config::check`] refuses, those of the usual one.
@@ -231,7 +277,7 @@ impl Config {
 
     /// What the slices of `level` pass up.
     pub fn pooling_of(&self, level: usize) -> Pooling {
-        if level + 1 == self.slicing.levels() { self.head_pooling } else { self.pooling }
+        if level + 1 == self.levels() { self.head_pooling } else { self.pooling }
     }
 
     /// Width of what `layer` of `level` reads: D at the bottom, W above.
@@ -283,19 +329,20 @@ impl Config {
             (_, input) => ensure!(false, "the network reads {input:?}, and the batch holds something else"),
         }
         ensure!(batch.targets.is_some() || !with_targets, "the batch has no targets");
-        batch.targets.as_ref().map_or(Ok(()), |targets| self.check_targets(targets, batch.len()))
+        batch.targets.as_ref().map_or(Ok(()), |targets| self.check_targets(targets, self.told_of(batch)))
     }
 
-    fn check_targets(&self, targets: &Targets, sequences: usize) -> Result<()> {
-        ensure!(targets.count() == Some(sequences), "the targets are not those of {sequences} sequences");
+    fn check_targets(&self, targets: &Targets, count: usize) -> Result<()> {
+        let what = if self.task.of_steps() { "steps" } else { "sequences" };
+        ensure!(targets.count() == Some(count), "the targets are not those of {count} {what}");
         match (targets, self.task, self.classes) {
-            (Targets::Classes(own), Task::Class, classes) => {
+            (Targets::Classes(own), Task::Class | Task::Tags, classes) => {
                 let largest = own.iter().copied().max().unwrap_or(0);
                 ensure!((largest as usize) < classes, "class {largest} is beyond the {classes} classes");
             }
             (Targets::Labels(Rows { width, values }), Task::Labels, told)
-            | (Targets::Numbers(Rows { width, values }), Task::Regression, told) => {
-                ensure!(*width == told, "{width} targets a sequence, and the network tells {told}");
+            | (Targets::Numbers(Rows { width, values }), Task::Regression | Task::Series, told) => {
+                ensure!(*width == told, "{width} targets for each of the {what}, and the network tells {told}");
                 ensure!(values.iter().all(|value| value.is_finite()), "a target is not finite");
             }
             (_, task, _) => ensure!(false, "the targets are not those of the task {task:?}"),

@@ -1,6 +1,7 @@
-//! The forward plan: steps → gates → layer by layer, level by level → logits.
+//! The forward plan: steps → gates → layer by layer, level by level → logits; `downward` has the way back down.
 
 use super::config::{Config, Input, Pooling};
+use super::downward::DownViews;
 use super::planner::{Dropped, Planner, StrandViews, buffer};
 use super::warmup::{LevelRows, rows_of};
 use crate::kernel::gather_rows;
@@ -31,6 +32,8 @@ pub(super) struct StepViews {
 /// The recurrences of a layer that run in one dispatch, from their forward to their backward pass: those of a group of strands
 /// ([`Config::groups`]).
 pub(super) struct RunViews {
+    /// Where in the network they are, in words.
+    pub place: String,
     /// Which of the layer's strands these are.
     pub strands: Range<usize>,
     /// Rows and steps of which it runs over; with context more than there are.
@@ -55,7 +58,27 @@ pub(super) struct LayerViews {
     pub outputs: View,
 }
 
-/// One level of one micro-batch.
+/// All levels of one micro-batch, from their forward to their backward pass.
+pub(super) struct Passes {
+    /// From level 0 upwards: the last state of each slice, or what is pooled, is a step of the next level. All levels, or,
+    /// where steps are told of, those below the top.
+    pub up: Vec<LevelViews>,
+    /// From level 0 on, where steps are told of.
+    pub down: Vec<DownViews>,
+    pub head: HeadViews,
+}
+
+/// What the head reads.
+pub(super) struct HeadViews {
+    /// Sequences or steps.
+    pub count: usize,
+    /// `[count, W]`
+    pub inputs: View,
+    /// Of outputs; what passes up has been dropped already.
+    pub dropped: Option<Dropped>,
+}
+
+/// One level of one micro-batch, upwards.
 pub(super) struct LevelViews {
     /// Slices, and their steps together.
     pub count: usize,
@@ -81,15 +104,17 @@ pub(super) struct PoolViews {
 
 /// Where in the network something is planned.
 #[derive(Clone, Copy)]
-struct At<'l> {
-    p: usize,
-    level: &'l Level,
+pub(super) struct At<'l> {
+    pub p: usize,
+    pub level: &'l Level,
+    /// Whether this is the downward pass.
+    pub down: bool,
     /// Whether there will be a backward pass.
-    save: bool,
+    pub save: bool,
 }
 
 /// What a group of strands of a level reads, the same in all of its layers.
-struct Way {
+pub(super) struct Way {
     strands: Range<usize>,
     rows: Rc<LevelRows>,
     /// `[R, 2]`: the list of rows.
@@ -101,7 +126,7 @@ struct Way {
 
 /// What a layer reads.
 #[derive(Clone, Copy)]
-enum Below<'s> {
+pub(super) enum Below<'s> {
     /// The batch's own steps: those projected, and which of them each step is.
     Steps(&'s StepViews, Option<&'s [u32]>),
     /// `[P, inputs]`: what the layer or level below gives.
@@ -112,6 +137,11 @@ impl Config {
     /// Whether level 0 reads its steps through slots.
     fn slotted(&self) -> bool {
         self.input == Input::Tokens || self.context > 0
+    }
+
+    /// Whether the outputs of all steps of a layer count, not only its last states.
+    fn stepwise(&self, At { p, down, .. }: At, layer: usize) -> bool {
+        down || layer + 1 < self.layers || self.pooling_of(p) != Pooling::Last
     }
 }
 
@@ -159,28 +189,41 @@ impl<'b> Planner<'_, 'b> {
 
     /// Runs all levels over sequences of `lengths` real steps; `slots` tell which of the projected steps theirs are. With
     /// `save`, the levels keep what the backward pass needs.
-    pub fn levels(&mut self, steps: &StepViews, slots: Option<&[u32]>, lengths: &[u32], save: bool) -> Vec<LevelViews> {
-        let mut levels: Vec<LevelViews> = Vec::new();
-        for (p, level) in self.config.slicing.rows(self.config.length, self.config.align, lengths).iter().enumerate() {
-            let context = if p == 0 { self.config.context } else { 0 };
-            let at = At { p, level, save };
-            let ways = self.config.groups(p, self.apart).map(|strands| {
-                let reverse = self.config.reads_backward(strands.start);
-                self.way(at, strands, rows_of(level, lengths, context, reverse))
-            });
-            let ways: Vec<Way> = ways.collect();
-            let below = match levels.last() {
-                None => Below::Steps(steps, slots),
-                Some(level) => Below::Outputs(level.up),
-            };
+    pub fn passes(&mut self, steps: &StepViews, slots: Option<&[u32]>, lengths: &[u32], save: bool) -> Passes {
+        let config = self.config;
+        let mut levels = config.slicing.rows(config.length, config.align, lengths);
+        levels.truncate(config.levels());
+        let below = Below::Steps(steps, slots);
+        let upward = levels.len() - usize::from(config.task.of_steps());
+        let mut up: Vec<LevelViews> = Vec::new();
+        for (p, level) in levels[..upward].iter().enumerate() {
+            let at = At { p, level, down: false, save };
+            let ways = self.ways(at, lengths, if p == 0 { config.context } else { 0 });
+            let below = up.last().map_or(below, |level| Below::Outputs(level.up));
             let views = self.level(at, &ways, below);
-            levels.push(views);
+            up.push(views);
         }
-        levels
+        if config.task.of_steps() {
+            let (down, head) = self.downward(&levels, lengths, below, &up, save);
+            return Passes { up, down, head };
+        }
+        let top = up.last().expect("a network has a level");
+        let head = HeadViews { count: top.count, inputs: top.up, dropped: None };
+        Passes { up, down: vec![], head }
+    }
+
+    /// What the groups of strands of a level read.
+    pub(super) fn ways(&mut self, at: At, lengths: &[u32], context: usize) -> Vec<Way> {
+        let groups = self.config.groups(at.p, self.apart).map(|strands| {
+            let reverse = self.config.reads_backward(strands.start);
+            self.way(at, strands, rows_of(at.level, lengths, context, reverse))
+        });
+        groups.collect()
     }
 
     /// Uploads what a group of strands reads in all layers of a level.
-    fn way(&mut self, At { p, level, .. }: At, strands: Range<usize>, rows: LevelRows) -> Way {
+    fn way(&mut self, at: At, strands: Range<usize>, rows: LevelRows) -> Way {
+        let level = at.level;
         let list = self.plan.upload("rows", &[level.rows.len(), 2], rows.list.concat());
         let (mut steps_read, mut own) = (None, None);
         if let Some(warmup) = &rows.warmup {
@@ -188,7 +231,7 @@ impl<'b> Planner<'_, 'b> {
                 let read = warmup.steps_read.clone();
                 steps_read = Some(self.plan.upload("steps read", &[read.len()], read));
             }
-            if self.config.layers > 1 || self.config.pooling_of(p) != Pooling::Last {
+            if self.config.stepwise(at, 0) {
                 let steps = warmup.own.clone();
                 own = Some(self.plan.upload("own steps", &[level.steps], steps));
             }
@@ -199,7 +242,7 @@ impl<'b> Planner<'_, 'b> {
     fn level(&mut self, at: At, ways: &[Way], mut below: Below) -> LevelViews {
         let At { p, level, .. } = at;
         let (count, width) = (level.rows.len(), self.config.width());
-        let passed = match p + 1 == self.config.slicing.levels() {
+        let passed = match p + 1 == self.config.levels() {
             true => self.plan.output(buffer::STATES, &[count, width]),
             false => self.plan.scratch("states", &[count, width]),
         };
@@ -221,8 +264,9 @@ impl<'b> Planner<'_, 'b> {
         LevelViews { count, steps: level.steps, layers, pool, up, dropped }
     }
 
-    /// One layer with all of its strands. Where the last states pass up, they go to `passed`.
-    fn layer(&mut self, at: At, layer: usize, ways: &[Way], below: Below, passed: View) -> LayerViews {
+    /// One layer with all of its strands. `states [R, W]` is, upwards, where the last states go if they pass up; downwards, it
+    /// has the first ones, or there are none.
+    pub(super) fn layer(&mut self, at: At, layer: usize, ways: &[Way], below: Below, states: View) -> LayerViews {
         let At { p, level, .. } = at;
         let (steps, width) = (level.steps, self.config.width());
         let (below, dropped) = match below {
@@ -232,13 +276,15 @@ impl<'b> Planner<'_, 'b> {
             }
             _ => (below, None),
         };
-        let stepwise = layer + 1 < self.config.layers || self.config.pooling_of(p) != Pooling::Last;
-        let outputs = match stepwise {
+        let outputs = match self.config.stepwise(at, layer) {
+            true if at.down && p == 0 && layer + 1 == self.config.layers => {
+                self.plan.output(buffer::OUTPUTS, &[steps, width])
+            }
             true => self.plan.scratch("outputs", &[steps, width]),
             false => View::NONE,
         };
         let runs = ways.iter().enumerate();
-        let runs = runs.map(|(group, way)| self.run(at, [layer, group], way, below, [outputs, passed])).collect();
+        let runs = runs.map(|(group, way)| self.run(at, [layer, group], way, below, [outputs, states])).collect();
         let inputs = match below {
             Below::Steps(..) => None,
             Below::Outputs(outputs) => Some(outputs),
@@ -246,23 +292,24 @@ impl<'b> Planner<'_, 'b> {
         LayerViews { inputs, dropped, runs, outputs }
     }
 
-    /// The recurrences of a group of strands of layer l. Their outputs go to their columns of `outputs`, if they count, otherwise
-    /// their last states to those of `passed`.
+    /// The recurrences of a group of strands of layer l. Their outputs go to their columns of `outputs`, if they count;
+    /// `states` are those of the layer.
     fn run(
         &mut self,
         at: At,
         [l, group]: [usize; 2],
         way: &Way,
         below: Below,
-        [outputs, passed]: [View; 2],
+        [outputs, states]: [View; 2],
     ) -> RunViews {
-        let At { p, level, save } = at;
+        let At { p, level, down, save } = at;
         let (config, cell, rows) = (self.config, self.config.recurrence(), &way.rows);
         let (units, width, count) = (config.units(), config.width(), level.rows.len());
         let (strands, first) = (way.strands.clone(), way.strands.start * units);
         let weights = self.recurrent(&self.layout.levels[p].layers[l][strands.clone()]);
         let own_width = strands.len() * units;
-        let place = format!("level {p}{}{}", of_layer(l), of(&strands));
+        let pass = if down && config.levels() > 1 { " down" } else { "" };
+        let place = format!("level {p}{pass}{}{}", of_layer(l), of(&strands));
         let tape = match save {
             true => self.scratch_of_strands("tape", strands.len(), rows.steps * cell.tape * units),
             false => StrandViews::NONE,
@@ -282,6 +329,7 @@ impl<'b> Planner<'_, 'b> {
                 forward: strands.clone().filter(|&strand| !config.reads_backward(strand)).count(),
                 slotted: read.is_some(),
                 stepwise,
+                first: down && states != View::NONE,
                 activation: config.activation,
                 stride,
                 column,
@@ -293,7 +341,10 @@ impl<'b> Planner<'_, 'b> {
                 None => outputs,
             };
             // Where outputs count, last states do not; but spans carry them.
-            let states = if stepwise { planner.plan.scratch("carried states", &[count, stride]) } else { passed };
+            let states = match stepwise && !span.first {
+                true => planner.plan.scratch("carried states", &[count, stride]),
+                false => states,
+            };
             let memories = planner.memories("memories", &[count, stride]);
             let [gates, weights, tape] = [gates, weights, tape].map(|strands| strands.view);
             let views = ForwardViews { rows: way.list, slots, gates, weights, tape, states, outputs, memories };
@@ -307,7 +358,7 @@ impl<'b> Planner<'_, 'b> {
             }
             (span, read)
         });
-        RunViews { strands, rows: rows.clone(), rows_view: way.list, span, tape, slots }
+        RunViews { place, strands, rows: rows.clone(), rows_view: way.list, span, tape, slots }
     }
 
     /// `[R, W]` for the second states, or their gradients, of a cell that has such.
@@ -348,14 +399,13 @@ impl<'b> Planner<'_, 'b> {
         PoolViews { pool, rows, shares, pooled }
     }
 
-    /// The head over what the top level passes up: `[count, C]` logits.
-    pub fn logits(&mut self, levels: &[LevelViews]) -> View {
-        let top = levels.last().expect("a network has a level");
+    /// The head over what it reads: `[count, C]` logits.
+    pub fn logits(&mut self, head: &HeadViews) -> View {
         let (width, classes) = (self.config.width(), self.config.classes);
-        let logits = self.plan.output(buffer::LOGITS, &[top.count, classes]);
+        let logits = self.plan.output(buffer::LOGITS, &[head.count, classes]);
         let weights = self.affine(&self.layout.head);
         let how = (self.product(), Strands::ONE);
-        self.push(matmul::project("logits".into(), how, (top.count, classes, width), top.up, weights, logits));
+        self.push(matmul::project("logits".into(), how, (head.count, classes, width), head.inputs, weights, logits));
         logits
     }
 }

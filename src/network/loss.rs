@@ -13,35 +13,36 @@ use crate::plan::View;
 /// The targets of a batch, and how they count.
 pub(super) struct Loss<'a> {
     batch: &'a Batch,
-    classes: usize,
-    /// What a sequence's loss is multiplied by, so that gradients of micro-batches add up to the mean's.
+    config: &'a Config,
+    /// What a sequence's or step's loss is multiplied by, so that gradients of micro-batches add up to the mean's.
     scale: f32,
     class_weights: &'a [f32],
     smoothing: f32,
 }
 
 impl<'a> Loss<'a> {
-    pub fn new(batch: &'a Batch, config: &Config, optimiser: &'a Optimiser) -> Loss<'a> {
+    pub fn new(batch: &'a Batch, config: &'a Config, optimiser: &'a Optimiser) -> Loss<'a> {
         let Optimiser { class_weights, label_smoothing: smoothing, .. } = optimiser;
         let whole: f32 = match (&batch.targets, &class_weights[..]) {
             (Some(Targets::Classes(classes)), weights @ [_, ..]) => classes.iter().map(|&c| weights[c as usize]).sum(),
-            (Some(Targets::Classes(_)), _) => batch.len() as f32,
-            _ => (batch.len() * config.classes) as f32,
+            (Some(Targets::Classes(classes)), _) => classes.len() as f32,
+            _ => (config.told_of(batch) * config.classes) as f32,
         };
         let scale = 1.0 / whole.max(f32::MIN_POSITIVE);
-        Loss { batch, classes: config.classes, scale, class_weights, smoothing: *smoothing }
+        Loss { batch, config, scale, class_weights, smoothing: *smoothing }
     }
 
     /// The loss of a part and its gradient into the logits; adds to the totals.
     pub fn plan(&self, planner: &mut Planner, part: &MicroBatch, [logits, gradient]: [View; 2]) {
-        let (sizes @ (count, classes), place) = ((part.sequences.len(), self.classes), "loss".to_string());
+        let told = self.config.told(part);
+        let (sizes @ (count, classes), place) = ((told.len(), self.config.classes), "loss".to_string());
         let totals = planner.plan.persistent(buffer::TOTALS, &[TOTALS]);
         let groups = groups(count);
         // Several workgroups have totals of their own, which are added up.
         let own = if groups == 1 { totals } else { planner.plan.scratch("totals of groups", &[groups, TOTALS]) };
         let words = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<u32>>();
         let mut elements = |form: Form, rows: &Rows| {
-            let targets = planner.plan.upload("targets", &[count, classes], words(rows.range(part.sequences.clone())));
+            let targets = planner.plan.upload("targets", &[count, classes], words(rows.range(told.clone())));
             let bindings = [logits, targets, gradient, own];
             element_loss::dispatch(place.clone(), sizes, self.scale, form, groups == 1, bindings)
         };
@@ -49,7 +50,7 @@ impl<'a> Loss<'a> {
             Some(Targets::Labels(rows)) => elements(Form::BinaryCrossEntropy, rows),
             Some(Targets::Numbers(rows)) => elements(Form::SquaredError, rows),
             Some(Targets::Classes(labels)) => {
-                let labels = labels[part.sequences.clone()].to_vec();
+                let labels = labels[told.clone()].to_vec();
                 let labels = planner.plan.upload("labels", &[count], labels);
                 let weights = match self.class_weights {
                     [] => View::NONE,

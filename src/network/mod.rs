@@ -1,7 +1,9 @@
 //! The sliced network: it knows the mathematics and plans; an engine runs the plans.
 
 mod backward;
+mod carry;
 pub mod config;
+mod downward;
 mod forward;
 mod loss;
 pub mod optimiser;
@@ -24,7 +26,7 @@ pub use state::{Gradients, OptimiserState, PendingTotals, Totals};
 
 use crate::data::batch::Batch;
 use crate::engine::{Device, Engine, block_on};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, ensure};
 use crate::kernel::loss::TOTALS;
 use crate::kernel::step_control;
 use crate::plan::{BufferName, Checked};
@@ -115,7 +117,7 @@ impl Network {
         self.device.engine.as_mut()
     }
 
-    /// The logits `[B, C]` of a batch.
+    /// The logits of a batch: `[B, C]`, or `[P, C]` where every step is told of.
     ///
     /// # Errors
     /// [`Error::Config`] for a batch that does not fit the network,
@@ -136,7 +138,7 @@ impl Network {
     /// What the top level passes to the head `[B, W]`: a vector for each sequence.
     ///
     /// # Errors
-    /// As [`Network::logits`].
+    /// As [`Network::logits`]; [`Error::Config`] of a network that tells of steps, which has [`Network::outputs`].
     pub fn states(&mut self, batch: &Batch) -> Result<Vec<f32>> {
         block_on(self.states_async(batch))
     }
@@ -144,28 +146,50 @@ impl Network {
     /// [`Network::states`], to be awaited.
     ///
     /// # Errors
-    /// As [`Network::logits`].
+    /// As there.
     pub async fn states_async(&mut self, batch: &Batch) -> Result<Vec<f32>> {
+        ensure!(!self.config.task.of_steps(), "the network tells of steps: it has outputs, and no final states");
         self.infer(batch, buffer::STATES, self.config.width()).await
     }
 
-    /// An output of `width` numbers for each sequence.
+    /// The outputs `[P, W]` of all steps of a batch, those of the last layer of level 0: with the downward pass they have seen
+    /// all that their direction reads before them.
+    ///
+    /// # Errors
+    /// As [`Network::logits`]; [`Error::Config`] of a network that tells of sequences, which has [`Network::states`].
+    pub fn outputs(&mut self, batch: &Batch) -> Result<Vec<f32>> {
+        block_on(self.outputs_async(batch))
+    }
+
+    /// [`Network::outputs`], to be awaited.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn outputs_async(&mut self, batch: &Batch) -> Result<Vec<f32>> {
+        ensure!(
+            self.config.task.of_steps(),
+            "the network tells of sequences: it has final states, and no outputs of steps"
+        );
+        self.infer(batch, buffer::OUTPUTS, self.config.width()).await
+    }
+
+    /// `width` numbers for each sequence or step.
     async fn infer(&mut self, batch: &Batch, output: BufferName, width: usize) -> Result<Vec<f32>> {
         'smaller: loop {
-            let mut all = Vec::with_capacity(batch.len() * width);
+            let mut all = Vec::with_capacity(self.config.told_of(batch) * width);
             for (part, plan) in self.plans().inference(batch)? {
                 if !run_or_make_room(self.device.engine.as_mut(), &plan)? {
                     // Gradients that waited to be applied have made room, too.
                     self.gradients_of = None;
                     continue 'smaller;
                 }
-                all.extend(self.read(output, part.sequences.len() * width).await?);
+                all.extend(self.read(output, self.config.told(&part).len() * width).await?);
             }
             return Ok(all);
         }
     }
 
-    /// What the logits `[B, C]` say: probabilities of the classes (softmax), of each label (sigmoid), or the numbers
+    /// What the logits say, in their shape: probabilities of the classes (softmax), of each label (sigmoid), or the numbers
     /// themselves.
     ///
     /// # Errors
@@ -181,12 +205,12 @@ impl Network {
     pub async fn probabilities_async(&mut self, batch: &Batch) -> Result<Vec<f32>> {
         let mut logits = self.logits_async(batch).await?;
         match self.config.task {
-            Task::Class => {}
+            Task::Class | Task::Tags => {}
             Task::Labels => {
                 logits.iter_mut().for_each(|x| *x = 1.0 / (1.0 + (-*x).exp()));
                 return Ok(logits);
             }
-            Task::Regression => return Ok(logits),
+            Task::Regression | Task::Series => return Ok(logits),
         }
         for row in logits.chunks_mut(self.config.classes) {
             let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);

@@ -131,7 +131,7 @@ impl Layout {
         };
         let (hidden, units, cell) = (config.hidden, config.units(), config.recurrence());
         let mut levels = Vec::new();
-        for p in 0..config.slicing.levels() {
+        for p in 0..config.levels() {
             let mut unit = |layer: usize, reverse: bool, head: usize| {
                 let block = (hidden, head * units);
                 let suffix = format!("l{layer}{}", if reverse { "_reverse" } else { "" });

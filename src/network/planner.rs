@@ -38,6 +38,8 @@ pub mod buffer {
     pub const LOGITS: BufferName = BufferName::of("logits");
     /// `[B, W]`: what the top level passes to the head.
     pub const STATES: BufferName = BufferName::of("final states");
+    /// `[P, W]`, in place of these where every step is told of: its output.
+    pub const OUTPUTS: BufferName = BufferName::of("outputs of steps");
 }
 
 /// Hidden units times steps that one dispatch of a recurrence runs one after the other.
@@ -220,7 +222,11 @@ impl<'a, 'b> Planner<'a, 'b> {
             usize::MAX
         };
         let steps = longest.div_ceil(parts).clamp(1, most);
-        let span = |begin| Span { begin, end: (begin + steps).min(longest), first: whole.first || begin > 0, ..whole };
+        let span = |begin| {
+            let carried = begin > 0;
+            let (first, memory) = (whole.first || carried, whole.memory || carried);
+            Span { begin, end: (begin + steps).min(longest), first, memory, ..whole }
+        };
         (0..longest).step_by(steps).map(span).collect()
     }
 }

@@ -48,8 +48,8 @@ impl<'a> Plans<'a> {
             Input::Numbers => planner.project_numbers(batch.values_of(part)),
         };
         let lengths = &batch.lengths[part.sequences.clone()];
-        let levels = planner.levels(&steps, steps.slots.as_deref(), lengths, false);
-        planner.logits(&levels);
+        let passes = planner.passes(&steps, steps.slots.as_deref(), lengths, false);
+        planner.logits(&passes.head);
         planner.plan.checked(self.limits)
     }
 

@@ -1,6 +1,8 @@
 //! Encoded sequences with their targets, and the order in which an epoch reads them.
 
 use super::Told;
+use super::told::starts;
+use super::windows::{Window, windows};
 use crate::data::batch::{Batch, Inputs, PAD, Rows, Truncate, UNKNOWN_ID};
 use crate::error::{Error, Result, ensure};
 use crate::network::Config;
@@ -16,6 +18,8 @@ pub struct Dataset {
     /// `[N + 1]`: the step on which each sequence begins, and the end of the last.
     starts: Vec<usize>,
     pub(super) targets: Option<Told>,
+    /// Where the sequences are windows of longer ones.
+    windows: Option<Vec<Window>>,
 }
 
 /// Batches whose sequences are sorted by length together: similar lengths share a batch, and the order stays random.
@@ -56,7 +60,7 @@ impl Dataset {
 
     /// The steps of sequences of these lengths, one after the other.
     pub(super) fn of(inputs: Inputs, lengths: impl Iterator<Item = usize>) -> Dataset {
-        Dataset { inputs, starts: starts(lengths), targets: None }
+        Dataset { inputs, starts: starts(lengths), targets: None, windows: None }
     }
 
     /// Bytes of memory that it takes.
@@ -86,6 +90,12 @@ impl Dataset {
         let (sequences, count) = (self.len(), targets.count()?);
         let other = format!("{sequences} sequences and {count} targets make no data set");
         ensure!(count == sequences && count > 0, Error::Config(other));
+        if let Told::Steps(told) = &targets {
+            let odd = (0..count).find(|&row| told.steps(row) != self.steps(row));
+            let steps =
+                |row: usize| format!("sequence {row} has {} steps and {} targets", self.steps(row), told.steps(row));
+            ensure!(odd.is_none(), Error::Config(steps(odd.unwrap_or_default())));
+        }
         Ok(Dataset { targets: Some(targets), ..self })
     }
 
@@ -145,7 +155,42 @@ impl Dataset {
             }
         };
         let starts = starts(rows.iter().map(|&row| self.steps(row)));
-        Dataset { inputs, starts, targets: self.targets.as_ref().map(|targets| targets.select(rows)) }
+        let windows = self.windows.as_ref().map(|own| rows.iter().map(|&row| own[row].clone()).collect());
+        Dataset { inputs, starts, targets: self.targets.as_ref().map(|targets| targets.select(rows)), windows }
+    }
+
+    /// For a network that tells of steps: the windows in which it reads these sequences.
+    pub fn windowed(self, config: &Config) -> Dataset {
+        if !config.task.of_steps() || self.windows.is_some() {
+            return self;
+        }
+        let windows = windows((0..self.len()).map(|row| self.steps(row)), config.length, config.overlap);
+        let part =
+            |own: &Window| self.starts[own.sequence] + own.steps.start..self.starts[own.sequence] + own.steps.end;
+        let parts = windows.iter().map(part);
+        let inputs = match &self.inputs {
+            Inputs::Tokens(tokens) => Inputs::Tokens(parts.flat_map(|own| &tokens[own]).copied().collect()),
+            Inputs::Numbers(steps) => {
+                let values = parts.flat_map(|own| steps.range(own)).copied().collect();
+                Inputs::Numbers(Rows { width: steps.width, values })
+            }
+        };
+        let targets = self.targets.map(|targets| match targets {
+            Told::Steps(own) => Told::Steps(own.cut(windows.iter().map(|own| (own.sequence, own.steps.clone())))),
+            targets => targets,
+        });
+        let starts = starts(windows.iter().map(|own| own.steps.len()));
+        Dataset { inputs, starts, targets, windows: Some(windows) }
+    }
+
+    /// The sequence, by its place, of which a row is a window; of those that are whole, the row.
+    pub fn sequence_of(&self, row: usize) -> usize {
+        self.windows.as_ref().map_or(row, |windows| windows[row].sequence)
+    }
+
+    /// The steps of a row that count: those of a window that are its own.
+    pub fn own_steps(&self, row: usize) -> Range<usize> {
+        self.windows.as_ref().map_or(0..self.steps(row), |windows| windows[row].own.clone())
     }
 
     /// These sequences and then those of another set, of the same kind.
@@ -158,6 +203,10 @@ impl Dataset {
         let end = self.starts[self.starts.len() - 1];
         self.starts.extend(other.starts[1..].iter().map(|start| end + start));
         self.targets = self.targets.zip(other.targets).map(|(own, others)| own.join(others));
+        if let (Some(own), Some(others)) = (&mut self.windows, other.windows) {
+            let before = own.last().map_or(0, |last| last.sequence + 1);
+            own.extend(others.into_iter().map(|own| Window { sequence: before + own.sequence, ..own }));
+        }
         self
     }
 
@@ -179,7 +228,14 @@ impl Dataset {
             let tokens = tokens.iter_mut().enumerate();
             tokens.filter(|(at, token)| **token != PAD && unknown(*at)).for_each(|(_, token)| *token = UNKNOWN_ID);
         }
-        batch.targets = self.targets.as_ref().map(|targets| targets.of_batch(rows));
+        batch.targets = self.targets.as_ref().map(|targets| match targets {
+            Told::Steps(steps) => {
+                let kept = |row| (row, config.truncate.kept(self.steps(row), config.most_steps()));
+                let own = steps.cut(rows.iter().map(|&row| kept(row)));
+                Told::Steps(own).of_batch(&(0..rows.len()).collect::<Vec<usize>>())
+            }
+            targets => targets.of_batch(rows),
+        });
         Ok(batch)
     }
 
@@ -206,18 +262,21 @@ impl Dataset {
         rows.chunks(batch.max(1)).map(<[usize]>::to_vec).collect()
     }
 
+    /// What of a batch of these rows counts: its sequences, or each of its steps.
+    pub(super) fn counted(&self, rows: &[usize], of_steps: bool) -> Vec<bool> {
+        if !of_steps {
+            return vec![true; rows.len()];
+        }
+        let steps = rows.iter().flat_map(|&row| {
+            let own = self.own_steps(row);
+            (0..self.steps(row)).map(move |step| own.contains(&step))
+        });
+        steps.collect()
+    }
+
     fn sort_by_length(&self, rows: &mut [usize], length: usize) {
         rows.sort_by_key(|&row| std::cmp::Reverse(self.steps(row).min(length)));
     }
-}
-
-/// Where sequences of these lengths begin, and where the last ends.
-fn starts(lengths: impl Iterator<Item = usize>) -> Vec<usize> {
-    let ends = lengths.scan(0, |end, length| {
-        *end += length;
-        Some(*end)
-    });
-    std::iter::once(0).chain(ends).collect()
 }
 
 #[cfg(test)]

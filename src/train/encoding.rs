@@ -2,13 +2,13 @@
 //! the model.
 
 use super::dataset::Dataset;
-use super::told::{Marks, Told};
+use super::told::{Marks, StepsTold, Told};
 use crate::data::batch::Inputs;
 use crate::data::readers::labels::{self, label};
 use crate::data::{
     Classes, Examples, Normalisation, RawInputs, RawTargets, Rows, Scale, Scaling, Sequences, Tokenizer,
 };
-use crate::error::{Error, Result, ensure};
+use crate::error::{Error, Problem, Result, ensure};
 use crate::listing::quoted;
 use crate::network::Task;
 use serde::{Deserialize, Serialize};
@@ -35,6 +35,12 @@ pub enum TargetEncoder {
     /// Numbers, which the network tells normalised.
     #[serde(rename = "regression")]
     Numbers(Normalisation),
+    /// One of these classes for every step.
+    #[serde(rename = "tags")]
+    Tags(Classes),
+    /// Numbers of every step, which the network tells normalised.
+    #[serde(rename = "series")]
+    Series(Normalisation),
 }
 
 impl TargetEncoder {
@@ -61,6 +67,14 @@ impl TargetEncoder {
                 warn_of_blurred("number to tell", &fitted, all());
                 Ok(TargetEncoder::Numbers(fitted))
             }
+            (Task::Tags, _) => Classes::fit_tags(examples).map(TargetEncoder::Tags),
+            (Task::Series, _) => {
+                let own = steps_of(examples)?;
+                let all = || rows.iter().map(|&row| own.row(row));
+                let fitted = Normalisation::fit(all(), own.width)?;
+                warn_of_blurred("number to tell", &fitted, all());
+                Ok(TargetEncoder::Series(fitted))
+            }
         }
     }
 
@@ -70,15 +84,27 @@ impl TargetEncoder {
             TargetEncoder::Classes(_) => Task::Class,
             TargetEncoder::Labels(_) => Task::Labels,
             TargetEncoder::Numbers(_) => Task::Regression,
+            TargetEncoder::Tags(_) => Task::Tags,
+            TargetEncoder::Series(_) => Task::Series,
         }
     }
 
     /// `[C]`: a name for each class, label or number.
     pub fn names(&self) -> Vec<String> {
         match self {
-            TargetEncoder::Classes(classes) => classes.names().to_vec(),
+            TargetEncoder::Classes(classes) | TargetEncoder::Tags(classes) => classes.names().to_vec(),
             TargetEncoder::Labels(names) => names.clone(),
-            TargetEncoder::Numbers(normalisation) => (0..normalisation.mean.len()).map(|i| i.to_string()).collect(),
+            TargetEncoder::Numbers(own) | TargetEncoder::Series(own) => {
+                (0..own.mean.len()).map(|i| i.to_string()).collect()
+            }
+        }
+    }
+
+    /// How numbers to tell are made normal; `None` where there are none.
+    pub fn normalisation(&self) -> Option<&Normalisation> {
+        match self {
+            TargetEncoder::Numbers(own) | TargetEncoder::Series(own) => Some(own),
+            _ => None,
         }
     }
 
@@ -116,6 +142,26 @@ impl TargetEncoder {
                     None => Ok(Told::Numbers(Rows { width, values })),
                 }
             }
+            (TargetEncoder::Tags(classes), _) => {
+                let (own, lengths) = classes.encode_tags(examples)?;
+                Ok(Told::Steps(StepsTold::new(Told::Classes(own), lengths.into_iter())))
+            }
+            (TargetEncoder::Series(normalisation), _) => {
+                let (own, known) = (steps_of(examples)?, normalisation.mean.len());
+                let other = format!("it has {} numbers to tell a step, and the model tells {known}", own.width);
+                ensure!(own.width == known, wrong(other));
+                let mut values = Vec::new();
+                for row in 0..own.len() {
+                    values.extend(normalisation.apply(own.row(row)));
+                    let far = format!("row {row}: what is told is too far from what was trained on");
+                    ensure!(
+                        values.iter().rev().take(own.steps(row) * known).all(|value| value.is_finite()),
+                        wrong(far)
+                    );
+                }
+                let told = Told::Numbers(Rows { width: known, values });
+                Ok(Told::Steps(StepsTold::new(told, (0..own.len()).map(|row| own.steps(row)))))
+            }
         }
     }
 }
@@ -149,6 +195,15 @@ fn numbers_of(examples: &Examples) -> Result<Rows<f64>> {
         number.ok_or_else(|| examples.error(row, format!("has the label {}, which is no number", quoted(name))))
     };
     Ok(Rows { width: 1, values: examples.names()?.iter().enumerate().map(number).collect::<Result<_>>()? })
+}
+
+/// The numbers of every step that are to be told.
+fn steps_of(examples: &Examples) -> Result<&Sequences> {
+    match &examples.targets {
+        Some(RawTargets::Steps(own)) => Ok(own),
+        Some(_) => Err(Error::data(&examples.place, Problem::SequencesTold)),
+        None => Err(Error::data(&examples.place, Problem::NoTargets)),
+    }
 }
 
 /// Tells of columns in which what varies is lost in f32, also after it is normalised.

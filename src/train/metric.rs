@@ -10,8 +10,10 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Metric {
-    /// The share of sequences whose class was told.
+    /// The share of sequences whose class was told, or of steps whose tag.
     Accuracy,
+    /// F1 of spans, where tags are those of spans.
+    SpanF1,
     /// The mean of the F1 of all classes or labels: the rare ones count as much as the others.
     MacroF1,
     /// F1 over all labels together.
@@ -28,6 +30,7 @@ impl fmt::Display for Metric {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Metric::Accuracy => "accuracy",
+            Metric::SpanF1 => "span-f1",
             Metric::MacroF1 => "macro-f1",
             Metric::MicroF1 => "micro-f1",
             Metric::Auc => "auc",
@@ -41,9 +44,9 @@ impl Metric {
     /// The one that is usual for what is told.
     pub fn of(task: Task) -> Metric {
         match task {
-            Task::Class => Metric::Accuracy,
+            Task::Class | Task::Tags => Metric::Accuracy,
             Task::Labels => Metric::MicroF1,
-            Task::Regression => Metric::R2,
+            Task::Regression | Task::Series => Metric::R2,
         }
     }
 
@@ -54,15 +57,18 @@ impl Metric {
     pub fn check(self, task: Task) -> Result<()> {
         let fits = match self {
             Metric::Loss => true,
-            Metric::Accuracy | Metric::Auc => task == Task::Class,
-            Metric::MacroF1 => task != Task::Regression,
+            Metric::Accuracy => task.is_one_of(),
+            Metric::Auc => task == Task::Class,
+            Metric::SpanF1 => task == Task::Tags,
+            Metric::MacroF1 => task.is_one_of() || task == Task::Labels,
             Metric::MicroF1 => task == Task::Labels,
-            Metric::R2 => task == Task::Regression,
+            Metric::R2 => matches!(task, Task::Regression | Task::Series),
         };
         let what = match task {
             Task::Class => "accuracy, macro-f1, auc or loss",
             Task::Labels => "micro-f1, macro-f1 or loss",
-            Task::Regression => "r2 or loss",
+            Task::Tags => "accuracy, macro-f1, span-f1 or loss",
+            Task::Regression | Task::Series => "r2 or loss",
         };
         ensure!(fits, Error::setting("metric", self, format!("{what}, for what is told")));
         Ok(())
@@ -74,6 +80,7 @@ impl Metric {
         match (self, &evaluation.details) {
             (Metric::Loss, _) => evaluation.loss,
             (Metric::Auc, _) => evaluation.auc.unwrap_or(f64::NAN),
+            (Metric::SpanF1, _) => evaluation.spans.as_ref().map_or(f64::NAN, |spans| spans.micro().f1()),
             (Metric::MacroF1, Details::Classes(confusion)) => {
                 // A class that does not occur is neither told nor missed.
                 let classes = class_metrics(confusion);
@@ -94,6 +101,7 @@ impl Metric {
     pub fn words(self, value: f64) -> String {
         let name = match self {
             Metric::Accuracy => "accuracy",
+            Metric::SpanF1 => "span F1",
             Metric::MacroF1 => "macro F1",
             Metric::MicroF1 => "micro F1",
             Metric::Auc => "AUC",

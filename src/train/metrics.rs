@@ -2,6 +2,7 @@
 
 use super::dataset::Dataset;
 use super::metric::area;
+use super::spans::Spans;
 use super::thresholds::Thresholds;
 use crate::data::batch::Targets;
 use crate::error::{Error, Result, ensure};
@@ -28,17 +29,23 @@ pub struct ClassMetrics {
 pub struct Evaluation {
     /// Mean cross-entropy in nats, or squared error.
     pub loss: f64,
-    /// Share of the sequences whose class, or all of whose labels, were told; 0 of numbers.
+    /// Share of the sequences whose class, or all of whose labels, were told, or of the steps whose tag; 0 of numbers.
     pub accuracy: f64,
-    /// Of more than five classes: the share of the sequences whose class is among the five that are told most surely.
+    /// Of more than five classes: the share of the sequences or steps whose class is among the five that are told most surely.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub top5: Option<f64>,
     /// Of up to 64 classes: the area under the receiver operating characteristic, of each class that occurs against all others,
     /// in the mean; of two it is the same for both.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auc: Option<f64>,
-    /// Sequences of the data set, N.
+    /// Sequences of the data set, N; of those that are read in windows, the windows.
     pub sequences: usize,
+    /// Where steps were told of, how many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steps: Option<usize>,
+    /// Where tags mark spans.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spans: Option<Spans>,
     /// By class, by label or by number, as the targets are.
     #[serde(flatten)]
     pub details: Details,
@@ -138,14 +145,18 @@ impl Evaluation {
         let mut surely = Vec::new();
         let mut pairs = vec![Vec::new(); width];
         let mut details = match config.task {
-            Task::Class => Details::Classes(vec![vec![0; width]; width]),
+            Task::Class | Task::Tags => Details::Classes(vec![vec![0; width]; width]),
             Task::Labels => Details::Labels(vec![LabelCounts::default(); width]),
-            Task::Regression => Details::Numbers(vec![]),
+            Task::Regression | Task::Series => Details::Numbers(vec![]),
         };
+        let of_steps = config.task.of_steps();
+        let mut counted = 0;
         for rows in data.by_length(batch, config.most_steps()) {
             let batch = data.batch(&config, &rows, |_| false)?;
             config.check_batch(&batch, true)?;
-            for (row, logits) in network.logits(&batch)?.chunks(width).enumerate() {
+            let own = data.counted(&rows, of_steps);
+            for (row, logits) in network.logits(&batch)?.chunks(width).enumerate().filter(|(row, _)| own[*row]) {
+                counted += 1;
                 match (&mut details, &batch.targets) {
                     (Details::Classes(confusion), Some(Targets::Classes(classes))) => {
                         let class = classes[row] as usize;
@@ -156,7 +167,7 @@ impl Evaluation {
                         loss += cross_entropy(logits, class);
                         confusion[class][guess] += 1;
                         near += usize::from(logits.iter().filter(|own| **own > logits[class]).count() < TOP);
-                        if width <= MOST_AREAS {
+                        if width <= MOST_AREAS && !of_steps {
                             surely.push((softmax(logits), class));
                         }
                         correct += usize::from(class == guess);
@@ -187,20 +198,32 @@ impl Evaluation {
         if let Details::Numbers(numbers) = &mut details {
             *numbers = pairs.iter().map(|pairs| NumberErrors::of(pairs)).collect();
         }
-        let sequences = data.len();
-        let (loss, accuracy) = (loss / sequences as f64, correct as f64 / sequences as f64);
+        let (loss, accuracy) = (loss / counted as f64, correct as f64 / counted as f64);
         let classes = matches!(details, Details::Classes(_));
-        let top5 = (classes && width > TOP).then(|| near as f64 / sequences as f64);
-        let auc = (classes && width <= MOST_AREAS).then(|| mean_area(&surely, width)).flatten();
-        Ok(Evaluation { loss, accuracy, top5, auc, sequences, details })
+        let top5 = (classes && width > TOP).then(|| near as f64 / counted as f64);
+        let auc = (classes && width <= MOST_AREAS && !of_steps).then(|| mean_area(&surely, width)).flatten();
+        let (sequences, steps) = (data.len(), of_steps.then_some(counted));
+        Ok(Evaluation { loss, accuracy, top5, auc, sequences, steps, spans: None, details })
     }
 
     /// What was told.
     pub fn task(&self) -> Task {
         match self.details {
-            Details::Classes(_) => Task::Class,
+            Details::Classes(_) => {
+                if self.steps.is_some() {
+                    Task::Tags
+                } else {
+                    Task::Class
+                }
+            }
             Details::Labels(_) => Task::Labels,
-            Details::Numbers(_) => Task::Regression,
+            Details::Numbers(_) => {
+                if self.steps.is_some() {
+                    Task::Series
+                } else {
+                    Task::Regression
+                }
+            }
         }
     }
 

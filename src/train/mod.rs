@@ -29,6 +29,7 @@ pub mod search;
 pub mod setting;
 #[cfg(feature = "files")]
 pub mod sources;
+pub mod spans;
 #[cfg(feature = "files")]
 pub mod survey;
 #[cfg(feature = "files")]
@@ -39,12 +40,14 @@ pub mod told;
 pub mod training;
 #[cfg(feature = "files")]
 pub mod trial;
+pub mod windows;
 
 pub use dataset::Dataset;
 pub use metric::Metric;
 pub use metrics::Evaluation;
 pub use progress::Progress;
 pub use schedule::Schedule;
+pub use spans::Spans;
 pub use thresholds::Thresholds;
 pub use told::Told;
 #[cfg(feature = "files")]

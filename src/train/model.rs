@@ -110,7 +110,7 @@ impl Model {
         ensure!(told == classes, wrong(format!("{told} labels for {classes} classes")));
         ensure!(targets.task() == config.task, wrong("what it tells is not the task of its network".into()));
         thresholds.iter().try_for_each(|own| own.check(config.task, classes)).map_err(refused)?;
-        if let TargetEncoder::Numbers(normalisation) = &targets {
+        if let Some(normalisation) = targets.normalisation() {
             normalisation.check(classes).map_err(refused)?;
         }
         let inputs = match (config.input, normalisation) {

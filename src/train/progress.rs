@@ -116,7 +116,7 @@ mod tests {
     fn nothing_that_is_not_finite_is_best() {
         let evaluation = |loss, accuracy: f64| {
             let details = Details::Classes(vec![]);
-            Evaluation { loss, accuracy, top5: None, auc: Some(loss), sequences: 4, details }
+            Evaluation { loss, accuracy, top5: None, auc: Some(loss), sequences: 4, steps: None, spans: None, details }
         };
         let is_best = |progress: &Progress, loss, accuracy, options: &Options| {
             progress.is_best(Some(&evaluation(loss, accuracy)), options)

@@ -1,7 +1,8 @@
-//! What is to be told of each sequence of a data set.
+//! What is to be told of each sequence of a data set, or of every step of each.
 
 use crate::data::batch::{Rows, Targets};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, ensure};
+use std::ops::Range;
 
 /// Targets of N sequences, in about as much memory as a file has for them.
 #[derive(Clone, Debug, PartialEq)]
@@ -12,6 +13,47 @@ pub enum Told {
     Labels(Marks),
     /// `[N, C]`: numbers, on the scale that the network is trained on.
     Numbers(Rows),
+    /// Of every step of each.
+    Steps(StepsTold),
+}
+
+/// Targets of the steps of N sequences.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StepsTold {
+    /// Those of all steps: classes, or numbers.
+    own: Box<Told>,
+    /// `[N + 1]`: the step on which each sequence begins, and the end of the last.
+    starts: Vec<usize>,
+}
+
+impl StepsTold {
+    /// Targets of sequences of these lengths, one after the other.
+    pub fn new(own: Told, lengths: impl Iterator<Item = usize>) -> StepsTold {
+        StepsTold { own: Box::new(own), starts: starts(lengths) }
+    }
+
+    /// Those of some steps of each sequence.
+    pub(super) fn cut(&self, parts: impl Iterator<Item = (usize, Range<usize>)>) -> StepsTold {
+        let parts: Vec<Range<usize>> =
+            parts.map(|(row, part)| self.starts[row] + part.start..self.starts[row] + part.end).collect();
+        let lengths: Vec<usize> = parts.iter().map(ExactSizeIterator::len).collect();
+        let steps: Vec<usize> = parts.into_iter().flatten().collect();
+        StepsTold::new(self.own.select(&steps), lengths.into_iter())
+    }
+
+    /// Steps of a sequence.
+    pub(super) fn steps(&self, row: usize) -> usize {
+        self.starts[row + 1] - self.starts[row]
+    }
+}
+
+/// Where sequences of these lengths begin, and where the last ends.
+pub(super) fn starts(lengths: impl Iterator<Item = usize>) -> Vec<usize> {
+    let ends = lengths.scan(0, |end, length| {
+        *end += length;
+        Some(*end)
+    });
+    std::iter::once(0).chain(ends).collect()
 }
 
 /// Which of `width` labels each of N sequences has: few of many, so that they are listed.
@@ -61,6 +103,12 @@ impl Told {
             Told::Numbers(rows) => {
                 rows.count().ok_or_else(|| Error::Config("the targets do not divide by their width".into()))
             }
+            Told::Steps(StepsTold { own, starts }) => {
+                let (count, steps) = (own.count()?, starts[starts.len() - 1]);
+                let other = format!("{steps} steps and {count} targets make no data set");
+                ensure!(count == steps, Error::Config(other));
+                Ok(starts.len() - 1)
+            }
         }
     }
 
@@ -70,6 +118,7 @@ impl Told {
             Told::Classes(classes) => size_of_val(&classes[..]),
             Told::Labels(marks) => size_of_val(&marks.labels[..]) + size_of_val(&marks.ends[..]),
             Told::Numbers(rows) => size_of_val(&rows.values[..]),
+            Told::Steps(steps) => return steps.own.bytes() + size_of_val(&steps.starts[..]) as u64,
         };
         bytes as u64
     }
@@ -81,6 +130,7 @@ impl Told {
             Told::Classes(classes) => classes,
             Told::Labels(marks) => &marks.labels,
             Told::Numbers(_) => return vec![],
+            Told::Steps(steps) => return steps.own.occurrences(classes),
         };
         let mut counts = vec![0; classes];
         own.iter().for_each(|&class| counts[class as usize] += 1);
@@ -107,6 +157,11 @@ impl Told {
                 own.values.extend(others.values);
                 Told::Numbers(own)
             }
+            (Told::Steps(own), Told::Steps(others)) => {
+                let lengths = [&own.starts, &others.starts].into_iter().flat_map(|own| own.windows(2));
+                let starts = starts(lengths.map(|ends| ends[1] - ends[0]));
+                Told::Steps(StepsTold { own: Box::new(own.own.join(*others.own)), starts })
+            }
             (own, _) => own,
         }
     }
@@ -121,6 +176,7 @@ impl Told {
                 Told::Labels(own)
             }
             Told::Numbers(numbers) => Told::Numbers(numbers.select(rows)),
+            Told::Steps(steps) => Told::Steps(steps.cut(rows.iter().map(|&row| (row, 0..steps.steps(row))))),
         }
     }
 
@@ -137,6 +193,9 @@ impl Told {
                 Targets::Labels(Rows { width, values })
             }
             Told::Numbers(numbers) => Targets::Numbers(numbers.select(rows)),
+            Told::Steps(StepsTold { own, starts }) => {
+                own.of_batch(&rows.iter().flat_map(|&row| starts[row]..starts[row + 1]).collect::<Vec<usize>>())
+            }
         }
     }
 
@@ -150,6 +209,7 @@ impl Told {
                 _ => unreachable!("labels stay labels"),
             }),
             Told::Numbers(rows) => sum.update(bytemuck::cast_slice(&rows.values)),
+            Told::Steps(steps) => steps.own.add_to(sum),
         }
     }
 }

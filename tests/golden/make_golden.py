@@ -15,7 +15,7 @@ What the file of a network holds:
     config                  [3]      n, k, T; the shapes of the parameters say the other sizes
     tokens                  [B, T]   right-aligned ids; the positions in front of a sequence hold id 0, which is never
                                      a real token: its row of `grad.embedding.weight` is zero
-    lengths, labels         [B]
+    lengths, labels         [B]; labels [P] where every step is told of, P real steps in all
     embedding.weight        [V, D]   the parameters, under PyTorch's names and in its layout
     levels.<p>.weight_ih_l<l>  [G*H, inputs]  of layer l of level p, gates in PyTorch's order: r, z, n or i, f, g, o;
     levels.<p>.weight_hh_l<l>  [G*H, H]       z, c of the minimal GRU. In both directions the names of the backward
@@ -26,7 +26,7 @@ What the file of a network holds:
     levels.<p>.attention    [W]      where the level pools by attention; W is H, or 2H in both directions
     head.weight             [C, W]
     head.bias               [C]
-    logits                  [B, C]
+    logits                  [B, C]; [P, C] where every step is told of
     loss                    []       mean cross-entropy over the batch
     grad.<parameter>                 the gradient of the loss
     trajectory              [10]     the loss before each of ten training steps on this same batch
@@ -34,8 +34,8 @@ What the file of a network holds:
     trajectory_after.<parameter>     the parameter after the ten steps
 
 Its metadata has one entry, `made_by`, which is JSON; of it, `case` holds the settings of the network: cell, reset (null
-but for a GRU), activation, direction, layers, pool, head_pool, context, inputs, hidden, classes, vocabulary, n, k, T, and
-heads where there are several.
+but for a GRU), activation, direction, layers, pool, head_pool, context, inputs, hidden, classes, vocabulary, n, k, T, heads
+where there are several, and told where every step is told of (the level that pools for the head pools nothing then).
 
 A training step is one of Adam (lr 1e-2, betas 0.9 and 0.999, eps 1e-8, added to the root of the bias-corrected second
 moment), after the gradient has been scaled by min(1, 1 / global norm).
@@ -105,6 +105,7 @@ class Case:
     head_pool: str = "last"  # of the top level
     context: int = 0  # steps of warm-up of a slice of level 0, in each layer
     heads: int = 1  # parts of the hidden units, each with a recurrence of its own
+    told: str = ""  # "steps": of every step, with the downward pass; "steps of slices": without, by level 0 alone
     head_scale: float = 1.0  # larger initial weights of the head give larger gradients, which are clipped
 
     @property
@@ -115,6 +116,7 @@ class Case:
         names = "cell reset activation direction layers pool head_pool context inputs hidden classes vocabulary n k"
         settings = {name: getattr(self, name) for name in names.split()} | {"T": self.padded}
         settings |= {"heads": self.heads} if self.heads > 1 else {}
+        settings |= {"told": self.told} if self.told else {}
         return settings | {"reset": self.reset if self.cell == "gru" else None}
 
 
@@ -205,6 +207,25 @@ CASES = [
     Case(
         "lstm_heads_context_n3_k1", 29, 3, 1, 12, [12, 9, 5], inputs=4, hidden=4, classes=3,
         cell="lstm", heads=2, pool="max", context=2,
+    ),
+    # Every step is told of.
+    Case("gru_steps_n2_k2", 41, 2, 2, 12, [12, 5, 1, 9], inputs=4, hidden=5, classes=3, told="steps", head_scale=3.0),
+    Case(
+        "gru_steps_both_n3_k2", 42, 3, 2, 18, [18, 11], inputs=3, hidden=3, classes=3,
+        direction="both", told="steps",
+    ),
+    Case(
+        "lstm_steps_both_2layers_n3_k1", 43, 3, 1, 12, [12, 7], inputs=3, hidden=3, classes=2,
+        cell="lstm", direction="both", layers=2, pool="max", told="steps",
+    ),
+    Case(
+        "gru_before_steps_backward_context_n2_k2", 44, 2, 2, 12, [12, 8, 3], inputs=3, hidden=4, classes=3,
+        reset="before", direction="backward", context=2, told="steps",
+    ),
+    Case("rnn_steps_k0", 45, 2, 0, 7, [7, 4], inputs=3, hidden=5, classes=2, cell="rnn", told="steps"),
+    Case(
+        "gru_slices_both_2layers_context_n3_k1", 46, 3, 1, 9, [9, 5], inputs=3, hidden=3, classes=3,
+        direction="both", layers=2, context=2, told="steps of slices",
     ),
 ]  # fmt: skip
 
@@ -353,7 +374,8 @@ class SlicedNetwork(nn.Module):
         self.steps = [case.padded // case.n**case.k] + [case.n] * case.k  # L_p of every level
         self.pools = [case.pool] * case.k + [case.head_pool]
         self.embedding = nn.Embedding(case.vocabulary, case.inputs)
-        self.levels = nn.ModuleList(recurrence(case, case.inputs if p == 0 else width) for p in range(case.k + 1))
+        levels = 1 if case.told == "steps of slices" else case.k + 1
+        self.levels = nn.ModuleList(recurrence(case, case.inputs if p == 0 else width) for p in range(levels))
         self.head = nn.Linear(width, case.classes)
         for level, pool in zip(self.levels, self.pools):
             if pool == "attention":
@@ -363,8 +385,12 @@ class SlicedNetwork(nn.Module):
         # Of one layer each, to run the layers of level 0 one after the other. In a list, so that theirs are no weights.
         self.single_layers = []
         if case.context and case.layers > 1:
-            single = replace(case, layers=1)
-            self.single_layers = [recurrence(single, width if l else case.inputs) for l in range(case.layers)]
+            self.single_layers = self.layers_of(0)
+
+    def layers_of(self, p: int) -> list[nn.Module]:
+        """Recurrences of one layer, of the sizes of those of level p."""
+        case, width = replace(self.case, layers=1), self.case.directions * self.case.hidden
+        return [recurrence(case, width if layer or p else case.inputs) for layer in range(self.case.layers)]
 
     def layers(self, level):
         """What reads the steps of a level one after the other: all of its layers at once, but each by itself where there
@@ -412,6 +438,20 @@ class SlicedNetwork(nn.Module):
         shares = torch.softmax(torch.tanh(outputs) @ level.attention, 0)
         return shares @ outputs
 
+    def slices(self, p: int, count: int):
+        """The first step of each slice of level p and the one behind its last, of so many real steps."""
+        steps = self.steps[p]
+        return [(max(0, end - steps), end) for end in range((count - 1) % steps + 1, count + 1, steps)]
+
+    def passed_up(self, level, p: int, x):
+        """The real steps [steps, inputs] of level p to those of the next."""
+        slices, context = self.slices(p, len(x)), self.case.context if p == 0 else 0
+        *below, top = self.layers(level)
+        for layer in below:
+            x = torch.cat([self.read_slice(layer, context, x, *own)[0] for own in slices])
+        read = [self.read_slice(top, context, x, *own) for own in slices]
+        return torch.stack([self.pooled(level, self.pools[p], context, *slice_read) for slice_read in read])
+
     def final_state(self, tokens):
         """The final state [W] of one sequence, given its real tokens only.
 
@@ -419,19 +459,54 @@ class SlicedNetwork(nn.Module):
         So its slices are counted from the end, the first may be short, and empty ones do not exist.
         """
         x = self.embedding(tokens)
-        for level, pool, steps in zip(self.levels, self.pools, self.steps):
-            ends = range((len(x) - 1) % steps + 1, len(x) + 1, steps)
-            slices = [(max(0, end - steps), end) for end in ends]
-            context = self.case.context if level is self.levels[0] else 0
-            *below, top = self.layers(level)
-            for layer in below:
-                x = torch.cat([self.read_slice(layer, context, x, *own)[0] for own in slices])
-            read = [self.read_slice(top, context, x, *own) for own in slices]
-            x = torch.stack([self.pooled(level, pool, context, *slice_read) for slice_read in read])
+        for p, level in enumerate(self.levels):
+            x = self.passed_up(level, p, x)
         assert len(x) == 1, "the last level has one slice"
         return x[0]
 
+    def step_outputs(self, tokens):
+        """The outputs [steps, W] of every step of one sequence: up to the steps of the top level, and from there down, where
+        every slice begins with what the level above had put out before it."""
+        case = self.case
+        if len(self.levels) == 1:
+            x = self.embedding(tokens)
+            for layer in self.layers(self.levels[0]):
+                x = torch.cat([self.read_slice(layer, case.context, x, *own)[0] for own in self.slices(0, len(x))])
+            return x
+        read = [self.embedding(tokens)]  # what each level reads
+        for p, level in enumerate(self.levels[:-1]):
+            read.append(self.passed_up(level, p, read[-1]))
+        first = {}  # of the slices of a level, by layer, direction and slice; nothing is 0
+        for p in reversed(range(len(self.levels))):
+            x, below, slices = read[p], {}, self.slices(p, len(read[p]))
+            single = self.layers_of(p)
+            for layer in range(case.layers):
+                weights = self.levels[p].named_parameters()
+                weights = {name.replace(f"_l{layer}", "_l0"): value for name, value in weights if f"_l{layer}" in name}
+                parts = []
+                for s, (begin, end) in enumerate(slices):
+                    h_0 = [first.get((layer, d, s), torch.zeros(case.hidden)) for d in range(case.directions)]
+                    h_0 = torch.stack(h_0).unsqueeze(1)  # [directions, B, H]
+                    given = (h_0, torch.zeros_like(h_0)) if case.cell == "lstm" else h_0
+                    of_slice = x[begin:end].flip(0) if case.direction == "backward" else x[begin:end]
+                    outputs, _ = functional_call(single[layer], weights, (of_slice.unsqueeze(0), given))
+                    outputs = outputs[0].flip(0) if case.direction == "backward" else outputs[0]
+                    parts.append(outputs)
+                    for d, half in enumerate(outputs.split(case.hidden, 1)):
+                        backward = case.direction == "backward" or d == 1
+                        order = range(begin, end)[::-1] if backward else range(begin, end)
+                        state = h_0[d, 0]
+                        for step in order:
+                            below[layer, d, step] = state
+                            state = half[step - begin]
+                x = torch.cat(parts)
+            first = below
+        return x
+
     def forward(self, tokens, lengths):
+        if self.case.told:
+            outputs = [self.step_outputs(row[len(row) - length :]) for row, length in zip(tokens, lengths.tolist())]
+            return self.head(torch.cat(outputs))
         states = [self.final_state(row[len(row) - length :]) for row, length in zip(tokens, lengths.tolist())]
         return self.head(torch.stack(states))
 
@@ -443,7 +518,7 @@ def make(case: Case) -> dict[str, torch.Tensor]:
     tokens = torch.randint(1, case.vocabulary, (len(lengths), case.padded))
     for row, length in zip(tokens, case.lengths):
         row[: case.padded - length] = 0
-    labels = torch.randint(0, case.classes, (len(lengths),))
+    labels = torch.randint(0, case.classes, (sum(case.lengths) if case.told else len(lengths),))
 
     out = {"config": torch.tensor([case.n, case.k, case.padded])}
     out |= {"tokens": tokens, "lengths": lengths, "labels": labels}

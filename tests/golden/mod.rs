@@ -5,7 +5,7 @@ use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 
 /// The networks' files.
-pub const NETWORKS: [&str; 27] = [
+pub const NETWORKS: [&str; 33] = [
     "gru_n2_k2",
     "gru_n3_k1_ragged",
     "gru_k0_ragged",
@@ -33,6 +33,12 @@ pub const NETWORKS: [&str; 27] = [
     "mingru_identity_n2_k2",
     "mingru_both_2layers_n2_k1",
     "mingru_relu_context_n3_k1",
+    "gru_steps_n2_k2",
+    "gru_steps_both_n3_k2",
+    "lstm_steps_both_2layers_n3_k1",
+    "gru_before_steps_backward_context_n2_k2",
+    "rnn_steps_k0",
+    "gru_slices_both_2layers_context_n3_k1",
 ];
 
 /// Networks with heads, which the float64 reference knows as whole matrices only.

@@ -12,7 +12,7 @@ use srnn::data::{Batch, Inputs, Rows, Targets};
 use srnn::engine::Engine;
 use srnn::engine::gpu::{self, Abilities, Gpu};
 use srnn::network::{
-    Activation, Cell, Config, Direction, Input, Network, Optimiser, Parameters, Pooling, Reset, Rule, Sgd,
+    Activation, Cell, Config, Direction, Input, Network, Optimiser, Parameters, Pooling, Reset, Rule, Sgd, Task,
 };
 use srnn::slicing::Align;
 use srnn::{Choice, Device, Slicing};
@@ -87,7 +87,8 @@ pub fn ragged(config: &Config, count: usize, seed: u64) -> Batch {
         };
         tokens.extend((0..length).map(|_| rng.random_range(0..config.vocabulary as u32)));
         lengths.push(length as u32);
-        classes.push(rng.random_range(0..config.classes as u32));
+        let told = if config.task.of_steps() { length } else { 1 };
+        classes.extend((0..told).map(|_| rng.random_range(0..config.classes as u32)));
     }
     Batch { inputs: Inputs::Tokens(tokens), lengths, targets: Some(Targets::Classes(classes)) }
 }
@@ -125,6 +126,11 @@ pub fn reference_of(config: &Config) -> Model {
         align: match config.align {
             Align::End => reference::Align::End,
             Align::Start => reference::Align::Start,
+        },
+        told: match (config.task.of_steps(), config.downward) {
+            (false, _) => reference::Told::Sequences,
+            (true, true) => reference::Told::Steps,
+            (true, false) => reference::Told::StepsOfSlices,
         },
     };
     let (n, k, length) = (config.slicing.n(), config.slicing.k(), config.slicing.padded(config.length));
@@ -185,7 +191,7 @@ pub fn labels(batch: &Batch) -> Vec<usize> {
     classes(batch).iter().map(|&l| l as usize).collect()
 }
 
-/// The class of each sequence.
+/// The class of each sequence, or step.
 pub fn classes(batch: &Batch) -> &[u32] {
     let Some(Targets::Classes(classes)) = &batch.targets else { unreachable!("a batch with classes") };
     classes
@@ -202,6 +208,8 @@ pub fn family() -> Vec<Case> {
     let before = Config { reset: Reset::Before, ..gru.clone() };
     let plain = Config { slicing: Slicing::plain(), ..gru.clone() };
     let start = Config { cell: Cell::Lstm, ..gru.clone() };
+    let tags = Config { task: Task::Tags, ..gru.clone() };
+    let tags_of_lstm = Config { task: Task::Tags, ..lstm.clone() };
     let all = vec![
         lstm.clone(),
         rnn.clone(),
@@ -237,6 +245,16 @@ pub fn family() -> Vec<Case> {
         Config { align: Align::Start, ..start.clone() },
         Config { align: Align::Start, direction: Both, layers: 2, context: 3, pooling: Attention, ..start.clone() },
         Config { align: Align::Start, slicing: Slicing::plain(), head_pooling: Max, direction: Backward, ..start },
+        tags.clone(),
+        Config { direction: Both, ..tags.clone() },
+        Config { direction: Both, layers: 2, pooling: Max, ..tags_of_lstm.clone() },
+        Config { direction: Backward, slicing: Slicing::new(2, 4).unwrap(), context: 3, ..tags_of_lstm.clone() },
+        Config { direction: Both, layers: 3, context: 4, hidden: 12, heads: 2, reset: Reset::Before, ..tags.clone() },
+        Config { cell: Cell::Rnn, direction: Both, align: Align::Start, layers: 2, ..tags.clone() },
+        Config { cell: Cell::MinGru, align: Align::Start, pooling: Attention, ..tags.clone() },
+        Config { slicing: Slicing::plain(), direction: Both, layers: 2, ..tags_of_lstm.clone() },
+        Config { downward: false, direction: Both, layers: 2, context: 5, ..tags.clone() },
+        Config { downward: false, align: Align::Start, ..tags_of_lstm },
     ];
     all.into_iter().zip(1..).map(|(config, seed)| case_of(config, sizes.batch, seed)).collect()
 }
@@ -257,7 +275,8 @@ pub fn numbers_agree_with_the_reference(case: &Case, device: Device) {
     let expected = model(&config, &parameters).run(&sequences, &labels(&batch));
     let mut network = Network::with_parameters(config.clone(), device, &parameters).unwrap();
     compare(&network.logits(&batch).unwrap(), &expected.logits, CLOSE).expect("logits");
-    compare(&network.states(&batch).unwrap(), &expected.states.concat(), CLOSE).expect("states");
+    let read = if config.task.of_steps() { network.outputs(&batch) } else { network.states(&batch) };
+    compare(&read.unwrap(), &expected.states.concat(), CLOSE).expect("what the head reads");
     let actual = network.gradients(&batch, &Optimiser::default()).unwrap();
     compare(&[actual.loss], &[expected.loss], CLOSE).expect("loss");
     let gradients = model(&config, &actual.dense(config.vocabulary));

@@ -12,6 +12,7 @@ mod linear;
 mod losses;
 mod pooling;
 mod random;
+mod steps;
 mod theorem;
 
 #[allow(unused_imports, reason = "each test uses its own part")]
@@ -81,6 +82,17 @@ pub enum Align {
     Start,
 }
 
+/// What is told of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// A sequence, by what the top level gives.
+    Sequences,
+    /// Every step, by the outputs of level 0, whose slices begin with what came before them: see `steps`.
+    Steps,
+    /// Every step, by the outputs of level 0, whose slices begin with 0. There is no other level.
+    StepsOfSlices,
+}
+
 /// Which network of the family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Spec {
@@ -98,6 +110,7 @@ pub struct Spec {
     /// layers. They are steps of the same sequence, fewer at its edge, and their outputs are not pooled.
     pub context: usize,
     pub align: Align,
+    pub told: Told,
 }
 
 impl Default for Spec {
@@ -112,6 +125,7 @@ impl Default for Spec {
             head_pool: Pool::Last,
             context: 0,
             align: Align::End,
+            told: Told::Sequences,
         }
     }
 }
@@ -141,7 +155,7 @@ pub struct Model {
     pub hidden: usize,
     /// C
     pub classes: usize,
-    /// k + 1 levels; level 0 reads the input.
+    /// k + 1 levels, or one of [`Told::StepsOfSlices`]; level 0 reads the input.
     pub levels: Vec<Level>,
     /// `[W, C]`
     pub v: Vec<f64>,
@@ -152,14 +166,14 @@ pub struct Model {
 /// What a training step computes.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    /// `[B, C]`
+    /// `[B, C]`, or of every step `[P, C]`.
     pub logits: Vec<f64>,
     pub loss: f64,
     /// ∂loss/∂weights, in the shapes of the model.
     pub gradients: Model,
     /// ∂loss/∂x, one `[len, D]` per sequence.
     pub inputs: Vec<Vec<f64>>,
-    /// What the head reads, one `[W]` per sequence.
+    /// What the head reads, one `[W]` per sequence or step.
     pub states: Vec<Vec<f64>>,
 }
 
@@ -193,10 +207,11 @@ impl Model {
     pub fn zeros(spec: Spec, n: usize, k: u32, length: usize, inputs: usize, hidden: usize, classes: usize) -> Self {
         let directions = spec.backward().len();
         let width = directions * hidden;
+        let top = if spec.told == Told::StepsOfSlices { 0 } else { k };
         let level = |p: u32| {
             let reads = |layer| if p == 0 && layer == 0 { inputs } else { width };
             let layer = |layer| vec![Recurrence::zeros(spec.cell, reads(layer), hidden); directions];
-            let attends = if p == k { spec.head_pool } else { spec.pool } == Pool::Attention;
+            let attends = if p == top { spec.head_pool } else { spec.pool } == Pool::Attention;
             let attention = vec![0.0; if attends { width } else { 0 }];
             Level { layers: (0..spec.layers).map(layer).collect(), attention }
         };
@@ -208,7 +223,7 @@ impl Model {
             inputs,
             hidden,
             classes,
-            levels: (0..=k).map(level).collect(),
+            levels: (0..=top).map(level).collect(),
             v: vec![0.0; width * classes],
             d: vec![0.0; classes],
         }
@@ -303,6 +318,9 @@ impl Model {
 
     /// Sequences, each `[len, D]` of real steps only (1 <= len <= T), to what the head reads, each `[W]`.
     pub fn states(&self, sequences: &[Vec<f64>]) -> Vec<Vec<f64>> {
+        if self.spec.told != Told::Sequences {
+            return sequences.iter().flat_map(|sequence| self.outputs(sequence)).collect();
+        }
         let state = |sequence: &Vec<f64>| self.forward(sequence).1;
         sequences.iter().map(state).collect()
     }
@@ -341,13 +359,23 @@ impl Model {
         Outcome { logits, loss, gradients, inputs, states }
     }
 
-    /// The backward pass from any gradient into the final states, `upstream` `[B, W]`, summed over the batch.
+    /// The backward pass from any gradient into what the head reads, `upstream` `[B, W]` or `[P, W]`, summed over the batch.
     /// Gives the gradients of the levels (those of the head are left zero) and of the inputs, each `[len, D]`.
     pub fn backward_from(&self, sequences: &[Vec<f64>], upstream: &[f64]) -> (Model, Vec<Vec<f64>>) {
         let width = self.width();
-        assert_eq!(upstream.len(), sequences.len() * width, "upstream [B, W]");
         let mut gradients = self.zeros_like();
         let mut inputs = Vec::new();
+        if self.spec.told != Told::Sequences {
+            let mut rest = upstream;
+            for sequence in sequences {
+                let own;
+                (own, rest) = rest.split_at(sequence.len() / self.inputs * width);
+                inputs.push(self.outputs_back(sequence, own, &mut gradients));
+            }
+            assert!(rest.is_empty(), "upstream [P, W]");
+            return (gradients, inputs);
+        }
+        assert_eq!(upstream.len(), sequences.len() * width, "upstream [B, W]");
         for (sequence, g) in sequences.iter().zip(upstream.chunks(width)) {
             let (traces, _) = self.forward(sequence);
             let of_padded = self.backward(&traces, g, &mut gradients);
@@ -358,6 +386,18 @@ impl Model {
 
     /// One sequence `[len, D]` to the traces of every level and the final state `[W]`.
     fn forward(&self, sequence: &[f64]) -> (Vec<LevelTrace>, Vec<f64>) {
+        let (mut x, mut real) = self.padded(sequence);
+        let mut traces = Vec::new();
+        for p in 0..self.levels.len() {
+            let trace = self.read_level(p, &x, &real);
+            (x, real) = self.passed_up(p, &trace);
+            traces.push(trace);
+        }
+        (traces, x.concat())
+    }
+
+    /// The steps of a sequence `[len, D]` among their padding, and which of them are real.
+    fn padded(&self, sequence: &[f64]) -> (Vec<Vec<f64>>, Range<usize>) {
         let len = sequence.len() / self.inputs;
         self.check();
         assert_eq!(sequence.len(), len * self.inputs, "whole steps of width D");
@@ -365,40 +405,53 @@ impl Model {
 
         // At the end of T the real steps are the last ones. Padding is NaN, so that a read of it would show.
         let padding = if self.spec.align == Align::End { self.length - len } else { 0 };
-        let mut real = padding..padding + len;
+        let real = padding..padding + len;
         let mut x = vec![vec![f64::NAN; self.inputs]; real.start];
         x.extend(sequence.chunks(self.inputs).map(<[f64]>::to_vec));
+        (x, real)
+    }
 
-        let mut traces = Vec::new();
-        for p in 0..self.levels.len() {
-            let trace = self.read_level(p, &x, &real);
-            let outputs = &trace.layers[self.spec.layers - 1].outputs;
-            let passed_up = |own: &Range<usize>| match own.is_empty() {
-                true => vec![f64::NAN; self.width()],
-                false => pool(self.pool(p), self.spec.direction, &outputs[own.clone()], &self.levels[p].attention),
-            };
-            x = trace.own.iter().map(passed_up).collect(); // [S, W], the next level's
-            real = trace.own.iter().filter(|own| own.is_empty()).count()..trace.own.len();
-            traces.push(trace);
-        }
-        (traces, x.concat())
+    /// What the slices of level p pass up: the steps of the next level `[S, W]`, and which of them are real.
+    fn passed_up(&self, p: usize, trace: &LevelTrace) -> (Vec<Vec<f64>>, Range<usize>) {
+        let outputs = &trace.layers[self.spec.layers - 1].outputs;
+        let passed_up = |own: &Range<usize>| match own.is_empty() {
+            true => vec![f64::NAN; self.width()],
+            false => pool(self.pool(p), self.spec.direction, &outputs[own.clone()], &self.levels[p].attention),
+        };
+        let real = trace.own.iter().filter(|own| own.is_empty()).count()..trace.own.len();
+        (trace.own.iter().map(passed_up).collect(), real)
     }
 
     /// Runs the layers of level p, one after the other, over the slices of a sequence of which the steps `real` exist.
     fn read_level(&self, p: usize, x: &[Vec<f64>], real: &Range<usize>) -> LevelTrace {
+        let context = if p == 0 { self.spec.context } else { 0 };
+        self.read_level_from(p, x, real, context, |_, _, _| vec![0.0; self.hidden])
+    }
+
+    /// The same, where slice s begins with the state `[H]` that `first` has for a layer, a direction and s, and reads so much
+    /// context before its own steps.
+    fn read_level_from(
+        &self,
+        p: usize,
+        x: &[Vec<f64>],
+        real: &Range<usize>,
+        context: usize,
+        first: impl Fn(usize, usize, usize) -> Vec<f64>,
+    ) -> LevelTrace {
         let slices = self.slices(p, x.len()).into_iter();
         let own: Vec<_> = slices.map(|slice| slice.start.max(real.start)..slice.end).collect();
         let mut layers: Vec<LayerTrace> = Vec::new();
-        for layer in &self.levels[p].layers {
+        for (l, layer) in self.levels[p].layers.iter().enumerate() {
             let below = layers.last().map_or(x, |below| &below.outputs);
             let mut outputs = vec![vec![f64::NAN; self.width()]; x.len()];
             let mut slices = Vec::new();
-            for own in &own {
+            for (s, own) in own.iter().enumerate() {
                 let mut directions = Vec::new();
                 for (d, (recurrence, backward)) in layer.iter().zip(self.spec.backward()).enumerate() {
-                    let order = self.order(p, *backward, own, real);
+                    let order = self.order(context, *backward, own, real);
                     let read = order.iter().map(|&t| below[t].as_slice());
-                    let steps = recurrence.read(&self.spec, read, &State::zeros(self.hidden));
+                    let begin = State { h: first(l, d, s), ..State::zeros(self.hidden) };
+                    let steps = recurrence.read(&self.spec, read, &begin);
                     for (&t, step) in order.iter().zip(&steps).filter(|(t, _)| own.contains(t)) {
                         outputs[t][row(d, self.hidden)].copy_from_slice(&step.after.h);
                     }
@@ -412,8 +465,7 @@ impl Model {
     }
 
     /// The steps that a recurrence reads for one slice, in the order of reading: the context, then its own.
-    fn order(&self, p: usize, backward: bool, own: &Range<usize>, real: &Range<usize>) -> Vec<usize> {
-        let context = if p == 0 { self.spec.context } else { 0 };
+    fn order(&self, context: usize, backward: bool, own: &Range<usize>, real: &Range<usize>) -> Vec<usize> {
         if own.is_empty() {
             vec![]
         } else if backward {
@@ -449,9 +501,28 @@ impl Model {
             let of_own = pool_back(self.pool(p), direction, outputs, &level.attention, g, &mut gradients.attention);
             of_outputs[own.clone()].clone_from_slice(&of_own);
         }
+        let mut of_layers = vec![vec![vec![0.0; self.width()]; outputs.len()]; self.spec.layers];
+        of_layers[self.spec.layers - 1] = of_outputs;
+        self.layers_back(p, trace, of_layers, gradients, |_, _, _, _| {})
+    }
+
+    /// From the gradients into the outputs of every layer `[layers][S·L, W]`, beside those of the layer above, to those into
+    /// the inputs `[S·L, D]`; `of_first` is handed layer, direction, slice and the gradient `[H]` into its first state.
+    fn layers_back(
+        &self,
+        p: usize,
+        trace: &LevelTrace,
+        of_layers: Vec<Vec<Vec<f64>>>,
+        gradients: &mut Level,
+        mut of_first: impl FnMut(usize, usize, usize, &[f64]),
+    ) -> Vec<Vec<f64>> {
+        let level = &self.levels[p];
+        let steps = trace.layers[0].outputs.len();
+        let mut of_outputs = vec![vec![0.0; self.width()]; steps];
         for (l, layer) in trace.layers.iter().enumerate().rev() {
-            let mut of_inputs = vec![vec![0.0; level.layers[l][0].inputs]; outputs.len()];
-            for (own, directions) in trace.own.iter().zip(&layer.slices) {
+            of_outputs.iter_mut().zip(&of_layers[l]).for_each(|(sum, own)| add(sum, own));
+            let mut of_inputs = vec![vec![0.0; level.layers[l][0].inputs]; steps];
+            for (s, (own, directions)) in trace.own.iter().zip(&layer.slices).enumerate() {
                 for (d, (order, steps)) in directions.iter().enumerate() {
                     let of_states: Vec<Vec<f64>> = order
                         .iter()
@@ -462,7 +533,8 @@ impl Model {
                         .collect();
                     let (recurrence, sums) = (&level.layers[l][d], &mut gradients.layers[l][d]);
                     let last = State::zeros(self.hidden);
-                    let (of_steps, _) = recurrence.read_back(&self.spec, steps, &of_states, last, sums);
+                    let (of_steps, first) = recurrence.read_back(&self.spec, steps, &of_states, last, sums);
+                    of_first(l, d, s, &first.h);
                     for (&t, dx) in order.iter().zip(&of_steps) {
                         add(&mut of_inputs[t], dx);
                     }
@@ -485,7 +557,7 @@ impl Model {
     }
 
     fn pool(&self, p: usize) -> Pool {
-        if p == self.k as usize { self.spec.head_pool } else { self.spec.pool }
+        if p + 1 == self.levels.len() { self.spec.head_pool } else { self.spec.pool }
     }
 
     fn check(&self) {
@@ -494,7 +566,8 @@ impl Model {
         assert_eq!(self.length % self.n.pow(self.k), 0, "n^k divides T");
         assert!(layers >= 1, "at least one layer");
         assert!(cell != Cell::Lstm || activation == Activation::Tanh, "an LSTM has tanh");
-        assert_eq!(self.levels.len(), self.k as usize + 1, "k + 1 levels");
+        let levels = if self.spec.told == Told::StepsOfSlices { 1 } else { self.k as usize + 1 };
+        assert_eq!(self.levels.len(), levels, "k + 1 levels");
         for (p, level) in self.levels.iter().enumerate() {
             assert_eq!(level.layers.len(), layers, "layers of level {p}");
             for (l, layer) in level.layers.iter().enumerate() {

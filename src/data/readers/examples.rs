@@ -101,7 +101,14 @@ pub enum RawTargets {
     Names(Vec<String>),
     /// `[N, C]`, finite: numbers to be found, or 0 and 1 for several labels at once.
     Numbers(Rows<f64>),
+    /// `[N]`: the tags of all steps of each, with [`BETWEEN`] between them, as many as it has tokens.
+    Tags(Vec<String>),
+    /// N sequences `[T_i, C]`, finite: numbers of every step.
+    Steps(Sequences),
 }
+
+/// What stands between the tokens of a sequence, or its tags, where they are given one by one.
+pub const BETWEEN: char = '\n';
 
 /// Numbers beyond this, the largest f32, are as good as infinite.
 pub(super) const MOST: f64 = f32::MAX as f64;
@@ -125,7 +132,21 @@ impl Examples {
             Some(RawTargets::Numbers(Rows { width: 1, values })) if values.iter().all(|own| own.fract() == 0.0) => {
                 Ok(values.iter().map(|own| label(&format!("{own:.1}"))).collect())
             }
+            Some(RawTargets::Tags(_) | RawTargets::Steps(_)) => Err(Error::data(&self.place, Problem::StepsTold)),
             Some(RawTargets::Numbers(_)) => Err(Error::data(&self.place, Problem::NumbersForClasses)),
+            None => Err(Error::data(&self.place, Problem::NoTargets)),
+        }
+    }
+
+    /// The tags of the steps of each, by row; whole numbers are tags, too.
+    ///
+    /// # Errors
+    /// [`Error::Data`] if there are no targets of steps, or they are other numbers.
+    pub(crate) fn tags(&self) -> Result<impl Iterator<Item = (usize, std::str::Split<'_, char>)>> {
+        match &self.targets {
+            Some(RawTargets::Tags(tags)) => Ok(tags.iter().map(|own| own.split(BETWEEN)).enumerate()),
+            Some(RawTargets::Steps(_)) => Err(Error::data(&self.place, Problem::NumbersForClasses)),
+            Some(_) => Err(Error::data(&self.place, Problem::SequencesTold)),
             None => Err(Error::data(&self.place, Problem::NoTargets)),
         }
     }
