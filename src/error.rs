@@ -206,6 +206,10 @@ pub enum Problem {
     #[error("what is to be told is of the sequence, not of every step")]
     SequencesTold,
 
+    /// Tags were to be learnt from targets that are numbers.
+    #[error("what is to be told of its steps are numbers, not tags")]
+    NumbersForTags,
+
     /// Targets are needed, and the data has none.
     #[error("has no labels")]
     NoTargets,

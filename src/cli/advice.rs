@@ -68,6 +68,7 @@ fn of(problem: &Problem) -> String {
         Problem::VectorWidth { .. } => "give another file",
         Problem::EmptySlices { slices, .. } => return format!("use fewer slices, or a length of {slices} or more"),
         Problem::NumbersForClasses => "say --task regression or --task labels",
+        Problem::NumbersForTags => "say --task series",
         Problem::StepsTold => "say --task tags or --task series",
         Problem::SequencesTold => "leave out --task tags or --task series, or give targets of every step",
         Problem::NoTargets => {

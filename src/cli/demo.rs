@@ -5,7 +5,7 @@ use super::plot::{self, Line, title};
 use super::{DeviceArgs, Reporter, check_free, ensure, interrupt, note, print, save, table};
 use clap::Args;
 use comfy_table::Table;
-use srnn::data::{Tokenizer, emails};
+use srnn::data::{Classes, Tokenizer, emails};
 use srnn::network::{Config, Network};
 use srnn::timing::{Bench, Slicings};
 use srnn::train::encoding::dataset;
@@ -128,7 +128,7 @@ fn read_emails() -> Result<([Dataset; 3], Config)> {
     let parts @ [train, ..] = &emails()?;
     let tokenizer = Tokenizer::fit(train.texts().unwrap_or_default(), 20_000, 2)?;
     let config = Config { vocabulary: tokenizer.vocabulary_size(), embedding: 100, ..Config::default() };
-    let (inputs, targets) = (InputEncoder::Tokens(tokenizer), TargetEncoder::fit(config.task, train, &[])?);
+    let (inputs, targets) = (InputEncoder::Tokens(tokenizer), TargetEncoder::Classes(Classes::fit(train)?));
     let [train, valid, test] = parts.each_ref().map(|part| dataset(&inputs, Some(&targets), part));
     Ok(([train?, valid?, test?], config))
 }

@@ -43,11 +43,12 @@ struct Report<'a> {
 impl Eval {
     pub fn run(self) -> Result<()> {
         let model = Model::load(&self.model)?;
-        let data = model.read(
+        let mut data = model.read(
             &self.input.of_model(&self.model, &model).options_for(&self.data, self.device.memory)?,
             &self.data,
             true,
         )?;
+        data.cut_into_windows(&model.config);
         let mut network = model.network(self.device.open()?)?;
         let evaluation = Evaluation::by(&mut network, &data, self.batch as usize, model.thresholds.as_ref())?;
         if self.json {

@@ -45,7 +45,7 @@ pub struct InputArgs {
     /// Read lines of over 32 MiB, tables of over 10,000 columns, and what unpacks to over 40 times its size
     #[arg(long)]
     no_limits: bool,
-    /// What a model was trained with.
+    /// What a model was trained with, or what is usual for a task.
     #[arg(skip)]
     remembered: Option<ReadOptions>,
 }
@@ -66,15 +66,24 @@ impl InputArgs {
             keys: given.keys.unwrap_or(usual.keys),
             skip_bad_rows: given.skip_bad_rows,
             only_texts: usual.only_texts || self.text.is_some(),
+            steps: usual.steps,
+            ahead: usual.ahead,
             cells: false,
             limits: Limits { memory: memory.unwrap_or(limits.memory), ..limits },
         }
     }
 
+    /// The same, where what is to be told is of every step, or is what comes so many steps later.
+    pub fn of_steps(&self, ahead: Option<usize>) -> InputArgs {
+        InputArgs { remembered: Some(ReadOptions { ahead, ..ReadOptions::of_steps() }), ..self.clone() }
+    }
+
     /// The same, where what is not said now is as it was said when a model was trained: which columns hold text and label, and
     /// what a step of an image is.
     pub fn of_model(&self, folder: &Path, model: &Model) -> InputArgs {
-        let reading = Run::load(folder).ok().flatten().map(|run| run.recipe.sources.reading).unwrap_or_default();
+        let steps = model.config.task.of_steps();
+        let usual = if steps { ReadOptions::of_steps() } else { ReadOptions::default() };
+        let reading = Run::load(folder).ok().flatten().map_or(usual, |run| run.recipe.sources.reading);
         let only_texts = model.config.input == Input::Tokens;
         InputArgs {
             remembered: Some(ReadOptions { format: None, labels: None, only_texts, ..reading }),
@@ -91,7 +100,8 @@ impl InputArgs {
         // A file is opened to find it out.
         let format = options.format_of(source);
         let (is, numbers) = (|wanted| format == Some(wanted), options.are_numbers(source, format));
-        let label = self.label.is_some() && !format.is_some_and(Format::names_a_label);
+        let step_rows = options.steps && matches!(format, Some(Format::Tsv | Format::Csv));
+        let label = self.label.is_some() && !format.is_some_and(Format::names_a_label) && !step_rows;
         for (name, given) in [("text", self.text.is_some()), ("label", label)] {
             ensure(!given || !numbers, format!("--{name} is for tables, and {source} holds numbers"))?;
         }

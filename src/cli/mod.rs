@@ -16,6 +16,7 @@ mod plot;
 mod predict;
 mod reporter;
 mod show;
+mod steps;
 mod survey;
 mod train;
 mod trials;
@@ -36,6 +37,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
+use steps::StepsArgs;
 
 /// Sliced recurrent neural networks: classify long sequences on any GPU, or on the CPU.
 ///

@@ -1,8 +1,8 @@
 //! `srnn train`
 
 use super::{
-    DeviceArgs, InputArgs, NetworkArgs, Reporter, ensure, eval, interrupt, named, network, note, print, set, survey,
-    trials,
+    DeviceArgs, InputArgs, NetworkArgs, Reporter, StepsArgs, ensure, eval, interrupt, named, network, note, print, set,
+    survey, trials,
 };
 use clap::Args;
 use srnn::data::batch::{Padding, Truncate};
@@ -98,9 +98,12 @@ struct Beginning {
     /// Labels of --test in a file of their own
     #[arg(long, value_name = "FILE", requires = "test")]
     test_labels: Option<PathBuf>,
-    /// What is told of a sequence: class, labels (any of several, with commas between them), or regression (numbers)
+    /// What is told of a sequence: class, labels (any of several, with commas between them), or regression (numbers); or of every
+    /// step of it: tags (a class each) or series (numbers)
     #[arg(long, default_value = "class", value_parser = named::<Task>, value_name = "TASK")]
     task: Task,
+    #[command(flatten)]
+    steps: StepsArgs,
     /// What is taken for settings that are not given: auto (what fits the data), plain (the same for all data), or paper (the
     /// paper's own network and training, in which most are fixed: its GRU, SRNN(8,2), D = 200, H = 50, T = 512, unmasked padding)
     #[arg(long, default_value = "auto", value_parser = named::<Preset>, value_name = "NAME")]
@@ -218,7 +221,7 @@ Examples: srnn train reviews.csv --text review --label stars --test other.csv --
           srnn train signals.npz --search 10 --out signals-model";
 
 /// What a model that is gone on from decides.
-const OF_MODEL: &str = "NetworkArgs task preset slices length align normalise tokens strip_html embedding vectors freeze_embedding \
+const OF_MODEL: &str = "NetworkArgs StepsArgs task preset slices length align normalise tokens strip_html embedding vectors freeze_embedding \
                         vocabulary min_count truncate padding search folds";
 
 /// What is taken for settings that are not given.
@@ -285,7 +288,9 @@ fn parse_schedule(text: &str) -> std::result::Result<Schedule, String> {
 impl Beginning {
     /// Refuses what would have no effect on what is told, on the data, or with the optimiser.
     fn check_effects(&self, numbers: bool) -> Result<()> {
-        let of_classes = (self.task == Task::Class, "is for classes: leave it out, or say --task class");
+        let of_classes = (self.task.is_one_of(), "is for classes: leave it out, or say --task class or tags");
+        let tokens_given = self.task.of_steps() && !numbers;
+        let of_cut_texts = (!tokens_given, "is for texts, and tokens are given where steps are told of");
         let of_texts = (!numbers, "is for texts, and the data is numbers");
         let of_numbers = (numbers, "is for numbers, and the data is texts");
         let bytes = self.tokens.as_deref() == Some("bytes");
@@ -301,6 +306,9 @@ impl Beginning {
             ("vocabulary", self.vocabulary.is_some(), of_words),
             ("min-count", self.min_count.is_some(), of_words),
             ("strip-html", self.strip_html, of_words),
+            ("tokens", self.tokens.is_some(), of_cut_texts),
+            ("strip-html", self.strip_html, of_cut_texts),
+            ("truncate", self.truncate != Truncate::default(), of_cut_texts),
             ("vectors", self.vectors.is_some(), of_words),
             ("embedding", self.embedding.is_some(), of_texts),
             ("tokens", self.tokens.is_some(), of_texts),
@@ -471,8 +479,16 @@ impl Train {
     fn recipe(&self) -> Result<Recipe> {
         let own = &self.beginning;
         let train = own.data.clone().expect("required by clap");
+        let from = own.from.as_ref().map(|from| Model::load(from)).transpose()?;
+        let (task, input) = match (&from, &own.from) {
+            (Some(model), Some(folder)) if model.config.task.of_steps() => {
+                (model.config.task, self.input.of_model(folder, model))
+            }
+            (Some(model), _) => (model.config.task, self.input.clone()),
+            (None, _) => (own.task, own.steps.input(own.task, &self.input)?),
+        };
         let (valid, test, reading) =
-            (own.valid.clone(), own.test.clone(), self.input.options_for(&train, self.device.memory)?);
+            (own.valid.clone(), own.test.clone(), input.options_for(&train, self.device.memory)?);
         let (valid_labels, test_labels) = (own.valid_labels.clone(), own.test_labels.clone());
         let valid_fraction = own.valid_fraction;
         let sources =
@@ -489,7 +505,8 @@ impl Train {
         network.align = own.align;
         set(&mut network.embedding, own.embedding);
         network.vocabulary = own.vocabulary.unwrap_or(30_000);
-        (network.task, network.truncate, network.freeze_embedding) = (own.task, own.truncate, own.freeze_embedding);
+        (network.task, network.truncate, network.freeze_embedding) = (task, own.truncate, own.freeze_embedding);
+        own.steps.apply(&mut network)?;
         let min_count = own.min_count.unwrap_or(2);
         let tokens = match own.tokens.as_deref() {
             Some("bytes") => Tokens::Bytes,
@@ -514,9 +531,6 @@ impl Train {
         let refit = own.refit.as_deref() == Some("yes");
         let scale = own.normalise.and_then(Given::value).unwrap_or(Scale::Channel);
         let from = own.from.clone();
-        if let Some(from) = &from {
-            network.task = Model::load(from)?.config.task;
-        }
         let (vectors, balanced) = (own.vectors.clone(), own.class_weights == "balanced");
         Ok(Recipe {
             sources,

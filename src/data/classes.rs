@@ -26,20 +26,29 @@ impl Classes {
     /// # Errors
     /// [`Error::Data`] or [`Error::Config`] when there are fewer than two different ones, or an example has none.
     pub fn fit(examples: &Examples) -> Result<Classes> {
-        let names = examples.names()?;
-        Classes::of_names(examples, "classes", names.iter().map(String::as_str).enumerate())
+        let mut names = BTreeSet::new();
+        Classes::collect(&mut names, examples, examples.names()?.iter().map(String::as_str).enumerate())?;
+        Classes::of_names(examples, "classes", names)
     }
 
-    /// Collects the tags of the steps of a training set.
+    /// Collects the tags of the steps of a training set, and of those that belong to it: a rare one may stand in these alone.
     ///
     /// # Errors
     /// As [`Classes::fit`].
-    pub fn fit_tags(examples: &Examples) -> Result<Classes> {
-        Classes::of_names(examples, "tags", examples.tags()?.flat_map(|(row, own)| own.map(move |tag| (row, tag))))
+    pub fn fit_tags(examples: &Examples, others: &[&Examples]) -> Result<Classes> {
+        let mut names = BTreeSet::new();
+        for own in others.iter().chain([&examples]) {
+            let tags = own.tags()?.flat_map(|(row, own)| own.map(move |tag| (row, tag)));
+            Classes::collect(&mut names, own, tags)?;
+        }
+        Classes::of_names(examples, "tags", names)
     }
 
-    fn of_names<'e>(examples: &Examples, what: &str, own: impl Iterator<Item = (usize, &'e str)>) -> Result<Classes> {
-        let mut names = BTreeSet::new();
+    fn collect<'e>(
+        names: &mut BTreeSet<String>,
+        examples: &Examples,
+        own: impl Iterator<Item = (usize, &'e str)>,
+    ) -> Result<()> {
         let mut seen = HashSet::new();
         for (row, name) in own {
             // Few are different.
@@ -49,6 +58,10 @@ impl Classes {
                 names.insert(name);
             }
         }
+        Ok(())
+    }
+
+    fn of_names(examples: &Examples, what: &str, names: BTreeSet<String>) -> Result<Classes> {
         labels::warn_of_twins(&examples.place, what, &names);
         let mut names: Vec<String> = names.into_iter().collect();
         let only = || format!("everything has the label {}: a classifier needs two", quoted(&names[0]));

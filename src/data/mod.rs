@@ -34,8 +34,8 @@ pub use classes::Classes;
 pub use normalisation::Normalisation;
 #[cfg(feature = "files")]
 pub use readers::{
-    Cells, Encoding, Examples, Format, Keys, LeftOut, Limits, Pixels, RawInputs, RawTargets, ReadOptions, Source,
-    emails, npy_bytes, read_lines, read_vectors,
+    BETWEEN, Cells, Encoding, Examples, Format, Keys, LeftOut, Limits, Pixels, RawInputs, RawTargets, ReadOptions,
+    Source, emails, npy_bytes, read_lines, read_vectors,
 };
 pub use scaling::{Scale, Scaling};
 #[cfg(feature = "files")]

@@ -48,18 +48,25 @@ pub struct Pieces {
     pub characters: bool,
     /// Without the tags, comments, scripts and styles of HTML, and with its entities written out.
     pub html: bool,
+    /// Tokens that are given one by one, a line each, and are cut no further; composed (NFC) and lower-cased.
+    pub given: bool,
 }
 
 impl Pieces {
-    const ALL: [Pieces; 4] = [
-        Pieces { characters: false, html: false },
-        Pieces { characters: false, html: true },
-        Pieces { characters: true, html: false },
-        Pieces { characters: true, html: true },
+    const ALL: [Pieces; 5] = [
+        Pieces { characters: false, html: false, given: false },
+        Pieces { characters: false, html: true, given: false },
+        Pieces { characters: true, html: false, given: false },
+        Pieces { characters: true, html: true, given: false },
+        Pieces { characters: false, html: false, given: true },
     ];
 
     fn rules(self) -> Result<Rules> {
-        let rules = if self.characters { Rules::characters() } else { Rules::words() };
+        let rules = match (self.given, self.characters) {
+            (true, _) => Rules::given(),
+            (false, true) => Rules::characters(),
+            (false, false) => Rules::words(),
+        };
         if self.html { rules.and_then(Rules::of_html) } else { rules }.map_err(internal)
     }
 }

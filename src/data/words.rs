@@ -72,6 +72,8 @@ pub(super) enum Known {
     Words,
     /// [`Rules::characters`], of which the scanner knows those that no other changes.
     Characters,
+    /// [`Rules::given`], of which the scanner knows the lines of ASCII.
+    Given,
     /// [`bytes::rules`](super::bytes::rules).
     Bytes,
     /// Of a foreign or older file.
@@ -99,6 +101,17 @@ impl Rules {
             normalizer: Some(Normalizers::new(vec![NFC.into(), Lowercase.into(), blank]).into()),
             splits: Some(each.into()),
             known: Known::Characters,
+            markup: None,
+        })
+    }
+
+    /// Composed characters (NFC), lower case; cut between lines alone.
+    pub fn given() -> tokenizers::Result<Rules> {
+        let lines = Split::new(SplitPattern::String("\n".into()), SplitDelimiterBehavior::Removed, false)?;
+        Ok(Rules {
+            normalizer: Some(Normalizers::new(vec![NFC.into(), Lowercase.into()]).into()),
+            splits: Some(lines.into()),
+            known: Known::Given,
             markup: None,
         })
     }
@@ -135,6 +148,15 @@ impl Rules {
     fn each_word_of_text(&self, text: &str, each: &mut impl FnMut(&str)) {
         if self.known == Known::Characters {
             return self.each_character(text, each);
+        }
+        if self.known == Known::Given {
+            for token in text.split('\n').filter(|token| !token.is_empty()) {
+                match token.is_ascii() {
+                    true => each(&token.to_ascii_lowercase()),
+                    false => self.each_by_rules(token, each),
+                }
+            }
+            return;
         }
         if self.known != Known::Words {
             return self.each_by_rules(text, each);

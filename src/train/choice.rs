@@ -81,6 +81,9 @@ const LONGEST_WORDS: usize = 14;
 const WHOLE_NUMBERS: f64 = 0.99;
 const WHOLE_TEXTS: f64 = 0.95;
 
+/// Steps of the windows in which sequences are read whose every step is told of.
+const LONGEST_WINDOW: usize = 512;
+
 impl Recipe {
     /// What was chosen for the settings that were open, of inputs that are texts or numbers, as it would be given.
     pub fn chosen(&self, texts: bool) -> Vec<(Open, String)> {
@@ -88,7 +91,10 @@ impl Recipe {
         let of_numbers = |open: &Open| *open == Open::Normalise;
         let of_texts =
             |open: &Open| matches!(open, Open::Tokens | Open::Embedding | Open::EmbeddingDropout | Open::WordDropout);
-        let fits = |open: &&Open| if texts { !of_numbers(open) } else { !of_texts(open) };
+        // Where steps are told of, tokens are given, and no state is pooled for the head.
+        let of_sequences =
+            |open: &Open| matches!(open, Open::Tokens | Open::Pool | Open::Context) && network.task.of_steps();
+        let fits = |open: &&Open| (if texts { !of_numbers(open) } else { !of_texts(open) }) && !of_sequences(open);
         let value = |open: &Open| match open {
             Open::Tokens => self.tokens.to_string(),
             Open::Normalise => name(&self.scale),
@@ -127,6 +133,10 @@ impl Recipe {
     /// Chooses what a token is: a character, where words are not kept apart by blanks.
     pub(super) fn choose_tokens(&mut self, texts: &[String]) {
         let Tokens::Words { min_count } = self.tokens else { return };
+        if self.network.task.of_steps() {
+            self.tokens = Tokens::Given { min_count };
+            return;
+        }
         if !self.is_open(Open::Tokens) {
             return;
         }
@@ -160,7 +170,10 @@ impl Recipe {
         let texts = train.width().is_none();
         if self.is_open(Open::Length) {
             let fixed = if self.is_open(Open::Slices) { 1 } else { self.network.slicing.slices() };
-            self.network.length = whole(train, if texts { WHOLE_TEXTS } else { WHOLE_NUMBERS }).max(fixed);
+            let whole = whole(train, if texts { WHOLE_TEXTS } else { WHOLE_NUMBERS });
+            // What is longer is read in windows.
+            let most = if self.network.task.of_steps() { LONGEST_WINDOW } else { usize::MAX };
+            self.network.length = whole.min(most).max(fixed);
         }
         let rules = if texts { TEXTS } else { NUMBERS };
         self.choose_network(&rules);
@@ -169,15 +182,20 @@ impl Recipe {
 
     fn choose_network(&mut self, rules: &Rules) {
         self.choose_slices(rules);
+        let of_steps = self.network.task.of_steps();
         if self.is_open(Open::Direction) {
-            self.network.direction = Direction::Both;
+            // A forecast cannot see what it is to tell.
+            let forecasts = self.sources.reading.ahead.is_some();
+            self.network.direction = if forecasts { Direction::Forward } else { Direction::Both };
         }
         if self.is_open(Open::Pool) {
-            (self.network.pooling, self.network.head_pooling) = (rules.pooling, rules.pooling);
+            let pooling = if of_steps { Pooling::Last } else { rules.pooling };
+            (self.network.pooling, self.network.head_pooling) = (pooling, pooling);
         }
         if self.is_open(Open::Context) {
             let slice = self.network.slicing.steps(self.network.length, 0);
-            self.network.context = if self.network.slicing.k() == 0 { 0 } else { rules.context.min(slice) };
+            let needs_none = self.network.slicing.k() == 0 || of_steps;
+            self.network.context = if needs_none { 0 } else { rules.context.min(slice) };
         }
         if self.is_open(Open::Hidden) {
             // Heads share the units out evenly.
@@ -202,7 +220,7 @@ impl Recipe {
     }
 
     fn choose_training(&mut self, rules: &Rules, train: &Dataset) {
-        let (count, texts) = (train.len(), train.width().is_none());
+        let (count, texts) = (train.windows_of(&self.network), train.width().is_none());
         let is_open = |open| self.open.contains(&open);
         let options = &mut self.options;
         if is_open(Open::Batch) {
@@ -230,7 +248,9 @@ impl Recipe {
         if is_open(Open::Patience) && options.keep == Keep::Best {
             options.patience = Some((options.epochs / 3).max(5));
         }
-        if is_open(Open::Metric) && self.network.task == Task::Class && is_uneven(train) {
+        if is_open(Open::Metric) && train.marks().is_some() {
+            options.metric = Some(Metric::SpanF1);
+        } else if is_open(Open::Metric) && self.network.task == Task::Class && is_uneven(train) {
             options.metric = Some(Metric::MacroF1);
         }
         if is_open(Open::Refit) {

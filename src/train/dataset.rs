@@ -159,28 +159,36 @@ impl Dataset {
         Dataset { inputs, starts, targets: self.targets.as_ref().map(|targets| targets.select(rows)), windows }
     }
 
-    /// For a network that tells of steps: the windows in which it reads these sequences.
-    pub fn windowed(self, config: &Config) -> Dataset {
+    /// Cuts long sequences into the windows in which a network that tells of steps reads them.
+    pub fn cut_into_windows(&mut self, config: &Config) {
         if !config.task.of_steps() || self.windows.is_some() {
-            return self;
+            return;
         }
         let windows = windows((0..self.len()).map(|row| self.steps(row)), config.length, config.overlap);
-        let part =
-            |own: &Window| self.starts[own.sequence] + own.steps.start..self.starts[own.sequence] + own.steps.end;
-        let parts = windows.iter().map(part);
-        let inputs = match &self.inputs {
+        let parts = windows.iter().map(|own| {
+            let start = self.starts[own.sequence];
+            start + own.steps.start..start + own.steps.end
+        });
+        self.inputs = match &self.inputs {
             Inputs::Tokens(tokens) => Inputs::Tokens(parts.flat_map(|own| &tokens[own]).copied().collect()),
             Inputs::Numbers(steps) => {
                 let values = parts.flat_map(|own| steps.range(own)).copied().collect();
                 Inputs::Numbers(Rows { width: steps.width, values })
             }
         };
-        let targets = self.targets.map(|targets| match targets {
-            Told::Steps(own) => Told::Steps(own.cut(windows.iter().map(|own| (own.sequence, own.steps.clone())))),
-            targets => targets,
-        });
-        let starts = starts(windows.iter().map(|own| own.steps.len()));
-        Dataset { inputs, starts, targets, windows: Some(windows) }
+        if let Some(Told::Steps(own)) = &mut self.targets {
+            *own = own.cut(windows.iter().map(|own| (own.sequence, own.steps.clone())));
+        }
+        self.starts = starts(windows.iter().map(|own| own.steps.len()));
+        self.windows = Some(windows);
+    }
+
+    /// How many sequences, or windows of them, a network reads one by one.
+    pub(super) fn windows_of(&self, config: &Config) -> usize {
+        match (config.task.of_steps(), &self.windows) {
+            (true, None) => windows((0..self.len()).map(|row| self.steps(row)), config.length, config.overlap).len(),
+            _ => self.len(),
+        }
     }
 
     /// The sequence, by its place, of which a row is a window; of those that are whole, the row.
@@ -262,14 +270,22 @@ impl Dataset {
         rows.chunks(batch.max(1)).map(<[usize]>::to_vec).collect()
     }
 
-    /// What of a batch of these rows counts: its sequences, or each of its steps.
-    pub(super) fn counted(&self, rows: &[usize], of_steps: bool) -> Vec<bool> {
+    /// The names of tags that mark spans, if it has such.
+    pub(super) fn marks(&self) -> Option<&[String]> {
+        match &self.targets {
+            Some(Told::Steps(steps)) => steps.marks.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// Of each sequence of a batch of these rows, or of each of its steps, the row, if it counts.
+    pub fn counted(&self, rows: &[usize], of_steps: bool) -> Vec<Option<usize>> {
         if !of_steps {
-            return vec![true; rows.len()];
+            return rows.iter().copied().map(Some).collect();
         }
         let steps = rows.iter().flat_map(|&row| {
             let own = self.own_steps(row);
-            (0..self.steps(row)).map(move |step| own.contains(&step))
+            (0..self.steps(row)).map(move |step| own.contains(&step).then_some(row))
         });
         steps.collect()
     }

@@ -2,6 +2,7 @@
 //! the model.
 
 use super::dataset::Dataset;
+use super::sources::Files;
 use super::told::{Marks, StepsTold, Told};
 use crate::data::batch::Inputs;
 use crate::data::readers::labels::{self, label};
@@ -48,7 +49,8 @@ impl TargetEncoder {
     ///
     /// # Errors
     /// [`Error::Config`] or [`Error::Data`] for targets that do not fit the task.
-    pub fn fit(task: Task, examples: &Examples, rows: &[usize]) -> Result<TargetEncoder> {
+    pub fn fit(task: Task, files: &Files, rows: &[usize]) -> Result<TargetEncoder> {
+        let examples = &files.train;
         match (task, &examples.targets) {
             (Task::Class, _) => Classes::fit(examples).map(TargetEncoder::Classes),
             (Task::Labels, Some(RawTargets::Numbers(rows))) => {
@@ -67,7 +69,10 @@ impl TargetEncoder {
                 warn_of_blurred("number to tell", &fitted, all());
                 Ok(TargetEncoder::Numbers(fitted))
             }
-            (Task::Tags, _) => Classes::fit_tags(examples).map(TargetEncoder::Tags),
+            (Task::Tags, _) => {
+                let others: Vec<&Examples> = files.valid.iter().chain(&files.test).collect();
+                Classes::fit_tags(examples, &others).map(TargetEncoder::Tags)
+            }
             (Task::Series, _) => {
                 let own = steps_of(examples)?;
                 let all = || rows.iter().map(|&row| own.row(row));
@@ -144,7 +149,7 @@ impl TargetEncoder {
             }
             (TargetEncoder::Tags(classes), _) => {
                 let (own, lengths) = classes.encode_tags(examples)?;
-                Ok(Told::Steps(StepsTold::new(Told::Classes(own), lengths.into_iter())))
+                Ok(Told::Steps(StepsTold::new(Told::Classes(own), lengths.into_iter()).named(classes.names())))
             }
             (TargetEncoder::Series(normalisation), _) => {
                 let (own, known) = (steps_of(examples)?, normalisation.mean.len());

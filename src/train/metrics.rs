@@ -150,12 +150,15 @@ impl Evaluation {
             Task::Regression | Task::Series => Details::Numbers(vec![]),
         };
         let of_steps = config.task.of_steps();
+        let marks = data.marks();
+        let mut tags = vec![vec![]; if marks.is_some() { data.len() } else { 0 }];
         let mut counted = 0;
         for rows in data.by_length(batch, config.most_steps()) {
             let batch = data.batch(&config, &rows, |_| false)?;
             config.check_batch(&batch, true)?;
-            let own = data.counted(&rows, of_steps);
-            for (row, logits) in network.logits(&batch)?.chunks(width).enumerate().filter(|(row, _)| own[*row]) {
+            let counts = data.counted(&rows, of_steps);
+            for (row, logits) in network.logits(&batch)?.chunks(width).enumerate() {
+                let Some(sequence) = counts[row] else { continue };
                 counted += 1;
                 match (&mut details, &batch.targets) {
                     (Details::Classes(confusion), Some(Targets::Classes(classes))) => {
@@ -171,6 +174,9 @@ impl Evaluation {
                             surely.push((softmax(logits), class));
                         }
                         correct += usize::from(class == guess);
+                        if marks.is_some() {
+                            tags[sequence].push([guess, class]);
+                        }
                     }
                     (Details::Labels(counts), Some(Targets::Labels(labels))) => {
                         let mut all = true;
@@ -203,7 +209,8 @@ impl Evaluation {
         let top5 = (classes && width > TOP).then(|| near as f64 / counted as f64);
         let auc = (classes && width <= MOST_AREAS && !of_steps).then(|| mean_area(&surely, width)).flatten();
         let (sequences, steps) = (data.len(), of_steps.then_some(counted));
-        Ok(Evaluation { loss, accuracy, top5, auc, sequences, steps, spans: None, details })
+        let spans = marks.map(|names| spans_of(data, &tags, names));
+        Ok(Evaluation { loss, accuracy, top5, auc, sequences, steps, spans, details })
     }
 
     /// What was told.
@@ -260,6 +267,18 @@ const TOP: usize = 5;
 
 /// Classes of which the areas are told.
 pub(super) const MOST_AREAS: usize = 64;
+
+/// The spans of sequences, by the tags, told and true, of the steps of each row.
+fn spans_of(data: &Dataset, tags: &[Vec<[usize; 2]>], names: &[String]) -> Spans {
+    let mut spans = Spans::default();
+    let rows: Vec<usize> = (0..tags.len()).collect();
+    for windows in rows.chunk_by(|a, b| data.sequence_of(*a) == data.sequence_of(*b)) {
+        let own = |of: usize| windows.iter().flat_map(|&row| &tags[row]).map(|own| names[own[of]].as_str()).collect();
+        let [told, truth]: [Vec<&str>; 2] = [own(0), own(1)];
+        spans.add(&told, &truth);
+    }
+    spans
+}
 
 fn softmax(logits: &[f32]) -> Vec<f32> {
     let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);

@@ -39,12 +39,12 @@ impl Prepared {
         let sources = recipe.sources.clone();
         let (examples, task) = (&files.train, recipe.network.task);
         // The classes decide which rows are held out, and of numbers only the other rows are learnt from.
-        let rows = if task == Task::Class { vec![] } else { sources.split(examples.lines.len(), None, 0)?.train };
-        let targets = TargetEncoder::fit(task, examples, &rows)?;
+        let rows = if task == Task::Class { vec![] } else { sources.split(files, None, 0)?.train };
+        let targets = TargetEncoder::fit(task, files, &rows)?;
         let classes = targets.names().len();
         // Too many classes are refused before anything is made for each.
         Config { classes, slicing: Slicing::plain(), context: 0, ..recipe.network.clone() }.check()?;
-        let rows = sources.split(examples.lines.len(), Some(&targets.encode(examples)?), classes)?.train;
+        let rows = sources.split(files, Some(&targets.encode(examples)?), classes)?.train;
         let channels = match &examples.inputs {
             RawInputs::Numbers(sequences) => Some(Channels::of(sequences, &rows)),
             RawInputs::Texts(_) => None,
@@ -104,7 +104,10 @@ impl Prepared {
                     let Config { length, slicing, context, .. } = self.recipe.network;
                     self.config = Config { length, slicing, context, ..self.config.clone() };
                 }
-                outcome => return outcome,
+                outcome => {
+                    self.data.cut_into_windows(&self.config);
+                    return outcome;
+                }
             }
         }
     }
@@ -174,16 +177,21 @@ pub(super) fn options_for(recipe: &Recipe, train: &Dataset, classes: usize) -> O
 fn tokenizer(recipe: &Recipe, texts: &[String], rows: &[usize]) -> Result<Tokenizer> {
     let own: Vec<&str> = rows.iter().map(|&row| texts[row].as_str()).collect();
     let vocabulary = recipe.network.vocabulary;
-    let pieces = |characters| Pieces { characters, html: recipe.strip_html };
+    let pieces = |characters| Pieces { characters, html: recipe.strip_html, given: false };
     match recipe.tokens {
         Tokens::Words { min_count } => Tokenizer::fit_by(pieces(false), &own, vocabulary, min_count),
         Tokens::Characters { min_count } => Tokenizer::fit_by(pieces(true), &own, vocabulary, min_count),
+        Tokens::Given { min_count } => {
+            let pieces = Pieces { given: true, ..Pieces::default() };
+            Tokenizer::fit_by(pieces, &own, vocabulary, min_count)
+        }
         Tokens::Bytes => Tokenizer::bytes(),
     }
 }
 
-/// Weights by which every class counts as much as any other: sequences / (classes · sequences of the class).
+/// Weights by which every class counts as much as any other: sequences / (classes · sequences of the class), or steps.
 fn balanced(data: &Dataset, classes: usize) -> Vec<f32> {
     let counts = data.targets.as_ref().map_or(vec![], |told| told.occurrences(classes));
-    counts.iter().map(|&count| data.len() as f32 / (classes * count.max(1)) as f32).collect()
+    let all = counts.iter().sum::<usize>() as f32;
+    counts.iter().map(|&count| all / (classes * count.max(1)) as f32).collect()
 }

@@ -5,7 +5,7 @@ use super::{Keep, Options, Sources};
 use crate::data::Scale;
 use crate::data::batch::Padding;
 use crate::error::{Error, Result, ensure};
-use crate::network::{Activation, Config, Input, Reset, Task};
+use crate::network::{Activation, Config, Input, Reset};
 use crate::slicing::Slicing;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -60,6 +60,11 @@ pub enum Tokens {
     },
     /// The bytes of the text in UTF-8.
     Bytes,
+    /// What is given one by one, where steps are told of; those that occur `min_count` times or more.
+    Given {
+        /// Occurrences in the training data that a token needs to be known.
+        min_count: u64,
+    },
 }
 
 impl fmt::Display for Tokens {
@@ -68,6 +73,7 @@ impl fmt::Display for Tokens {
             Tokens::Words { .. } => "words",
             Tokens::Characters { .. } => "chars",
             Tokens::Bytes => "bytes",
+            Tokens::Given { .. } => "given",
         })
     }
 }
@@ -119,7 +125,7 @@ impl Recipe {
         self.options.metric.map_or(Ok(()), |metric| metric.check(self.network.task))?;
         let (words, wanted) = (self.network.vocabulary, "3 or more, to hold [PAD], [UNK] and a word");
         ensure!(words >= 3 || self.network.input == Input::Numbers, Error::setting("vocabulary", words, wanted));
-        let fits = !self.balanced || self.network.task == Task::Class;
+        let fits = !self.balanced || self.network.task.is_one_of();
         ensure!(fits, Error::Config("only classes can be balanced".into()));
         let mut network = self.network.clone();
         // What is chosen later fits what is given.

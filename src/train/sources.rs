@@ -6,6 +6,7 @@ use crate::data::{Examples, Inputs, ReadOptions, Source, fold, hold_out, hold_ou
 use crate::engine::Device;
 use crate::error::{Error, Problem, Result, ensure};
 use crate::network::{Config, Layout, Plans};
+use crate::slicing::Align;
 use serde::{Deserialize, Serialize};
 use std::iter::once;
 use std::path::PathBuf;
@@ -78,11 +79,16 @@ pub(super) struct Origin {
 pub struct Files {
     /// Training data, whole: nothing is held out yet.
     pub train: Examples,
-    /// Validation data, if it has a file of its own.
+    /// Validation data, if it has a file of its own, or is the last steps of few sequences of which every step is told.
     pub valid: Option<Examples>,
     /// Test data, if there is some.
     pub test: Option<Examples>,
+    /// Whether the validation data is the last steps of the training data.
+    pub in_time: bool,
 }
+
+/// Sequences below which, where every step is told of, the end of each is held out, not some of them.
+const FEW: usize = 10;
 
 /// Encoded data.
 pub struct TrainingData {
@@ -134,7 +140,14 @@ impl Sources {
         };
         let train = self.reading.read(&self.train, true)?;
         let (valid, test) = (read(&self.valid, &self.valid_labels)?, read(&self.test, &self.test_labels)?);
-        Ok(Files { train, valid, test })
+        let held_out = valid.is_none() && self.valid_fraction > 0.0;
+        if self.reading.steps && held_out && train.lines.len() < FEW {
+            let at = |steps: usize| steps - (steps as f64 * self.valid_fraction).ceil() as usize;
+            if let Some([train, valid]) = train.cut_in_time(at) {
+                return Ok(Files { train, valid: Some(valid), test, in_time: true });
+            }
+        }
+        Ok(Files { train, valid, test, in_time: false })
     }
 
     /// How many of the files are standard input.
@@ -148,7 +161,11 @@ impl Sources {
     ///
     /// # Errors
     /// [`Error::Data`] if there are too few.
-    pub fn split(&self, count: usize, targets: Option<&Told>, classes: usize) -> Result<Split> {
+    pub fn split(&self, files: &Files, targets: Option<&Told>, classes: usize) -> Result<Split> {
+        self.split_rows(files.train.lines.len(), files.in_time, targets, classes)
+    }
+
+    fn split_rows(&self, count: usize, in_time: bool, targets: Option<&Told>, classes: usize) -> Result<Split> {
         let labels = match targets {
             Some(Told::Classes(own)) => Some(own),
             _ => None,
@@ -167,7 +184,7 @@ impl Sources {
         test.iter().for_each(|&row| rest[row] = false);
         let rest: Vec<usize> = (0..count).filter(|&row| rest[row]).collect();
         ensure!(self.fold.is_none() || !(test.is_empty() || rest.is_empty()), few());
-        if self.valid.is_some() || self.valid_fraction == 0.0 {
+        if self.valid.is_some() || self.valid_fraction == 0.0 || in_time {
             return Ok(Split { train: self.shared(rest), valid: vec![], test });
         }
         let (train, valid) = match labels {
@@ -192,11 +209,11 @@ impl Sources {
     pub fn encode(&self, files: &Files, inputs: &InputEncoder, targets: &TargetEncoder) -> Result<TrainingData> {
         let encode = |examples: &Examples| encoding::dataset(inputs, Some(targets), examples);
         let told = targets.encode(&files.train)?;
-        let rows = self.split(files.train.lines.len(), Some(&told), targets.names().len())?;
+        let rows = self.split(files, Some(&told), targets.names().len())?;
         let part = |rows: &[usize]| inputs.encode(&files.train, rows)?.with_targets(told.select(rows));
         let train = part(&rows.train)?;
         let valid = match &files.valid {
-            Some(examples) if self.valid.is_some() => encode(examples)?,
+            Some(examples) if self.valid.is_some() || files.in_time => encode(examples)?,
             _ if rows.valid.is_empty() => train.select(&[]),
             _ => part(&rows.valid)?,
         };
@@ -212,6 +229,12 @@ impl TrainingData {
     /// Bytes of memory that it takes.
     pub fn bytes(&self) -> u64 {
         [&self.train, &self.valid].into_iter().chain(&self.test).map(Dataset::bytes).sum()
+    }
+
+    /// Cuts long sequences into windows, where the network tells of steps.
+    pub fn cut_into_windows(&mut self, config: &Config) {
+        let TrainingData { train, valid, test } = self;
+        [train, valid].into_iter().chain(test).for_each(|set| set.cut_into_windows(config));
     }
 
     /// The same with the validation data among the training data.
@@ -243,7 +266,9 @@ impl TrainingData {
         let sets = [&self.train, &self.valid].into_iter().chain(&self.test);
         for set in sets.filter(|set| !set.is_empty()) {
             let rows = set.by_length(options.batch, config.most_steps()).swap_remove(0);
-            let batch = set.batch(config, &rows, |_| false)?;
+            // Long sequences of which every step is told are read in windows.
+            let align = if config.task.of_steps() { Align::End } else { config.align };
+            let batch = set.batch(&Config { align, ..config.clone() }, &rows, |_| false)?;
             plans.training(&batch, &options.optimiser)?;
         }
         Ok(())
@@ -257,7 +282,7 @@ mod tests {
     #[test]
     fn folds_leave_the_rest_to_train_and_to_validate() {
         let told = Told::Classes((0..40).map(|row| row % 2).collect());
-        let of = |sources: &Sources| sources.split(40, Some(&told), 2).unwrap();
+        let of = |sources: &Sources| sources.split_rows(40, false, Some(&told), 2).unwrap();
         let whole = Sources::of(Source::Stdin);
         let sources = Sources { fold: Some(Fold { index: 1, of: 4 }), ..whole.clone() };
         let split = of(&sources);
@@ -272,7 +297,10 @@ mod tests {
         assert!(some.train.iter().all(|row| none.train.contains(row)));
         // Without classes, a part of every tenth.
         let numbers = Sources { fold: Some(Fold { index: 0, of: 2 }), valid_fraction: 0.0, ..whole };
-        let split = numbers.split(40, None, 0).unwrap();
+        let split = numbers.split_rows(40, false, None, 0).unwrap();
+        // Where ends are held out already, no sequence is.
+        let in_time = Sources::of(Source::Stdin).split_rows(40, true, None, 0).unwrap();
+        assert_eq!((in_time.train.len(), in_time.valid.len()), (40, 0));
         assert_eq!((split.test.len(), split.test[..4].to_vec()), (20, vec![0, 1, 6, 7]));
     }
 

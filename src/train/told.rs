@@ -1,8 +1,10 @@
 //! What is to be told of each sequence of a data set, or of every step of each.
 
+use super::spans::Spans;
 use crate::data::batch::{Rows, Targets};
 use crate::error::{Error, Result, ensure};
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Targets of N sequences, in about as much memory as a file has for them.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,12 +26,20 @@ pub struct StepsTold {
     own: Box<Told>,
     /// `[N + 1]`: the step on which each sequence begins, and the end of the last.
     starts: Vec<usize>,
+    /// The names of tags that mark spans.
+    pub(super) marks: Option<Arc<[String]>>,
 }
 
 impl StepsTold {
     /// Targets of sequences of these lengths, one after the other.
     pub fn new(own: Told, lengths: impl Iterator<Item = usize>) -> StepsTold {
-        StepsTold { own: Box::new(own), starts: starts(lengths) }
+        StepsTold { own: Box::new(own), starts: starts(lengths), marks: None }
+    }
+
+    /// The same, of tags with these names.
+    pub fn named(self, names: &[String]) -> StepsTold {
+        let marks = Spans::are_marked(names).then(|| names.into());
+        StepsTold { marks, ..self }
     }
 
     /// Those of some steps of each sequence.
@@ -38,7 +48,7 @@ impl StepsTold {
             parts.map(|(row, part)| self.starts[row] + part.start..self.starts[row] + part.end).collect();
         let lengths: Vec<usize> = parts.iter().map(ExactSizeIterator::len).collect();
         let steps: Vec<usize> = parts.into_iter().flatten().collect();
-        StepsTold::new(self.own.select(&steps), lengths.into_iter())
+        StepsTold { marks: self.marks.clone(), ..StepsTold::new(self.own.select(&steps), lengths.into_iter()) }
     }
 
     /// Steps of a sequence.
@@ -103,7 +113,7 @@ impl Told {
             Told::Numbers(rows) => {
                 rows.count().ok_or_else(|| Error::Config("the targets do not divide by their width".into()))
             }
-            Told::Steps(StepsTold { own, starts }) => {
+            Told::Steps(StepsTold { own, starts, .. }) => {
                 let (count, steps) = (own.count()?, starts[starts.len() - 1]);
                 let other = format!("{steps} steps and {count} targets make no data set");
                 ensure!(count == steps, Error::Config(other));
@@ -160,7 +170,7 @@ impl Told {
             (Told::Steps(own), Told::Steps(others)) => {
                 let lengths = [&own.starts, &others.starts].into_iter().flat_map(|own| own.windows(2));
                 let starts = starts(lengths.map(|ends| ends[1] - ends[0]));
-                Told::Steps(StepsTold { own: Box::new(own.own.join(*others.own)), starts })
+                Told::Steps(StepsTold { own: Box::new(own.own.join(*others.own)), starts, marks: own.marks })
             }
             (own, _) => own,
         }
@@ -193,7 +203,7 @@ impl Told {
                 Targets::Labels(Rows { width, values })
             }
             Told::Numbers(numbers) => Targets::Numbers(numbers.select(rows)),
-            Told::Steps(StepsTold { own, starts }) => {
+            Told::Steps(StepsTold { own, starts, .. }) => {
                 own.of_batch(&rows.iter().flat_map(|&row| starts[row]..starts[row + 1]).collect::<Vec<usize>>())
             }
         }

@@ -171,6 +171,7 @@ impl Training {
         let sources = &mut origin.recipe.sources;
         sources.reading.limits.memory = device.engine.limits().memory;
         let mut data = sources.encode(&sources.read()?, &model.inputs, &model.targets)?;
+        data.cut_into_windows(&model.config);
         if origin.validated.is_some() {
             data = data.all_to_train();
         }

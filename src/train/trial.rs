@@ -24,12 +24,16 @@ pub struct Trial {
 /// [`Error::Setting`], and what the data says.
 pub fn check_folds(recipe: &Recipe, files: &Files, of: usize) -> Result<()> {
     let count = files.train.lines.len();
+    ensure!(
+        !files.in_time,
+        Error::setting("folds", of, "left out where sequences are so few that their ends are held out")
+    );
     let (task, all) = (recipe.network.task, (0..count).collect::<Vec<_>>());
-    let targets = TargetEncoder::fit(task, &files.train, &all)?;
+    let targets = TargetEncoder::fit(task, files, &all)?;
     let (told, classes) = (targets.encode(&files.train)?, targets.names().len());
     for index in 0..of {
         let sources = Sources { fold: Some(Fold { index, of }), valid: None, ..recipe.sources.clone() };
-        let split = sources.split(count, Some(&told), classes);
+        let split = sources.split(files, Some(&told), classes);
         let wanted = format!("fewer: of {count} sequences not every part would have some");
         ensure!(split.is_ok(), Error::setting("folds", of, wanted));
     }

@@ -71,6 +71,44 @@ pub(super) fn targets(mut y: Npy, count: usize, of: &str) -> Result<RawTargets> 
     Err(y.error(format!("row {row}, column {column} is {value}: give the target, or leave the row out")))
 }
 
+/// The targets of every step of these sequences, of the file `of`: whole numbers or texts `[N, T]` are tags, floats `[N, T]` and
+/// all numbers `[N, T, C]` are numbers. What stands behind the real steps is not looked at.
+///
+/// # Errors
+/// As [`targets`]; [`Error::Data`] for fewer steps than a sequence has.
+pub(super) fn targets_of_steps(mut y: Npy, sequences: &Sequences, of: &str) -> Result<RawTargets> {
+    let (steps, width) = match (&y.shape[..], y.kind) {
+        ([_, steps], _) => (*steps, 1),
+        ([_, steps, width], Kind::Float | Kind::Integer) => (*steps, *width),
+        _ => return Err(y.misshapen("targets of every step are names [N, T], or numbers [N, T] or [N, T, C]")),
+    };
+    let count = sequences.len();
+    check_count(&y.place, y.shape[0], count, of)?;
+    let longest = (0..count).map(|row| sequences.steps(row)).max().unwrap_or(0);
+    let other = format!("has targets of {steps} steps, and the longest sequence of {of} has {longest}");
+    ensure!(steps >= longest, y.error(other));
+    let kept: Vec<usize> = (0..count).map(|row| sequences.steps(row)).collect();
+    if y.shape.len() == 2 && y.kind != Kind::Float {
+        let names = y.texts()?;
+        let own = |(row, &kept): (usize, &usize)| {
+            let own = &names[row * steps..][..kept];
+            let named = own.iter().take_while(|name| !name.is_empty()).count();
+            ensure!(named == kept, y.error(format!("row {row}, step {named} is an empty name: name the tag")));
+            Ok(own.join("\n"))
+        };
+        return kept.iter().enumerate().map(own).collect::<Result<_>>().map(RawTargets::Tags);
+    }
+    let values = y.numbers()?;
+    for (row, &kept) in kept.iter().enumerate() {
+        let start = row * steps * width;
+        if let Some((at, value)) = not_finite(values.range(start..start + kept * width)) {
+            let (step, column) = (at / width, at % width);
+            return Err(y.error(format!("row {row}, step {step}, column {column} is {value}: give the target")));
+        }
+    }
+    Ok(RawTargets::Steps(Sequences::of_rows(values, count, width, Some(&kept))))
+}
+
 /// # Errors
 /// [`Error::Data`] if there is not one target for each sequence of the file `of`.
 pub(super) fn check_count(place: &str, targets: usize, sequences: usize, of: &str) -> Result<()> {

@@ -138,14 +138,14 @@ impl Examples {
         }
     }
 
-    /// The tags of the steps of each, by row; whole numbers are tags, too.
+    /// The tags of the steps of each, by row.
     ///
     /// # Errors
-    /// [`Error::Data`] if there are no targets of steps, or they are other numbers.
+    /// [`Error::Data`] if there are no targets of steps, or they are numbers.
     pub(crate) fn tags(&self) -> Result<impl Iterator<Item = (usize, std::str::Split<'_, char>)>> {
         match &self.targets {
             Some(RawTargets::Tags(tags)) => Ok(tags.iter().map(|own| own.split(BETWEEN)).enumerate()),
-            Some(RawTargets::Steps(_)) => Err(Error::data(&self.place, Problem::NumbersForClasses)),
+            Some(RawTargets::Steps(_)) => Err(Error::data(&self.place, Problem::NumbersForTags)),
             Some(_) => Err(Error::data(&self.place, Problem::SequencesTold)),
             None => Err(Error::data(&self.place, Problem::NoTargets)),
         }
@@ -205,6 +205,12 @@ pub struct ReadOptions {
     /// Whether a file whose name does not say so is no table of numbers, however it looks.
     #[serde(default)]
     pub only_texts: bool,
+    /// Whether what is to be told is of every step, not of the sequence.
+    #[serde(default)]
+    pub steps: bool,
+    /// What is to be told of a step is the sequence itself, so many steps later.
+    #[serde(default)]
+    pub ahead: Option<usize>,
     /// Whether all columns of a table are kept.
     #[serde(default)]
     pub cells: bool,
@@ -233,6 +239,8 @@ impl Default for ReadOptions {
             keys: Keys::default(),
             skip_bad_rows: false,
             only_texts: false,
+            steps: false,
+            ahead: None,
             cells: false,
             limits,
         }
@@ -240,10 +248,16 @@ impl Default for ReadOptions {
 }
 
 impl ReadOptions {
+    /// Columns `tokens` and `tags`: what is to be told is of every step.
+    pub fn of_steps() -> ReadOptions {
+        let [text, label] = [super::tagged::TOKENS, super::tagged::TAGS].map(String::from);
+        ReadOptions { text, label, steps: true, ..ReadOptions::default() }
+    }
+
     /// The format that is given, or that the file's name and, where it may be a table of numbers, its first lines tell: it may be opened.
     pub fn format_of(&self, source: &Source) -> Option<Format> {
         let by_name = || Format::of_name(source);
-        let found = || if self.only_texts { by_name() } else { Format::of(source, self) };
+        let found = || if self.only_texts || self.steps { by_name() } else { Format::of(source, self) };
         self.format.or_else(found)
     }
 
@@ -255,6 +269,7 @@ impl ReadOptions {
     /// Whether a file of this format holds numbers; of columns, whether none is that of the text.
     pub fn are_numbers(&self, source: &Source, format: Option<Format>) -> bool {
         match (source, format) {
+            (_, Some(Format::Tsv | Format::Csv)) if self.steps => !super::step_rows::has_tokens(source, self),
             #[cfg(feature = "columnar")]
             (Source::File(path), Some(format)) if format.is_columnar() => {
                 !self.only_texts && super::columns::holds_numbers(path, format, self)

@@ -36,6 +36,11 @@ pub enum Format {
     /// One JSON object per line, no header.
     #[strum(to_string = "jsonl", serialize = "ndjson", serialize = "json")]
     JsonLines,
+    /// A token a line with its tag, of the tasks of CoNLL; a blank line ends a sequence.
+    #[strum(to_string = "conll", serialize = "bio", serialize = "iob", serialize = "iob2")]
+    Conll,
+    /// The same as Universal Dependencies have it.
+    ConllU,
     /// One NumPy array `[N, T, D]`, or `[N, T]` with D = 1.
     Npy,
     /// Named NumPy arrays: `x` as in [`Format::Npy`], and, where given, `y` (targets) and `lengths [N]` (the steps of
@@ -59,14 +64,19 @@ pub enum Format {
 }
 
 fn unknown(given: &str) -> Error {
-    let known = "give tsv, csv or jsonl for texts, npy, npz, ucr, series, ts, arff or idx for numbers, parquet or arrow for either";
+    let known = "give tsv, csv or jsonl for texts, conll or conllu for tagged tokens, npy, npz, ucr, series, ts, arff or idx for numbers, parquet or arrow for either";
     Error::Config(format!("no format is called {}: {known}", quoted(given)))
 }
 
 impl Format {
     /// Whether it is for sequences of numbers alone.
     pub fn is_numbers(self) -> bool {
-        !matches!(self, Format::Tsv | Format::Csv | Format::JsonLines) && !self.is_columnar()
+        !matches!(self, Format::Tsv | Format::Csv | Format::JsonLines) && !self.is_of_tokens() && !self.is_columnar()
+    }
+
+    /// Whether it is for tokens that are given one by one.
+    pub fn is_of_tokens(self) -> bool {
+        matches!(self, Format::Conll | Format::ConllU)
     }
 
     /// Whether it is for columns of texts as well as of numbers.
@@ -251,7 +261,7 @@ mod tests {
             assert_eq!(format.to_string().to_uppercase().parse::<Format>().unwrap(), format);
         }
         let error = "xml".parse::<Format>().unwrap_err().to_string();
-        let known = "give tsv, csv or jsonl for texts, npy, npz, ucr, series, ts, arff or idx for numbers, parquet or arrow for either";
+        let known = "give tsv, csv or jsonl for texts, conll or conllu for tagged tokens, npy, npz, ucr, series, ts, arff or idx for numbers, parquet or arrow for either";
         assert_eq!(error, format!("no format is called `xml`: {known}"));
     }
 }

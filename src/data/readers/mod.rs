@@ -9,9 +9,11 @@ mod csv_rows;
 mod emails;
 mod encoding;
 mod examples;
+mod forecast;
 mod format;
 mod gathered;
 mod idx;
+mod in_time;
 mod json_lines;
 mod keys;
 pub(crate) mod labels;
@@ -24,7 +26,9 @@ mod orange;
 mod packing;
 mod series;
 mod source;
+mod step_rows;
 mod table;
+mod tagged;
 mod texts;
 mod ts;
 mod tsv_rows;
@@ -33,7 +37,7 @@ mod vectors;
 
 pub use emails::emails;
 pub use encoding::Encoding;
-pub use examples::{Cells, Examples, LeftOut, Pixels, RawInputs, RawTargets, ReadOptions};
+pub use examples::{BETWEEN, Cells, Examples, LeftOut, Pixels, RawInputs, RawTargets, ReadOptions};
 pub use format::Format;
 pub use keys::Keys;
 pub use limits::Limits;
@@ -59,6 +63,10 @@ impl ReadOptions {
     /// are not finite, and for targets that are missing, do not fit, or stand in a file of their own beside a table.
     pub fn read(&self, source: &Source, targets: bool) -> Result<Examples> {
         let examples = self.read_all(source, targets)?;
+        let examples = match self.ahead.filter(|_| targets) {
+            Some(ahead) => examples.with_forecasts(ahead)?,
+            None => examples,
+        };
         let LeftOut { count, told } = &examples.left_out;
         if *count > 0 {
             let shown = told.iter().take(MOST_TOLD).map(|row| format!("\n  {row}")).collect::<String>();
@@ -74,10 +82,14 @@ impl ReadOptions {
         if let Some(format) = format.filter(|format| format.is_columnar()) {
             return self.read_columns(source, format, targets);
         }
+        if self.steps && matches!(format, Some(Format::Tsv | Format::Csv)) {
+            return step_rows::read(Lines::open(source, self)?, targets, self);
+        }
         if let Some(format) = format.filter(|format| format.is_numbers()) {
             let Source::File(path) = source else {
                 return Err(Error::Config("numbers are read from files, not from standard input".into()));
             };
+            let targets = targets && self.ahead.is_none();
             let examples = series::read(path, format, targets, self)?;
             ensure!(examples.targets.is_some() || !targets, Error::data(source, Problem::NoTargets));
             return Ok(examples);

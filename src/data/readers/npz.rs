@@ -54,7 +54,11 @@ pub(super) fn read(
     } else {
         None
     };
-    let targets = y.map(|y| arrays::targets(y, sequences.len(), place)).transpose()?;
+    let targets = y.map(|y| match options.steps {
+        true => arrays::targets_of_steps(y, &sequences, place),
+        false => arrays::targets(y, sequences.len(), place),
+    });
+    let targets = targets.transpose()?;
     Ok((sequences, targets))
 }
 

@@ -10,6 +10,7 @@ use super::lines::Lines;
 use super::npy::Npy;
 use super::source::Source;
 use super::{arff, arrays, binary, idx, npz, ts, ucr};
+use crate::data::Sequences;
 use crate::error::{Error, Result, ensure};
 
 /// Reads a whole file of sequences, packed or not.
@@ -52,7 +53,11 @@ pub(super) fn read(path: &Path, format: Format, targets: bool, options: &ReadOpt
     }
     let labels = given.cloned().or_else(|| labels_beside(path).filter(|_| targets && own.is_none()));
     let count = sequences.len();
-    let beside = labels.as_ref().map(|labels| read_targets(labels, count, &place, limits)).transpose()?;
+    let beside = labels.as_ref().map(|labels| match options.steps {
+        true => read_targets_of_steps(labels, &sequences, &place, limits),
+        false => read_targets(labels, count, &place, limits),
+    });
+    let beside = beside.transpose()?;
     let targets = beside.or(own);
     let targets_place = labels.map(|labels| labels.display().to_string());
     let lines = (1..=sequences.len() as u64).collect();
@@ -72,6 +77,12 @@ fn read_targets(path: &Path, count: usize, of: &str, limits: &Limits) -> Result<
         }
         _ => Err(Error::data(place, "holds no labels that can be read: give an .npy file, or IDX for IDX images")),
     }
+}
+
+/// The targets of every step in a file of their own, for these sequences of the file `of`.
+fn read_targets_of_steps(path: &Path, sequences: &Sequences, of: &str, limits: &Limits) -> Result<RawTargets> {
+    let place = path.display().to_string();
+    arrays::targets_of_steps(Npy::open(&place, open(path, limits)?)?, sequences, of)
 }
 
 /// The labels that belong to these images by their name, if that file is there.

@@ -5,7 +5,7 @@ use super::format::Format;
 use super::lines::Lines;
 use super::source::Source;
 use super::table::Table;
-use super::{csv_rows, json_lines, tsv_rows};
+use super::{csv_rows, json_lines, tagged, tsv_rows};
 use crate::error::{Error, Problem, Result, ensure};
 use std::path::{Path, PathBuf};
 
@@ -17,8 +17,16 @@ use std::path::{Path, PathBuf};
 pub(super) fn read(mut lines: Lines, targets: bool, format: Option<Format>, options: &ReadOptions) -> Result<Examples> {
     let format = match format {
         Some(format) => format,
+        None if options.steps => Format::Conll,
         None => of_first_line(&mut lines)?,
     };
+    match format {
+        Format::Conll | Format::ConllU => {
+            return tagged::read_conll(lines, targets, format == Format::ConllU, options);
+        }
+        Format::JsonLines if options.steps => return tagged::read_json(lines, targets, options),
+        _ => {}
+    }
     let mut table = Table::new(lines.file.clone(), targets, options);
     match format {
         Format::Csv => {

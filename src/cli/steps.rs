@@ -1,0 +1,48 @@
+//! The options of networks that tell of every step.
+
+use super::{InputArgs, ensure, set};
+use clap::Args;
+use srnn::Result;
+use srnn::network::{Config, Direction, Task};
+
+/// What is told of steps, and from what.
+#[derive(Args)]
+#[command(next_help_heading = "Every step (--task tags, --task series)")]
+pub struct StepsArgs {
+    /// Slices know nothing of one another: level 0 alone runs, once
+    #[arg(long)]
+    no_downward: bool,
+    /// Steps that neighbouring windows share, in which sequences beyond --length are read [default: 64, at most half of them]
+    #[arg(long, value_name = "N")]
+    overlap: Option<usize>,
+    /// Forecast: what is told of a step is what the sequence holds N steps later (series)
+    #[arg(long, value_name = "N")]
+    ahead: Option<usize>,
+}
+
+impl StepsArgs {
+    /// What files hold, for this task.
+    pub fn input(&self, task: Task, input: &InputArgs) -> Result<InputArgs> {
+        let given = [
+            ("no-downward", self.no_downward, task.of_steps()),
+            ("overlap", self.overlap.is_some(), task.of_steps()),
+            ("ahead", self.ahead.is_some(), task == Task::Series),
+        ];
+        for (option, given, fits) in given {
+            let tasks = if option == "ahead" { "series" } else { "tags or --task series" };
+            ensure(fits || !given, format!("--{option} is for every step: say --task {tasks}"))?;
+        }
+        Ok(if task.of_steps() { input.of_steps(self.ahead) } else { input.clone() })
+    }
+
+    /// Into the network.
+    pub fn apply(&self, network: &mut Config) -> Result<()> {
+        network.downward = !self.no_downward;
+        set(&mut network.overlap, self.overlap);
+        let forward = network.direction == Direction::Forward;
+        ensure(
+            forward || self.ahead.is_none(),
+            "--ahead: read backward, a sequence shows what is to be told: leave --direction out",
+        )
+    }
+}
