@@ -511,6 +511,7 @@ impl Train {
         let tokens = match own.tokens.as_deref() {
             Some("bytes") => Tokens::Bytes,
             Some("chars") => Tokens::Characters { min_count },
+            _ if task.of_steps() => own.steps.tokens(min_count, own.preset == Preset::Auto),
             _ => Tokens::Words { min_count },
         };
         let (learning_rate, weight_decay) = (own.learning_rate.unwrap_or(1e-3), own.weight_decay);

@@ -19,6 +19,8 @@ pub mod tokenizer;
 mod bytes;
 #[cfg(feature = "files")]
 mod classes;
+#[cfg(feature = "texts")]
+mod endings;
 #[cfg(feature = "files")]
 pub(crate) mod readers;
 #[cfg(feature = "texts")]

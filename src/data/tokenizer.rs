@@ -11,7 +11,7 @@ use tokenizers::{
 };
 
 use super::words::{Known, Rules};
-use super::{bytes, tokenizer_parts};
+use super::{bytes, endings, tokenizer_parts};
 use crate::error::{Error, Result, ensure};
 use crate::listing::quoted;
 
@@ -38,6 +38,8 @@ type File = TokenizerImpl<WordLevel, NormalizerWrapper, PreTokenizerWrapper, Pos
 pub struct Tokenizer {
     rules: Box<Rules>,
     model: WordLevel,
+    /// Whether words that are not in the vocabulary are known by their endings.
+    has_endings: bool,
 }
 
 /// What the tokens of a text are pieces of.
@@ -48,22 +50,31 @@ pub struct Pieces {
     pub characters: bool,
     /// Without the tags, comments, scripts and styles of HTML, and with its entities written out.
     pub html: bool,
-    /// Tokens that are given one by one, a line each, and are cut no further; composed (NFC) and lower-cased.
+    /// Tokens that are given one by one, a line each, and are cut no further; composed (NFC).
     pub given: bool,
+    /// Of such: in lower case.
+    pub lower: bool,
+    /// Of such: those that are not in the vocabulary become tokens by their ending, beside it, where rare words of the training
+    /// set ended alike.
+    pub endings: bool,
 }
 
 impl Pieces {
-    const ALL: [Pieces; 5] = [
-        Pieces { characters: false, html: false, given: false },
-        Pieces { characters: false, html: true, given: false },
-        Pieces { characters: true, html: false, given: false },
-        Pieces { characters: true, html: true, given: false },
-        Pieces { characters: false, html: false, given: true },
+    const WORDS: Pieces = Pieces { characters: false, html: false, given: false, lower: false, endings: false };
+
+    /// All that differ in their rules.
+    const ALL: [Pieces; 6] = [
+        Pieces::WORDS,
+        Pieces { html: true, ..Pieces::WORDS },
+        Pieces { characters: true, ..Pieces::WORDS },
+        Pieces { characters: true, html: true, ..Pieces::WORDS },
+        Pieces { given: true, ..Pieces::WORDS },
+        Pieces { given: true, lower: true, ..Pieces::WORDS },
     ];
 
     fn rules(self) -> Result<Rules> {
         let rules = match (self.given, self.characters) {
-            (true, _) => Rules::given(),
+            (true, _) => Rules::given(self.lower),
             (false, true) => Rules::characters(),
             (false, false) => Rules::words(),
         };
@@ -91,7 +102,7 @@ impl Tokenizer {
         vocabulary: usize,
         min_count: u64,
     ) -> Result<Tokenizer> {
-        Tokenizer::fit_rules(pieces.rules()?, texts, vocabulary, min_count)
+        Tokenizer::fit_rules(pieces.rules()?, texts, vocabulary, min_count, pieces.endings)
     }
 
     fn fit_rules<S: AsRef<str> + Sync>(
@@ -99,16 +110,27 @@ impl Tokenizer {
         texts: &[S],
         vocabulary: usize,
         min_count: u64,
+        endings: bool,
     ) -> Result<Tokenizer> {
         let wanted = format!("it must hold {PADDING}, {UNKNOWN} and a word, and fit 32 bits");
         let fits = vocabulary >= 3 && u32::try_from(vocabulary).is_ok();
         ensure!(fits, Error::Config(format!("a vocabulary of {vocabulary}: {wanted}")));
         let counts = count_words(&rules, texts);
-        let mut words: Vec<(String, u64)> = counts.into_iter().filter(|&(_, count)| count >= min_count).collect();
+        let (mut words, rare): (Vec<(String, u64)>, Vec<_>) =
+            counts.into_iter().partition(|&(_, count)| count >= min_count);
         let none = format!("no word occurs {min_count} times or more in the {} training texts", texts.len());
         ensure!(!words.is_empty(), Error::Config(none));
         words.sort_unstable_by(|(a, in_a), (b, in_b)| in_b.cmp(in_a).then_with(|| a.cmp(b)));
-        Tokenizer::of(rules, words.into_iter().map(|(word, _)| word).take(vocabulary - 2))
+        let rest = words.split_off(words.len().min(vocabulary - 2));
+        let unknown = rare.iter().chain(&rest).map(|(word, count)| (word.as_str(), *count));
+        let own = if endings { endings::count(unknown) } else { HashMap::new() };
+        let mut own: Vec<String> =
+            own.into_iter().filter(|(_, count)| *count >= min_count).map(|(own, _)| own).collect();
+        own.sort_unstable();
+        Tokenizer::of(
+            rules,
+            words.into_iter().map(|(word, _)| word).filter(|word| !endings::is_ending(word)).chain(own),
+        )
     }
 
     /// Every byte of a text's UTF-8 is a token: [`PADDING`], [`UNKNOWN`] and the 256 bytes, in order (V = 258). Nothing
@@ -124,7 +146,32 @@ impl Tokenizer {
     fn of(rules: Rules, words: impl Iterator<Item = String>) -> Result<Tokenizer> {
         let names = [PADDING, UNKNOWN].into_iter().map(str::to_owned).chain(words);
         let model = WordLevel::builder().vocab(names.zip(0..).collect()).unk_token(UNKNOWN.into()).build();
-        Ok(Tokenizer { rules: Box::new(rules), model: model.map_err(internal)? })
+        Ok(Tokenizer::with(rules, model.map_err(internal)?))
+    }
+
+    fn with(rules: Rules, model: WordLevel) -> Tokenizer {
+        let has_endings = rules.known.is_given() && model.get_vocab().keys().any(|token| endings::is_ending(token));
+        Tokenizer { rules: Box::new(rules), model, has_endings }
+    }
+
+    /// The number of a token, or of what stands for it.
+    fn number(&self, word: &str) -> u32 {
+        let id = |word: &str| self.model.token_to_id(word).filter(|&id| id != PADDING_ID && id != UNKNOWN_ID);
+        let is_word = !(self.has_endings && endings::is_ending(word));
+        id(word).filter(|_| is_word).unwrap_or_else(|| self.unknown(word))
+    }
+
+    /// The number of what stands for a token that is not in the vocabulary.
+    fn unknown(&self, word: &str) -> u32 {
+        let own = endings::of_word(word).filter_map(|own| self.model.token_to_id(&own));
+        if self.has_endings { own.into_iter().next().unwrap_or(UNKNOWN_ID) } else { UNKNOWN_ID }
+    }
+
+    /// What each token becomes where it is made unknown, `[V]`; `None` if that is [`UNKNOWN`] for all.
+    pub fn unknowns(&self) -> Option<Vec<u32>> {
+        let own =
+            |id: u32, word: &String| if id == PADDING_ID || endings::is_ending(word) { id } else { self.unknown(word) };
+        self.has_endings.then(|| (0..).zip(&self.words()).map(|(id, word)| own(id, word)).collect())
     }
 
     /// Whether the tokens are bytes.
@@ -141,7 +188,7 @@ impl Tokenizer {
         } else {
             self.rules.each_word(text, |word| {
                 // A text cannot ask for padding, not even by foreign rules that leave `[PAD]` whole.
-                ids.push(self.model.token_to_id(word).filter(|&id| id != PADDING_ID).unwrap_or(UNKNOWN_ID));
+                ids.push(self.number(word));
             });
         }
         if ids.is_empty() {
@@ -219,7 +266,7 @@ impl Tokenizer {
                 break;
             }
         }
-        Ok(Tokenizer { rules: Box::new(rules), model })
+        Ok(Tokenizer::with(rules, model))
     }
 }
 

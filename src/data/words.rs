@@ -72,12 +72,21 @@ pub(super) enum Known {
     Words,
     /// [`Rules::characters`], of which the scanner knows those that no other changes.
     Characters,
-    /// [`Rules::given`], of which the scanner knows the lines of ASCII.
+    /// [`Rules::given`] as they are, of which the scanner knows the lines of ASCII.
     Given,
+    /// The same in lower case.
+    GivenLower,
     /// [`bytes::rules`](super::bytes::rules).
     Bytes,
     /// Of a foreign or older file.
     Not,
+}
+
+impl Known {
+    /// Whether tokens are given one by one.
+    pub fn is_given(self) -> bool {
+        matches!(self, Known::Given | Known::GivenLower)
+    }
 }
 
 impl Rules {
@@ -105,13 +114,15 @@ impl Rules {
         })
     }
 
-    /// Composed characters (NFC), lower case; cut between lines alone.
-    pub fn given() -> tokenizers::Result<Rules> {
+    /// Composed characters (NFC), in lower case or as they are; cut between lines alone.
+    pub fn given(lower: bool) -> tokenizers::Result<Rules> {
         let lines = Split::new(SplitPattern::String("\n".into()), SplitDelimiterBehavior::Removed, false)?;
         Ok(Rules {
-            normalizer: Some(Normalizers::new(vec![NFC.into(), Lowercase.into()]).into()),
+            normalizer: Some(
+                Normalizers::new(if lower { vec![NFC.into(), Lowercase.into()] } else { vec![NFC.into()] }).into(),
+            ),
             splits: Some(lines.into()),
-            known: Known::Given,
+            known: if lower { Known::GivenLower } else { Known::Given },
             markup: None,
         })
     }
@@ -149,11 +160,12 @@ impl Rules {
         if self.known == Known::Characters {
             return self.each_character(text, each);
         }
-        if self.known == Known::Given {
+        if self.known.is_given() {
             for token in text.split('\n').filter(|token| !token.is_empty()) {
-                match token.is_ascii() {
-                    true => each(&token.to_ascii_lowercase()),
-                    false => self.each_by_rules(token, each),
+                match (token.is_ascii(), self.known) {
+                    (true, Known::Given) => each(token),
+                    (true, _) => each(&token.to_ascii_lowercase()),
+                    (false, _) => self.each_by_rules(token, each),
                 }
             }
             return;

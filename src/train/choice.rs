@@ -133,10 +133,6 @@ impl Recipe {
     /// Chooses what a token is: a character, where words are not kept apart by blanks.
     pub(super) fn choose_tokens(&mut self, texts: &[String]) {
         let Tokens::Words { min_count } = self.tokens else { return };
-        if self.network.task.of_steps() {
-            self.tokens = Tokens::Given { min_count };
-            return;
-        }
         if !self.is_open(Open::Tokens) {
             return;
         }

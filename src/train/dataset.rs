@@ -10,6 +10,7 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// N sequences as the network reads them, of any length, with what is to be told of each where it is known.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,6 +21,8 @@ pub struct Dataset {
     pub(super) targets: Option<Told>,
     /// Where the sequences are windows of longer ones.
     windows: Option<Vec<Window>>,
+    /// What each token becomes where it is made unknown, if it is not [`UNKNOWN_ID`].
+    unknowns: Option<Arc<[u32]>>,
 }
 
 /// Batches whose sequences are sorted by length together: similar lengths share a batch, and the order stays random.
@@ -60,7 +63,12 @@ impl Dataset {
 
     /// The steps of sequences of these lengths, one after the other.
     pub(super) fn of(inputs: Inputs, lengths: impl Iterator<Item = usize>) -> Dataset {
-        Dataset { inputs, starts: starts(lengths), targets: None, windows: None }
+        Dataset { inputs, starts: starts(lengths), targets: None, windows: None, unknowns: None }
+    }
+
+    /// The same, in which each token becomes one of these where it is made unknown, `[V]`.
+    pub fn with_unknowns(self, unknowns: Option<Vec<u32>>) -> Dataset {
+        Dataset { unknowns: unknowns.map(Arc::from), ..self }
     }
 
     /// Bytes of memory that it takes.
@@ -156,7 +164,8 @@ impl Dataset {
         };
         let starts = starts(rows.iter().map(|&row| self.steps(row)));
         let windows = self.windows.as_ref().map(|own| rows.iter().map(|&row| own[row].clone()).collect());
-        Dataset { inputs, starts, targets: self.targets.as_ref().map(|targets| targets.select(rows)), windows }
+        let targets = self.targets.as_ref().map(|targets| targets.select(rows));
+        Dataset { inputs, starts, targets, windows, unknowns: self.unknowns.clone() }
     }
 
     /// Cuts long sequences into the windows in which a network that tells of steps reads them.
@@ -234,7 +243,11 @@ impl Dataset {
         };
         if let Inputs::Tokens(tokens) = &mut batch.inputs {
             let tokens = tokens.iter_mut().enumerate();
-            tokens.filter(|(at, token)| **token != PAD && unknown(*at)).for_each(|(_, token)| *token = UNKNOWN_ID);
+            let unknowns = self.unknowns.as_deref();
+            let unknown_of = |token: u32| unknowns.map_or(UNKNOWN_ID, |own| own[token as usize]);
+            tokens
+                .filter(|(at, token)| **token != PAD && unknown(*at))
+                .for_each(|(_, token)| *token = unknown_of(*token));
         }
         batch.targets = self.targets.as_ref().map(|targets| match targets {
             Told::Steps(steps) => {

@@ -253,7 +253,7 @@ impl InputEncoder {
                 let parts = rows.chunks(PART).flat_map(|rows| {
                     tokenizer.encode_batch(&rows.iter().map(|&row| texts[row].as_str()).collect::<Vec<_>>())
                 });
-                Ok(Dataset::of_tokens(parts))
+                Ok(Dataset::of_tokens(parts).with_unknowns(tokenizer.unknowns()))
             }
             (InputEncoder::Numbers(scaling), RawInputs::Numbers(sequences)) => {
                 let (own, width) = (scaling.width(), sequences.width);

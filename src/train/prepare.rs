@@ -177,12 +177,12 @@ pub(super) fn options_for(recipe: &Recipe, train: &Dataset, classes: usize) -> O
 fn tokenizer(recipe: &Recipe, texts: &[String], rows: &[usize]) -> Result<Tokenizer> {
     let own: Vec<&str> = rows.iter().map(|&row| texts[row].as_str()).collect();
     let vocabulary = recipe.network.vocabulary;
-    let pieces = |characters| Pieces { characters, html: recipe.strip_html, given: false };
+    let pieces = |characters| Pieces { characters, html: recipe.strip_html, ..Pieces::default() };
     match recipe.tokens {
         Tokens::Words { min_count } => Tokenizer::fit_by(pieces(false), &own, vocabulary, min_count),
         Tokens::Characters { min_count } => Tokenizer::fit_by(pieces(true), &own, vocabulary, min_count),
-        Tokens::Given { min_count } => {
-            let pieces = Pieces { given: true, ..Pieces::default() };
+        Tokens::Given { min_count, lower, endings } => {
+            let pieces = Pieces { given: true, lower, endings, ..Pieces::default() };
             Tokenizer::fit_by(pieces, &own, vocabulary, min_count)
         }
         Tokens::Bytes => Tokenizer::bytes(),

@@ -64,6 +64,10 @@ pub enum Tokens {
     Given {
         /// Occurrences in the training data that a token needs to be known.
         min_count: u64,
+        /// Whether they are read in lower case.
+        lower: bool,
+        /// Whether those that are not known are told apart by their endings.
+        endings: bool,
     },
 }
 
