@@ -17,8 +17,10 @@ pub enum Answers {
     Jsonl,
     /// A table with a header: the columns of the input, then the label and the probabilities, or the numbers.
     Csv,
-    /// An array `[N, C]` of probabilities, or of numbers.
+    /// An array `[N, C]` of probabilities, or of numbers; of every step `[N, T, C]`.
     Npy,
+    /// A token a line with its tag, and a blank line behind each sequence.
+    Conll,
 }
 
 /// Takes answers in their order.
@@ -63,7 +65,7 @@ impl<'a> Writer<'a> {
         for row in told.chunks(width) {
             match self.answers {
                 Answers::Jsonl => self.bytes.extend(self.json_line(row).into_bytes()),
-                Answers::Csv => self.bytes.extend(self.csv_row(row).into_bytes()),
+                Answers::Csv | Answers::Conll => self.bytes.extend(self.csv_row(row).into_bytes()),
                 Answers::Npy => match self.targets {
                     TargetEncoder::Numbers(own) => {
                         self.values.extend(own.undo(row).into_iter().map(|value| value as f32));
@@ -146,7 +148,7 @@ impl<'a> Writer<'a> {
 }
 
 /// A line of a table, with quotes around what would be taken for several fields.
-fn csv_line(fields: impl Iterator<Item = String>) -> String {
+pub fn csv_line(fields: impl Iterator<Item = String>) -> String {
     let quoted = |field: String| match field.contains(['"', ',', '\n', '\r']) {
         true => format!("\"{}\"", field.replace('"', "\"\"")),
         false => field,
@@ -155,12 +157,12 @@ fn csv_line(fields: impl Iterator<Item = String>) -> String {
 }
 
 /// A share to a millionth: what lies beyond is rounding.
-fn share(p: f32) -> f64 {
+pub fn share(p: f32) -> f64 {
     (f64::from(p) * 1e6).round() / 1e6
 }
 
 /// A number as exactly as a network's f32, scaled by a deviation, tells it: what lies beyond is rounding.
-fn told_digits(value: f64, deviation: f64) -> f64 {
+pub fn told_digits(value: f64, deviation: f64) -> f64 {
     let decimals = (-(1e-7 * deviation).log10().floor()).clamp(0.0, 300.0) as usize;
     format!("{value:.decimals$}").parse().unwrap_or(value)
 }

@@ -16,6 +16,7 @@ mod plot;
 mod predict;
 mod reporter;
 mod show;
+mod step_answers;
 mod steps;
 mod survey;
 mod train;

@@ -1,18 +1,21 @@
 //! `srnn predict`
 
 use super::answers::{Answers, Writer};
+use super::step_answers::StepWriter;
 use super::{DeviceArgs, InputArgs, check_free, ensure, named};
 use clap::Args;
 use srnn::Result;
 use srnn::data::batch::Batch;
-use srnn::data::{Source, read_lines};
-use srnn::train::{InputEncoder, Model};
+use srnn::data::{BETWEEN, Encoding, Source, read_lines};
+use srnn::train::{Dataset, InputEncoder, Model};
 use std::path::PathBuf;
 
-/// Tell classes, labels or numbers of texts or of sequences of numbers; prints one JSON object per line, or a table
+/// Tell classes, labels or numbers of texts or of sequences of numbers, or of their steps; prints one JSON object per line, or a
+/// table
 ///
 /// Texts stand one per line, or in a column of a table (.tsv, .csv, .jsonl, or --text COLUMN); numbers in a file of any format
-/// that train reads. Labels are not looked at.
+/// that train reads. Labels are not looked at. A model of tags takes tokens with blanks between them in a line, or any file with
+/// tokens that train reads.
 #[derive(Args)]
 #[command(after_help = "Example: echo 'free money' | srnn predict model\n\
     prints {\"label\":\"spam\",\"probabilities\":{\"ham\":0.02,\"spam\":0.98}}")]
@@ -22,7 +25,8 @@ pub struct Predict {
     /// Texts, one per line; - for standard input, which is answered line by line. Or a table, or a file of numbers
     #[arg(default_value = "-")]
     texts: Source,
-    /// jsonl, csv (with the columns of a table that was given) or npy (an array [N, C]) [default: as --out ends, else jsonl]
+    /// jsonl, csv (with the columns of a table that was given), npy (an array [N, C], or [N, T, C]) or conll (tags of every step)
+    /// [default: as --out ends, else jsonl]
     #[arg(long = "as", value_parser = named::<Answers>, value_name = "FORMAT")]
     answers: Option<Answers>,
     /// File for the answers; - for standard output, as without it
@@ -42,7 +46,7 @@ const BATCH: usize = 64;
 
 impl Predict {
     pub fn run(self) -> Result<()> {
-        let out = self.out.filter(|out| out.as_os_str() != "-");
+        let out = self.out.clone().filter(|out| out.as_os_str() != "-");
         let ending = out.as_ref().and_then(|path| path.extension()?.to_str());
         let answers = self.answers.or(ending.and_then(|ending| named(&ending.to_lowercase()).ok()));
         let answers = answers.unwrap_or(Answers::Jsonl);
@@ -51,6 +55,25 @@ impl Predict {
         let model = Model::load(&self.model)?;
         let input = self.input.of_model(&self.model, &model);
         let mut network = model.network(self.device.open()?)?;
+        if model.config.task.of_steps() {
+            let mut writer = StepWriter::new(answers, &model, out)?;
+            let lines = matches!(model.inputs, InputEncoder::Tokens(_)) && input.are_lines(&self.texts)?;
+            if !lines {
+                let options = input.without_labels(&self.texts, self.device.memory)?;
+                let (mut data, texts) = model.read_texts(&options, &self.texts)?;
+                writer.tell(&mut network, &mut data, texts.as_deref(), BATCH)?;
+                return writer.finish();
+            }
+            return self
+                .answer_lines(input.encoding(&self.texts), |texts| {
+                    let texts: Vec<String> = texts.iter().map(|text| given(text)).collect();
+                    let InputEncoder::Tokens(tokenizer) = &model.inputs else { return Ok(()) };
+                    let mut data = Dataset::of_tokens(tokenizer.encode_batch(&texts));
+                    writer.tell(&mut network, &mut data, Some(&texts), BATCH)
+                })
+                .and_then(|()| writer.finish());
+        }
+        ensure(answers != Answers::Conll, "--as conll is for tags of every step, and the model tells of sequences")?;
         let mut writer = Writer::new(answers, &model, None, out.clone());
         let mut tell = |writer: &mut Writer, batch: Batch| writer.take(&network.probabilities(&batch)?);
         let tokenizer = match &model.inputs {
@@ -67,25 +90,35 @@ impl Predict {
                 return writer.finish();
             }
         };
-        let mut answer = |writer: &mut Writer, texts: &[String]| {
+        self.answer_lines(input.encoding(&self.texts), |texts| {
             let tokens = tokenizer.encode_batch(texts);
             let sequences: Vec<&[u32]> = tokens.iter().map(Vec::as_slice).collect();
-            tell(writer, model.config.batch(&sequences, &[]))
-        };
+            tell(&mut writer, model.config.batch(&sequences, &[]))
+        })?;
+        writer.finish()
+    }
+
+    /// Hands the texts that stand one per line to `answer`, those of standard input as they come.
+    fn answer_lines(&self, encoding: Option<Encoding>, mut answer: impl FnMut(&[String]) -> Result<()>) -> Result<()> {
         let together = if matches!(self.texts, Source::Stdin) { 1 } else { BATCH };
-        let mut texts = read_lines(&self.texts, input.encoding(&self.texts))?;
+        let mut texts = read_lines(&self.texts, encoding)?;
         loop {
             // What was read before a fault is answered.
             let mut fault = Ok(());
             let read = texts.by_ref().map_while(|text| text.map_err(|error| fault = Err(error)).ok());
             let waiting: Vec<String> = read.take(together).collect();
             if !waiting.is_empty() {
-                answer(&mut writer, &waiting)?;
+                answer(&waiting)?;
             }
             fault?;
             if waiting.len() < together {
-                return writer.finish();
+                return Ok(());
             }
         }
     }
+}
+
+/// The tokens of a line, between its blanks, as they are given one by one.
+fn given(line: &str) -> String {
+    line.split_whitespace().collect::<Vec<_>>().join(&BETWEEN.to_string())
 }

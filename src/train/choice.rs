@@ -156,7 +156,7 @@ impl Recipe {
             return false;
         }
         self.network.length = half;
-        let rules = if self.network.input == Input::Tokens { TEXTS } else { NUMBERS };
+        let rules = self.rules(self.network.input == Input::Tokens);
         self.choose_network(&rules);
         true
     }
@@ -171,27 +171,36 @@ impl Recipe {
             let most = if self.network.task.of_steps() { LONGEST_WINDOW } else { usize::MAX };
             self.network.length = whole.min(most).max(fixed);
         }
-        let rules = if texts { TEXTS } else { NUMBERS };
+        let rules = self.rules(texts);
         self.choose_network(&rules);
         self.choose_training(&rules, train);
     }
 
+    fn rules(&self, texts: bool) -> Rules {
+        match (texts, self.network.task.of_steps()) {
+            (true, false) => TEXTS,
+            (true, true) => TOKENS,
+            (false, false) => NUMBERS,
+            (false, true) => STEPS,
+        }
+    }
+
     fn choose_network(&mut self, rules: &Rules) {
+        if self.is_open(Open::Embedding) && self.network.input == Input::Tokens {
+            self.network.embedding = rules.embedding;
+        }
         self.choose_slices(rules);
-        let of_steps = self.network.task.of_steps();
         if self.is_open(Open::Direction) {
             // A forecast cannot see what it is to tell.
             let forecasts = self.sources.reading.ahead.is_some();
             self.network.direction = if forecasts { Direction::Forward } else { Direction::Both };
         }
         if self.is_open(Open::Pool) {
-            let pooling = if of_steps { Pooling::Last } else { rules.pooling };
-            (self.network.pooling, self.network.head_pooling) = (pooling, pooling);
+            (self.network.pooling, self.network.head_pooling) = (rules.pooling, rules.pooling);
         }
         if self.is_open(Open::Context) {
             let slice = self.network.slicing.steps(self.network.length, 0);
-            let needs_none = self.network.slicing.k() == 0 || of_steps;
-            self.network.context = if needs_none { 0 } else { rules.context.min(slice) };
+            self.network.context = if self.network.slicing.k() == 0 { 0 } else { rules.context.min(slice) };
         }
         if self.is_open(Open::Hidden) {
             // Heads share the units out evenly.
@@ -220,7 +229,8 @@ impl Recipe {
         let is_open = |open| self.open.contains(&open);
         let options = &mut self.options;
         if is_open(Open::Batch) {
-            options.batch = (count / 60).clamp(16, 100);
+            let [share, least, most] = rules.batch;
+            options.batch = (count / share).clamp(least, most);
         }
         if is_open(Open::Epochs) {
             let updates = count.div_ceil(options.batch.max(1));
@@ -236,10 +246,10 @@ impl Recipe {
             options.optimiser.dropout = rules.dropout;
         }
         if is_open(Open::EmbeddingDropout) {
-            options.optimiser.embedding_dropout = options.optimiser.dropout;
+            options.optimiser.embedding_dropout = options.optimiser.dropout.min(rules.embedding_dropout);
         }
         if is_open(Open::WordDropout) && texts {
-            options.word_dropout = if count < MANY_TEXTS { 0.3 } else { 0.1 };
+            options.word_dropout = if count < MANY_TEXTS { rules.word_dropout } else { 0.1 };
         }
         if is_open(Open::Patience) && options.keep == Keep::Best {
             options.patience = Some((options.epochs / 3).max(5));
@@ -271,6 +281,12 @@ struct Rules {
     updates: usize,
     /// Epochs that a large set needs.
     epochs: usize,
+    /// Of the embedding of tokens.
+    embedding: usize,
+    embedding_dropout: f32,
+    word_dropout: f32,
+    /// A batch is such a share of the sequences or windows, at least and at most so many.
+    batch: [usize; 3],
 }
 
 const TEXTS: Rules = Rules {
@@ -283,6 +299,27 @@ const TEXTS: Rules = Rules {
     dropout: 0.4,
     updates: 600,
     epochs: 6,
+    embedding: 200,
+    embedding_dropout: 1.0,
+    word_dropout: 0.3,
+    batch: [60, 16, 100],
+};
+
+/// Of tokens that are told of each for itself.
+const TOKENS: Rules = Rules {
+    slice: 64,
+    slices: 8,
+    pooling: Pooling::Last,
+    context: 0,
+    hidden: 96,
+    learning_rate: 6e-3,
+    dropout: 0.5,
+    updates: 1000,
+    epochs: 8,
+    embedding: 128,
+    embedding_dropout: 0.4,
+    word_dropout: 0.1,
+    batch: [120, 8, 32],
 };
 
 const NUMBERS: Rules = Rules {
@@ -295,7 +332,11 @@ const NUMBERS: Rules = Rules {
     dropout: 0.2,
     updates: 1500,
     epochs: 10,
+    ..TEXTS
 };
+
+/// Of numbers of which every step is told.
+const STEPS: Rules = Rules { pooling: Pooling::Last, context: 0, batch: [60, 8, 32], ..NUMBERS };
 
 /// Texts that are enough to learn rare words from.
 const MANY_TEXTS: usize = 10_000;

@@ -4,7 +4,7 @@ pub use super::directory::check_folder;
 
 use super::directory::{Directory, Files, Sums, TOKENIZER, WEIGHTS, is_sealed, read_whole};
 use super::{Dataset, InputEncoder, TargetEncoder, Thresholds, encoding, tensors};
-use crate::data::{Cells, Normalisation, ReadOptions, Scaling, Source, Tokenizer};
+use crate::data::{Cells, Normalisation, RawInputs, ReadOptions, Scaling, Source, Tokenizer};
 use crate::engine::Device;
 use crate::error::{Error, Problem, Result, ensure};
 use crate::network::{Config, Input, Network, Parameters};
@@ -165,6 +165,21 @@ impl Model {
         let mut examples = options.read(source, false)?;
         let cells = examples.cells.take();
         Ok((encoding::dataset(&self.inputs, None, &examples)?, cells))
+    }
+
+    /// A file's data set for this model, without targets, and its texts, if it holds such.
+    ///
+    /// # Errors
+    /// As [`Model::read`].
+    pub fn read_texts(&self, options: &ReadOptions, source: &Source) -> Result<(Dataset, Option<Vec<String>>)> {
+        self.check_source(options, source)?;
+        let examples = options.read(source, false)?;
+        let data = encoding::dataset(&self.inputs, None, &examples)?;
+        let texts = match examples.inputs {
+            RawInputs::Texts(texts) => Some(texts),
+            RawInputs::Numbers(_) => None,
+        };
+        Ok((data, texts))
     }
 
     fn check_source(&self, options: &ReadOptions, source: &Source) -> Result<()> {

@@ -14,7 +14,7 @@ use crate::listing::quoted;
 /// Reads the vectors of `words` into their rows of `embedding [V, width]`, and tells of how many; the others' rows stay
 /// as they are. The file is a text, plain or packed: a word and `width` numbers per line, and on line 1 perhaps
 /// word2vec's count and width. Only lines of wanted words are parsed; where a word occurs twice the first counts. The
-/// tokenizer's `[PAD]` and `[UNK]` get none.
+/// tokenizer's `[PAD]` and `[UNK]` get none. A word with capitals that the file has not takes the vector of its lower case.
 ///
 /// # Errors
 /// [`Error::Io`] when the file cannot be read. [`Error::Data`] for another number of values than `width`, with the
@@ -26,31 +26,47 @@ pub fn read_vectors(path: &Path, words: &[String], embedding: &mut [f32], width:
 }
 
 fn parse(mut lines: Lines, words: &[String], embedding: &mut [f32], width: usize) -> Result<usize> {
-    let wanted = words.iter().zip(embedding.chunks_mut(width)).filter(|(word, _)| *word != PADDING && *word != UNKNOWN);
-    let mut rows: HashMap<&[u8], &mut [f32]> = wanted.map(|(word, row)| (word.as_bytes(), row)).collect();
+    let wanted = || words.iter().enumerate().filter(|(_, word)| *word != PADDING && *word != UNKNOWN);
+    let mut rows: HashMap<&[u8], usize> = wanted().map(|(row, word)| (word.as_bytes(), row)).collect();
+    // Most files know no capitals: a word that is not found takes the vector of its lower case.
+    let mut lower: HashMap<Vec<u8>, Vec<usize>> = HashMap::new();
+    for (row, word) in wanted() {
+        let own = word.to_lowercase();
+        if own != *word {
+            lower.entry(own.into_bytes()).or_default().push(row);
+        }
+    }
     let known = rows.len();
-    let mut unwanted = vec![0.0; width];
+    let mut values_of = vec![0.0; width];
+    let mut found = vec![false; words.len()];
     let mut first = true;
     while let Some(line) = lines.next_bytes()? {
         let (word, values) = line.split_at(line.iter().position(|byte| b" \t".contains(byte)).unwrap_or(line.len()));
         let header = if first { header_width(word, values) } else { None };
-        let outcome = match (header, rows.get_mut(word)) {
-            (Some(found), _) if found == width => Ok(false),
-            (Some(found), _) => Err(Problem::VectorWidth { found, wanted: width }),
-            (None, Some(row)) => parse_values(values, row, first),
+        let outcome = match header {
+            Some(found) if found == width => Ok(false),
+            Some(found) => Err(Problem::VectorWidth { found, wanted: width }),
             // Parsed though nobody wants it, so that a file of another width is refused whatever words it holds.
-            (None, None) if first => parse_values(values, &mut unwanted, first),
-            (None, None) => continue,
+            None if first || rows.contains_key(word) || lower.contains_key(word) => {
+                parse_values(values, &mut values_of, first)
+            }
+            None => continue,
         };
         if matches!(outcome, Ok(true)) {
-            rows.remove(word);
+            let same = rows.remove(word);
+            let alike = lower.remove(word).unwrap_or_default();
+            for row in alike.into_iter().filter(|row| rows.contains_key(words[*row].as_bytes())).chain(same) {
+                embedding[row * width..][..width].copy_from_slice(&values_of);
+                found[row] = true;
+            }
         }
         first = false;
         outcome.map_err(|problem| lines.error(problem))?;
     }
+    let count = found.iter().filter(|own| **own).count();
     let problem = format!("has a vector for none of the {known} words of the vocabulary");
-    ensure!(rows.len() < known, Error::data(lines.file, problem));
-    Ok(known - rows.len())
+    ensure!(count > 0, Error::data(lines.file, problem));
+    Ok(count)
 }
 
 /// The width that word2vec's first line tells: two whole numbers and nothing else.

@@ -1,0 +1,167 @@
+//! What `srnn predict` tells of every step, as JSON Lines, CoNLL's text, a table or an array.
+
+use super::answers::{Answers, csv_line, share, told_digits};
+use super::{ensure, print};
+use serde_json::{Value, json};
+use srnn::data::{BETWEEN, npy_bytes};
+use srnn::files::write_atomically;
+use srnn::network::Network;
+use srnn::train::{Dataset, Model, TargetEncoder, Thresholds};
+use srnn::{Error, Result};
+use std::io::Write;
+use std::path::PathBuf;
+
+/// Takes answers in the order of the sequences.
+pub struct StepWriter<'a> {
+    answers: Answers,
+    model: &'a Model,
+    names: Vec<String>,
+    /// Steps of each sequence so far.
+    lengths: Vec<usize>,
+    /// `None` for standard output, to which lines go as they come.
+    out: Option<PathBuf>,
+    bytes: Vec<u8>,
+    values: Vec<f32>,
+}
+
+impl<'a> StepWriter<'a> {
+    /// For answers of this kind.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for one that there is not of such.
+    pub fn new(answers: Answers, model: &'a Model, out: Option<PathBuf>) -> Result<StepWriter<'a>> {
+        let tags = matches!(model.targets, TargetEncoder::Tags(_));
+        ensure(tags || answers != Answers::Conll, "--as conll is for tags, and the model tells numbers")?;
+        let names = model.targets.names();
+        Ok(StepWriter { answers, model, names, lengths: vec![], out, bytes: vec![], values: vec![] })
+    }
+
+    /// Tells of all sequences of a data set, whose tokens these are, if they are tokens; `batch` windows are read at once.
+    pub fn tell(
+        &mut self,
+        network: &mut Network,
+        data: &mut Dataset,
+        texts: Option<&[String]>,
+        batch: usize,
+    ) -> Result<()> {
+        let (config, width) = (&self.model.config, self.names.len());
+        data.cut_into_windows(config);
+        let rows: Vec<usize> = (0..data.len()).collect();
+        let mut told: Vec<f32> = vec![];
+        for rows in rows.chunks(batch) {
+            let probabilities = network.probabilities(&data.batch(config, rows, |_| false)?)?;
+            let mut rest = &probabilities[..];
+            for &row in rows {
+                let window;
+                (window, rest) = rest.split_at(data.steps(row) * width);
+                let own = data.own_steps(row);
+                told.extend(&window[own.start * width..own.end * width]);
+                let sequence = data.sequence_of(row);
+                if row + 1 == data.len() || data.sequence_of(row + 1) != sequence {
+                    self.take(&told, texts.map(|texts| texts[sequence].as_str()))?;
+                    told.clear();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes what is told of the steps of a sequence, `[T, C]`.
+    fn take(&mut self, told: &[f32], text: Option<&str>) -> Result<()> {
+        // A line without a token still has a step, of nothing.
+        let told = if text == Some("") { &[] } else { told };
+        let rows: Vec<&[f32]> = told.chunks(self.names.len()).collect();
+        let tokens = text.map(|text| text.split(BETWEEN).filter(|token| !token.is_empty()).collect::<Vec<&str>>());
+        if self.answers == Answers::Csv && self.lengths.is_empty() {
+            self.bytes.extend(self.header(tokens.is_some()).into_bytes());
+        }
+        match self.answers {
+            Answers::Jsonl => {
+                let mut line = self.json(&rows);
+                if let (Some(tokens), Some(line)) = (&tokens, line.as_object_mut()) {
+                    line.insert("tokens".into(), json!(tokens));
+                }
+                self.bytes.extend(format!("{line}\n").into_bytes());
+            }
+            Answers::Conll => {
+                for (at, row) in rows.iter().enumerate() {
+                    let token = tokens.as_ref().map_or_else(|| (at + 1).to_string(), |tokens| tokens[at].to_string());
+                    self.bytes.extend(format!("{token}\t{}\n", self.tag(row)).into_bytes());
+                }
+                self.bytes.push(b'\n');
+            }
+            Answers::Csv => {
+                for (at, row) in rows.iter().enumerate() {
+                    let place = [self.lengths.len() + 1, at + 1].map(|number| number.to_string());
+                    let token = tokens.as_ref().map(|tokens| tokens[at].to_string());
+                    let told = match self.model.targets.normalisation() {
+                        Some(_) => self.numbers(row).iter().map(f64::to_string).collect(),
+                        None => vec![self.tag(row).to_string(), share(self.surest(row)).to_string()],
+                    };
+                    self.bytes.extend(csv_line(place.into_iter().chain(token).chain(told)).into_bytes());
+                }
+            }
+            Answers::Npy => match self.model.targets.normalisation() {
+                Some(own) => {
+                    rows.iter().for_each(|row| self.values.extend(own.undo(row).into_iter().map(|x| x as f32)))
+                }
+                None => self.values.extend(told),
+            },
+        }
+        self.lengths.push(rows.len());
+        if self.out.is_none() {
+            // The bytes are text as long as no array is asked for.
+            print(&String::from_utf8_lossy(&std::mem::take(&mut self.bytes)))?;
+        }
+        Ok(())
+    }
+
+    /// Writes the file, or the array.
+    pub fn finish(mut self) -> Result<()> {
+        if self.answers == Answers::Npy {
+            let steps = self.lengths.first().copied().unwrap_or(0);
+            let even = self.lengths.iter().all(|own| *own == steps);
+            ensure(even, "an array needs sequences of one length: say --as jsonl or --as csv")?;
+            self.bytes = npy_bytes(&[self.lengths.len(), steps, self.names.len()], &self.values)?;
+        }
+        match &self.out {
+            Some(path) => write_atomically(path, &self.bytes),
+            None => std::io::stdout().lock().write_all(&self.bytes).map_err(Error::io("standard output")),
+        }
+    }
+
+    fn header(&self, tokens: bool) -> String {
+        let place = ["sequence", "step"].into_iter().chain(tokens.then_some("token")).map(String::from);
+        let told = match self.model.targets.normalisation() {
+            Some(_) => self.names.iter().map(|name| format!("value:{name}")).collect(),
+            None => vec!["predicted".into(), "probability".into()],
+        };
+        csv_line(place.chain(told))
+    }
+
+    fn json(&self, rows: &[&[f32]]) -> Value {
+        if self.model.targets.normalisation().is_none() {
+            let tags: Vec<&str> = rows.iter().map(|row| self.tag(row)).collect();
+            let shares: Vec<f64> = rows.iter().map(|row| share(self.surest(row))).collect();
+            return json!({ "tags": tags, "probabilities": shares });
+        }
+        let values: Vec<Vec<f64>> = rows.iter().map(|row| self.numbers(row)).collect();
+        match self.names.len() {
+            1 => json!({ "values": values.concat() }),
+            _ => json!({ "values": values }),
+        }
+    }
+
+    fn numbers(&self, row: &[f32]) -> Vec<f64> {
+        let Some(own) = self.model.targets.normalisation() else { return vec![] };
+        own.undo(row).into_iter().zip(&own.deviation).map(|(value, &deviation)| told_digits(value, deviation)).collect()
+    }
+
+    fn tag(&self, row: &[f32]) -> &str {
+        &self.names[Thresholds::class(None, row)]
+    }
+
+    fn surest(&self, row: &[f32]) -> f32 {
+        row[Thresholds::class(None, row)]
+    }
+}
