@@ -166,8 +166,8 @@ fn networks() -> Result<Vec<Config>> {
         Config { direction: Both, layers: 2, pooling: Mean, ..mingru },
         Config { task: Task::Labels, ..small.clone() },
         Config { task: Task::Regression, ..small.clone() },
-        Config { task: Task::Tags, direction: Both, layers: 2, hidden: 20, heads: 2, ..lstm.clone() },
-        Config { task: Task::Series, slicing: Slicing::new(3, 3)?, context: 4, direction: Both, ..small.clone() },
+        Config { task: Task::Tags, direction: Both, ..lstm },
+        Config { task: Task::Series, layers: 2, context: 4, direction: Both, ..small.clone() },
         Config { task: Task::Tags, downward: false, context: 6, ..small },
     ])
 }

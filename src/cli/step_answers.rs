@@ -2,7 +2,7 @@
 
 use super::answers::{Answers, csv_line, share, told_digits};
 use super::{ensure, print};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use srnn::data::{BETWEEN, npy_bytes};
 use srnn::files::write_atomically;
 use srnn::network::Network;
@@ -77,10 +77,10 @@ impl<'a> StepWriter<'a> {
         }
         match self.answers {
             Answers::Jsonl => {
-                let mut line = self.json(&rows);
-                if let (Some(tokens), Some(line)) = (&tokens, line.as_object_mut()) {
-                    line.insert("tokens".into(), json!(tokens));
-                }
+                let mut line = Map::new();
+                line.extend(tokens.as_ref().map(|tokens| ("tokens".to_string(), json!(tokens))));
+                line.extend(self.fields(&rows));
+                let line = Value::Object(line);
                 self.bytes.extend(format!("{line}\n").into_bytes());
             }
             Answers::Conll => {
@@ -139,16 +139,16 @@ impl<'a> StepWriter<'a> {
         csv_line(place.chain(told))
     }
 
-    fn json(&self, rows: &[&[f32]]) -> Value {
+    fn fields(&self, rows: &[&[f32]]) -> Vec<(String, Value)> {
         if self.model.targets.normalisation().is_none() {
             let tags: Vec<&str> = rows.iter().map(|row| self.tag(row)).collect();
             let shares: Vec<f64> = rows.iter().map(|row| share(self.surest(row))).collect();
-            return json!({ "tags": tags, "probabilities": shares });
+            return vec![("tags".into(), json!(tags)), ("probabilities".into(), json!(shares))];
         }
         let values: Vec<Vec<f64>> = rows.iter().map(|row| self.numbers(row)).collect();
         match self.names.len() {
-            1 => json!({ "values": values.concat() }),
-            _ => json!({ "values": values }),
+            1 => vec![("values".into(), json!(values.concat()))],
+            _ => vec![("values".into(), json!(values))],
         }
     }
 

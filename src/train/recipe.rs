@@ -147,6 +147,7 @@ impl Recipe {
 mod tests {
     use super::*;
     use crate::data::Source;
+    use crate::network::Task;
     use crate::train::Metric;
 
     #[test]

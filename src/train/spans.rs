@@ -71,7 +71,9 @@ mod tests {
 
     #[test]
     fn spans_as_seqeval_finds_them() {
-        let of = |tags: &str| spans(&tags.split(' ').collect::<Vec<_>>());
+        fn of(tags: &'static str) -> Vec<Span<'static>> {
+            spans(&tags.split(' ').collect::<Vec<_>>())
+        }
         assert_eq!(of("B-a I-a O B-b"), [("a", 0, 2), ("b", 3, 4)]);
         // Another kind, a span without a beginning, and two side by side.
         assert_eq!(of("I-a I-b B-b I-b O I-a"), [("a", 0, 1), ("b", 1, 2), ("b", 2, 4), ("a", 5, 6)]);

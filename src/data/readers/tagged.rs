@@ -163,7 +163,7 @@ fn object(
 }
 
 /// Reads CoNLL's text: a token a line with its tag, among other columns, with tabs or blanks between them; a blank line ends a
-/// sequence. Lines of `#` in front of a sequence and `-DOCSTART-` are left alone, and in CoNLL-U what is no token of its own
+/// sequence. Remarks (`# id 3`, `# name = text`) in front of a sequence and `-DOCSTART-` are left alone, and in CoNLL-U what is no token of its own
 /// (`3-4`, `8.1`). The columns are called by their number, from 1: the first, and the last, or of CoNLL-U the second and the
 /// fourth.
 ///
@@ -183,7 +183,9 @@ pub(super) fn read_conll(mut lines: Lines, targets: bool, universal: bool, optio
     let (mut tagged, mut sequence) = (Tagged::default(), Sequence::default());
     while let Some((line, text)) = lines.next_text()? {
         let text = text.trim_end();
-        let is_comment = text.starts_with('#') && sequence.steps == 0 && (universal || text.starts_with("# "));
+        // In plain text `#` may be a token.
+        let said = universal || text.starts_with("# id ") || text.contains(" = ");
+        let is_comment = text.starts_with('#') && sequence.steps == 0 && said;
         if text.trim().is_empty() || text.starts_with("-DOCSTART-") {
             tagged.take(&mut sequence);
             continue;
@@ -249,8 +251,7 @@ mod tests {
 
     #[test]
     fn lines_of_tokens_and_tags() {
-        let text =
-            "-DOCSTART- -X- O O\n\nEU NNP B-NP B-ORG\nrejects VBZ B-VP O\n\n\n# NN B-NP O\nPeter NNP B-NP B-PER\n";
+        let text = "-DOCSTART- -X- O O\n# sent = 1\nEU NNP B-NP B-ORG\nrejects VBZ B-VP O\n\n\n# NN B-NP O\nPeter NNP B-NP B-PER\n";
         let all = conll(text, false, &options());
         assert_eq!(all, Ok(vec![row(3, "EU rejects", "B-ORG O"), row(7, "# Peter", "O B-PER")]));
         let second = ReadOptions { label: "2".into(), ..options() };
