@@ -13,7 +13,9 @@ use srnn::data::{Batch, Inputs, Targets};
 use srnn::engine::gpu::{Gpu, raw};
 use srnn::engine::{Engine, read_f32, write_f32};
 use srnn::error::LimitKind;
-use srnn::network::{Adam, Config, Direction, Layout, Network, Optimiser, Parameters, Plans, Pooling, Rule, buffer};
+use srnn::network::{
+    Adam, Cell, Config, Direction, Layout, Network, Optimiser, Parameters, Plans, Pooling, Rule, Task, buffer,
+};
 use srnn::plan::{BufferName, Checked, Limits, Plan, Product, Tuning};
 use srnn::{Device, Error, Result, Slicing};
 use std::collections::BTreeSet;
@@ -35,6 +37,8 @@ fn cases() -> Vec<Case> {
         let config = Config { heads, pooling, direction: Direction::Both, ..config_of(strands) };
         cases.push(case_of(config, strands.batch, 5));
     }
+    let tags = Config { task: Task::Tags, cell: Cell::Lstm, direction: Direction::Both, ..config_of(strands) };
+    cases.push(case_of(tags, strands.batch, 5));
     cases
 }
 

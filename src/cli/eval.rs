@@ -1,14 +1,16 @@
 //! `srnn eval`
 
+use super::naive::{self, Naive};
 use super::{DeviceArgs, InputArgs, print, table};
 use clap::Args;
 use comfy_table::Table;
 use serde::Serialize;
-use srnn::Result;
 use srnn::data::Source;
 use srnn::listing::{quoted, shown};
 use srnn::train::metrics::{ClassMetrics, Details, LabelCounts, NumberErrors, class_metrics, micro_f1};
-use srnn::train::{Evaluation, Metric, Model, TargetEncoder};
+use srnn::train::{Evaluation, Metric, Model, Spans, TargetEncoder};
+use srnn::{Error, Result};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Measure a model on labelled data: accuracy, loss, precision, recall, F1, confusion; of numbers, their errors
@@ -24,6 +26,9 @@ pub struct Eval {
     /// Print one JSON object instead of tables
     #[arg(long)]
     json: bool,
+    /// Of a forecast: steps of a season, for the naive forecast to compare with that takes the value of a season before
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    season: Option<u32>,
     /// Sequences of a batch
     #[arg(long, default_value_t = 100, value_name = "B", value_parser = clap::value_parser!(u32).range(1..))]
     batch: u32,
@@ -38,16 +43,22 @@ struct Report<'a> {
     evaluation: &'a Evaluation,
     labels: &'a [String],
     classes: Vec<ClassMetrics>,
+    /// Of forecasts, the errors of naive ones.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    naive: BTreeMap<String, Vec<NumberErrors>>,
 }
 
 impl Eval {
     pub fn run(self) -> Result<()> {
         let model = Model::load(&self.model)?;
-        let mut data = model.read(
-            &self.input.of_model(&self.model, &model).options_for(&self.data, self.device.memory)?,
-            &self.data,
-            true,
-        )?;
+        let options = self.input.of_model(&self.model, &model).options_for(&self.data, self.device.memory)?;
+        let (mut data, examples) = model.read_examples(&options, &self.data, true)?;
+        let naive = match (options.ahead, self.season) {
+            (Some(ahead), season) => naive::forecasts(&examples, ahead, season.map(|own| own as usize)),
+            (None, Some(_)) => return Err(Error::Config("--season is for forecasts, and the model makes none".into())),
+            (None, None) => vec![],
+        };
+        drop(examples);
         data.cut_into_windows(&model.config);
         let mut network = model.network(self.device.open()?)?;
         let evaluation = Evaluation::by(&mut network, &data, self.batch as usize, model.thresholds.as_ref())?;
@@ -57,17 +68,23 @@ impl Eval {
                 Details::Classes(confusion) => class_metrics(confusion),
                 _ => vec![],
             };
-            let report = Report { evaluation: &evaluation, labels: &names, classes };
+            let naive = naive.into_iter().map(|own| (own.name, own.errors)).collect();
+            let report = Report { evaluation: &evaluation, labels: &names, classes, naive };
             return print(&format!("{}\n", serde_json::to_string(&report).expect("plain numbers")));
         }
-        let sequences = evaluation.sequences;
-        print(&format!("{sequences} sequences: {}\n", report(evaluation, &model.targets)))
+        let count = match evaluation.steps {
+            Some(steps) => format!("{steps} steps"),
+            None => format!("{} sequences", evaluation.sequences),
+        };
+        let told = report(evaluation, &model.targets);
+        let beside = if naive.is_empty() { String::new() } else { format!("\n{}\n", naive_table(&naive)) };
+        print(&format!("{count}: {told}{beside}\n"))
     }
 }
 
 /// With the errors of numbers in the units of the data.
 fn in_units(mut evaluation: Evaluation, targets: &TargetEncoder) -> Evaluation {
-    if let (TargetEncoder::Numbers(own), Details::Numbers(errors)) = (targets, &mut evaluation.details) {
+    if let (Some(own), Details::Numbers(errors)) = (targets.normalisation(), &mut evaluation.details) {
         for (errors, unit) in errors.iter_mut().zip(&own.deviation) {
             errors.mae *= *unit;
             errors.rmse *= *unit;
@@ -88,14 +105,23 @@ pub fn thresholds(model: &Model) -> Option<String> {
 pub fn report(evaluation: Evaluation, targets: &TargetEncoder) -> String {
     let evaluation = in_units(evaluation, targets);
     let names: Vec<String> = targets.names().iter().map(|name| shown(name)).collect();
-    let Evaluation { loss, accuracy, top5, auc, .. } = evaluation;
+    let Evaluation { loss, accuracy, top5, auc, steps, .. } = evaluation;
+    let unit = if steps.is_some() { "steps" } else { "sequences" };
     let (told, tables) = match &evaluation.details {
         Details::Classes(confusion) => {
             let macro_f1 = Metric::MacroF1.value(&evaluation);
             let auc = auc.map_or(String::new(), |auc| format!(", AUC {auc:.4}"));
             let top5 = top5.map_or(String::new(), |share| format!(", among the first five {}", percent(share)));
-            let told = format!("accuracy {}{top5}, macro F1 {macro_f1:.4}{auc}, loss {loss:.4}", percent(accuracy));
-            (told, class_tables(confusion, &names))
+            let micro = evaluation.spans.as_ref().map(Spans::micro);
+            let spans = micro.map_or(String::new(), |own| format!("span F1 {:.4}, ", own.f1()));
+            let told =
+                format!("{spans}accuracy {}{top5}, macro F1 {macro_f1:.4}{auc}, loss {loss:.4}", percent(accuracy));
+            let tables = class_tables(confusion, &names, unit);
+            let tables = match &evaluation.spans {
+                Some(spans) => format!("{}\n\n{tables}", span_table(spans)),
+                None => tables,
+            };
+            (told, tables)
         }
         Details::Labels(counts) => {
             let (all, micro) = (percent(accuracy), micro_f1(counts));
@@ -115,7 +141,7 @@ fn percent(share: f64) -> String {
     format!("{:.2} %", 100.0 * share)
 }
 
-fn class_tables(confusion: &[Vec<usize>], names: &[String]) -> String {
+fn class_tables(confusion: &[Vec<usize>], names: &[String], unit: &str) -> String {
     let scores = names.iter().zip(class_metrics(confusion)).map(|(name, own)| {
         [name.clone(), percent(own.precision), percent(own.recall), percent(own.f1), own.support.to_string()]
     });
@@ -124,9 +150,9 @@ fn class_tables(confusion: &[Vec<usize>], names: &[String]) -> String {
         .zip(confusion)
         .map(|(name, row)| std::iter::once(name.clone()).chain(row.iter().map(usize::to_string)).collect::<Vec<_>>());
     let header = std::iter::once("true \\ predicted").chain(names.iter().map(String::as_str));
-    let classes = table(["class", "precision", "recall", "F1", "sequences"], scores);
+    let classes = table(["class", "precision", "recall", "F1", unit], scores);
     if names.len() > MOST_CLASSES {
-        return format!("{classes}\n\n{}", most_confused(confusion, names));
+        return format!("{classes}\n\n{}", most_confused(confusion, names, unit));
     }
     format!("{classes}\n\n{}", table(header, predicted))
 }
@@ -135,7 +161,7 @@ fn class_tables(confusion: &[Vec<usize>], names: &[String]) -> String {
 const MOST_CLASSES: usize = 30;
 
 /// The pairs of classes that are confused most often; `--json` has all.
-fn most_confused(confusion: &[Vec<usize>], names: &[String]) -> Table {
+fn most_confused(confusion: &[Vec<usize>], names: &[String], unit: &str) -> Table {
     let pair = |(truth, row): (usize, &Vec<usize>)| {
         row.iter().enumerate().map(move |(told, &count)| (count, truth, told)).collect::<Vec<_>>()
     };
@@ -144,7 +170,29 @@ fn most_confused(confusion: &[Vec<usize>], names: &[String]) -> Table {
     pairs.sort_by_key(|&(count, truth, told)| (std::cmp::Reverse(count), truth, told));
     let row =
         |&(count, truth, told): &(usize, usize, usize)| [names[truth].clone(), names[told].clone(), count.to_string()];
-    table(["most often confused: true", "predicted", "sequences"], pairs.iter().take(20).map(row))
+    table(["most often confused: true", "predicted", unit], pairs.iter().take(20).map(row))
+}
+
+/// Spans by their kind, and those of all.
+fn span_table(spans: &Spans) -> Table {
+    let all = spans.micro();
+    let kinds = spans.0.iter().map(|(kind, own)| (shown(kind), own)).chain([("all".to_string(), &all)]);
+    let rows = kinds.map(|(kind, own)| {
+        let shares = [own.precision(), own.recall(), own.f1()].map(percent);
+        let [precision, recall, f1] = shares;
+        [kind, precision, recall, f1, (own.hits + own.misses).to_string()]
+    });
+    table(["span", "precision", "recall", "F1", "spans"], rows)
+}
+
+fn naive_table(all: &[Naive]) -> Table {
+    let rows = all.iter().flat_map(|naive| {
+        naive.errors.iter().enumerate().map(|(number, own)| {
+            let [mae, rmse, r2] = [own.mae, own.rmse, own.r2].map(|value| format!("{value:.4}"));
+            [naive.name.clone(), number.to_string(), mae, rmse, r2]
+        })
+    });
+    table(["naive forecast", "number", "mean absolute error", "root of mean squared error", "R²"], rows)
 }
 
 fn label_table(counts: &[LabelCounts], names: &[String]) -> Table {

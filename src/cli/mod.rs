@@ -11,6 +11,7 @@ mod embed;
 mod eval;
 mod input;
 mod interrupt;
+mod naive;
 mod network;
 mod plot;
 mod predict;

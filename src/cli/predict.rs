@@ -60,8 +60,8 @@ impl Predict {
             let lines = matches!(model.inputs, InputEncoder::Tokens(_)) && input.are_lines(&self.texts)?;
             if !lines {
                 let options = input.without_labels(&self.texts, self.device.memory)?;
-                let (mut data, texts) = model.read_texts(&options, &self.texts)?;
-                writer.tell(&mut network, &mut data, texts.as_deref(), BATCH)?;
+                let (mut data, examples) = model.read_examples(&options, &self.texts, false)?;
+                writer.tell(&mut network, &mut data, examples.texts(), BATCH)?;
                 return writer.finish();
             }
             return self
@@ -81,8 +81,8 @@ impl Predict {
             _ => {
                 let mut options = input.without_labels(&self.texts, self.device.memory)?;
                 options.cells = answers == Answers::Csv;
-                let (data, cells) = model.read_cells(&options, &self.texts)?;
-                let mut writer = Writer::new(answers, &model, cells, out.clone());
+                let (data, examples) = model.read_examples(&options, &self.texts, false)?;
+                let mut writer = Writer::new(answers, &model, examples.cells, out.clone());
                 let rows: Vec<usize> = (0..data.len()).collect();
                 for rows in rows.chunks(BATCH) {
                     tell(&mut writer, data.batch(&model.config, rows, |_| false)?)?;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Examples;
 use super::readers::labels;
 use crate::error::{Error, Result, ensure};
-use crate::listing::quoted;
+use crate::listing::{listed, quoted};
 
 /// Of an example whose label has no letter.
 const EMPTY: &str = "has an empty label";
@@ -84,8 +84,14 @@ impl Classes {
     /// # Errors
     /// [`Error::Data`] with file and line for an example with an unknown label or none.
     pub fn encode(&self, examples: &Examples) -> Result<Vec<u32>> {
+        let numbers = self.by_name();
+        let unknown = |row: usize, name: &str| match name {
+            "" => examples.error(row, EMPTY),
+            _ => examples.unknown(row, name, "classes", &self.0),
+        };
+        let known = |name: &str| labels::find(name, |name| numbers.get(name).copied());
         let names = examples.names()?;
-        self.numbers(examples, "classes", names.iter().map(String::as_str).enumerate())
+        names.iter().enumerate().map(|(row, name)| known(name).ok_or_else(|| unknown(row, name))).collect()
     }
 
     /// The class numbers of all steps, and how many steps each example has.
@@ -93,24 +99,33 @@ impl Classes {
     /// # Errors
     /// As [`Classes::encode`].
     pub fn encode_tags(&self, examples: &Examples) -> Result<(Vec<u32>, Vec<usize>)> {
-        let lengths = examples.tags()?.map(|(_, own)| own.count()).collect();
-        let all = examples.tags()?.flat_map(|(row, own)| own.map(move |tag| (row, tag)));
-        Ok((self.numbers(examples, "tags", all)?, lengths))
+        let numbers = self.by_name();
+        let (mut all, mut lengths) = (vec![], vec![]);
+        for (row, tags) in examples.tags()? {
+            let before = all.len();
+            for tag in tags {
+                let step = all.len() - before + 1;
+                let unknown = || {
+                    format!(
+                        "the sequence that begins here has the tag {} at step {step}, and the tags are {}",
+                        quoted(tag),
+                        self.listed()
+                    )
+                };
+                let known = labels::find(tag, |name| numbers.get(name).copied());
+                all.push(known.ok_or_else(|| examples.error(row, unknown()))?);
+            }
+            lengths.push(all.len() - before);
+        }
+        Ok((all, lengths))
     }
 
-    fn numbers<'e>(
-        &self,
-        examples: &Examples,
-        what: &str,
-        names: impl Iterator<Item = (usize, &'e str)>,
-    ) -> Result<Vec<u32>> {
-        let numbers: HashMap<&str, u32> = self.0.iter().map(String::as_str).zip(0..).collect();
-        let unknown = |row: usize, name: &str| match name {
-            "" => examples.error(row, EMPTY),
-            _ => examples.unknown(row, name, what, &self.0),
-        };
-        let known = |name: &str| labels::find(name, |name| numbers.get(name).copied());
-        names.map(|(row, name)| known(name).ok_or_else(|| unknown(row, name))).collect()
+    fn by_name(&self) -> HashMap<&str, u32> {
+        self.0.iter().map(String::as_str).zip(0..).collect()
+    }
+
+    fn listed(&self) -> String {
+        listed(self.0.iter().map(String::as_str))
     }
 }
 

@@ -85,6 +85,16 @@ impl LabelCounts {
         told == truth
     }
 
+    /// Of what was told, the share that is so; 0 if nothing was.
+    pub fn precision(&self) -> f64 {
+        self.hits as f64 / (self.hits + self.false_alarms).max(1) as f64
+    }
+
+    /// Of what is so, the share that was told; 0 if nothing is.
+    pub fn recall(&self) -> f64 {
+        self.hits as f64 / (self.hits + self.misses).max(1) as f64
+    }
+
     /// 2 hits / (2 hits + false alarms + misses); 0 if there is none.
     pub fn f1(&self) -> f64 {
         2.0 * self.hits as f64 / (2 * self.hits + self.false_alarms + self.misses).max(1) as f64
@@ -103,8 +113,8 @@ pub struct NumberErrors {
 }
 
 impl NumberErrors {
-    /// Of what was told of each sequence, and the truth.
-    fn of(pairs: &[(f64, f64)]) -> NumberErrors {
+    /// Of what was told of each sequence or step, and the truth.
+    pub fn of(pairs: &[(f64, f64)]) -> NumberErrors {
         let mean = |of: &dyn Fn(f64, f64) -> f64| {
             pairs.iter().map(|&(told, truth)| of(told, truth)).sum::<f64>() / pairs.len() as f64
         };

@@ -4,7 +4,7 @@ pub use super::directory::check_folder;
 
 use super::directory::{Directory, Files, Sums, TOKENIZER, WEIGHTS, is_sealed, read_whole};
 use super::{Dataset, InputEncoder, TargetEncoder, Thresholds, encoding, tensors};
-use crate::data::{Cells, Normalisation, RawInputs, ReadOptions, Scaling, Source, Tokenizer};
+use crate::data::{Examples, Normalisation, ReadOptions, Scaling, Source, Tokenizer};
 use crate::engine::Device;
 use crate::error::{Error, Problem, Result, ensure};
 use crate::network::{Config, Input, Network, Parameters};
@@ -152,34 +152,17 @@ impl Model {
     /// # Errors
     /// What the readers say; [`Error::Data`] for a file of texts where the model reads numbers; as [`encoding::dataset`].
     pub fn read(&self, options: &ReadOptions, source: &Source, targets: bool) -> Result<Dataset> {
-        self.check_source(options, source)?;
-        encoding::dataset(&self.inputs, targets.then_some(&self.targets), &options.read(source, targets)?)
+        self.read_examples(options, source, targets).map(|(data, _)| data)
     }
 
-    /// A file's data set for this model, without targets, and the columns of a table, where the options ask for them.
+    /// The same, and what it was made of.
     ///
     /// # Errors
     /// As [`Model::read`].
-    pub fn read_cells(&self, options: &ReadOptions, source: &Source) -> Result<(Dataset, Option<Cells>)> {
+    pub fn read_examples(&self, options: &ReadOptions, source: &Source, targets: bool) -> Result<(Dataset, Examples)> {
         self.check_source(options, source)?;
-        let mut examples = options.read(source, false)?;
-        let cells = examples.cells.take();
-        Ok((encoding::dataset(&self.inputs, None, &examples)?, cells))
-    }
-
-    /// A file's data set for this model, without targets, and its texts, if it holds such.
-    ///
-    /// # Errors
-    /// As [`Model::read`].
-    pub fn read_texts(&self, options: &ReadOptions, source: &Source) -> Result<(Dataset, Option<Vec<String>>)> {
-        self.check_source(options, source)?;
-        let examples = options.read(source, false)?;
-        let data = encoding::dataset(&self.inputs, None, &examples)?;
-        let texts = match examples.inputs {
-            RawInputs::Texts(texts) => Some(texts),
-            RawInputs::Numbers(_) => None,
-        };
-        Ok((data, texts))
+        let examples = options.read(source, targets)?;
+        Ok((encoding::dataset(&self.inputs, targets.then_some(&self.targets), &examples)?, examples))
     }
 
     fn check_source(&self, options: &ReadOptions, source: &Source) -> Result<()> {

@@ -15,4 +15,5 @@ mod predict;
 mod refusals;
 mod room;
 mod rubbish;
+mod steps;
 mod train;
