@@ -60,6 +60,7 @@ pub mod network;
 pub mod panics;
 pub mod plan;
 pub mod slicing;
+pub mod stream;
 pub mod timing;
 pub mod train;
 
@@ -67,4 +68,5 @@ pub use engine::{Choice, Device};
 pub use error::{Error, Result};
 pub use network::{Config, Network};
 pub use slicing::Slicing;
+pub use stream::Stream;
 pub use train::Trainer;

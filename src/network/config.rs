@@ -62,6 +62,25 @@ impl Task {
     pub fn is_one_of(self) -> bool {
         matches!(self, Task::Class | Task::Tags)
     }
+
+    /// What logits of this task say; see [`Network::probabilities`](crate::Network::probabilities).
+    pub(crate) fn told_by(self, mut logits: Vec<f32>, classes: usize) -> Vec<f32> {
+        match self {
+            Task::Class | Task::Tags => {}
+            Task::Labels => {
+                logits.iter_mut().for_each(|x| *x = 1.0 / (1.0 + (-*x).exp()));
+                return logits;
+            }
+            Task::Regression | Task::Series => return logits,
+        }
+        for row in logits.chunks_mut(classes) {
+            let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            row.iter_mut().for_each(|x| *x = (*x - largest).exp());
+            let sum: f32 = row.iter().sum();
+            row.iter_mut().for_each(|x| *x /= sum);
+        }
+        logits
+    }
 }
 
 /// A sliced recurrent network that tells the class, the labels or numbers of a sequence or of its steps.

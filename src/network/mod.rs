@@ -203,22 +203,8 @@ impl Network {
     /// # Errors
     /// As [`Network::logits`].
     pub async fn probabilities_async(&mut self, batch: &Batch) -> Result<Vec<f32>> {
-        let mut logits = self.logits_async(batch).await?;
-        match self.config.task {
-            Task::Class | Task::Tags => {}
-            Task::Labels => {
-                logits.iter_mut().for_each(|x| *x = 1.0 / (1.0 + (-*x).exp()));
-                return Ok(logits);
-            }
-            Task::Regression | Task::Series => return Ok(logits),
-        }
-        for row in logits.chunks_mut(self.config.classes) {
-            let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            row.iter_mut().for_each(|x| *x = (*x - largest).exp());
-            let sum: f32 = row.iter().sum();
-            row.iter_mut().for_each(|x| *x /= sum);
-        }
-        Ok(logits)
+        let logits = self.logits_async(batch).await?;
+        Ok(self.config.task.told_by(logits, self.config.classes))
     }
 
     /// One training step: forward, backward and optimiser, in one submit. Loss and hits are added to the totals.
