@@ -19,6 +19,7 @@ mod reporter;
 mod show;
 mod step_answers;
 mod steps;
+mod stream;
 mod survey;
 mod train;
 mod trials;
@@ -60,6 +61,7 @@ enum Command {
     Eval(eval::Eval),
     Predict(predict::Predict),
     Embed(embed::Embed),
+    Stream(stream::StreamArgs),
     Show(show::Show),
     Bench(bench::BenchArgs),
     Devices(devices::Devices),
@@ -176,6 +178,7 @@ pub fn run() -> ExitCode {
         Command::Eval(command) => command.run().map(done),
         Command::Predict(command) => command.run().map(done),
         Command::Embed(command) => command.run().map(done),
+        Command::Stream(command) => command.run().map(done),
         Command::Show(command) => command.run().map(done),
         Command::Bench(command) => command.run().map(done),
         Command::Devices(command) => command.run().map(done),

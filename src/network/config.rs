@@ -129,7 +129,8 @@ pub struct Config {
     pub classes: usize,
     /// The end of a sequence that is dropped where it is too long; the front by default.
     pub truncate: Truncate,
-    /// Steps that neighbouring windows share, in which long sequences are read where steps are told of; see
+    /// Steps that neighbouring windows share, in which long sequences are read where steps are told of, unless they are aligned
+    /// at their start; see
     /// [`windows`](crate::train::windows::windows).
     pub overlap: usize,
     /// Whether padding is read; masked by default.

@@ -6,6 +6,8 @@
 //! are, which is what the network says of the steps so far. Where every step is told of, slices also run downwards, from what
 //! the level above knew before them, and the output of a step is told at once.
 
+#[cfg(feature = "files")]
+pub mod file;
 mod pooled;
 mod recurrence;
 
@@ -101,6 +103,22 @@ impl Stream {
             outputs: vec![0.0; if of_steps { streams * width } else { 0 }],
             steps: vec![0; streams],
         })
+    }
+
+    /// One more stream, which has read nothing: its place.
+    pub fn add(&mut self) -> usize {
+        self.steps.push(0);
+        let (streams, width) = (self.len(), self.config.width());
+        if self.config.task.of_steps() {
+            self.outputs.resize(streams * width, 0.0);
+        }
+        for level in &mut self.levels {
+            level.counts.push(0);
+            level.up.iter_mut().chain(&mut level.down).for_each(|states| states.resize(streams));
+            level.pooled.resize(streams);
+            level.context.iter_mut().for_each(|layer| layer.push(VecDeque::new()));
+        }
+        streams - 1
     }
 
     /// Streams that there are, B.
@@ -216,18 +234,22 @@ impl Stream {
         }
     }
 
-    /// What is told of each stream: logits `[B, C]`.
+    /// What is told of these streams: logits `[n, C]`.
     ///
     /// # Errors
-    /// [`Error::Config`] if a stream has read nothing yet.
-    pub fn logits(&mut self) -> Result<Vec<f32>> {
-        let silent = self.steps.iter().position(|steps| *steps == 0);
-        ensure!(silent.is_none(), "stream {} has read nothing yet", silent.unwrap_or(0));
+    /// [`Error::Config`] for a stream that there is not, or that has read nothing yet.
+    pub fn logits(&mut self, streams: &[usize]) -> Result<Vec<f32>> {
+        self.check_streams(streams, streams.len())?;
+        let silent = streams.iter().find(|stream| self.steps[**stream] == 0);
+        ensure!(silent.is_none(), "stream {} has read nothing yet", silent.unwrap_or(&0));
         let (width, classes) = (self.config.width(), self.config.classes);
-        let read = if self.config.task.of_steps() { self.outputs.clone() } else { self.read_so_far() };
+        let read = match self.config.task.of_steps() {
+            true => streams.iter().flat_map(|stream| &self.outputs[stream * width..][..width]).copied().collect(),
+            false => self.read_so_far(streams),
+        };
         let (matrix, bias) = self.head.split_at(width * classes);
-        let mut logits = bias.repeat(self.len());
-        dense_product((self.len(), classes, width), &mut logits, true, &read, matrix);
+        let mut logits = bias.repeat(streams.len());
+        dense_product((streams.len(), classes, width), &mut logits, true, &read, matrix);
         Ok(logits)
     }
 
@@ -235,35 +257,34 @@ impl Stream {
     ///
     /// # Errors
     /// As [`Stream::logits`].
-    pub fn probabilities(&mut self) -> Result<Vec<f32>> {
-        let logits = self.logits()?;
+    pub fn probabilities(&mut self, streams: &[usize]) -> Result<Vec<f32>> {
+        let logits = self.logits(streams)?;
         Ok(self.config.task.told_by(logits, self.config.classes))
     }
 
-    /// What the top level would pass to the head now, `[B, W]`.
-    fn read_so_far(&mut self) -> Vec<f32> {
+    /// What the top level would pass to the head now, `[n, W]`.
+    fn read_so_far(&mut self, streams: &[usize]) -> Vec<f32> {
         let width = self.config.width();
-        let top = self.levels.len() - 1;
         // What passes up of unfinished slices, by stream.
-        let mut carried: Vec<Option<Vec<f32>>> = vec![None; self.len()];
-        for (p, level) in self.levels.iter_mut().enumerate() {
-            let with: Vec<usize> = (0..carried.len()).filter(|&stream| carried[stream].is_some()).collect();
-            let x: Vec<f32> = with.iter().flat_map(|&stream| carried[stream].take().unwrap_or_default()).collect();
-            let outputs = level.try_step(&with, &x);
-            for (&stream, output) in with.iter().zip(outputs.chunks(width)) {
-                let before = level.counts[stream];
-                let own = level.pooled.with(stream, before, output);
-                carried[stream] = Some(level.pooled.passed(own, before + 1));
+        let mut carried: Vec<Option<Vec<f32>>> = vec![None; streams.len()];
+        for level in &mut self.levels {
+            let with: Vec<usize> = (0..streams.len()).filter(|&at| carried[at].is_some()).collect();
+            let own: Vec<usize> = with.iter().map(|&at| streams[at]).collect();
+            let x: Vec<f32> = with.iter().flat_map(|&at| carried[at].take().unwrap_or_default()).collect();
+            let outputs = level.try_step(&own, &x);
+            for (&at, output) in with.iter().zip(outputs.chunks(width)) {
+                let before = level.counts[streams[at]];
+                let own = level.pooled.with(streams[at], before, output);
+                carried[at] = Some(level.pooled.passed(own, before + 1));
             }
-            for stream in (0..carried.len()).filter(|stream| !with.contains(stream)) {
+            for (at, &stream) in streams.iter().enumerate().filter(|(at, _)| !with.contains(at)) {
                 let count = level.counts[stream];
                 if count > 0 {
                     let last = &level.up.last().expect("a level has a layer").h;
                     let own = level.pooled.of(stream, last).to_vec();
-                    carried[stream] = Some(level.pooled.passed(own, count));
+                    carried[at] = Some(level.pooled.passed(own, count));
                 }
             }
-            debug_assert!(p < top || carried.iter().all(Option::is_some));
         }
         carried.into_iter().flat_map(Option::unwrap_or_default).collect()
     }

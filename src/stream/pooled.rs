@@ -17,6 +17,13 @@ impl Pooled {
         Pooled { pooling, width, values: vec![0.0; streams * width] }
     }
 
+    /// Makes room for so many streams.
+    pub fn resize(&mut self, streams: usize) {
+        if self.pools() {
+            self.values.resize(streams * self.width, 0.0);
+        }
+    }
+
     /// Whether outputs are pooled at all.
     pub fn pools(&self) -> bool {
         self.pooling != Pooling::Last

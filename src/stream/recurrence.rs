@@ -32,14 +32,15 @@ pub(super) struct States {
     /// `[B, H]`; nothing of cells without a second state.
     pub memory: Vec<f32>,
     width: usize,
+    has_memory: bool,
 }
 
 impl States {
     /// Of `streams` that have read nothing.
     pub fn new(config: &Config, streams: usize) -> States {
-        let width = config.width();
-        let memory = if config.recurrence().memory { streams * width } else { 0 };
-        States { h: vec![0.0; streams * width], memory: vec![0.0; memory], width }
+        let (width, has_memory) = (config.width(), config.recurrence().memory);
+        let memory = if has_memory { streams * width } else { 0 };
+        States { h: vec![0.0; streams * width], memory: vec![0.0; memory], width, has_memory }
     }
 
     /// Those of some streams.
@@ -48,7 +49,16 @@ impl States {
             let own = |&stream: &usize| if values.is_empty() { &[][..] } else { self.own(values, stream) };
             streams.iter().flat_map(own).copied().collect()
         };
-        States { h: pick(&self.h), memory: pick(&self.memory), width: self.width }
+        let States { width, has_memory, .. } = *self;
+        States { h: pick(&self.h), memory: pick(&self.memory), width, has_memory }
+    }
+
+    /// Makes room for so many streams; new ones begin with 0.
+    pub fn resize(&mut self, streams: usize) {
+        self.h.resize(streams * self.width, 0.0);
+        if self.has_memory {
+            self.memory.resize(streams * self.width, 0.0);
+        }
     }
 
     fn own<'v>(&self, values: &'v [f32], stream: usize) -> &'v [f32] {

@@ -173,7 +173,7 @@ impl Dataset {
         if !config.task.of_steps() || self.windows.is_some() {
             return;
         }
-        let windows = windows((0..self.len()).map(|row| self.steps(row)), config.length, config.overlap);
+        let windows = windows((0..self.len()).map(|row| self.steps(row)), config.most_steps(), config.overlap);
         let parts = windows.iter().map(|own| {
             let start = self.starts[own.sequence];
             start + own.steps.start..start + own.steps.end
@@ -195,7 +195,9 @@ impl Dataset {
     /// How many sequences, or windows of them, a network reads one by one.
     pub(super) fn windows_of(&self, config: &Config) -> usize {
         match (config.task.of_steps(), &self.windows) {
-            (true, None) => windows((0..self.len()).map(|row| self.steps(row)), config.length, config.overlap).len(),
+            (true, None) => {
+                windows((0..self.len()).map(|row| self.steps(row)), config.most_steps(), config.overlap).len()
+            }
             _ => self.len(),
         }
     }

@@ -33,7 +33,7 @@ pub mod spans;
 #[cfg(feature = "files")]
 pub mod survey;
 #[cfg(feature = "files")]
-mod tensors;
+pub(crate) mod tensors;
 mod thresholds;
 pub mod told;
 #[cfg(feature = "files")]

@@ -6,7 +6,6 @@ use crate::data::{Examples, Inputs, ReadOptions, Source, fold, hold_out, hold_ou
 use crate::engine::Device;
 use crate::error::{Error, Problem, Result, ensure};
 use crate::network::{Config, Layout, Plans};
-use crate::slicing::Align;
 use serde::{Deserialize, Serialize};
 use std::iter::once;
 use std::path::PathBuf;
@@ -266,9 +265,7 @@ impl TrainingData {
         let sets = [&self.train, &self.valid].into_iter().chain(&self.test);
         for set in sets.filter(|set| !set.is_empty()) {
             let rows = set.by_length(options.batch, config.most_steps()).swap_remove(0);
-            // Long sequences of which every step is told are read in windows.
-            let align = if config.task.of_steps() { Align::End } else { config.align };
-            let batch = set.batch(&Config { align, ..config.clone() }, &rows, |_| false)?;
+            let batch = set.batch(config, &rows, |_| false)?;
             plans.training(&batch, &options.optimiser)?;
         }
         Ok(())

@@ -11,7 +11,7 @@ use std::path::Path;
 ///
 /// # Errors
 /// [`Error::Model`] if a number is not finite.
-pub(super) fn encode<'a>(
+pub(crate) fn encode<'a>(
     path: &Path,
     tensors: impl Iterator<Item = (&'a str, Vec<usize>, &'a [f32])>,
     (key, info): (&str, &str),
@@ -30,7 +30,7 @@ pub(super) fn encode<'a>(
 }
 
 /// Shape and values of a tensor of 32-bit floats.
-pub(super) fn floats(file: &SafeTensors, name: &str) -> Option<(Vec<usize>, Vec<f32>)> {
+pub(crate) fn floats(file: &SafeTensors, name: &str) -> Option<(Vec<usize>, Vec<f32>)> {
     let tensor = file.tensor(name).ok().filter(|tensor| tensor.dtype() == Dtype::F32)?;
     Some((tensor.shape().to_vec(), bytemuck::pod_collect_to_vec(tensor.data())))
 }

@@ -16,4 +16,5 @@ mod refusals;
 mod room;
 mod rubbish;
 mod steps;
+mod stream;
 mod train;

@@ -1,0 +1,194 @@
+//! `srnn stream`
+
+use super::{ensure, note, print};
+use clap::Args;
+use serde_json::{Map, Value, json};
+use srnn::data::{Source, Tokenizer, read_lines};
+use srnn::files::read_file;
+use srnn::listing::quoted;
+use srnn::network::Task;
+use srnn::stream::file;
+use srnn::train::{InputEncoder, Model, TargetEncoder, Thresholds};
+use srnn::{Error, Result, Stream};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+/// Read steps without an end, one a line, and say after each what the model says of all that was read
+///
+/// A step is a token, or a row of numbers with commas or blanks between them; a line of text may hold many tokens, and is read token
+/// by token. The price of a step does not grow. The model must read forward, with slices that are counted from the start: srnn train
+/// --align start --direction forward, and last, max or mean pooling.
+#[derive(Args)]
+#[command(after_help = "Example: tail -f sensor.csv | srnn stream model --every 100 --state sensor.safetensors")]
+pub struct StreamArgs {
+    /// Model directory
+    model: PathBuf,
+    /// Steps; - for standard input
+    #[arg(default_value = "-")]
+    data: Source,
+    /// Say something after every so many steps of a stream; 0 for the end alone
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    every: u64,
+    /// Many streams: each line begins with the name of its stream and a tab
+    #[arg(long)]
+    names: bool,
+    /// Go on from the states in this file, if it is there, and leave them there at the end
+    #[arg(long, value_name = "FILE")]
+    state: Option<PathBuf>,
+}
+
+/// The streams of a run, by name.
+struct Streams<'a> {
+    model: &'a Model,
+    stream: Stream,
+    names: Vec<String>,
+    places: HashMap<String, usize>,
+}
+
+impl StreamArgs {
+    pub fn run(self) -> Result<()> {
+        let model = Model::load(&self.model)?;
+        let mut streams = Streams::new(&model)?;
+        if let InputEncoder::Numbers(scaling) = &model.inputs {
+            let own = "numbers are made normal by their whole sequence, which a stream has not: train with --normalise channel";
+            ensure(scaling.logs.is_none(), own)?;
+        }
+        if let Some(path) = self.state.as_ref().filter(|path| path.exists()) {
+            streams.load(path)?;
+            note(format_args!("{}: goes on with {} streams", path.display(), streams.names.len()));
+        }
+        for (line, text) in (1..).zip(read_lines(&self.data, None)?) {
+            let text = text?;
+            let place = format!("{}:{line}", self.data);
+            let (name, steps) = match self.names {
+                true => text
+                    .split_once('\t')
+                    .ok_or_else(|| Error::data(&place, "has no name of a stream with a tab behind it"))?,
+                false => ("", text.as_str()),
+            };
+            let at = streams.place(name);
+            streams.read(at, steps, &place, self.every)?;
+        }
+        for at in 0..streams.names.len() {
+            let steps = streams.stream.steps(at);
+            if steps > 0 && (self.every == 0 || !steps.is_multiple_of(self.every)) {
+                streams.tell(at)?;
+            }
+        }
+        match &self.state {
+            Some(path) => file::save(path, &streams.names, &streams.stream),
+            None => Ok(()),
+        }
+    }
+}
+
+impl<'a> Streams<'a> {
+    fn new(model: &'a Model) -> Result<Streams<'a>> {
+        let stream = Stream::new(&model.config, &model.parameters, 0)?;
+        Ok(Streams { model, stream, names: vec![], places: HashMap::new() })
+    }
+
+    /// The place of a stream by its name; a new one begins.
+    fn place(&mut self, name: &str) -> usize {
+        if let Some(&at) = self.places.get(name) {
+            return at;
+        }
+        self.names.push(name.to_string());
+        let at = self.stream.add();
+        self.places.insert(name.to_string(), at);
+        at
+    }
+
+    fn load(&mut self, path: &Path) -> Result<()> {
+        self.names = file::load(path, &read_file(path)?, &mut self.stream)?;
+        self.places = self.names.iter().cloned().zip(0..).collect();
+        Ok(())
+    }
+
+    /// Reads the steps of a line.
+    fn read(&mut self, at: usize, text: &str, place: &str, every: u64) -> Result<()> {
+        match &self.model.inputs {
+            InputEncoder::Tokens(tokenizer) => {
+                for token in tokens(tokenizer, text, self.model.config.task) {
+                    self.stream.push_tokens(&[at], &[token])?;
+                    self.told(at, every)?;
+                }
+            }
+            InputEncoder::Numbers(scaling) => {
+                if text.trim().is_empty() {
+                    return Ok(());
+                }
+                let wrong = |problem: String| Error::data(place, problem);
+                let fields = text.split([',', ';', '\t', ' ']).filter(|field| !field.is_empty());
+                let number = |field: &str| {
+                    let number = field.parse::<f64>().ok().filter(|number| number.is_finite());
+                    number.ok_or_else(|| wrong(format!("{} is not a finite number", quoted(field))))
+                };
+                let row = fields.map(number).collect::<Result<Vec<f64>>>()?;
+                let (own, width) = (row.len(), scaling.width());
+                if own != width {
+                    return Err(wrong(format!("has {own} numbers, and the model reads steps of {width}")));
+                }
+                let mut values = vec![];
+                scaling.apply(row.into_iter(), &mut values);
+                self.stream.push_numbers(&[at], &values).map_err(|error| wrong(error.to_string()))?;
+                self.told(at, every)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn told(&mut self, at: usize, every: u64) -> Result<()> {
+        if every > 0 && self.stream.steps(at).is_multiple_of(every) { self.tell(at) } else { Ok(()) }
+    }
+
+    fn tell(&mut self, at: usize) -> Result<()> {
+        let row = self.stream.probabilities(&[at])?;
+        let mut line = Map::new();
+        if !self.names[at].is_empty() {
+            line.insert("stream".into(), json!(self.names[at]));
+        }
+        line.insert("steps".into(), json!(self.stream.steps(at)));
+        line.extend(said(self.model, &row));
+        print(&format!("{}\n", Value::Object(line)))
+    }
+}
+
+/// The tokens of a line: those that are given one by one have blanks between them.
+fn tokens(tokenizer: &Tokenizer, text: &str, task: Task) -> Vec<u32> {
+    match text.trim().is_empty() {
+        true => vec![],
+        false if task.of_steps() => text.split_whitespace().flat_map(|token| tokenizer.encode(token)).collect(),
+        false => tokenizer.encode(text),
+    }
+}
+
+/// What is said of a stream, by the model's probabilities or numbers.
+fn said(model: &Model, row: &[f32]) -> Map<String, Value> {
+    use super::answers::{share, told_digits};
+    let names = model.targets.names();
+    let shares = || -> Map<String, Value> { names.iter().cloned().zip(row.iter().map(|&p| share(p).into())).collect() };
+    let said = match &model.targets {
+        TargetEncoder::Classes(_) => {
+            let class = Thresholds::class(model.thresholds.as_ref(), row);
+            json!({ "label": names[class], "probabilities": shares() })
+        }
+        TargetEncoder::Tags(_) => {
+            let tag = Thresholds::class(None, row);
+            json!({ "tag": names[tag], "probability": share(row[tag]) })
+        }
+        TargetEncoder::Labels(_) => {
+            let told = names.iter().zip(row).enumerate();
+            let told = told.filter(|(label, (_, p))| Thresholds::label(model.thresholds.as_ref(), *label, **p));
+            json!({ "labels": told.map(|(_, (name, _))| name).collect::<Vec<_>>(), "probabilities": shares() })
+        }
+        TargetEncoder::Numbers(own) | TargetEncoder::Series(own) => {
+            let values = own.undo(row).into_iter().zip(&own.deviation);
+            json!({ "values": values.map(|(value, &deviation)| told_digits(value, deviation)).collect::<Vec<_>>() })
+        }
+    };
+    match said {
+        Value::Object(said) => said,
+        _ => Map::new(),
+    }
+}
