@@ -6,7 +6,7 @@ use clap::Args;
 use comfy_table::Table;
 use indicatif::{BinaryBytes, HumanCount};
 use serde_json::json;
-use srnn::network::{Config, Input};
+use srnn::network::{Config, Input, Task};
 use srnn::plan::Plan;
 use srnn::timing::{Bench, Ceilings, DispatchTime, Slicings, Timing, Work, chrome_trace};
 use srnn::{Error, Result, Slicing};
@@ -60,6 +60,9 @@ pub struct BenchArgs {
     /// Time every kernel too: a table, and a Chrome trace in this file
     #[arg(long, value_name = "FILE")]
     profile: Option<PathBuf>,
+    /// Tell the class of every step, with the downward pass, not of the sequence
+    #[arg(long)]
+    tags: bool,
     /// Only tell how long the first repeat takes, with opening the device: of the first slicing, length and mode
     #[arg(long, conflicts_with_all = ["json", "plot", "profile", "paper"])]
     first_step: bool,
@@ -152,7 +155,8 @@ impl BenchArgs {
     fn bench(&self) -> Bench {
         let BenchArgs { input: embedding, batch, warmup, repeats, seed, .. } = *self;
         let (input, vocabulary) = if self.numeric { (Input::Numbers, 0) } else { (Input::Tokens, self.vocabulary) };
-        let network = Config { input, vocabulary, embedding, classes: 5, ..self.network.config() };
+        let task = if self.tags { Task::Tags } else { Task::Class };
+        let network = Config { input, vocabulary, embedding, task, classes: 5, ..self.network.config() };
         let (slicings, lengths) = (self.slices.clone(), self.lengths.clone());
         let (work, profile, device) = (Work::Train, self.profile.is_some(), self.device.opening());
         Bench { slicings, lengths, batch, network, work, warmup, repeats, seed, device, profile }

@@ -254,7 +254,7 @@ impl Bench {
 
     fn random_batch(&self, length: usize) -> Batch {
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
-        let Config { input, vocabulary, embedding, classes, .. } = self.network;
+        let Config { input, vocabulary, embedding, classes, task, .. } = self.network;
         let steps = self.batch * length;
         let inputs = match input {
             Input::Tokens => Inputs::Tokens((0..steps).map(|_| rng.random_range(0..vocabulary as u32)).collect()),
@@ -263,7 +263,8 @@ impl Bench {
                 Inputs::Numbers(Rows { width: embedding, values })
             }
         };
-        let classes = (0..self.batch as u32).map(|i| i % classes as u32).collect();
+        let told = if task.of_steps() { steps } else { self.batch };
+        let classes = (0..told as u32).map(|i| i % classes as u32).collect();
         Batch { inputs, lengths: vec![length as u32; self.batch], targets: Some(Targets::Classes(classes)) }
     }
 
