@@ -221,6 +221,18 @@ def brown(args):
     expect("words", words, 1_161_192)
 
 
+def taylor(args):
+    """The demand of England and Wales in 2000 (Taylor, 2003): nine weeks to train on, three for the test."""
+    with zipfile.ZipFile(args.package) as archive:
+        source = archive.read("pmdarima/datasets/taylor.py").decode()
+    listed = source[source.index("rslt = np.array([") :]
+    numbers = [int(number) for number in re.findall(r"\d+", listed[: listed.index("])")])]
+    expect("half hours", len(numbers), 4032)
+    for name, part in (("train.csv", numbers[:3024]), ("test.csv", numbers[3024:])):
+        with Writer(args.folder, name) as out:
+            out.write("".join(f"{number}\n" for number in ["demand", *part]).encode())
+
+
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__.split("\n\n")[0],
@@ -248,6 +260,10 @@ def main():
     kind = kinds.add_parser("brown", help="the Brown corpus: words with parts of speech")
     kind.add_argument("package", help=".tgz with the documents")
     kind.set_defaults(run=brown)
+
+    kind = kinds.add_parser("taylor", help="demand of electricity, half hour by half hour")
+    kind.add_argument("package", help="wheel of pmdarima")
+    kind.set_defaults(run=taylor)
 
     for kind in kinds.choices.values():
         kind.add_argument("folder", help="where the plain files go (must exist)")
