@@ -35,7 +35,7 @@ class Sliced(torch.nn.Module):
     def __init__(self, network, weights):
         super().__init__()
         known = {
-            "cell": list(CELLS), "padding": ["masked"], "reset": ["after"],
+            "cell": list(CELLS), "padding": ["masked"], "reset": ["after"], "task": ["class", "labels", "regression"],
             "activation": ["tanh", "relu"] if network["cell"] == "rnn" else ["tanh"],
         }
         for name, values in known.items():

@@ -7,7 +7,10 @@ use network_cases::numbers_agree_with_the_reference;
 use network_cases::{Case, Sizes, agrees_with_the_reference, case, dropout_has_its_gradient, family};
 use proptest::prelude::*;
 use srnn::Device;
+use srnn::compare::{Tolerance, compare};
+use srnn::data::{Batch, Inputs, Rows};
 use srnn::engine::cpu::Cpu;
+use srnn::network::{Config, Input, Network, Optimiser, Parameters};
 
 /// The CPU engine with all work shared among its threads: of small plans it is not.
 fn shared() -> Device {
@@ -37,6 +40,36 @@ fn every_cell_direction_depth_pooling_and_context() {
 #[test]
 fn numbers_in_place_of_tokens() {
     family().iter().for_each(|case| numbers_agree_with_the_reference(case, Device::cpu()));
+}
+
+/// A case whose steps are numbers, not tokens.
+fn of_numbers(case: Case) -> Case {
+    let width = case.config.embedding;
+    let values = (0..case.batch.steps() * width).map(|at| (at as f32 * 0.7).sin()).collect();
+    let config = Config { input: Input::Numbers, vocabulary: 0, ..case.config };
+    let parameters = Parameters { embedding: vec![], ..case.parameters };
+    let batch = Batch { inputs: Inputs::Numbers(Rows { width, values }), ..case.batch };
+    Case { config, parameters, batch }
+}
+
+#[test]
+fn micro_batches_add_up_to_the_same_gradients() {
+    const CLOSE: Tolerance = Tolerance::new(1e-6, 1e-5);
+    let all = family().into_iter().chain(family().into_iter().map(of_numbers));
+    for Case { config, parameters, batch } in all {
+        let on = |memory: u64| {
+            let device = Device::new(Cpu::new(memory), "CPU engine", "of little memory");
+            let mut network = Network::with_parameters(config.clone(), device, &parameters).ok()?;
+            let optimiser = Optimiser::default();
+            let parts = network.plans().gradients(&batch, &optimiser).ok()?.0;
+            let parts = parts.dispatches.iter().filter(|dispatch| dispatch.place == "loss").count();
+            Some((parts, network.gradients(&batch, &optimiser).unwrap()))
+        };
+        let (one, whole) = on(1 << 30).unwrap();
+        let (several, cut) = (10..).find_map(|power| on(3 << power)).unwrap();
+        assert!(one == 1 && several > 1, "{config:?}: {several} parts");
+        compare(&cut.flat, &whole.flat, CLOSE).unwrap_or_else(|error| panic!("{config:?}: {error}"));
+    }
 }
 
 #[test]

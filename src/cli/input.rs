@@ -11,13 +11,13 @@ use std::path::{Path, PathBuf};
 /// What a file holds, and which parts of it to read.
 #[derive(Args, Clone)]
 pub struct InputArgs {
-    /// Column of a table that holds the text [default: text]
+    /// Column of a table that holds the text [default: text; of tokens: tokens]
     #[arg(long, value_name = "COLUMN")]
     text: Option<String>,
-    /// Column of a table that holds the label [default: label]
+    /// Column of a table that holds the label [default: label; of steps: tags, or several for numbers: a,b]
     #[arg(long, value_name = "COLUMN")]
     label: Option<String>,
-    /// tsv, csv or jsonl (texts), npy, npz, ucr, series (a table with a header), ts, arff or idx (numbers), parquet or arrow
+    /// tsv, csv or jsonl (texts), conll or conllu (tagged tokens), npy, npz, ucr, series (a table with a header), ts, arff or idx (numbers), parquet or arrow
     /// (either; in builds with the feature columnar) [default: by the file's name and its first lines]
     #[arg(long, value_name = "FORMAT")]
     format: Option<Format>,
@@ -74,8 +74,14 @@ impl InputArgs {
     }
 
     /// The same, where what is to be told is of every step, or is what comes so many steps later.
-    pub fn of_steps(&self, ahead: Option<usize>) -> InputArgs {
-        InputArgs { remembered: Some(ReadOptions { ahead, ..ReadOptions::of_steps() }), ..self.clone() }
+    ///
+    /// # Errors
+    /// [`srnn::Error::Config`] for a label of a forecast.
+    pub fn of_steps(&self, ahead: Option<usize>) -> Result<InputArgs> {
+        let label = "--label: a forecast with --ahead is of all columns that are read";
+        ensure(ahead.is_none() || self.label.is_none(), label)?;
+        let remembered = Some(ReadOptions { ahead, ..ReadOptions::of_steps() });
+        Ok(InputArgs { remembered, ..self.clone() })
     }
 
     /// The same, where what is not said now is as it was said when a model was trained: which columns hold text and label, and
@@ -116,6 +122,14 @@ impl InputArgs {
         ensure(
             !self.skip_bad_rows || !arrays,
             format!("--skip-bad-rows is for rows of a table, and {source} has none"),
+        )?;
+        let of_steps = step_rows || options.steps && (is(Format::Conll) || is(Format::ConllU) || format.is_none());
+        let kept = "--skip-bad-rows: without a row the others of its sequence would be told wrongly";
+        ensure(!self.skip_bad_rows || !of_steps, kept)?;
+        let conll = of_steps && !step_rows;
+        ensure(
+            !conll || !(self.no_header || self.header),
+            format!("{source} has no header, and its columns have numbers"),
         )?;
         let bare = matches!(source, Source::File(path) if path.is_dir()) || is(Format::JsonLines);
         ensure(!self.no_header || !bare, format!("--no-header is for tables, and {source} is none"))?;

@@ -26,7 +26,7 @@ pub struct NetworkArgs {
     pooling: Option<Pooling>,
     /// The same of the top level, for the head [default: as --pool]
     #[arg(long = "head-pool", value_parser = named::<Pooling>, value_name = "WHAT", help_heading = "Network")]
-    head_pooling: Option<Pooling>,
+    pub head_pooling: Option<Pooling>,
     /// Parts of the hidden units, each with a recurrence of its own (block-diagonal U); must divide H
     #[arg(long, default_value_t = 1, value_name = "N", help_heading = "Network")]
     heads: usize,

@@ -85,7 +85,10 @@ impl<'a> StepWriter<'a> {
             }
             Answers::Conll => {
                 for (at, row) in rows.iter().enumerate() {
-                    let token = tokens.as_ref().map_or_else(|| (at + 1).to_string(), |tokens| tokens[at].to_string());
+                    let token = tokens
+                        .as_ref()
+                        .and_then(|tokens| tokens.get(at))
+                        .map_or_else(|| (at + 1).to_string(), ToString::to_string);
                     self.bytes.extend(format!("{token}\t{}\n", self.tag(row)).into_bytes());
                 }
                 self.bytes.push(b'\n');
@@ -93,7 +96,7 @@ impl<'a> StepWriter<'a> {
             Answers::Csv => {
                 for (at, row) in rows.iter().enumerate() {
                     let place = [self.lengths.len() + 1, at + 1].map(|number| number.to_string());
-                    let token = tokens.as_ref().map(|tokens| tokens[at].to_string());
+                    let token = tokens.as_ref().map(|tokens| tokens.get(at).copied().unwrap_or_default().to_string());
                     let told = match self.model.targets.normalisation() {
                         Some(_) => self.numbers(row).iter().map(f64::to_string).collect(),
                         None => vec![self.tag(row).to_string(), share(self.surest(row)).to_string()],

@@ -3,7 +3,8 @@
 use super::{InputArgs, ensure, set};
 use clap::Args;
 use srnn::Result;
-use srnn::network::{Config, Direction, Task};
+use srnn::network::{Config, Task};
+use srnn::slicing::Align;
 use srnn::train::recipe::Tokens;
 
 /// What is told of steps, and from what.
@@ -45,7 +46,7 @@ impl StepsArgs {
             };
             ensure(fits || !given, format!("--{option} is for every step: say --task {tasks}"))?;
         }
-        Ok(if task.of_steps() { input.of_steps(self.ahead) } else { input.clone() })
+        if task.of_steps() { input.of_steps(self.ahead) } else { Ok(input.clone()) }
     }
 
     /// What tokens are that are given one by one; `usual` where it is not said whether endings are told apart.
@@ -58,10 +59,8 @@ impl StepsArgs {
     pub fn apply(&self, network: &mut Config) -> Result<()> {
         network.downward = !self.no_downward;
         set(&mut network.overlap, self.overlap);
-        let forward = network.direction == Direction::Forward;
-        ensure(
-            forward || self.ahead.is_none(),
-            "--ahead: read backward, a sequence shows what is to be told: leave --direction out",
-        )
+        let end = network.align == Align::End;
+        let whole = "--overlap has no effect on sequences aligned at their start, which are read whole";
+        ensure(end || self.overlap.is_none(), whole)
     }
 }

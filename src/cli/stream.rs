@@ -1,6 +1,6 @@
 //! `srnn stream`
 
-use super::{ensure, note, print};
+use super::{ensure, interrupt, note, print};
 use clap::Args;
 use serde_json::{Map, Value, json};
 use srnn::data::{Source, Tokenizer, read_lines};
@@ -12,6 +12,8 @@ use srnn::train::{InputEncoder, Model, TargetEncoder, Thresholds};
 use srnn::{Error, Result, Stream};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::time::Duration;
 
 /// Read steps without an end, one a line, and say after each what the model says of all that was read
 ///
@@ -57,7 +59,16 @@ impl StreamArgs {
             streams.load(path)?;
             note(format_args!("{}: goes on with {} streams", path.display(), streams.names.len()));
         }
-        for (line, text) in (1..).zip(read_lines(&self.data, None)?) {
+        // Whatever ends it, what was read is kept.
+        let outcome = self.read(&mut streams);
+        if let Some(path) = &self.state {
+            file::save(path, &streams.names, &streams.stream, &model.parameters)?;
+        }
+        outcome
+    }
+
+    fn read(&self, streams: &mut Streams) -> Result<()> {
+        for (line, text) in (1..).zip(self.lines()?) {
             let text = text?;
             let place = format!("{}:{line}", self.data);
             let (name, steps) = match self.names {
@@ -66,6 +77,11 @@ impl StreamArgs {
                     .ok_or_else(|| Error::data(&place, "has no name of a stream with a tab behind it"))?,
                 false => ("", text.as_str()),
             };
+            // What a table may begin with.
+            if line == 1 && streams.is_header(steps) {
+                note(format_args!("{place}: passed over, as it is no numbers"));
+                continue;
+            }
             let at = streams.place(name);
             streams.read(at, steps, &place, self.every)?;
         }
@@ -75,12 +91,34 @@ impl StreamArgs {
                 streams.tell(at)?;
             }
         }
-        match &self.state {
-            Some(path) => file::save(path, &streams.names, &streams.stream),
-            None => Ok(()),
-        }
+        Ok(())
+    }
+
+    /// The lines, read by a thread of its own, until they end or a stop is asked for.
+    fn lines(&self) -> Result<impl Iterator<Item = Result<String>> + use<>> {
+        interrupt::listen();
+        let data = self.data.clone();
+        let (send, receive) = sync_channel(WAITING);
+        std::thread::spawn(move || match read_lines(&data, None) {
+            Ok(lines) => lines.into_iter().try_for_each(|line| send.send(line)),
+            Err(error) => send.send(Err(error)),
+        });
+        Ok(std::iter::from_fn(move || {
+            loop {
+                match receive.recv_timeout(PATIENCE) {
+                    _ if interrupt::asked() => return None,
+                    Ok(line) => return Some(line),
+                    Err(RecvTimeoutError::Timeout) => {}
+                    Err(RecvTimeoutError::Disconnected) => return None,
+                }
+            }
+        }))
     }
 }
+
+/// Lines that may wait to be read, and how long none is waited for before it is seen whether a stop was asked for.
+const WAITING: usize = 1024;
+const PATIENCE: Duration = Duration::from_millis(100);
 
 impl<'a> Streams<'a> {
     fn new(model: &'a Model) -> Result<Streams<'a>> {
@@ -100,9 +138,16 @@ impl<'a> Streams<'a> {
     }
 
     fn load(&mut self, path: &Path) -> Result<()> {
-        self.names = file::load(path, &read_file(path)?, &mut self.stream)?;
+        self.names = file::load(path, &read_file(path)?, &mut self.stream, &self.model.parameters)?;
         self.places = self.names.iter().cloned().zip(0..).collect();
         Ok(())
+    }
+
+    /// Whether a line has fields, and none of them is a number, where numbers are read.
+    fn is_header(&self, text: &str) -> bool {
+        let mut fields = separated(text).peekable();
+        let numbers = matches!(self.model.inputs, InputEncoder::Numbers(_));
+        numbers && fields.peek().is_some() && fields.all(|field| field.parse::<f64>().is_err())
     }
 
     /// Reads the steps of a line.
@@ -119,12 +164,11 @@ impl<'a> Streams<'a> {
                     return Ok(());
                 }
                 let wrong = |problem: String| Error::data(place, problem);
-                let fields = text.split([',', ';', '\t', ' ']).filter(|field| !field.is_empty());
                 let number = |field: &str| {
                     let number = field.parse::<f64>().ok().filter(|number| number.is_finite());
                     number.ok_or_else(|| wrong(format!("{} is not a finite number", quoted(field))))
                 };
-                let row = fields.map(number).collect::<Result<Vec<f64>>>()?;
+                let row = separated(text).map(number).collect::<Result<Vec<f64>>>()?;
                 let (own, width) = (row.len(), scaling.width());
                 if own != width {
                     return Err(wrong(format!("has {own} numbers, and the model reads steps of {width}")));
@@ -152,6 +196,11 @@ impl<'a> Streams<'a> {
         line.extend(said(self.model, &row));
         print(&format!("{}\n", Value::Object(line)))
     }
+}
+
+/// The fields of a row of numbers.
+fn separated(text: &str) -> impl Iterator<Item = &str> {
+    text.split([',', ';', '|', '\t', ' ']).map(|field| field.trim_matches('"')).filter(|field| !field.is_empty())
 }
 
 /// The tokens of a line: those that are given one by one have blanks between them.

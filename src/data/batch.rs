@@ -25,15 +25,10 @@ pub enum Truncate {
 impl Truncate {
     /// At most `length` of the sequence.
     fn cut<T>(self, sequence: &[T], length: usize) -> &[T] {
-        &sequence[self.kept(sequence.len(), length)]
-    }
-
-    /// Which of so many steps are kept, at most `length`.
-    pub(crate) fn kept(self, steps: usize, length: usize) -> Range<usize> {
-        let kept = steps.min(length);
+        let kept = sequence.len().min(length);
         match self {
-            Truncate::Front => steps - kept..steps,
-            Truncate::Back => 0..kept,
+            Truncate::Front => &sequence[sequence.len() - kept..],
+            Truncate::Back => &sequence[..kept],
         }
     }
 }

@@ -4,8 +4,8 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::Examples;
 use super::readers::labels;
+use super::{BETWEEN, Examples};
 use crate::error::{Error, Result, ensure};
 use crate::listing::{listed, quoted};
 
@@ -38,8 +38,9 @@ impl Classes {
     pub fn fit_tags(examples: &Examples, others: &[&Examples]) -> Result<Classes> {
         let mut names = BTreeSet::new();
         for own in others.iter().chain([&examples]) {
-            let tags = own.tags()?.flat_map(|(row, own)| own.map(move |tag| (row, tag)));
-            Classes::collect(&mut names, own, tags)?;
+            let tags = own.tags()?;
+            let each = tags.iter().enumerate().flat_map(|(row, own)| own.split(BETWEEN).map(move |tag| (row, tag)));
+            Classes::collect(&mut names, own, each)?;
         }
         Classes::of_names(examples, "tags", names)
     }
@@ -64,7 +65,8 @@ impl Classes {
     fn of_names(examples: &Examples, what: &str, names: BTreeSet<String>) -> Result<Classes> {
         labels::warn_of_twins(&examples.place, what, &names);
         let mut names: Vec<String> = names.into_iter().collect();
-        let only = || format!("everything has the label {}: a classifier needs two", quoted(&names[0]));
+        let all = if what == "tags" { "step" } else { "sequence" };
+        let only = || format!("every {all} has the label {}: a classifier needs two", quoted(&names[0]));
         ensure!(names.len() != 1, Error::data(&examples.place, only()));
         let number = |name: &String| name.parse::<i64>().ok();
         if names.iter().all(|name| number(name).is_some()) {
@@ -101,9 +103,9 @@ impl Classes {
     pub fn encode_tags(&self, examples: &Examples) -> Result<(Vec<u32>, Vec<usize>)> {
         let numbers = self.by_name();
         let (mut all, mut lengths) = (vec![], vec![]);
-        for (row, tags) in examples.tags()? {
+        for (row, tags) in examples.tags()?.iter().enumerate() {
             let before = all.len();
-            for tag in tags {
+            for tag in tags.split(BETWEEN) {
                 let step = all.len() - before + 1;
                 let unknown = || {
                     format!(
@@ -172,7 +174,7 @@ mod tests {
     #[test]
     fn one_class_is_not_enough() {
         let error = Classes::fit(&examples(&["spam", "spam"])).unwrap_err().to_string();
-        assert_eq!(error, "t: everything has the label `spam`: a classifier needs two");
+        assert_eq!(error, "t: every sequence has the label `spam`: a classifier needs two");
         assert_eq!(Classes::fit(&examples(&[])).unwrap_err().to_string(), "0 class names: a classifier needs two");
         let without = Examples { targets: None, ..examples(&["a", "b"]) };
         assert_eq!(Classes::fit(&without).unwrap_err().to_string(), "t: has no labels");

@@ -92,7 +92,7 @@ impl Sequences {
     }
 
     /// Sequences of double precision that end at these numbers.
-    pub(super) fn of_ends(width: usize, values: Vec<f64>, ends: impl IntoIterator<Item = usize>) -> Sequences {
+    pub(crate) fn of_ends(width: usize, values: Vec<f64>, ends: impl IntoIterator<Item = usize>) -> Sequences {
         let starts = std::iter::once(0).chain(ends).collect();
         Sequences { width, filled: 0, numbers: Numbers::Double(values), starts }
     }
@@ -105,6 +105,11 @@ impl Sequences {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Whether all numbers are whole.
+    pub(crate) fn all_whole(&self) -> bool {
+        self.numbers.iter().all(|number| number.fract() == 0.0)
     }
 
     /// The steps of one, `T_i`.

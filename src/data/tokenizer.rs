@@ -129,7 +129,11 @@ impl Tokenizer {
         own.sort_unstable();
         Tokenizer::of(
             rules,
-            words.into_iter().map(|(word, _)| word).filter(|word| !endings::is_ending(word)).chain(own),
+            words
+                .into_iter()
+                .map(|(word, _)| word)
+                .filter(|word| !endings::is_ending(word) && ![PADDING, UNKNOWN].contains(&word.as_str()))
+                .chain(own),
         )
     }
 
@@ -163,14 +167,16 @@ impl Tokenizer {
 
     /// The number of what stands for a token that is not in the vocabulary.
     fn unknown(&self, word: &str) -> u32 {
-        let own = endings::of_word(word).filter_map(|own| self.model.token_to_id(&own));
-        if self.has_endings { own.into_iter().next().unwrap_or(UNKNOWN_ID) } else { UNKNOWN_ID }
+        if !self.has_endings {
+            return UNKNOWN_ID;
+        }
+        endings::of_word(word).find_map(|own| self.model.token_to_id(&own)).unwrap_or(UNKNOWN_ID)
     }
 
     /// What each token becomes where it is made unknown, `[V]`; `None` if that is [`UNKNOWN`] for all.
     pub fn unknowns(&self) -> Option<Vec<u32>> {
         let own =
-            |id: u32, word: &String| if id == PADDING_ID || endings::is_ending(word) { id } else { self.unknown(word) };
+            |id: u32, word: &String| if id <= UNKNOWN_ID || endings::is_ending(word) { id } else { self.unknown(word) };
         self.has_endings.then(|| (0..).zip(&self.words()).map(|(id, word)| own(id, word)).collect())
     }
 

@@ -24,8 +24,12 @@ pub(super) struct Back<'v> {
     transposed: &'v [Vec<StrandViews>],
     /// Room for the gradients of the gates of level 0, by group; none where no slots are read.
     gates: &'v [StrandViews],
-    /// Whether gradients add to those that are there: of an earlier micro-batch or pass.
+    /// Whether gradients add to those of an earlier micro-batch.
     accumulate: bool,
+    /// The same of the gates of level 0, which may be a micro-batch's own.
+    gates_accumulate: bool,
+    /// Whether W and U have gradients of this micro-batch already, of the downward pass.
+    again: bool,
 }
 
 impl<'b> Planner<'_, 'b> {
@@ -46,7 +50,9 @@ impl<'b> Planner<'_, 'b> {
                     Some((_, steps, gradient)) => {
                         let slots = steps.slots.as_ref().map(|slots| &slots[part.tokens.clone()]);
                         let passes = planner.passes(steps, slots, lengths, true);
-                        let back = Back { steps, transposed: &transposed, gates: gradient, accumulate: i > 0 };
+                        let (accumulate, gates_accumulate, again) = (i > 0, i > 0, false);
+                        let (transposed, gates) = (&transposed[..], &gradient[..]);
+                        let back = Back { steps, transposed, gates, accumulate, gates_accumulate, again };
                         planner.backward_from_loss(&passes, back, loss, part);
                         // Those of a whole batch wait for level 0's.
                         if parts.len() > 1 {
@@ -58,9 +64,11 @@ impl<'b> Planner<'_, 'b> {
                         let slots = steps.slots.as_deref();
                         let gates = slots.map(|_| planner.gates_gradient(steps.count)).unwrap_or_default();
                         let passes = planner.passes(&steps, slots, lengths, true);
-                        let back = Back { steps: &steps, transposed: &transposed, gates: &gates, accumulate: i > 0 };
+                        let (steps, transposed, gates) = (&steps, &transposed[..], &gates[..]);
+                        let (accumulate, gates_accumulate, again) = (i > 0, false, false);
+                        let back = Back { steps, transposed, gates, accumulate, gates_accumulate, again };
                         planner.backward_from_loss(&passes, back, loss, part);
-                        planner.steps_backward(&steps, &gates, i > 0);
+                        planner.steps_backward(steps, gates, i > 0);
                         planner.sum_gradients(i > 0);
                     }
                 }
@@ -140,7 +148,7 @@ impl<'b> Planner<'_, 'b> {
         if !down.is_empty() {
             // The same weights again: their gradients add up.
             self.sum_gradients(back.accumulate);
-            back.accumulate = true;
+            back.again = true;
         }
         for (p, level) in up.iter().enumerate().rev() {
             gradient = self.level_backward(p, level, back, gradient, of_inputs[p]);
@@ -156,7 +164,14 @@ impl<'b> Planner<'_, 'b> {
     fn level_backward(&mut self, p: usize, level: &LevelViews, back: Back, up: View, into: View) -> View {
         let up = self.drop_backward(level.dropped, up);
         // The gradient of every step's output of a layer; nothing where only the last ones count.
+        if back.again {
+            // Attention has no gradient of the downward pass: it is summed by itself.
+            self.sum_gradients(true);
+        }
         let mut gradient = self.pool_backward(p, level, up, back.accumulate).unwrap_or(View::NONE);
+        if back.again {
+            self.sum_gradients(back.accumulate);
+        }
         for (l, layer) in level.layers.iter().enumerate().rev() {
             let into = if l == 0 { into } else { View::NONE };
             let below = self.layer_backward([p, l], layer, level.steps, back, [gradient, up], into);
@@ -185,7 +200,7 @@ impl<'b> Planner<'_, 'b> {
         for run in &layer.runs {
             self.scope(|planner| {
                 planner.run_backward(run, [outputs, states], back.transposed[p][l]);
-                let add = [back.accumulate, into != View::NONE || run.strands.start > 0];
+                let add = [back.accumulate || back.again, into != View::NONE || run.strands.start > 0];
                 planner.units_backward([p, l], run, steps, [inputs, below], add);
             });
         }
@@ -368,7 +383,7 @@ impl<'b> Planner<'_, 'b> {
     fn sum_steps(&mut self, layer: &LayerViews, back: Back) {
         for (run, &out) in layer.runs.iter().zip(back.gates) {
             let slots = run.slots.as_ref().expect("level 0 reads through slots");
-            self.sum_run(slots, run, (back.steps.count, out), back.accumulate);
+            self.sum_run(slots, run, (back.steps.count, out), back.gates_accumulate || back.again);
         }
     }
 

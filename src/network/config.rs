@@ -223,7 +223,7 @@ impl Config {
             ensure!(padding == Padding::Masked, "steps of padding are none to tell of: use masked padding");
             let last = self.head_pooling == Pooling::Last;
             ensure!(last, "head pooling is for sequences: of a step its own output is read");
-            let pools = self.levels() > 1 || self.pooling == Pooling::Last;
+            let pools = self.downward || self.pooling == Pooling::Last;
             ensure!(pools, "pooling is for what slices pass up, and here nothing is passed");
         }
         self.slicing.check(length)

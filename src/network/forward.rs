@@ -271,7 +271,8 @@ impl<'b> Planner<'_, 'b> {
         let (steps, width) = (level.steps, self.config.width());
         let (below, dropped) = match below {
             Below::Outputs(outputs) if layer > 0 => {
-                let (left, dropped) = self.drop([p, layer], self.dropout.states, steps * width, outputs);
+                let pass = if at.down { self.config.levels() } else { 0 };
+                let (left, dropped) = self.drop([p + pass, layer], self.dropout.states, steps * width, outputs);
                 (Below::Outputs(left), dropped)
             }
             _ => (below, None),

@@ -59,9 +59,8 @@ impl Stream {
     /// [`Error::Config`] for a network that does not read forward from a sequence's start, or whose pooling cannot be carried.
     pub fn new(config: &Config, parameters: &Parameters, streams: usize) -> Result<Stream> {
         config.check()?;
-        let plain = config.slicing.k() == 0;
         ensure!(
-            config.align == Align::Start || plain,
+            config.align == Align::Start,
             "the slices of a stream are counted from its start, and those of this network from the end: train it with --align start"
         );
         ensure!(
@@ -69,7 +68,9 @@ impl Stream {
             "a stream is read forward, and this network reads backward too: train it with --direction forward"
         );
         let layout = Layout::new(config);
-        ensure!(parameters.flat.len() == layout.len, "these are the weights of another network");
+        let embedding = config.vocabulary * config.embedding;
+        let own = parameters.flat.len() == layout.len && parameters.embedding.len() == embedding;
+        ensure!(own, "these are the weights of another network");
         let attends = (0..config.levels()).any(|level| config.pooling_of(level) == Pooling::Attention);
         ensure!(!attends, "attention weighs all outputs of a slice at once: a stream has last, max or mean pooling");
         let (of_steps, width) = (config.task.of_steps(), config.width());
@@ -185,6 +186,9 @@ impl Stream {
     }
 
     fn push(&mut self, streams: &[usize], x: Vec<f32>) {
+        if streams.is_empty() {
+            return;
+        }
         self.advance(0, streams, x);
         streams.iter().for_each(|&stream| self.steps[stream] += 1);
     }
@@ -268,7 +272,8 @@ impl Stream {
         // What passes up of unfinished slices, by stream.
         let mut carried: Vec<Option<Vec<f32>>> = vec![None; streams.len()];
         for level in &mut self.levels {
-            let with: Vec<usize> = (0..streams.len()).filter(|&at| carried[at].is_some()).collect();
+            let is_carried: Vec<bool> = carried.iter().map(Option::is_some).collect();
+            let with: Vec<usize> = (0..streams.len()).filter(|&at| is_carried[at]).collect();
             let own: Vec<usize> = with.iter().map(|&at| streams[at]).collect();
             let x: Vec<f32> = with.iter().flat_map(|&at| carried[at].take().unwrap_or_default()).collect();
             let outputs = level.try_step(&own, &x);
@@ -277,7 +282,7 @@ impl Stream {
                 let own = level.pooled.with(streams[at], before, output);
                 carried[at] = Some(level.pooled.passed(own, before + 1));
             }
-            for (at, &stream) in streams.iter().enumerate().filter(|(at, _)| !with.contains(at)) {
+            for (at, &stream) in streams.iter().enumerate().filter(|(at, _)| !is_carried[*at]) {
                 let count = level.counts[stream];
                 if count > 0 {
                     let last = &level.up.last().expect("a level has a layer").h;
@@ -304,34 +309,37 @@ impl Stream {
         Ok(())
     }
 
-    /// The states of all streams, as tensors by name; counts stand in two halves, as f32 is exact up to 2²⁴.
+    /// The states of all streams, as tensors `[B, …]` by name; counts stand in three parts, as f32 is exact up to 2²⁴.
     pub fn states(&self) -> Vec<Tensor> {
         let streams = self.len();
         let mut all = vec![counts("steps", &self.steps)];
-        let mut push = |name: String, values: &[f32]| {
-            if !values.is_empty() {
-                all.push(Tensor { name, shape: vec![streams, values.len() / streams.max(1)], values: values.to_vec() });
-            }
+        let mut push = |name: String, width: usize, values: Vec<f32>| {
+            all.push(Tensor { name, shape: vec![streams, width], values });
         };
-        push("outputs".into(), &self.outputs);
+        let width = self.config.width();
+        if self.config.task.of_steps() {
+            push("outputs".into(), width, self.outputs.clone());
+        }
         for (p, level) in self.levels.iter().enumerate() {
             for (pass, states) in [("up", &level.up), ("down", &level.down)] {
                 for (layer, states) in states.iter().enumerate() {
-                    push(format!("levels.{p}.{pass}.h_l{layer}"), &states.h);
-                    push(format!("levels.{p}.{pass}.memory_l{layer}"), &states.memory);
-                }
-            }
-            push(format!("levels.{p}.pooled"), &level.pooled.values);
-            for (layer, own) in level.context.iter().enumerate() {
-                let width = level.layers[layer].width();
-                let most = self.config.context;
-                let mut values = vec![f32::MAX; streams * most * width];
-                for (stream, steps) in own.iter().enumerate() {
-                    for (at, step) in steps.iter().enumerate() {
-                        values[(stream * most + at) * width..][..width].copy_from_slice(step);
+                    push(format!("levels.{p}.{pass}.h_l{layer}"), width, states.h.clone());
+                    if states.has_memory {
+                        push(format!("levels.{p}.{pass}.memory_l{layer}"), width, states.memory.clone());
                     }
                 }
-                push(format!("levels.{p}.context_l{layer}"), &values);
+            }
+            if level.pooled.pools() {
+                push(format!("levels.{p}.pooled"), width, level.pooled.values.clone());
+            }
+            for (layer, own) in level.context.iter().enumerate() {
+                let of_stream = self.config.context * level.layers[layer].width();
+                let mut values = vec![0.0; streams * of_stream];
+                for (stream, steps) in own.iter().enumerate() {
+                    let places = values[stream * of_stream..].iter_mut();
+                    places.zip(steps.iter().flatten()).for_each(|(place, value)| *place = *value);
+                }
+                push(format!("levels.{p}.context_l{layer}"), of_stream, values);
             }
         }
         all.extend(
@@ -340,47 +348,51 @@ impl Stream {
         all
     }
 
-    /// Goes on from the states that [`Stream::states`] gave, of as many streams of the same network.
+    /// Takes over streams of the same network, from the states that [`Stream::states`] gave: as many as these are of.
     ///
     /// # Errors
-    /// [`Error::Config`], naming the tensor that is missing or has another shape; nothing is changed then.
+    /// [`Error::Config`], naming the tensor that is missing, has another shape or cannot be; nothing is changed then.
     pub fn set_states(&mut self, find: impl Fn(&str) -> Option<(Vec<usize>, Vec<f32>)>) -> Result<()> {
-        let wanted = self.states();
-        let mut found = Vec::with_capacity(wanted.len());
-        for Tensor { name, shape, .. } in &wanted {
-            let own = find(name)
-                .ok_or_else(|| Error::Config(format!("the state has no tensor `{name}`: it is of another network")))?;
-            ensure!(own.0 == *shape, "tensor `{name}` of the state is {:?}, and {shape:?} is needed", own.0);
-            ensure!(own.1.iter().all(|value| value.is_finite()), "tensor `{name}` of the state is not finite");
-            found.push(own.1);
+        let (mut found, mut streams) = (Vec::new(), None);
+        for Tensor { name, shape, .. } in self.states() {
+            let missing = || Error::Config(format!("the state has no tensor `{name}`: it is of another network"));
+            let (own, values) = find(&name).ok_or_else(missing)?;
+            let needed = vec![*streams.get_or_insert(own.first().copied().unwrap_or(0)), shape[1]];
+            ensure!(own == needed, "tensor `{name}` of the state is {own:?}, and {needed:?} is needed");
+            ensure!(values.iter().all(|value| value.is_finite()), "tensor `{name}` of the state is not finite");
+            found.push(values);
         }
-        let mut found = found.into_iter();
+        let steps = of_counts(&found[0]);
+        let counts: Vec<Vec<u64>> = found[found.len() - self.levels.len()..].iter().map(|own| of_counts(own)).collect();
+        let mut levels = self.levels.iter().zip(&counts);
+        let fits = levels.all(|(level, counts)| counts.iter().all(|count| *count < level.per_slice));
+        ensure!(fits, "the state counts more steps of a slice than it has");
+        let mut found = found.into_iter().skip(1);
         let mut next = || found.next().expect("one for each");
-        self.steps = of_counts(&next());
-        if !self.outputs.is_empty() {
+        if self.config.task.of_steps() {
             self.outputs = next();
         }
-        for level in &mut self.levels {
+        for (level, counts) in self.levels.iter_mut().zip(counts) {
+            level.counts = counts;
             for states in level.up.iter_mut().chain(&mut level.down) {
                 states.h = next();
-                if !states.memory.is_empty() {
+                if states.has_memory {
                     states.memory = next();
                 }
             }
-            if !level.pooled.values.is_empty() {
+            if level.pooled.pools() {
                 level.pooled.values = next();
             }
             for (layer, own) in level.context.iter_mut().enumerate() {
                 let (values, width, most) = (next(), level.layers[layer].width(), self.config.context);
-                for (steps, values) in own.iter_mut().zip(values.chunks(most * width)) {
-                    let there = values.chunks(width).take_while(|step| step[0] != f32::MAX);
-                    *steps = there.map(<[f32]>::to_vec).collect();
-                }
+                // As many as there were.
+                let there = |(values, steps): (&[f32], &u64)| {
+                    values.chunks(width).take((*steps).min(most as u64) as usize).map(<[f32]>::to_vec).collect()
+                };
+                *own = values.chunks(most * width).zip(&steps).map(there).collect();
             }
         }
-        for level in &mut self.levels {
-            level.counts = of_counts(&next());
-        }
+        self.steps = steps;
         Ok(())
     }
 }

@@ -32,7 +32,7 @@ pub(super) struct States {
     /// `[B, H]`; nothing of cells without a second state.
     pub memory: Vec<f32>,
     width: usize,
-    has_memory: bool,
+    pub has_memory: bool,
 }
 
 impl States {

@@ -125,7 +125,8 @@ impl Recipe {
 
     /// Chooses what the numbers of a channel are compared with: other sequences, unless these have scales of their own.
     pub(super) fn choose_scale(&mut self, channels: &Channels) {
-        if self.is_open(Open::Normalise) && channels.within() < OWN_SCALES {
+        let forecasts = self.sources.reading.ahead.is_some();
+        if self.is_open(Open::Normalise) && channels.within() < OWN_SCALES && !forecasts {
             self.scale = Scale::Sequence;
         }
     }

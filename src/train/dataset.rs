@@ -193,6 +193,7 @@ impl Dataset {
     }
 
     /// How many sequences, or windows of them, a network reads one by one.
+    #[cfg(feature = "files")]
     pub(super) fn windows_of(&self, config: &Config) -> usize {
         match (config.task.of_steps(), &self.windows) {
             (true, None) => {
@@ -235,6 +236,11 @@ impl Dataset {
     /// # Errors
     /// As [`Batch::of_numbers`].
     pub fn batch(&self, config: &Config, rows: &[usize], unknown: impl Fn(usize) -> bool) -> Result<Batch> {
+        // Nothing is told of steps that are left out.
+        let long = rows.iter().find(|row| self.steps(**row) > config.most_steps() && config.task.of_steps());
+        let steps =
+            |row: &usize| format!("a sequence of {} steps: cut_into_windows makes windows of it", self.steps(*row));
+        ensure!(long.is_none(), Error::Config(steps(long.unwrap_or(&0))));
         let ranges = rows.iter().map(|&row| self.range(row));
         let mut batch = match &self.inputs {
             Inputs::Tokens(tokens) => config.batch(&ranges.map(|own| &tokens[own]).collect::<Vec<&[u32]>>(), &[]),
@@ -251,14 +257,7 @@ impl Dataset {
                 .filter(|(at, token)| **token != PAD && unknown(*at))
                 .for_each(|(_, token)| *token = unknown_of(*token));
         }
-        batch.targets = self.targets.as_ref().map(|targets| match targets {
-            Told::Steps(steps) => {
-                let kept = |row| (row, config.truncate.kept(self.steps(row), config.most_steps()));
-                let own = steps.cut(rows.iter().map(|&row| kept(row)));
-                Told::Steps(own).of_batch(&(0..rows.len()).collect::<Vec<usize>>())
-            }
-            targets => targets.of_batch(rows),
-        });
+        batch.targets = self.targets.as_ref().map(|targets| targets.of_batch(rows));
         Ok(batch)
     }
 

@@ -7,12 +7,13 @@ use super::told::{Marks, StepsTold, Told};
 use crate::data::batch::Inputs;
 use crate::data::readers::labels::{self, label};
 use crate::data::{
-    Classes, Examples, Normalisation, RawInputs, RawTargets, Rows, Scale, Scaling, Sequences, Tokenizer,
+    BETWEEN, Classes, Examples, Normalisation, RawInputs, RawTargets, Rows, Scale, Scaling, Sequences, Tokenizer,
 };
 use crate::error::{Error, Problem, Result, ensure};
 use crate::listing::quoted;
 use crate::network::Task;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 
 /// How the inputs of files become the network's.
@@ -203,9 +204,23 @@ fn numbers_of(examples: &Examples) -> Result<Rows<f64>> {
 }
 
 /// The numbers of every step that are to be told.
-fn steps_of(examples: &Examples) -> Result<&Sequences> {
+fn steps_of(examples: &Examples) -> Result<Cow<'_, Sequences>> {
     match &examples.targets {
-        Some(RawTargets::Steps(own)) => Ok(own),
+        Some(RawTargets::Steps(own)) => Ok(Cow::Borrowed(own)),
+        // Whole numbers may be tags as well.
+        Some(RawTargets::Tags(own)) => {
+            let (mut values, mut ends) = (vec![], vec![]);
+            for (row, tag) in
+                own.iter().enumerate().flat_map(|(row, own)| own.split(BETWEEN).map(move |tag| (row, tag)))
+            {
+                let number = label(tag).parse::<f64>().ok().filter(|number| number.abs() <= f32::MAX.into());
+                let wrong = || examples.error(row, format!("has {} for a step, which is no number", quoted(tag)));
+                values.push(number.ok_or_else(wrong)?);
+                ends.resize(row + 1, 0);
+                ends[row] = values.len();
+            }
+            Ok(Cow::Owned(Sequences::of_ends(1, values, ends)))
+        }
         Some(_) => Err(Error::data(&examples.place, Problem::SequencesTold)),
         None => Err(Error::data(&examples.place, Problem::NoTargets)),
     }

@@ -97,17 +97,16 @@ impl Prepared {
     /// # Errors
     /// As [`TrainingData::check_fits`].
     pub fn fit_device(&mut self, device: &mut Device) -> Result<()> {
+        self.data.cut_into_windows(&self.config);
         device.engine.hold(self.data.bytes());
         loop {
             match self.data.check_fits(&self.config, &self.options, device) {
-                Err(Error::Limit { .. }) if self.recipe.shorten() => {
+                // What is in windows stays as it is.
+                Err(Error::Limit { .. }) if !self.config.task.of_steps() && self.recipe.shorten() => {
                     let Config { length, slicing, context, .. } = self.recipe.network;
                     self.config = Config { length, slicing, context, ..self.config.clone() };
                 }
-                outcome => {
-                    self.data.cut_into_windows(&self.config);
-                    return outcome;
-                }
+                outcome => return outcome,
             }
         }
     }
@@ -162,6 +161,8 @@ fn check_judged(recipe: &Recipe, valid: &Dataset, config: &Config) -> Result<()>
     let wanted =
         format!("another one: of over {MOST_AREAS} classes, or where one alone is validated, there is no area");
     ensure!(fits, Error::setting("metric", Metric::Auc, wanted));
+    let marked = recipe.options.metric != Some(Metric::SpanF1) || valid.marks().is_some();
+    ensure!(marked, Error::setting("metric", Metric::SpanF1, "another one: the tags mark no spans (B-x, I-x, O)"));
     Ok(())
 }
 

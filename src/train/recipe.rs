@@ -5,7 +5,7 @@ use super::{Keep, Options, Sources};
 use crate::data::Scale;
 use crate::data::batch::Padding;
 use crate::error::{Error, Result, ensure};
-use crate::network::{Activation, Config, Input, Reset};
+use crate::network::{Activation, Config, Direction, Input, Reset};
 use crate::slicing::Slicing;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -110,6 +110,21 @@ impl Recipe {
         self
     }
 
+    /// Refuses a forecast that sees what it is to tell.
+    ///
+    /// # Errors
+    /// [`Error::Config`].
+    pub(super) fn check_forecast(&self) -> Result<()> {
+        let is_open = |open| self.open.contains(&open);
+        let forecasts = self.sources.reading.ahead.is_some();
+        let forward = self.network.direction == Direction::Forward || is_open(Open::Direction);
+        ensure!(forward || !forecasts, "a forecast reads forward: backward, a sequence shows what is to be told");
+        let by_channel = self.scale == Scale::Channel || is_open(Open::Normalise);
+        let whole = "a forecast cannot be made normal by its whole sequence, which has what is to be told: say --normalise channel";
+        ensure!(by_channel || !forecasts, "{whole}");
+        Ok(())
+    }
+
     /// Checks all that can be told before the data is read.
     ///
     /// # Errors
@@ -131,6 +146,7 @@ impl Recipe {
         ensure!(words >= 3 || self.network.input == Input::Numbers, Error::setting("vocabulary", words, wanted));
         let fits = !self.balanced || self.network.task.is_one_of();
         ensure!(fits, Error::Config("only classes can be balanced".into()));
+        self.check_forecast()?;
         let mut network = self.network.clone();
         // What is chosen later fits what is given.
         if self.open.contains(&Open::Slices) {

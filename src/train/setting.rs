@@ -63,6 +63,8 @@ impl Setting {
             Setting::Length(length) => network.length = length,
             Setting::Slices(slicing) => network.slicing = slicing,
             Setting::Direction(direction) => network.direction = direction,
+            // Where steps are told of, the head reads their own outputs.
+            Setting::Pool(pooling) if network.task.of_steps() => network.pooling = pooling,
             Setting::Pool(pooling) => (network.pooling, network.head_pooling) = (pooling, pooling),
             Setting::Context(context) => network.context = context,
             Setting::Hidden(hidden) => network.hidden = hidden,
@@ -148,7 +150,9 @@ pub(super) fn sample(
         }
         let mut own = recipe.clone();
         settings.iter().for_each(|setting| setting.apply(&mut own));
-        if own.network.check().is_ok() && !seen.contains(&settings) {
+        // What is drawn is decided.
+        own.open.clear();
+        if own.network.check().is_ok() && own.check_forecast().is_ok() && !seen.contains(&settings) {
             return Some(settings);
         }
     }

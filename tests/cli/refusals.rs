@@ -133,7 +133,11 @@ fn values_that_cannot_be_read() {
         ("--memory", "0", "`0` is no size: "),
         ("--truncate", "middle", "use front or back"),
         ("--padding", "none", "use masked or unmasked"),
-        ("--format", "xml", "give tsv, csv or jsonl for texts, npy, npz, ucr, series, ts, arff or idx for numbers"),
+        (
+            "--format",
+            "xml",
+            "give tsv, csv or jsonl for texts, conll or conllu for tagged tokens, npy, npz, ucr, series, ts, arff or idx for numbers",
+        ),
     ] {
         let run = room.train(&[(name, value)]).misused(words);
         assert!(!run.err.contains("Usage:"), "{}", run.err);

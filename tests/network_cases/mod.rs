@@ -329,6 +329,8 @@ pub fn agrees_with_the_reference(case: &Case, device: Device) {
     let actual = network.gradients(batch, &Optimiser::default()).unwrap();
     compare(&[actual.loss], &[expected.loss], CLOSE).expect("loss");
     let dense = actual.dense(config.vocabulary);
+    // Those of a batch are its own, whatever was computed before.
+    assert_eq!(network.gradients(batch, &Optimiser::default()).unwrap().dense(config.vocabulary), dense, "{config:?}");
     let gradients = model(config, &dense);
     let expected = within_heads(config, expected.gradients);
     for ((name, actual), (_, expected)) in gradients.named().into_iter().zip(expected.named()) {

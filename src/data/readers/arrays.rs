@@ -86,7 +86,8 @@ pub(super) fn targets_of_steps(mut y: Npy, sequences: &Sequences, of: &str) -> R
     check_count(&y.place, y.shape[0], count, of)?;
     let longest = (0..count).map(|row| sequences.steps(row)).max().unwrap_or(0);
     let other = format!("has targets of {steps} steps, and the longest sequence of {of} has {longest}");
-    ensure!(steps >= longest, y.error(other));
+    let even = (0..count).all(|row| sequences.steps(row) == longest);
+    ensure!(steps == longest || (steps > longest && !even), y.error(other));
     let kept: Vec<usize> = (0..count).map(|row| sequences.steps(row)).collect();
     if y.shape.len() == 2 && y.kind != Kind::Float {
         let names = y.texts()?;

@@ -138,13 +138,19 @@ impl Examples {
         }
     }
 
-    /// The tags of the steps of each, by row.
+    /// The tags of the steps of each, with [`BETWEEN`] between them; whole numbers are tags, too.
     ///
     /// # Errors
-    /// [`Error::Data`] if there are no targets of steps, or they are numbers.
-    pub(crate) fn tags(&self) -> Result<impl Iterator<Item = (usize, std::str::Split<'_, char>)>> {
+    /// [`Error::Data`] if there are no targets of steps, or they are other numbers.
+    pub(crate) fn tags(&self) -> Result<Cow<'_, [String]>> {
         match &self.targets {
-            Some(RawTargets::Tags(tags)) => Ok(tags.iter().map(|own| own.split(BETWEEN)).enumerate()),
+            Some(RawTargets::Tags(tags)) => Ok(Cow::Borrowed(tags)),
+            Some(RawTargets::Steps(own)) if own.width == 1 && own.all_whole() => {
+                let name = |number: f64| label(&format!("{number:.1}"));
+                let tags =
+                    (0..own.len()).map(|row| own.row(row).map(name).collect::<Vec<_>>().join(&BETWEEN.to_string()));
+                Ok(tags.collect())
+            }
             Some(RawTargets::Steps(_)) => Err(Error::data(&self.place, Problem::NumbersForTags)),
             Some(_) => Err(Error::data(&self.place, Problem::SequencesTold)),
             None => Err(Error::data(&self.place, Problem::NoTargets)),

@@ -80,7 +80,7 @@ impl ReadOptions {
     fn read_all(&self, source: &Source, targets: bool) -> Result<Examples> {
         let format = self.format_of(source);
         if let Some(format) = format.filter(|format| format.is_columnar()) {
-            return self.read_columns(source, format, targets);
+            return self.read_columns(source, format, targets && self.ahead.is_none());
         }
         if self.steps && matches!(format, Some(Format::Tsv | Format::Csv)) {
             return step_rows::read(Lines::open(source, self)?, targets, self);

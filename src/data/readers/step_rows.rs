@@ -4,9 +4,9 @@
 use super::examples::{Examples, MOST, RawInputs, RawTargets, ReadOptions};
 use super::lines::Lines;
 use super::source::Source;
-use super::table::{missing_column, numbered};
-use super::tagged::{Sequence, Tagged, named};
-use super::ucr::{fields, missing, separator_of};
+use super::table::{is_index, missing_column, numbered, warn_of_index};
+use super::tagged::{Sequence, TOKENS, Tagged, named};
+use super::ucr::{missing, separator_of};
 use crate::data::Sequences;
 use crate::error::{Error, Problem, Result, ensure};
 use crate::listing::{listed, quoted};
@@ -25,6 +25,9 @@ struct Columns {
 
 /// Whether such a table has tokens: whether its header names their column.
 pub(super) fn has_tokens(source: &Source, options: &ReadOptions) -> bool {
+    if options.text != TOKENS {
+        return true;
+    }
     let Source::File(path) = source else { return true };
     let lines = path.is_file().then(|| Lines::open(source, options).ok()).flatten();
     lines.is_none_or(|mut lines| header(&mut lines, options).is_ok_and(|own| own.is_some_and(|own| own.text.is_some())))
@@ -38,7 +41,7 @@ fn header(lines: &mut Lines, options: &ReadOptions) -> Result<Option<Columns>> {
             continue;
         }
         let separator = separator_of(line);
-        let first: Vec<String> = fields(line, separator).map(String::from).collect();
+        let first = fields(line, separator);
         let names = if options.header { first } else { numbered(first.len()) };
         let many = || Problem::Excess(format!("has over {} columns", options.limits.columns));
         ensure!(names.len() <= options.limits.columns, lines.error(many()));
@@ -46,7 +49,9 @@ fn header(lines: &mut Lines, options: &ReadOptions) -> Result<Option<Columns>> {
             named(names.iter().map(String::as_str), name).and_then(|name| names.iter().position(|own| own == name))
         };
         let text = position(&options.text);
-        let told = options.label.split(',').filter_map(|name| position(name.trim())).collect();
+        // A forecast is of all columns.
+        let labels = options.label.split(',').filter(|_| options.ahead.is_none());
+        let told = labels.filter_map(|name| position(name.trim())).collect();
         if !options.header {
             lines.read_again();
         }
@@ -66,12 +71,18 @@ impl Columns {
     }
 
     /// Finds the channels: all other columns of which this row has a number.
-    fn find_channels(&mut self, lines: &Lines, row: &[&str]) -> Result<()> {
+    fn find_channels(&mut self, lines: &Lines, row: &[String]) -> Result<()> {
         let others: Vec<usize> = (0..self.names.len()).filter(|column| !self.told.contains(column)).collect();
         let (channels, left): (Vec<usize>, Vec<usize>) = others
             .into_iter()
             .partition(|&at| row.get(at).is_some_and(|own| missing(own) || own.parse::<f64>().is_ok()));
-        ensure!(!channels.is_empty(), lines.error("has no number: the columns of numbers are what is read"));
+        let none = format!("has no number, and no column is called {}", quoted(TOKENS));
+        ensure!(!channels.is_empty(), lines.error(none));
+        let index = channels.first() == Some(&0) && channels.len() > 1 && is_index(&self.names[0]);
+        if index {
+            warn_of_index(&lines.file, &self.names[0]);
+        }
+        let channels = channels[usize::from(index)..].to_vec();
         if !left.is_empty() {
             let left = listed(left.iter().map(|&at| self.names[at].as_str()));
             log::warn!("{}: columns that are no numbers are left alone: {left}", lines.file);
@@ -93,6 +104,7 @@ pub(super) fn read(mut lines: Lines, targets: bool, options: &ReadOptions) -> Re
     if columns.text.is_some() {
         return read_tokens(lines, columns, targets);
     }
+    ensure!(options.text == TOKENS, lines.error(missing_column(&options.text, "text", &columns.names)));
     let told = targets && options.ahead.is_none();
     let (mut values, mut ends, mut starts, mut filled) = (vec![], vec![], vec![], 0);
     let mut answers = Answers::default();
@@ -102,7 +114,7 @@ pub(super) fn read(mut lines: Lines, targets: bool, options: &ReadOptions) -> Re
             continue;
         }
         let text = text.to_string();
-        let row: Vec<&str> = fields(&text, columns.separator).collect();
+        let row = fields(&text, columns.separator);
         ensure!(row.len() == columns.names.len(), lines.error(width(&row, &columns)));
         if columns.channels.is_empty() {
             columns.find_channels(&lines, &row)?;
@@ -112,7 +124,7 @@ pub(super) fn read(mut lines: Lines, targets: bool, options: &ReadOptions) -> Re
             starts.push(line);
         }
         for (at, &column) in columns.channels.iter().enumerate() {
-            let own = match row[column] {
+            let own = match row[column].as_str() {
                 // What is missing is as it was a step before.
                 gap if missing(gap) => {
                     filled += 1;
@@ -135,7 +147,7 @@ pub(super) fn read(mut lines: Lines, targets: bool, options: &ReadOptions) -> Re
         if told {
             columns.told.iter().try_for_each(|&column| {
                 answers
-                    .take(row[column])
+                    .take(&row[column])
                     .map_err(|problem| lines.error(format!("column {}: {problem}", quoted(&columns.names[column]))))
             })?;
         }
@@ -150,8 +162,39 @@ pub(super) fn read(mut lines: Lines, targets: bool, options: &ReadOptions) -> Re
     let steps: Vec<usize> = ends.iter().map(|end| end / width).collect();
     let mut sequences = Sequences::of_ends(width, values, ends);
     sequences.filled = filled;
-    let targets = told.then(|| answers.finish(per_step, &steps));
+    let targets = told.then(|| answers.finish(per_step, &steps, &lines.file)).transpose()?;
     Ok(Examples::of_lines(lines.file, starts, RawInputs::Numbers(sequences), targets, lines.left_out))
+}
+
+/// The fields of a line. What is wholly in quotes is taken out of them; with other separators than tabs and blanks these may stand
+/// within quotes. A lone quote is itself.
+fn fields(line: &str, separator: Option<char>) -> Vec<String> {
+    let whole = |field: &str| {
+        let inner = field.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+        inner.map_or_else(|| field.to_string(), |inner| inner.replace("\"\"", "\""))
+    };
+    let Some(mark) = separator else { return line.split_whitespace().map(String::from).collect() };
+    let (mut all, mut rest) = (vec![], line.trim_end_matches('\r'));
+    loop {
+        // A quote that closes stands before a separator, or at the end.
+        let closing = |(at, _): &(usize, &str)| {
+            let inner = &rest[1..*at];
+            let behind = rest[at + 1..].trim_start_matches(' ');
+            inner.matches('"').count().is_multiple_of(2) && (behind.is_empty() || behind.starts_with(mark))
+        };
+        let quoted = rest.starts_with('"') && mark != '\t';
+        let end = quoted.then(|| rest.match_indices('"').skip(1).find(closing)).flatten().map_or(0, |(at, _)| at);
+        match rest[end..].find(mark) {
+            Some(at) => {
+                all.push(whole(rest[..end + at].trim()));
+                rest = rest[end + at + mark.len_utf8()..].trim_start_matches(' ');
+            }
+            None => {
+                all.push(whole(rest.trim()));
+                return all;
+            }
+        }
+    }
 }
 
 /// Ends a sequence, unless nothing is in it.
@@ -161,7 +204,7 @@ fn close(ends: &mut Vec<usize>, end: usize) {
     }
 }
 
-fn width(row: &[&str], columns: &Columns) -> String {
+fn width(row: &[String], columns: &Columns) -> String {
     format!("has {} fields, and the table {} columns", row.len(), columns.names.len())
 }
 
@@ -190,16 +233,17 @@ impl Answers {
 
     /// Tags, or numbers if there are several a step; a reader of tags takes whole numbers for such, too. `ends` are the steps at
     /// which sequences end.
-    fn finish(self, width: usize, ends: &[usize]) -> RawTargets {
+    fn finish(self, width: usize, ends: &[usize], place: &str) -> Result<RawTargets> {
         let numbers: Option<Vec<f64>> = self.texts.iter().map(|own| number(own)).collect();
         match numbers {
             Some(numbers) if width > 1 || numbers.iter().any(|own| own.fract() != 0.0) => {
-                RawTargets::Steps(Sequences::of_ends(width, numbers, ends.iter().map(|end| end * width)))
+                Ok(RawTargets::Steps(Sequences::of_ends(width, numbers, ends.iter().map(|end| end * width))))
             }
+            _ if width > 1 => Err(Error::data(place, "several columns that are to be told must all be numbers")),
             _ => {
                 let begins = std::iter::once(0).chain(ends.iter().copied());
                 let tags = begins.zip(ends).map(|(begin, &end)| self.texts[begin * width..end * width].join("\n"));
-                RawTargets::Tags(tags.collect())
+                Ok(RawTargets::Tags(tags.collect()))
             }
         }
     }
@@ -208,14 +252,19 @@ impl Answers {
 fn read_tokens(mut lines: Lines, columns: Columns, targets: bool) -> Result<Examples> {
     let (mut tagged, mut sequence) = (Tagged::default(), Sequence::default());
     let text = columns.text.unwrap_or_default();
+    let several = "tokens have one column of tags";
+    ensure!(columns.told.len() < 2 || !targets, Error::data(&lines.file, several));
     while let Some((line, own)) = lines.next_text()? {
         if own.trim().is_empty() {
             tagged.take(&mut sequence);
             continue;
         }
-        let row: Vec<&str> = fields(own, columns.separator).collect();
+        let row = fields(own, columns.separator);
         let read = match row.len() == columns.names.len() {
-            true => sequence.push(line, row[text], columns.told.first().filter(|_| targets).map(|&at| row[at])),
+            true => {
+                let tag = columns.told.first().filter(|_| targets).map(|&at| row[at].as_str());
+                sequence.push(line, &row[text], tag)
+            }
             false => Err(width(&row, &columns).into()),
         };
         read.map_err(|problem| lines.error(problem))?;
@@ -264,8 +313,18 @@ mod tests {
         assert_eq!(error("a,tag\n1\n"), "t:2: has 1 fields, and the table 2 columns");
         assert_eq!(error("a,tag\n1,x\n2,\n"), "t:3: column `tag`: what is to be told is missing");
         assert_eq!(error("a,tag\n1,x\nz,x\n"), "t:3: column `a`: `z` is not a finite number");
-        assert_eq!(error("a,tag\nz,x\n"), "t:2: has no number: the columns of numbers are what is read");
+        assert_eq!(error("a,tag\nz,x\n"), "t:2: has no number, and no column is called `tokens`");
         assert_eq!(error("a,b,tag\n1,,x\n"), "t: column `b` has no number in a whole sequence");
+    }
+
+    #[test]
+    fn fields_with_and_without_quotes() {
+        let of = |line: &str, mark| fields(line, Some(mark));
+        assert_eq!(of("\",\",O", ','), [",", "O"]);
+        assert_eq!(of("\"\"\"\", O,\"a,\"\"b\"\"\"", ','), ["\"", "O", "a,\"b\""]);
+        assert_eq!(of("\"\tO\t\"x\"", '\t'), ["\"", "O", "x"]);
+        assert_eq!(of("a,,\"Hi\" you,", ','), ["a", "", "\"Hi\" you", ""]);
+        assert_eq!(fields(" a  \" ", None), ["a", "\""]);
     }
 
     #[test]

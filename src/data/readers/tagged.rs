@@ -180,7 +180,7 @@ pub(super) fn read_conll(mut lines: Lines, targets: bool, universal: bool, optio
     };
     let (token, tag) = (column(&options.text, TOKENS)?, column(&options.label, TAGS)?);
     let token = token.unwrap_or(if universal { 1 } else { 0 });
-    let (mut tagged, mut sequence) = (Tagged::default(), Sequence::default());
+    let (mut tagged, mut sequence, mut width) = (Tagged::default(), Sequence::default(), None);
     while let Some((line, text)) = lines.next_text()? {
         let text = text.trim_end();
         // In plain text `#` may be a token.
@@ -192,7 +192,7 @@ pub(super) fn read_conll(mut lines: Lines, targets: bool, universal: bool, optio
         }
         let columns: Vec<&str> = match text.contains('\t') {
             true => text.split('\t').collect(),
-            false => text.split_whitespace().collect(),
+            false => text.split([' ', '\t']).filter(|field| !field.is_empty()).collect(),
         };
         if is_comment || (universal && columns[0].contains(['-', '.'])) {
             continue;
@@ -201,7 +201,10 @@ pub(super) fn read_conll(mut lines: Lines, targets: bool, universal: bool, optio
         let at = tag.unwrap_or(last);
         let needed = if targets { token.max(at).max(1) } else { token };
         let few = || format!("has {} columns, and {} are needed", columns.len(), needed + 1);
+        let even = *width.get_or_insert(columns.len());
+        let uneven = || format!("has {} columns, and the first line of tokens {even}", columns.len());
         let read = match columns.len() > needed {
+            true if columns.len() != even => Err(uneven().into()),
             true => sequence.push(line, columns[token], targets.then(|| columns[at])),
             false => Err(few().into()),
         };
