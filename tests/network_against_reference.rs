@@ -61,12 +61,14 @@ fn micro_batches_add_up_to_the_same_gradients() {
             let device = Device::new(Cpu::new(memory), "CPU engine", "of little memory");
             let mut network = Network::with_parameters(config.clone(), device, &parameters).ok()?;
             let optimiser = Optimiser::default();
-            let parts = network.plans().gradients(&batch, &optimiser).ok()?.0;
-            let parts = parts.dispatches.iter().filter(|dispatch| dispatch.place == "loss").count();
-            Some((parts, network.gradients(&batch, &optimiser).unwrap()))
+            let plan = network.plans().gradients(&batch, &optimiser).ok()?.0;
+            let parts = plan.dispatches.iter().filter(|dispatch| dispatch.place == "loss").count();
+            let memory = plan.memory();
+            Some((parts, memory, network.gradients(&batch, &optimiser).unwrap()))
         };
-        let (one, whole) = on(1 << 30).unwrap();
-        let (several, cut) = (10..).find_map(|power| on(3 << power)).unwrap();
+        let (one, memory, whole) = on(1 << 30).unwrap();
+        // The least memory that does.
+        let (several, _, cut) = (1..100).find_map(|percent| on(memory * percent / 100)).unwrap();
         assert!(one == 1 && several > 1, "{config:?}: {several} parts");
         compare(&cut.flat, &whole.flat, CLOSE).unwrap_or_else(|error| panic!("{config:?}: {error}"));
     }

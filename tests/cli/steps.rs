@@ -191,9 +191,31 @@ fn series_of_arrays_and_forecasts_of_tables() {
 }
 
 #[test]
+fn whole_numbers_are_tags_or_a_series_and_any_token_is_one() {
+    let room = Room::new();
+    let counts: String = (0..90).map(|step| format!("{},{}\n", step % 9, step / 9 % 3)).collect();
+    room.write("counts.csv", format!("x,y\n{counts}"));
+    for task in ["series", "tags"] {
+        let options = [("--task", task), ("--label", "y"), ("--force", ""), ("--pool", "max")];
+        let run: Run = room.command().args(training_on_numbers("counts.csv", &options)).into();
+        run.succeeds();
+        room.srnn("eval out counts.csv --device cpu").succeeds();
+    }
+    let tokens = ["[UNK]", "[PAD]", "##a-x", "\",\"", "\"\"\"\"", "word", "a b"];
+    let sentence = tokens.iter().zip(["A", "B"].into_iter().cycle());
+    let table: String = sentence.map(|(token, tag)| format!("{token},{tag}\n")).collect();
+    room.write("odd.csv", format!("token,tag\n{}", format!("{table}\n").repeat(30)));
+    train(&room, "odd.csv", &[("--force", ""), ("--endings", "yes")]).succeeds();
+    let run = room.srnn("predict out odd.csv --device cpu").succeeds();
+    let answer: Value = serde_json::from_str(run.out.lines().next().unwrap()).unwrap();
+    assert_eq!(answer["tokens"], json!(["[UNK]", "[PAD]", "##a-x", ",", "\"", "word", "a b"]));
+}
+
+#[test]
 fn what_does_not_fit_is_refused() {
     let room = Room::new();
-    room.write("all.conll", conll(30));
+    // All of `_` would be one tag.
+    room.write("all.conll", conll(30).replace("so _", "so z"));
     room.write("odd.jsonl", "{\"tokens\": [\"a\", \"b\"], \"tags\": [\"X\"]}\n");
     train(&room, "odd.jsonl", &[]).refused("odd.jsonl:1: has 2 tokens and 1 tags: each token has one");
     room.write("short.conll", "a X\nb\n");
@@ -211,8 +233,10 @@ fn what_does_not_fit_is_refused() {
         (&[("--tokens", "words")], "--tokens is for texts, and tokens are given where steps are told of"),
         (&[("--head-pool", "max")], "head pooling is for sequences"),
         (&[("--metric", "auc")], "metric auc: it must be accuracy, macro-f1, span-f1 or loss"),
-        (&[("--task", "series"), ("--ahead", "2"), ("--direction", "both")], "read backward, a sequence shows"),
+        (&[("--task", "series"), ("--ahead", "2"), ("--direction", "both")], "a forecast reads forward"),
         (&[("--padding", "unmasked")], "steps of padding"),
+        (&[("--metric", "span-f1"), ("--label", "2")], "another one: the tags mark no spans"),
+        (&[("--skip-bad-rows", "")], "without a row the others of its sequence would be told wrongly"),
     ] {
         train(&room, "all.conll", options).refused(words);
     }
