@@ -106,7 +106,7 @@ impl<'a> StepWriter<'a> {
             }
             Answers::Npy => match self.model.targets.normalisation() {
                 Some(own) => {
-                    rows.iter().for_each(|row| self.values.extend(own.undo(row).into_iter().map(|x| x as f32)))
+                    rows.iter().for_each(|row| self.values.extend(own.undo(row).into_iter().map(|x| x as f32)));
                 }
                 None => self.values.extend(told),
             },

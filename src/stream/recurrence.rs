@@ -96,8 +96,8 @@ impl Layer {
         let (cell, hidden) = (config.recurrence(), config.units());
         let own = |offset: usize, len: usize| parameters.flat[offset..offset + len].to_vec();
         let input = units.iter().map(|unit| own(unit.input.offset, unit.input.len())).collect();
-        let ends = units.iter().filter_map(|unit| Some((unit.recurrent.first()?, unit.recurrent.last()?)));
-        let recurrent = match (ends.clone().next(), ends.last()) {
+        let mut ends = units.iter().filter_map(|unit| Some((unit.recurrent.first()?, unit.recurrent.last()?)));
+        let recurrent = match (ends.clone().next(), ends.next_back()) {
             (Some((first, _)), Some((_, last))) => own(first.offset, last.offset + last.len() - first.offset),
             _ => vec![],
         };

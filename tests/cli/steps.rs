@@ -9,7 +9,7 @@ use std::fmt::Write;
 fn tagged(sentences: usize) -> Vec<Vec<(&'static str, &'static str)>> {
     let names = [("Hill", "of"), ("Brook", "and"), ("Field", "of")];
     let sentence = |at: usize| {
-        let ((name, between), person) = (names[at % 3], at / 3 % 2 == 0);
+        let ((name, between), person) = (names[at % 3], (at / 3).is_multiple_of(2));
         let mut words = vec![("so", "O"); at % 4];
         words.push((if person { "Mr" } else { "in" }, "O"));
         words.push((name, if person { "B-PER" } else { "B-LOC" }));

@@ -31,9 +31,9 @@ impl Examples {
                 for (row, &cut) in cuts.iter().enumerate() {
                     let (cut, all) = (cut * own.width, own.row(row));
                     if last {
-                        values.extend(all.skip(cut))
+                        values.extend(all.skip(cut));
                     } else {
-                        values.extend(all.take(cut))
+                        values.extend(all.take(cut));
                     }
                     ends.push(values.len());
                 }

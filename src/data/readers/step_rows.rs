@@ -63,8 +63,8 @@ impl Columns {
     /// Makes sure that what is wanted is there.
     fn check(&self, lines: &Lines, targets: bool, options: &ReadOptions) -> Result<()> {
         let wanted = options.label.split(',').map(str::trim);
-        let absent = wanted.filter(|name| named(self.names.iter().map(String::as_str), name).is_none());
-        match absent.filter(|_| targets && options.ahead.is_none()).next() {
+        let is_there = |name: &str| named(self.names.iter().map(String::as_str), name).is_some();
+        match wanted.into_iter().find(|name| targets && options.ahead.is_none() && !is_there(name)) {
             Some(name) => Err(lines.error(missing_column(name, "label", &self.names))),
             None => Ok(()),
         }
