@@ -208,7 +208,7 @@ impl Trials {
             product,
             first,
             // Downward, slices begin with a state and no memory.
-            memory: first && rows % 2 == 0,
+            memory: first && rows.is_multiple_of(2),
             strands: Strands::new(strands, [0; 3]),
             forward,
             slotted,
@@ -341,7 +341,7 @@ fn gather(seed: u64, table: usize, count: usize, width: usize, apart: bool) -> T
     let [from, to] = if apart { [width + 3, 2 * width] } else { [width; 2] };
     let from = Columns { column: from - width, ..Columns::all(trial.random(1.0, table * from), from) };
     let to = Columns { column: to - width, ..Columns::all(trial.random(1.0, count * to), to) };
-    let dispatch = if seed % 2 == 0 { gather_rows::dispatch } else { gather_rows::add_dispatch };
+    let dispatch = if seed.is_multiple_of(2) { gather_rows::dispatch } else { gather_rows::add_dispatch };
     trial.with(dispatch(place(), (count, width), ids, from, to))
 }
 
