@@ -39,7 +39,10 @@ fn file(name: &str, bytes: &[u8]) -> PathBuf {
 /// Any file of data, in any format, with targets or without.
 pub fn readers(bytes: &[u8]) -> bool {
     let Some((&kind, bytes)) = bytes.split_first() else { return false };
-    let formats = ["tsv", "csv", "jsonl", "npy", "npz", "ucr", "idx", "series", "ts", "arff"];
+    let of_sequences = ["tsv", "csv", "jsonl", "npy", "npz", "ucr", "idx", "series", "ts", "arff"];
+    let of_steps = ["conll", "conllu", "csv", "jsonl", "npz"];
+    let formats = [&of_sequences[..], &of_steps].concat();
+    let steps = usize::from(kind & 15) >= of_sequences.len();
     let format = formats.get(usize::from(kind & 15)).map(|name| name.parse::<Format>().unwrap());
     let pixels = if kind & 16 == 0 { Pixels::Each } else { Pixels::Rows };
     let labels = (kind & 32 != 0).then(|| file("labels", bytes));
@@ -47,7 +50,7 @@ pub fn readers(bytes: &[u8]) -> bool {
     let usual = ReadOptions { format, pixels, labels, header, skip_bad_rows, ..ReadOptions::default() };
     let encoding = skip_bad_rows.then(|| "gbk".parse().unwrap());
     let [text, label] = if header { ["text", "label"] } else { ["2", "1"] }.map(String::from);
-    let options = ReadOptions { text, label, encoding, ..usual };
+    let options = ReadOptions { text, label, encoding, steps, ..usual };
     let source = Source::File(file("data", bytes));
     options.read(&source, kind & 32 == 0).is_ok()
 }

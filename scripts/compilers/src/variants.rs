@@ -112,6 +112,8 @@ fn others(usual: &Config) -> Vec<Config> {
     all.push(Config { layers: 2, context: 2, direction: Direction::Both, ..usual.clone() });
     all.push(Config { task: Task::Labels, ..usual.clone() });
     all.push(Config { task: Task::Regression, ..usual.clone() });
+    all.push(Config { task: Task::Tags, direction: Direction::Both, ..usual.clone() });
+    all.push(Config { task: Task::Series, context: 2, layers: 2, ..usual.clone() });
     all.push(Config { input: Input::Numbers, vocabulary: 0, ..usual.clone() });
     // Long enough for weight gradients in several parts.
     all.push(Config { length: 600, ..usual.clone() });
@@ -128,13 +130,14 @@ fn batch(config: &Config) -> Batch {
             Inputs::Numbers(Rows { width: config.embedding, values: vec![0.0; steps * config.embedding] })
         }
     };
+    let count = if config.task.of_steps() { steps } else { count };
     let values = vec![0.0; count * config.classes];
     let targets = match config.task {
-        Task::Class => Targets::Classes(vec![0; count]),
+        Task::Class | Task::Tags => Targets::Classes(vec![0; count]),
         Task::Labels => Targets::Labels(Rows { width: config.classes, values }),
-        Task::Regression => Targets::Numbers(Rows { width: config.classes, values }),
+        Task::Regression | Task::Series => Targets::Numbers(Rows { width: config.classes, values }),
     };
-    Batch { inputs, lengths: vec![length as u32; count], targets: Some(targets) }
+    Batch { inputs, lengths: vec![length as u32; steps / length], targets: Some(targets) }
 }
 
 /// A kernel's name and its constants.
@@ -152,7 +155,7 @@ impl Found {
     fn plans(&mut self, config: &Config, usual: bool) -> Result<()> {
         let (layout, batch) = (Layout::new(config), batch(config));
         let rule = Rule::Sgd(Sgd { learning_rate: 0.1, momentum: 0.9, weight_decay: 0.0 });
-        let class_weights = if config.task == Task::Class { vec![1.0; config.classes] } else { vec![] };
+        let class_weights = if config.task.is_one_of() { vec![1.0; config.classes] } else { vec![] };
         let other = Optimiser { rule, dropout: 0.5, embedding_dropout: 0.5, class_weights, ..Optimiser::default() };
         let one_by_one = (config.hidden == OTHERS_HIDDEN).then_some((1, Product::Paired));
         let filling = |product: Product| FILLING.map(|workgroups| (workgroups, product));
