@@ -2,7 +2,7 @@
 
 use super::answers::{Answers, Writer};
 use super::step_answers::StepWriter;
-use super::{DeviceArgs, InputArgs, check_free, ensure, named};
+use super::{DeviceArgs, InputArgs, check_free, ensure, named, note};
 use clap::Args;
 use srnn::Result;
 use srnn::data::batch::Batch;
@@ -58,6 +58,9 @@ impl Predict {
         if model.config.task.of_steps() {
             let mut writer = StepWriter::new(answers, &model, out)?;
             let lines = matches!(model.inputs, InputEncoder::Tokens(_)) && input.are_lines(&self.texts)?;
+            if lines && matches!(self.texts, Source::File(_)) {
+                note("each line is read as the tokens of a sequence; --format conll reads a token a line");
+            }
             if !lines {
                 let options = input.without_labels(&self.texts, self.device.memory)?;
                 let (mut data, examples) = model.read_examples(&options, &self.texts, false)?;

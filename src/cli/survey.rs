@@ -15,7 +15,9 @@ pub fn lines(survey: &Survey, task: Task) -> Vec<String> {
     let count = |number: usize| HumanCount(number as u64);
     let [train, valid, test] = survey.sequences;
     let tested = if test > 0 { format!(", {} for the test", count(test)) } else { String::new() };
-    let mut lines = vec![format!("data: {} sequences to train, {} to validate{tested}", count(train), count(valid))];
+    // Long sequences whose every step is told are read in windows.
+    let read = if task.of_steps() { "windows" } else { "sequences" };
+    let mut lines = vec![format!("data: {} {read} to train, {} to validate{tested}", count(train), count(valid))];
     if !survey.counts.is_empty() {
         let all = survey.counts.iter().map(|(name, times)| format!("{} ({})", quoted(name), count(*times)));
         let all: Vec<String> = all.collect();
@@ -23,11 +25,16 @@ pub fn lines(survey: &Survey, task: Task) -> Vec<String> {
             0..=LISTED => all.join(", "),
             many => format!("{many}, from {} to {}", all[0], all[many - 1]),
         };
-        lines.push(format!("  {}: {some}", if task == Task::Labels { "labels" } else { "classes" }));
+        let told = match task {
+            Task::Labels => "labels",
+            Task::Tags => "tags of steps",
+            _ => "classes",
+        };
+        lines.push(format!("  {told}: {some}"));
     }
     let [middle, most, longest] = survey.steps.map(count);
     lines
-        .push(format!("  steps: {middle} in the middle, at most {most} in nine of ten sequences and {longest} in all"));
+        .push(format!("  steps: {middle} in the middle, at most {most} in nine of ten {read} and {longest} in all"));
     if let Some([train, valid, test]) = survey.unknown {
         let tested = if survey.sequences[2] > 0 { format!(", {} of the test's", percent(test)) } else { String::new() };
         lines.push(format!(
