@@ -33,8 +33,7 @@ pub fn lines(survey: &Survey, task: Task) -> Vec<String> {
         lines.push(format!("  {told}: {some}"));
     }
     let [middle, most, longest] = survey.steps.map(count);
-    lines
-        .push(format!("  steps: {middle} in the middle, at most {most} in nine of ten {read} and {longest} in all"));
+    lines.push(format!("  steps: {middle} in the middle, at most {most} in nine of ten {read} and {longest} in all"));
     if let Some([train, valid, test]) = survey.unknown {
         let tested = if survey.sequences[2] > 0 { format!(", {} of the test's", percent(test)) } else { String::new() };
         lines.push(format!(
