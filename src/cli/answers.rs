@@ -1,7 +1,7 @@
 //! What `srnn predict` tells, as JSON Lines, as a table or as an array.
 
 use super::print;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use srnn::data::{Cells, npy_bytes};
 use srnn::files::write_atomically;
 use srnn::train::{Model, TargetEncoder, Thresholds};
@@ -50,11 +50,6 @@ impl<'a> Writer<'a> {
         self.names[Thresholds::class(self.thresholds, row)].clone()
     }
 
-    fn labels(&self, row: &[f32]) -> Vec<String> {
-        let told = |(label, _): &(usize, &String)| Thresholds::label(self.thresholds, *label, row[*label]);
-        self.names.iter().enumerate().filter(told).map(|(_, name)| name.clone()).collect()
-    }
-
     /// Takes what is told of some sequences, `[n, C]`.
     pub fn take(&mut self, told: &[f32]) -> Result<()> {
         let width = self.names.len();
@@ -64,7 +59,10 @@ impl<'a> Writer<'a> {
         }
         for row in told.chunks(width) {
             match self.answers {
-                Answers::Jsonl => self.bytes.extend(self.json_line(row).into_bytes()),
+                Answers::Jsonl => {
+                    let line = Value::Object(said(self.targets, self.thresholds, &self.names, row));
+                    self.bytes.extend(format!("{line}\n").into_bytes());
+                }
                 Answers::Csv | Answers::Conll => self.bytes.extend(self.csv_row(row).into_bytes()),
                 Answers::Npy => match self.targets {
                     TargetEncoder::Numbers(own) => {
@@ -112,7 +110,7 @@ impl<'a> Writer<'a> {
         let own = self.cells.iter().flat_map(|cells| cells.rows[self.count].clone());
         let told = match self.targets {
             TargetEncoder::Classes(_) | TargetEncoder::Tags(_) => vec![self.class(row)],
-            TargetEncoder::Labels(_) => vec![self.labels(row).join(",")],
+            TargetEncoder::Labels(_) => vec![labels(self.thresholds, &self.names, row).join(",")],
             TargetEncoder::Numbers(_) | TargetEncoder::Series(_) => vec![],
         };
         let each: Vec<String> = match self.targets {
@@ -124,27 +122,40 @@ impl<'a> Writer<'a> {
         };
         csv_line(own.chain(told).chain(each))
     }
+}
 
-    fn json_line(&self, row: &[f32]) -> String {
-        let shares = || {
-            self.names
-                .iter()
-                .zip(row)
-                .map(|(name, &p)| (name.clone(), share(p).into()))
-                .collect::<serde_json::Map<_, _>>()
-        };
-        let line = match self.targets {
-            TargetEncoder::Classes(_) | TargetEncoder::Tags(_) => {
-                json!({ "label": self.class(row), "probabilities": shares() })
-            }
-            TargetEncoder::Labels(_) => json!({ "labels": self.labels(row), "probabilities": shares() }),
-            TargetEncoder::Numbers(own) | TargetEncoder::Series(own) => {
-                let values = own.undo(row).into_iter().zip(&own.deviation);
-                json!({ "values": values.map(|(value, &deviation)| told_digits(value, deviation)).collect::<Vec<_>>() })
-            }
-        };
-        format!("{line}\n")
-    }
+/// What is told of a sequence, or of a step of a stream, by the model's probabilities or numbers `[C]`.
+pub fn said(
+    targets: &TargetEncoder,
+    thresholds: Option<&Thresholds>,
+    names: &[String],
+    row: &[f32],
+) -> Map<String, Value> {
+    let shares = || -> Map<String, Value> { names.iter().cloned().zip(row.iter().map(|&p| share(p).into())).collect() };
+    let fields = match targets {
+        TargetEncoder::Classes(_) => {
+            let class = Thresholds::class(thresholds, row);
+            vec![("label", json!(names[class])), ("probabilities", json!(shares()))]
+        }
+        TargetEncoder::Tags(_) => {
+            let tag = Thresholds::class(None, row);
+            vec![("tag", json!(names[tag])), ("probability", json!(share(row[tag])))]
+        }
+        TargetEncoder::Labels(_) => {
+            vec![("labels", json!(labels(thresholds, names, row))), ("probabilities", json!(shares()))]
+        }
+        TargetEncoder::Numbers(own) | TargetEncoder::Series(own) => {
+            let values = own.undo(row).into_iter().zip(&own.deviation);
+            vec![("values", values.map(|(value, &deviation)| told_digits(value, deviation)).collect())]
+        }
+    };
+    fields.into_iter().map(|(name, value)| (name.to_string(), value)).collect()
+}
+
+/// The labels that apply to a sequence.
+fn labels<'a>(thresholds: Option<&Thresholds>, names: &'a [String], row: &[f32]) -> Vec<&'a str> {
+    let told = |(label, _): &(usize, &String)| Thresholds::label(thresholds, *label, row[*label]);
+    names.iter().enumerate().filter(told).map(|(_, name)| name.as_str()).collect()
 }
 
 /// A line of a table, with quotes around what would be taken for several fields.

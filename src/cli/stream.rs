@@ -1,5 +1,6 @@
 //! `srnn stream`
 
+use super::answers::said;
 use super::{ensure, interrupt, note, print};
 use clap::Args;
 use serde_json::{Map, Value, json};
@@ -8,7 +9,7 @@ use srnn::files::read_file;
 use srnn::listing::quoted;
 use srnn::network::Task;
 use srnn::stream::file;
-use srnn::train::{InputEncoder, Model, TargetEncoder, Thresholds};
+use srnn::train::{InputEncoder, Model};
 use srnn::{Error, Result, Stream};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -193,7 +194,8 @@ impl<'a> Streams<'a> {
             line.insert("stream".into(), json!(self.names[at]));
         }
         line.insert("steps".into(), json!(self.stream.steps(at)));
-        line.extend(said(self.model, &row));
+        let Model { targets, thresholds, .. } = self.model;
+        line.extend(said(targets, thresholds.as_ref(), &targets.names(), &row));
         print(&format!("{}\n", Value::Object(line)))
     }
 }
@@ -209,35 +211,5 @@ fn tokens(tokenizer: &Tokenizer, text: &str, task: Task) -> Vec<u32> {
         true => vec![],
         false if task.of_steps() => text.split_whitespace().flat_map(|token| tokenizer.encode(token)).collect(),
         false => tokenizer.encode(text),
-    }
-}
-
-/// What is said of a stream, by the model's probabilities or numbers.
-fn said(model: &Model, row: &[f32]) -> Map<String, Value> {
-    use super::answers::{share, told_digits};
-    let names = model.targets.names();
-    let shares = || -> Map<String, Value> { names.iter().cloned().zip(row.iter().map(|&p| share(p).into())).collect() };
-    let said = match &model.targets {
-        TargetEncoder::Classes(_) => {
-            let class = Thresholds::class(model.thresholds.as_ref(), row);
-            json!({ "label": names[class], "probabilities": shares() })
-        }
-        TargetEncoder::Tags(_) => {
-            let tag = Thresholds::class(None, row);
-            json!({ "tag": names[tag], "probability": share(row[tag]) })
-        }
-        TargetEncoder::Labels(_) => {
-            let told = names.iter().zip(row).enumerate();
-            let told = told.filter(|(label, (_, p))| Thresholds::label(model.thresholds.as_ref(), *label, **p));
-            json!({ "labels": told.map(|(_, (name, _))| name).collect::<Vec<_>>(), "probabilities": shares() })
-        }
-        TargetEncoder::Numbers(own) | TargetEncoder::Series(own) => {
-            let values = own.undo(row).into_iter().zip(&own.deviation);
-            json!({ "values": values.map(|(value, &deviation)| told_digits(value, deviation)).collect::<Vec<_>>() })
-        }
-    };
-    match said {
-        Value::Object(said) => said,
-        _ => Map::new(),
     }
 }
