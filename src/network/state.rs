@@ -8,7 +8,7 @@ use crate::kernel::loss::TOTALS;
 use crate::kernel::step_control::{self, CONTROL};
 use crate::plan::BufferName;
 
-/// Loss and hits since they were last taken.
+/// Loss and hits since they were last taken, of the sequences; where every step has a target, of the steps that count.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Totals {
     /// Mean loss of the sequences, by their class weights: cross-entropy in nats, or squared error.
@@ -17,7 +17,7 @@ pub struct Totals {
     pub weight: f64,
     /// Share of the sequences that were classified correctly, with all labels right; 0 for regression.
     pub accuracy: f64,
-    /// Number of sequences.
+    /// Number of sequences, or of steps.
     pub sequences: usize,
     /// The last steps that were skipped one after the other, as their gradient was not finite; 0 if the last was taken.
     pub skipped_in_a_row: usize,

@@ -23,9 +23,9 @@ pub struct Progress {
     pub loss_sum: f64,
     /// Sum of the sequences' class weights; their number where all count alike.
     pub weight: f64,
-    /// Sequences told rightly.
+    /// Sequences told rightly; steps, where every step has a target.
     pub correct: f64,
-    /// Sequences trained on.
+    /// Sequences trained on; steps, where every step has a target.
     pub sequences: usize,
     /// Real steps trained on.
     pub tokens: usize,
