@@ -46,6 +46,8 @@
 //! updates and reports. A plan is pure data, so that it can be printed, costed and checked against a device's limits
 //! without that device; the network and the trainer do not know which engine runs it.
 
+#[cfg(feature = "command")]
+pub mod cli;
 pub mod compare;
 pub mod data;
 pub mod doctor;

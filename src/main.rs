@@ -1,11 +1,12 @@
 //! The command `srnn`.
 
-mod cli;
+use srnn::cli::{self, allocator::OrEnd};
+use std::process::ExitCode;
 
 #[global_allocator]
-static ALLOCATOR: cli::allocator::OrEnd = cli::allocator::OrEnd;
+static ALLOCATOR: OrEnd = OrEnd;
 
-fn main() -> std::process::ExitCode {
+fn main() -> ExitCode {
     srnn::engine::cpu::join_pool();
-    cli::run()
+    ExitCode::from(cli::run(std::env::args_os()).code())
 }

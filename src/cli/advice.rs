@@ -1,9 +1,9 @@
 //! What to do about an error of the library, in the words of this command's options.
 
+use crate::Error;
+use crate::engine::gpu::adapter::INSTALL_ADVICE;
+use crate::error::{LimitKind, Problem};
 use clap::CommandFactory;
-use srnn::Error;
-use srnn::engine::gpu::adapter::INSTALL_ADVICE;
-use srnn::error::{LimitKind, Problem};
 
 /// The error, and what to do about it where there is something to say.
 pub fn tell(error: &Error) -> String {

@@ -1,11 +1,11 @@
 //! What `srnn predict` tells, as JSON Lines, as a table or as an array.
 
 use super::print;
+use crate::data::{Cells, npy_bytes};
+use crate::files::write_atomically;
+use crate::train::{Model, TargetEncoder, Thresholds};
+use crate::{Error, Result};
 use serde_json::{Map, Value, json};
-use srnn::data::{Cells, npy_bytes};
-use srnn::files::write_atomically;
-use srnn::train::{Model, TargetEncoder, Thresholds};
-use srnn::{Error, Result};
 use std::io::Write;
 use std::path::PathBuf;
 

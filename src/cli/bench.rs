@@ -2,14 +2,14 @@
 
 use super::plot::{self, Line};
 use super::{DeviceArgs, NetworkArgs, check_free, ensure, network, note, print, save, table};
+use crate::network::{Config, Input, Task};
+use crate::plan::Plan;
+use crate::timing::{Bench, Ceilings, DispatchTime, Slicings, Timing, Work, chrome_trace};
+use crate::{Error, Result, Slicing};
 use clap::Args;
 use comfy_table::Table;
 use indicatif::{BinaryBytes, HumanCount};
 use serde_json::json;
-use srnn::network::{Config, Input, Task};
-use srnn::plan::Plan;
-use srnn::timing::{Bench, Ceilings, DispatchTime, Slicings, Timing, Work, chrome_trace};
-use srnn::{Error, Result, Slicing};
 use std::path::PathBuf;
 
 /// Time networks side by side for growing lengths

@@ -2,17 +2,16 @@
 
 use super::bench::timing_table;
 use super::plot::{self, Line, title};
-use super::{DeviceArgs, Reporter, check_free, ensure, interrupt, note, print, save, table};
+use super::{DeviceArgs, Exit, Reporter, check_free, ensure, interrupt, note, print, save, table};
+use crate::data::{Classes, Tokenizer, emails};
+use crate::network::{Config, Network};
+use crate::timing::{Bench, Slicings};
+use crate::train::encoding::dataset;
+use crate::train::{Dataset, Ending, Evaluation, InputEncoder, Metric, Options, TargetEncoder, Trainer};
+use crate::{Error, Result, Slicing};
 use clap::Args;
 use comfy_table::Table;
-use srnn::data::{Classes, Tokenizer, emails};
-use srnn::network::{Config, Network};
-use srnn::timing::{Bench, Slicings};
-use srnn::train::encoding::dataset;
-use srnn::train::{Dataset, Ending, Evaluation, InputEncoder, Metric, Options, TargetEncoder, Trainer};
-use srnn::{Error, Result, Slicing};
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 /// Train a sliced and a plain GRU on real e-mails, then time both for growing lengths
 ///
@@ -47,7 +46,7 @@ const VOCABULARY: usize = 1000;
 type Trained = (Config, Evaluation, f64);
 
 impl Demo {
-    pub fn run(self) -> Result<ExitCode> {
+    pub fn run(self) -> Result<Exit> {
         self.plot.iter().try_for_each(|path| check_free(path, self.force))?;
         let sliced = Slicing::new(8, 2)?;
         let shortest = sliced.slices();
@@ -69,7 +68,7 @@ impl Demo {
         let mut results = Vec::new();
         for slicing in [sliced, Slicing::plain()] {
             let trained = self.train(&data, Config { slicing, ..config.clone() })?;
-            let Some(trained) = trained else { return Ok(ExitCode::from(130)) };
+            let Some(trained) = trained else { return Ok(Exit::Stopped) };
             results.push(trained);
         }
         print(&format!("\nSpam or ham, T = {}, on {device}\n{}\n", config.length, accuracy_table(&results)))?;
@@ -79,7 +78,7 @@ impl Demo {
             note(format_args!("timing T = {} …", bench.lengths[0]));
             timings.extend(bench.run(|_| ())?);
             if interrupt::asked() {
-                return Ok(ExitCode::from(130));
+                return Ok(Exit::Stopped);
             }
         }
         let Bench { batch, network: Config { hidden, embedding, .. }, .. } = Bench::default();
@@ -88,7 +87,7 @@ impl Demo {
         print(&format!("\n{title}\n{}\n", timing_table(&timings, None)))?;
         let path = self.plot.clone().unwrap_or_else(free_name);
         save("plot", &path, &plot::speedup(&title, &Line::by_slicing("Training step", &timings))?)?;
-        Ok(ExitCode::SUCCESS)
+        Ok(Exit::Done)
     }
 
     /// The timings of every length.

@@ -1,11 +1,11 @@
 //! `srnn devices`
 
 use super::print;
+use crate::engine::device::auto_choice;
+use crate::engine::gpu::{Adapter, DEFAULT_MEMORY, adapter::INSTALL_ADVICE, adapters};
+use crate::plan::Limits;
+use crate::{Error, Result};
 use clap::Args;
-use srnn::engine::device::auto_choice;
-use srnn::engine::gpu::{Adapter, DEFAULT_MEMORY, adapter::INSTALL_ADVICE, adapters};
-use srnn::plan::Limits;
-use srnn::{Error, Result};
 
 /// List the adapters with their limits and features, and what auto takes
 #[derive(Args)]

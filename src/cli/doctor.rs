@@ -1,12 +1,11 @@
 //! `srnn doctor`
 
-use super::{DeviceArgs, print, table};
+use super::{DeviceArgs, Exit, print, table};
+use crate::doctor::{Finding, check_up};
+use crate::engine::gpu::adapter::INSTALL_ADVICE;
+use crate::kernel::kernels;
+use crate::{Error, Result};
 use clap::{Args, builder::PossibleValuesParser};
-use srnn::doctor::{Finding, check_up};
-use srnn::engine::gpu::adapter::INSTALL_ADVICE;
-use srnn::kernel::kernels;
-use srnn::{Error, Result};
-use std::process::ExitCode;
 
 /// Run every kernel on a device and on the CPU engine, and compare
 ///
@@ -25,7 +24,7 @@ pub struct Doctor {
 }
 
 impl Doctor {
-    pub fn run(self) -> Result<ExitCode> {
+    pub fn run(self) -> Result<Exit> {
         let mut device = self.device.open()?;
         if device.is_cpu {
             return Err(Error::NoDevice(format!(
@@ -50,7 +49,7 @@ impl Doctor {
             _ => format!("{off} of {} results of {} are off", findings.len(), device.name),
         };
         print(&format!("{rows}\n{verdict}\n"))?;
-        Ok(if off == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        Ok(if off == 0 { Exit::Done } else { Exit::Failed })
     }
 }
 

@@ -1,10 +1,10 @@
 //! `srnn embed`
 
 use super::{DeviceArgs, InputArgs, check_free, note};
+use crate::data::{Source, npy_bytes};
+use crate::train::Model;
+use crate::{Error, Result};
 use clap::Args;
-use srnn::data::{Source, npy_bytes};
-use srnn::train::Model;
-use srnn::{Error, Result};
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -55,7 +55,7 @@ impl Embed {
         if self.out.as_os_str() == "-" {
             return std::io::stdout().lock().write_all(&bytes).map_err(Error::io("standard output"));
         }
-        srnn::files::write_atomically(&self.out, &bytes)?;
+        crate::files::write_atomically(&self.out, &bytes)?;
         note(format_args!("{}: {count} states of {width} numbers", self.out.display()));
         Ok(())
     }

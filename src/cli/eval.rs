@@ -2,14 +2,14 @@
 
 use super::naive::{self, Naive};
 use super::{DeviceArgs, InputArgs, print, table};
+use crate::data::Source;
+use crate::listing::{quoted, shown};
+use crate::train::metrics::{ClassMetrics, Details, LabelCounts, NumberErrors, class_metrics, micro_f1};
+use crate::train::{Evaluation, Metric, Model, Spans, TargetEncoder};
+use crate::{Error, Result};
 use clap::Args;
 use comfy_table::Table;
 use serde::Serialize;
-use srnn::data::Source;
-use srnn::listing::{quoted, shown};
-use srnn::train::metrics::{ClassMetrics, Details, LabelCounts, NumberErrors, class_metrics, micro_f1};
-use srnn::train::{Evaluation, Metric, Model, Spans, TargetEncoder};
-use srnn::{Error, Result};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 

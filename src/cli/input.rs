@@ -1,11 +1,11 @@
 //! The options that say what data files hold.
 
 use super::{ensure, named};
+use crate::Result;
+use crate::data::{Encoding, Format, Keys, Limits, Pixels, ReadOptions, Source};
+use crate::network::Input;
+use crate::train::{Model, Run};
 use clap::Args;
-use srnn::Result;
-use srnn::data::{Encoding, Format, Keys, Limits, Pixels, ReadOptions, Source};
-use srnn::network::Input;
-use srnn::train::{Model, Run};
 use std::path::{Path, PathBuf};
 
 /// What a file holds, and which parts of it to read.
@@ -76,7 +76,7 @@ impl InputArgs {
     /// The same, where what is to be told is of every step, or is what comes so many steps later.
     ///
     /// # Errors
-    /// [`srnn::Error::Config`] for a label of a forecast.
+    /// [`crate::Error::Config`] for a label of a forecast.
     pub fn of_steps(&self, ahead: Option<usize>) -> Result<InputArgs> {
         let label = "--label: a forecast with --ahead is of all columns that are read";
         ensure(ahead.is_none() || self.label.is_none(), label)?;
@@ -100,7 +100,7 @@ impl InputArgs {
     /// The options for a file of this name, which may take so many bytes of memory.
     ///
     /// # Errors
-    /// [`srnn::Error::Config`] for one that has no effect on such a file.
+    /// [`crate::Error::Config`] for one that has no effect on such a file.
     pub fn options_for(&self, source: &Source, memory: Option<u64>) -> Result<ReadOptions> {
         let options = self.options(memory);
         // A file is opened to find it out.
@@ -156,7 +156,7 @@ impl InputArgs {
     /// numbers.
     ///
     /// # Errors
-    /// [`srnn::Error::Config`] for an option that has no meaning for such texts.
+    /// [`crate::Error::Config`] for an option that has no meaning for such texts.
     pub fn are_lines(&self, source: &Source) -> Result<bool> {
         let options = self.options(None);
         let folder = matches!(source, Source::File(path) if path.is_dir());

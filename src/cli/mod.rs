@@ -25,20 +25,20 @@ mod train;
 mod trials;
 mod tune;
 
+use crate::engine::Opening;
+use crate::listing::shown;
+use crate::panics::is_panic_expected;
+use crate::train::Interval;
+use crate::{Choice, Device, Error, Result};
 use bytesize::ByteSize;
 use clap::{Args, Parser, Subcommand};
 use comfy_table::{Row, Table};
 use input::InputArgs;
 use network::{NetworkArgs, named, set};
 use reporter::Reporter;
-use srnn::engine::Opening;
-use srnn::listing::shown;
-use srnn::panics::is_panic_expected;
-use srnn::train::Interval;
-use srnn::{Choice, Device, Error, Result};
+use std::ffi::OsString;
 use std::io::Write;
 use std::path::Path;
-use std::process::ExitCode;
 use std::time::Duration;
 use steps::StepsArgs;
 
@@ -155,12 +155,35 @@ fn ensure(fits: bool, problem: impl Into<String>) -> Result<()> {
 
 /// Writes a result file and says where it is.
 fn save(what: &str, path: &Path, contents: &str) -> Result<()> {
-    srnn::files::write_atomically(path, contents.as_bytes())?;
+    crate::files::write_atomically(path, contents.as_bytes())?;
     print(&format!("{what}: {}\n", path.display()))
 }
 
-/// Runs the command of the arguments.
-pub fn run() -> ExitCode {
+/// How the command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// It did what was asked.
+    Done,
+    /// It could not, or what it checked is wrong.
+    Failed,
+    /// It was stopped.
+    Stopped,
+}
+
+impl Exit {
+    /// As a shell has it.
+    pub fn code(self) -> u8 {
+        match self {
+            Exit::Done => 0,
+            Exit::Failed => 1,
+            Exit::Stopped => 130,
+        }
+    }
+}
+
+/// Runs the command of the arguments, the first of which is its own name. Ends the program where they are none of it, or ask for
+/// help.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("srnn=warn,error"))
         .format(|out, record| writeln!(out, "[{:<5}] {}", record.level(), shown(&record.args().to_string())))
         .init();
@@ -171,8 +194,8 @@ pub fn run() -> ExitCode {
             usual(panic);
         }
     }));
-    let done = |()| ExitCode::SUCCESS;
-    let outcome = match Cli::parse().command {
+    let done = |()| Exit::Done;
+    let outcome = match Cli::parse_from(arguments).command {
         Command::Demo(command) => command.run(),
         Command::Train(command) => command.run(),
         Command::Eval(command) => command.run().map(done),
@@ -187,7 +210,7 @@ pub fn run() -> ExitCode {
     };
     outcome.unwrap_or_else(|error| {
         note(format_args!("error: {}", shown(&advice::tell(&error))));
-        ExitCode::FAILURE
+        Exit::Failed
     })
 }
 

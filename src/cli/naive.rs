@@ -1,7 +1,7 @@
 //! What a forecast is worth beside those that need no network: the last value, and the value of a season before.
 
-use srnn::data::{Examples, RawInputs, RawTargets};
-use srnn::train::metrics::NumberErrors;
+use crate::data::{Examples, RawInputs, RawTargets};
+use crate::train::metrics::NumberErrors;
 
 /// The errors of a naive forecast, by number.
 pub struct Naive {

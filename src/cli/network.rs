@@ -1,10 +1,10 @@
 //! The arguments of a network, the same wherever one is made.
 
+use crate::network::{Activation, Cell, Config, Direction, Input, Pooling, Reset, Task};
+use crate::slicing::Align;
+use crate::train::choice::Open;
 use clap::Args;
 use serde::de::DeserializeOwned;
-use srnn::network::{Activation, Cell, Config, Direction, Input, Pooling, Reset, Task};
-use srnn::slicing::Align;
-use srnn::train::choice::Open;
 
 /// The recurrent part of a network, but for its slicing and length.
 #[derive(Args, Clone, Copy)]

@@ -1,10 +1,10 @@
 //! The plots: speed-up over length, double-logarithmic, with the bound that the step counts set; a training's curves; what was
 //! confused.
 
+use crate::timing::Timing;
+use crate::train::Epoch;
+use crate::{Error, Result, Slicing};
 use plotters::prelude::*;
-use srnn::timing::Timing;
-use srnn::train::Epoch;
-use srnn::{Error, Result, Slicing};
 use std::collections::HashSet;
 
 /// Colours that differ in print and for colour-blind readers (Okabe and Ito).

@@ -3,11 +3,11 @@
 use super::answers::{Answers, Writer};
 use super::step_answers::StepWriter;
 use super::{DeviceArgs, InputArgs, check_free, ensure, named, note};
+use crate::Result;
+use crate::data::batch::Batch;
+use crate::data::{BETWEEN, Encoding, Source, read_lines};
+use crate::train::{Dataset, InputEncoder, Model};
 use clap::Args;
-use srnn::Result;
-use srnn::data::batch::Batch;
-use srnn::data::{BETWEEN, Encoding, Source, read_lines};
-use srnn::train::{Dataset, InputEncoder, Model};
 use std::path::PathBuf;
 
 /// Tell classes, labels or numbers of texts or of sequences of numbers, or of their steps; prints one JSON object per line, or a

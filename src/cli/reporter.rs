@@ -1,10 +1,10 @@
 //! Shows training: a progress bar on a terminal, plain lines elsewhere.
 
 use super::{interrupt, note};
+use crate::Result;
+use crate::network::{Config, Input, Task};
+use crate::train::{Epoch, Keep, Metric, Observer, StepReport, Trainer};
 use indicatif::{HumanCount, ProgressBar, ProgressFinish, ProgressStyle};
-use srnn::Result;
-use srnn::network::{Config, Input, Task};
-use srnn::train::{Epoch, Keep, Metric, Observer, StepReport, Trainer};
 use std::time::{Duration, Instant};
 
 /// An observer that prints to standard error.

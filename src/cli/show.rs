@@ -2,14 +2,14 @@
 
 use super::plot::{curves, heat};
 use super::{check_free, ensure, eval, network, print, save, table};
+use crate::Result;
+use crate::network::Input;
+use crate::train::choice::Open;
+use crate::train::metrics::Details;
+use crate::train::trial::mean_and_spread;
+use crate::train::{Epoch, Metric, Model, Recipe, Run};
 use clap::Args;
 use indicatif::HumanCount;
-use srnn::Result;
-use srnn::network::Input;
-use srnn::train::choice::Open;
-use srnn::train::metrics::Details;
-use srnn::train::trial::mean_and_spread;
-use srnn::train::{Epoch, Metric, Model, Recipe, Run};
 use std::path::PathBuf;
 
 /// Tell what a model is and how it was trained: settings, data, curves, test results
@@ -73,7 +73,7 @@ impl Show {
             print(&format!("\ntest: {}", eval::report(test.clone(), &model.targets)))?;
         }
         let Some(folder) = &self.plots else { return Ok(()) };
-        std::fs::create_dir_all(folder).map_err(srnn::Error::io(folder))?;
+        std::fs::create_dir_all(folder).map_err(crate::Error::io(folder))?;
         let confusion = run.test.as_ref().and_then(|test| match &test.details {
             Details::Classes(confusion) => Some(confusion),
             _ => None,

@@ -2,12 +2,12 @@
 
 use super::answers::{Answers, csv_line, share, told_digits};
 use super::{ensure, print};
+use crate::data::{BETWEEN, npy_bytes};
+use crate::files::write_atomically;
+use crate::network::Network;
+use crate::train::{Dataset, Model, TargetEncoder, Thresholds};
+use crate::{Error, Result};
 use serde_json::{Map, Value, json};
-use srnn::data::{BETWEEN, npy_bytes};
-use srnn::files::write_atomically;
-use srnn::network::Network;
-use srnn::train::{Dataset, Model, TargetEncoder, Thresholds};
-use srnn::{Error, Result};
 use std::io::Write;
 use std::path::PathBuf;
 

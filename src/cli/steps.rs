@@ -1,11 +1,11 @@
 //! The options of networks that tell of every step.
 
 use super::{InputArgs, ensure, set};
+use crate::Result;
+use crate::network::{Config, Task};
+use crate::slicing::Align;
+use crate::train::recipe::Tokens;
 use clap::Args;
-use srnn::Result;
-use srnn::network::{Config, Task};
-use srnn::slicing::Align;
-use srnn::train::recipe::Tokens;
 
 /// What is told of steps, and from what.
 #[derive(Args)]

@@ -2,15 +2,15 @@
 
 use super::answers::said;
 use super::{ensure, interrupt, note, print};
+use crate::data::{Source, Tokenizer, read_lines};
+use crate::files::read_file;
+use crate::listing::quoted;
+use crate::network::Task;
+use crate::stream::file;
+use crate::train::{InputEncoder, Model};
+use crate::{Error, Result, Stream};
 use clap::Args;
 use serde_json::{Map, Value, json};
-use srnn::data::{Source, Tokenizer, read_lines};
-use srnn::files::read_file;
-use srnn::listing::quoted;
-use srnn::network::Task;
-use srnn::stream::file;
-use srnn::train::{InputEncoder, Model};
-use srnn::{Error, Result, Stream};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};

@@ -1,11 +1,11 @@
 //! The data and the curves of a training in words, with the options that mend what is wrong.
 
+use crate::data::{Channel, Truncate};
+use crate::listing::quoted;
+use crate::network::Task;
+use crate::train::dataset::Cut;
+use crate::train::survey::{Concern, Lesson, Survey};
 use indicatif::HumanCount;
-use srnn::data::{Channel, Truncate};
-use srnn::listing::quoted;
-use srnn::network::Task;
-use srnn::train::dataset::Cut;
-use srnn::train::survey::{Concern, Lesson, Survey};
 
 /// Classes, or channels, that are listed one by one.
 const LISTED: usize = 6;

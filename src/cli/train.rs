@@ -1,22 +1,21 @@
 //! `srnn train`
 
 use super::{
-    DeviceArgs, InputArgs, NetworkArgs, Reporter, StepsArgs, ensure, eval, interrupt, named, network, note, print, set,
-    survey, trials,
+    DeviceArgs, Exit, InputArgs, NetworkArgs, Reporter, StepsArgs, ensure, eval, interrupt, named, network, note,
+    print, set, survey, trials,
 };
+use crate::data::batch::{Padding, Truncate};
+use crate::data::{Scale, Source};
+use crate::network::{Adam, Input, Rule, Sgd, Task};
+use crate::slicing::Align;
+use crate::train::choice::Open;
+use crate::train::recipe::Tokens;
+use crate::train::survey::{Lesson, Survey};
+use crate::train::{Ending, Keep, Metric, Model, Recipe, Schedule, Sources, Training, model};
+use crate::{Device, Result, Slicing};
 use clap::Args;
-use srnn::data::batch::{Padding, Truncate};
-use srnn::data::{Scale, Source};
-use srnn::network::{Adam, Input, Rule, Sgd, Task};
-use srnn::slicing::Align;
-use srnn::train::choice::Open;
-use srnn::train::recipe::Tokens;
-use srnn::train::survey::{Lesson, Survey};
-use srnn::train::{Ending, Keep, Metric, Model, Recipe, Schedule, Sources, Training, model};
-use srnn::{Device, Result, Slicing};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use strum::IntoEnumIterator;
 
 /// Train a network on labelled texts or sequences of numbers
@@ -349,7 +348,7 @@ fn journal_of(folder: &Path) -> PathBuf {
 
 impl Train {
     /// Trains to the end or to Ctrl-C, and tells how it ended.
-    pub fn run(self) -> Result<ExitCode> {
+    pub fn run(self) -> Result<Exit> {
         let folder = self.resume.as_deref().or(self.beginning.out.as_deref()).expect("required by clap");
         let interval = self.checkpoint_every.as_ref().map(|text| text.parse()).transpose()?;
         let mut training = if self.resume.is_some() {
@@ -363,7 +362,7 @@ impl Train {
                 Some(training) => training,
                 None => {
                     note("stopped: the same command again goes on with the search, and begins the folds anew");
-                    return Ok(ExitCode::from(130));
+                    return Ok(Exit::Stopped);
                 }
             }
         };
@@ -374,7 +373,7 @@ impl Train {
         interrupt::listen();
         let metric = training.trainer.options.metric.unwrap_or(Metric::of(training.model.config.task));
         let mut reporter = Reporter::new(String::new(), &training.model.config, metric);
-        let guess = srnn::train::survey::guess(&training.data, training.model.config.classes);
+        let guess = crate::train::survey::guess(&training.data, training.model.config.classes);
         let outcome = training.run(&mut reporter);
         drop(reporter);
         let outcome = outcome?;
@@ -385,7 +384,7 @@ impl Train {
             } else {
                 note("stopped; the last steps were skipped, and are not saved: what was saved before stays");
             }
-            return Ok(ExitCode::from(130));
+            return Ok(Exit::Stopped);
         }
         if outcome.ending == Ending::NoImprovement {
             note("stopped: the validation did not improve any more");
@@ -405,13 +404,13 @@ impl Train {
         print(&format!("model: {folder}\n"))?;
         let epochs = training.recipe().options.epochs;
         let accuracy = metric == Metric::of(training.model.config.task);
-        let lesson = srnn::train::survey::lesson(training.validated(), epochs, accuracy.then_some(guess));
+        let lesson = crate::train::survey::lesson(training.validated(), epochs, accuracy.then_some(guess));
         // Where the rate ends near 0 the last epoch mostly is the best.
         let anneals = matches!(training.recipe().options.schedule, Schedule::Cosine { .. });
         if let Some(lesson) = lesson.filter(|lesson| !(anneals && *lesson == Lesson::StillImproving)) {
             note(format_args!("hint: {}", survey::advice(lesson)));
         }
-        Ok(ExitCode::SUCCESS)
+        Ok(Exit::Done)
     }
 
     fn open(&self) -> Result<Device> {

@@ -1,12 +1,12 @@
 //! `srnn train --folds` and `--search`: many trainings before the one that is kept, and their tables.
 
 use super::{Reporter, interrupt, note, print, table};
+use crate::train::search::{self, Candidate, Found};
+use crate::train::sources::{Files, Fold};
+use crate::train::trial::{self, mean_and_spread};
+use crate::train::{Evaluation, Metric, Observer, Recipe};
+use crate::{Device, Result};
 use indicatif::HumanCount;
-use srnn::train::search::{self, Candidate, Found};
-use srnn::train::sources::{Files, Fold};
-use srnn::train::trial::{self, mean_and_spread};
-use srnn::train::{Evaluation, Metric, Observer, Recipe};
-use srnn::{Device, Result};
 use std::path::Path;
 use std::time::Duration;
 

@@ -1,14 +1,14 @@
 //! `srnn tune`
 
 use super::{DeviceArgs, note, print, table};
+use crate::engine::Engine;
+use crate::engine::device::auto_choice;
+use crate::engine::gpu::adapter::{INSTALL_ADVICE, adapter};
+use crate::engine::gpu::{Abilities, DEFAULT_MEMORY, Gpu, adapters, tuning};
+use crate::kernel::recurrence::LANES;
+use crate::plan::Product;
+use crate::{Choice, Error, Result};
 use clap::Args;
-use srnn::engine::Engine;
-use srnn::engine::device::auto_choice;
-use srnn::engine::gpu::adapter::{INSTALL_ADVICE, adapter};
-use srnn::engine::gpu::{Abilities, DEFAULT_MEMORY, Gpu, adapters, tuning};
-use srnn::kernel::recurrence::LANES;
-use srnn::plan::Product;
-use srnn::{Choice, Error, Result};
 
 /// Measure how a GPU is best filled, and remember it
 ///
