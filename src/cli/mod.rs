@@ -42,6 +42,8 @@ use std::path::Path;
 use std::time::Duration;
 use steps::StepsArgs;
 
+pub use train::recipe;
+
 /// Sliced recurrent neural networks: classify long sequences on any GPU, or on the CPU.
 ///
 /// A sliced network SRNN(n,k) cuts a sequence into n^k slices, runs one GRU, LSTM or plain RNN over all at once, and merges their

@@ -5,7 +5,7 @@ use super::{ensure, print};
 use crate::data::{BETWEEN, npy_bytes};
 use crate::files::write_atomically;
 use crate::network::Network;
-use crate::train::{Dataset, Model, TargetEncoder, Thresholds};
+use crate::train::{Dataset, Model, TargetEncoder, Thresholds, answers};
 use crate::{Error, Result};
 use serde_json::{Map, Value, json};
 use std::io::Write;
@@ -44,26 +44,7 @@ impl<'a> StepWriter<'a> {
         texts: Option<&[String]>,
         batch: usize,
     ) -> Result<()> {
-        let (config, width) = (&self.model.config, self.names.len());
-        data.cut_into_windows(config);
-        let rows: Vec<usize> = (0..data.len()).collect();
-        let mut told: Vec<f32> = vec![];
-        for rows in rows.chunks(batch) {
-            let probabilities = network.probabilities(&data.batch(config, rows, |_| false)?)?;
-            let mut rest = &probabilities[..];
-            for &row in rows {
-                let window;
-                (window, rest) = rest.split_at(data.steps(row) * width);
-                let own = data.own_steps(row);
-                told.extend(&window[own.start * width..own.end * width]);
-                let sequence = data.sequence_of(row);
-                if row + 1 == data.len() || data.sequence_of(row + 1) != sequence {
-                    self.take(&told, texts.map(|texts| texts[sequence].as_str()))?;
-                    told.clear();
-                }
-            }
-        }
-        Ok(())
+        answers(network, data, batch, |sequence, told| self.take(told, texts.map(|texts| texts[sequence].as_str())))
     }
 
     /// Takes what is told of the steps of a sequence, `[T, C]`.

@@ -12,8 +12,8 @@ use crate::train::choice::Open;
 use crate::train::recipe::Tokens;
 use crate::train::survey::{Lesson, Survey};
 use crate::train::{Ending, Keep, Metric, Model, Recipe, Schedule, Sources, Training, model};
-use crate::{Device, Result, Slicing};
-use clap::Args;
+use crate::{Device, Error, Result, Slicing};
+use clap::{Args, Parser};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use strum::IntoEnumIterator;
@@ -344,6 +344,37 @@ fn journal_of(folder: &Path) -> PathBuf {
     let mut name = folder.file_name().unwrap_or_default().to_os_string();
     name.push(".search.jsonl");
     folder.with_file_name(name)
+}
+
+/// The settings of a training by themselves, as arguments.
+#[derive(Parser)]
+#[command(no_binary_name = true, disable_help_flag = true)]
+struct Settings {
+    #[command(flatten)]
+    train: Train,
+}
+
+/// The recipe of a training on data in memory, which errors call X, by the names and values of this command's options; what is
+/// not given is left to the data.
+///
+/// # Errors
+/// [`Error::Config`] for what is no option, no value of one, or does not go together.
+pub fn recipe(options: &[(String, Option<String>)], numbers: bool) -> Result<Recipe> {
+    // A name that says what is in it.
+    let data = if numbers { "X.npz" } else { "X.tsv" };
+    let given = options.iter().map(|(name, value)| match value {
+        Some(value) => format!("--{name}={value}"),
+        None => format!("--{name}"),
+    });
+    let arguments = [data, "--out=-"].into_iter().map(String::from).chain(given);
+    let Settings { train } = Settings::try_parse_from(arguments).map_err(|error| {
+        let text = error.to_string();
+        let first = text.lines().next().unwrap_or_default();
+        Error::Config(first.trim_start_matches("error: ").into())
+    })?;
+    let mut recipe = train.recipe()?;
+    recipe.sources.train = Source::File("X".into());
+    Ok(recipe)
 }
 
 impl Train {

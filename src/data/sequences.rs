@@ -1,5 +1,6 @@
 //! Sequences of numbers as a file has them.
 
+use crate::error::{Error, Result, ensure};
 use std::ops::Range;
 
 /// N sequences `[T_i, D]`, row-major, one after the other.
@@ -74,6 +75,28 @@ impl Numbers {
 }
 
 impl Sequences {
+    /// N sequences `[T_i, width]` that end, each, behind so many steps of all: `ends [N]`.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for a sequence without a step, a number that is not finite or is beyond f32, or other numbers than steps
+    /// have.
+    pub fn new(width: usize, numbers: Numbers, ends: &[usize]) -> Result<Sequences> {
+        let (count, steps) = (numbers.len(), ends.last().copied().unwrap_or(0));
+        ensure!(
+            width > 0 && steps.checked_mul(width) == Some(count),
+            "{count} numbers are not {steps} steps of {width}"
+        );
+        let starts: Vec<usize> = std::iter::once(0).chain(ends.iter().map(|end| end * width)).collect();
+        let empty = starts.windows(2).position(|pair| pair[1] <= pair[0]);
+        ensure!(empty.is_none(), "sequence {} has no step", empty.unwrap_or_default());
+        if let Some(at) = numbers.iter().position(|number| !number.is_finite() || number.abs() > f32::MAX.into()) {
+            let row = starts.partition_point(|start| *start <= at) - 1;
+            let (step, number) = ((at - starts[row]) / width, numbers.at(at));
+            return Err(Error::Config(format!("sequence {row} has {number} at step {step}: numbers must be finite")));
+        }
+        Ok(Sequences { width, filled: 0, numbers, starts })
+    }
+
     /// Rows of an array `[N, T, width]`, of each the first `kept[n]` steps, or all.
     pub(super) fn of_rows(mut numbers: Numbers, rows: usize, width: usize, kept: Option<&[usize]>) -> Sequences {
         let size = numbers.len() / rows;

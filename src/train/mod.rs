@@ -1,5 +1,6 @@
 //! Training: epochs over a data set, validation, the best weights, early stopping, stopping and going on.
 
+mod answers;
 #[cfg(feature = "files")]
 mod checkpoint;
 #[cfg(feature = "files")]
@@ -42,6 +43,7 @@ pub mod training;
 pub mod trial;
 pub mod windows;
 
+pub use answers::answers;
 pub use dataset::Dataset;
 pub use metric::Metric;
 pub use metrics::Evaluation;

@@ -123,13 +123,13 @@ impl Drop for Saver {
     }
 }
 
-/// Keeps a training in its model directory.
+/// Keeps a training in its model directory, or its model in memory alone.
 pub(super) struct Saving<'a> {
     pub model: &'a mut Model,
     pub origin: &'a Origin,
     /// To train on, to validate with, for the test.
     pub sequences: [usize; 3],
-    pub saver: &'a mut Saver,
+    pub saver: Option<&'a mut Saver>,
     pub interval: Interval,
     /// The epoch whose weights are in the directory, 0 for those of a moment before any was finished; `None` if nothing of
     /// this training is there.
@@ -154,18 +154,30 @@ impl Keeper for Saving<'_> {
             Interval::Steps(steps) => self.steps >= steps,
         };
         let is_time = between_epochs || (is_within && (self.saved.is_some() || !self.overwrites));
-        if self.saver.is_busy() {
+        let Some(saver) = &mut self.saver else { return Ok(false) };
+        if saver.is_busy() {
             // A save that is not written yet is not waited for: the next one holds all that it would.
             return Ok(is_time && matches!(self.interval, Interval::Steps(_)));
         }
         // What went wrong ends the training at once.
-        self.saver.wait()?;
+        saver.wait()?;
         Ok(is_time)
     }
 
     fn keep(&mut self, trainer: &mut Trainer, last: bool) -> Result<()> {
         (self.last, self.steps, *self.kept) = (Instant::now(), 0, false);
-        if std::mem::take(&mut self.saver.failed) {
+        // Those of a training on all sequences take the place of what was validated when it is done.
+        let refits = self.origin.validated.is_some();
+        let is_early = refits && !last;
+        let Some(saver) = &mut self.saver else {
+            if !is_early {
+                // Before an epoch is finished, the model is what was learnt so far.
+                self.model.parameters = trainer.best.clone().map_or_else(|| trainer.network.parameters(), Ok)?;
+                *self.kept = true;
+            }
+            return Ok(());
+        };
+        if std::mem::take(&mut saver.failed) {
             // What should be there may not be.
             *self.saved = None;
         }
@@ -183,9 +195,6 @@ impl Keeper for Saving<'_> {
                 return Ok(());
             }
         }
-        // Those of a training on all sequences take the place of what was validated when it is done.
-        let refits = self.origin.validated.is_some();
-        let is_early = refits && !last;
         let weights = ((refits && last) || (!refits && (best == 0 || unsaved))).then(|| {
             // Before an epoch is finished, the model is what was learnt so far.
             self.model.parameters = trainer.best.as_ref().unwrap_or(&checkpoint.parameters).clone();
@@ -197,14 +206,14 @@ impl Keeper for Saving<'_> {
         };
         // An older checkpoint stays only if it is one of this training.
         let is_first = self.saved.is_none();
-        let (config, folder) = (self.model.config_file(), self.saver.folder.clone());
+        let (config, folder) = (self.model.config_file(), saver.folder.clone());
         let (network, metrics) = (self.model.config.clone(), trainer.progress.metrics());
         let run = account(self.origin, trainer, self.sequences).text();
         if !is_early {
             *self.saved = Some(best);
         }
         *self.kept = is_good;
-        self.saver.begin(move |directory| {
+        saver.begin(move |directory| {
             let weights = weights.map(|weights| encode_weights(&network, &weights, &folder)).transpose()?;
             let encoded = is_good.then(|| checkpoint.encode(&folder)).transpose()?;
             drop(checkpoint);

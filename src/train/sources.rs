@@ -139,14 +139,19 @@ impl Sources {
         };
         let train = self.reading.read(&self.train, true)?;
         let (valid, test) = (read(&self.valid, &self.valid_labels)?, read(&self.test, &self.test_labels)?);
+        Ok(self.files(train, valid, test))
+    }
+
+    /// Of what is in memory already: where every step is told of, and sequences are few, the end of each is held out.
+    pub fn files(&self, train: Examples, valid: Option<Examples>, test: Option<Examples>) -> Files {
         let held_out = valid.is_none() && self.valid_fraction > 0.0;
         if self.reading.steps && held_out && train.lines.len() < FEW {
             let at = |steps: usize| steps - (steps as f64 * self.valid_fraction).ceil() as usize;
             if let Some([train, valid]) = train.cut_in_time(at) {
-                return Ok(Files { train, valid: Some(valid), test, in_time: true });
+                return Files { train, valid: Some(valid), test, in_time: true };
             }
         }
-        Ok(Files { train, valid, test, in_time: false })
+        Files { train, valid, test, in_time: false }
     }
 
     /// How many of the files are standard input.

@@ -1,10 +1,11 @@
-//! A whole training: from settings and files to a model directory, stopped and taken up again at any step.
+//! A whole training: from settings and data to a model, in memory or in a directory; there it is stopped and taken up again at
+//! any step.
 
 use super::checkpoint::{Checkpoint, Standing};
 use super::directory::{Directory, METRICS, RUN, read_whole};
 use super::prepare::{Prepared, initial, options_for};
 use super::saver::{Saver, Saving, account};
-use super::sources::Origin;
+use super::sources::{Files, Origin};
 use super::{
     Dataset, Ending, Epoch, Evaluation, Interval, Keep, Keeper, Model, Observer, Options, Recipe, Run, Schedule,
     Thresholds,
@@ -18,11 +19,11 @@ use crate::network::{Config, Network, OptimiserState, Parameters};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// A training that is under way, into a model directory.
+/// A training that is under way.
 pub struct Training {
     /// Runs the epochs.
     pub trainer: Trainer,
-    /// What is written into the directory; its weights are those of the best epoch, when there is one.
+    /// What it gives, and writes into its directory where it has one; its weights are those of the best epoch, when there is one.
     pub model: Model,
     /// The data, ready for the network.
     pub data: TrainingData,
@@ -30,14 +31,15 @@ pub struct Training {
     pub vectors: Option<usize>,
     /// Of sequences of numbers to train on, as they were when it began; `None` of one that was taken up.
     pub channels: Option<Channels>,
-    /// How often it is saved within an epoch, beside after every epoch and at the end.
+    /// How often it is saved within an epoch, beside after every epoch and at the end, where it has a directory.
     pub interval: Interval,
     /// What a training that was taken up finds otherwise than it was left, in words.
     pub notes: Vec<String>,
-    /// Opens the device anew when it was lost; without this, losing it ends the training.
+    /// Opens the device anew when it was lost; without this, or without a directory, losing it ends the training.
     pub reopen: Option<Reopen>,
     origin: Origin,
-    saver: Saver,
+    /// `None` of one that is in memory alone.
+    saver: Option<Saver>,
     /// The epoch whose weights are in the directory, 0 for those of a moment before any was finished; `None` if nothing of
     /// this training is there.
     saved: Option<usize>,
@@ -87,15 +89,13 @@ impl Training {
     ///
     /// # Errors
     /// As [`Recipe::check`] and [`model::check_folder`]; what the data and the device say.
-    pub fn begin(recipe: &Recipe, folder: &Path, overwrite: bool, mut device: Device) -> Result<Training> {
+    pub fn begin(recipe: &Recipe, folder: &Path, overwrite: bool, device: Device) -> Result<Training> {
         recipe.check()?;
         model::check_folder(folder, overwrite)?;
         // Read by the names that were given, which errors tell, and kept by those that are found from any folder.
         let mut recipe = recipe.clone();
         recipe.sources.reading.limits.memory = device.engine.limits().memory;
-        let files = recipe.sources.read()?;
-        let mut prepared = Prepared::of(&recipe, &files)?;
-        drop(files);
+        let mut prepared = Prepared::of(&recipe, &recipe.sources.read()?)?;
         prepared.recipe.sources = prepared.recipe.sources.absolute()?;
         if let Some(from) = &mut prepared.recipe.from {
             *from = std::path::absolute(&*from).map_err(Error::io(&*from))?;
@@ -105,17 +105,31 @@ impl Training {
                 Error::model(folder, "a model cannot go on from itself: give another directory for the new one")
             );
         }
+        let mut training = Training::of(prepared, device)?;
+        training.overwrites = overwrite && folder.is_dir();
+        training.saver = Some(Saver::new(folder, model::make_folder(folder, overwrite)?));
+        Ok(training)
+    }
+
+    /// Begins a training on data that is in memory, and that keeps its model there: nothing is written.
+    ///
+    /// # Errors
+    /// As [`Recipe::check`]; what the data and the device say.
+    pub fn in_memory(recipe: &Recipe, data: &Files, device: Device) -> Result<Training> {
+        recipe.check()?;
+        Training::of(Prepared::of(recipe, data)?, device)
+    }
+
+    fn of(mut prepared: Prepared, mut device: Device) -> Result<Training> {
         prepared.fit_device(&mut device)?;
         let (parameters, vectors) = prepared.initial()?;
         let Prepared { recipe, config, options, inputs, targets, data, channels } = prepared;
         check_device(&mut device, &config, &parameters, &data, &options)?;
         let network = Network::with_parameters(config.clone(), device, &parameters)?;
-        let overwrites = overwrite && folder.is_dir();
-        let saver = Saver::new(folder, model::make_folder(folder, overwrite)?);
         let origin = Origin { recipe, checksum: data.checksum(), validated: None, folds: vec![] };
         let model = Model { config, inputs, targets, parameters, thresholds: None };
         let (trainer, interval) = (Trainer::new(network, options), Interval::default());
-        let (notes, reopen, saved) = (vec![], None, None);
+        let (notes, reopen, saver, saved, overwrites) = (vec![], None, None, None, false);
         Ok(Training {
             trainer,
             model,
@@ -192,7 +206,7 @@ impl Training {
         let best = progress.best().is_some().then(|| weights.clone());
         let saved = Some(progress.best().map_or(0, |best| best.epoch));
         let trainer = Trainer { network, options, progress, best };
-        let (interval, saver) = (Interval::default(), Saver::new(folder, directory));
+        let (interval, saver) = (Interval::default(), Some(Saver::new(folder, directory)));
         let (vectors, channels, reopen, overwrites) = (None, None, None, false);
         Ok(Training {
             trainer,
@@ -283,8 +297,9 @@ impl Training {
     /// Keeps what the test gave.
     fn record(&mut self, test: Option<Evaluation>) -> Result<()> {
         let run = Run { test, ..account(&self.origin, &self.trainer, self.sequences()) };
-        self.saver.add(RUN, run.text().into_bytes(), self.model.config_file())?;
-        self.saver.wait()
+        let Some(saver) = &mut self.saver else { return Ok(()) };
+        saver.add(RUN, run.text().into_bytes(), self.model.config_file())?;
+        saver.wait()
     }
 
     fn sequences(&self) -> [usize; 3] {
@@ -297,7 +312,7 @@ impl Training {
         let mut kept = false;
         loop {
             let outcome = self.run_on_device(observer, &mut kept);
-            let first = lost.is_none_or(|at| at.elapsed() >= BETWEEN_LOSSES);
+            let first = self.saver.is_some() && lost.is_none_or(|at| at.elapsed() >= BETWEEN_LOSSES);
             match (outcome, &mut self.reopen) {
                 (Err(error @ Error::DeviceLost { .. }), Some(reopen)) if first => {
                     log::warn!("{error}; opening it again");
@@ -318,7 +333,7 @@ impl Training {
         let (mut saving, trainer, data) = self.saving(kept);
         let ending = trainer.fit_and_keep(&data.train, &data.valid, observer, &mut saving)?;
         let saved = *saving.kept;
-        self.saver.wait()?;
+        self.saver.as_mut().map_or(Ok(()), Saver::wait)?;
         let best = self.trainer.progress.best().cloned();
         let (network, batch) = (&mut self.trainer.network, self.trainer.options.batch);
         if ending != Ending::Stopped && self.origin.recipe.thresholds && self.origin.validated.is_none() {
@@ -340,14 +355,16 @@ impl Training {
         let Training { trainer, model, data, origin, saver, interval, saved, .. } = self;
         let (interval, last) = (*interval, Instant::now());
         let (steps, warned) = (0, false);
+        let saver = saver.as_mut();
         let saving = Saving { model, origin, sequences, saver, interval, saved, last, steps, warned, overwrites, kept };
         (saving, trainer, data)
     }
 
     /// Takes the training back to what was saved last, or to its beginning, on another device.
     fn go_on_with(&mut self, mut device: Device) -> Result<()> {
-        self.saver.wait()?;
-        let Training { trainer, model, data, .. } = self;
+        let Training { trainer, model, data, saver, .. } = self;
+        let saver = saver.as_mut().expect("only what is saved is gone on with");
+        saver.wait()?;
         device.engine.hold(data.bytes());
         check_device(&mut device, &model.config, &model.parameters, data, &trainer.options)?;
         if self.saved.is_none() {
@@ -355,7 +372,7 @@ impl Training {
             (trainer.progress, trainer.best) = Default::default();
             return Ok(());
         }
-        let folder = self.saver.folder();
+        let folder = saver.folder();
         let (saved, Checkpoint { standing, parameters, state }) = saved(folder)?;
         trainer.network = restored(folder, &model.config, device, &parameters, &state)?;
         trainer.progress = standing.progress;

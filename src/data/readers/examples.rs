@@ -114,6 +114,24 @@ pub const BETWEEN: char = '\n';
 pub(super) const MOST: f64 = f32::MAX as f64;
 
 impl Examples {
+    /// What is in memory already, by the name that errors shall have for it.
+    pub fn of(place: &str, inputs: RawInputs, targets: Option<RawTargets>) -> Examples {
+        let count = match &inputs {
+            RawInputs::Texts(texts) => texts.len(),
+            RawInputs::Numbers(sequences) => sequences.len(),
+        };
+        let (targets_place, cells, left_out) = (None, None, LeftOut::default());
+        Examples {
+            place: place.into(),
+            lines: (1..=count as u64).collect(),
+            inputs,
+            targets,
+            targets_place,
+            cells,
+            left_out,
+        }
+    }
+
     /// The texts, if they are texts.
     pub fn texts(&self) -> Option<&[String]> {
         match &self.inputs {
