@@ -42,7 +42,7 @@ use std::path::Path;
 use std::time::Duration;
 use steps::StepsArgs;
 
-pub use train::recipe;
+pub use train::{options_of_training, recipe};
 
 /// Sliced recurrent neural networks: classify long sequences on any GPU, or on the CPU.
 ///

@@ -13,7 +13,7 @@ use crate::train::recipe::Tokens;
 use crate::train::survey::{Lesson, Survey};
 use crate::train::{Ending, Keep, Metric, Model, Recipe, Schedule, Sources, Training, model};
 use crate::{Device, Error, Result, Slicing};
-use clap::{Args, Parser};
+use clap::{Args, CommandFactory, Parser};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use strum::IntoEnumIterator;
@@ -375,6 +375,12 @@ pub fn recipe(options: &[(String, Option<String>)], numbers: bool) -> Result<Rec
     let mut recipe = train.recipe()?;
     recipe.sources.train = Source::File("X".into());
     Ok(recipe)
+}
+
+/// The names of all options of a training, without their dashes.
+pub fn options_of_training() -> Vec<String> {
+    let command = Settings::command();
+    command.get_opts().filter_map(|option| option.get_long().map(String::from)).collect()
 }
 
 impl Train {

@@ -1,0 +1,163 @@
+//! A trained model: what it reads, what it tells, and its directory.
+
+use super::convert::{Inputs, examples};
+use super::device::Given;
+use super::errors::raised;
+use super::network::Config;
+use numpy::{IntoPyArray, PyArray1, PyArray2, PyArrayMethods};
+use pyo3::prelude::*;
+use srnn::Network;
+use srnn::network::Task;
+use srnn::train::{TargetEncoder, answers, encoding, model};
+use std::path::PathBuf;
+use std::sync::Mutex;
+
+/// A model in memory, as a directory of the command has it.
+#[pyclass(frozen, module = "srnn")]
+pub struct Model {
+    model: srnn::train::Model,
+    /// The network on the device that was asked last, by its name.
+    network: Mutex<Option<(String, Network)>>,
+}
+
+impl Model {
+    /// One that was trained.
+    pub fn new(model: srnn::train::Model) -> Model {
+        Model { model, network: Mutex::new(None) }
+    }
+
+    /// Does something with the network on a device, which stays open for the next time.
+    fn with_network<T>(&self, device: Given, work: impl FnOnce(&mut Network) -> srnn::Result<T>) -> PyResult<T> {
+        let key = device.key();
+        let mut own = self.network.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if own.as_ref().is_none_or(|(open, _)| *open != key) {
+            *own = Some((key, self.model.network(device.open()?).map_err(raised)?));
+        }
+        let (_, network) = own.as_mut().expect("it was opened");
+        let outcome = work(network);
+        if outcome.is_err() {
+            // Of a device that was lost.
+            *own = None;
+        }
+        outcome.map_err(raised)
+    }
+}
+
+/// Sequences that are read at once.
+const BATCH: usize = 100;
+
+#[pymethods]
+impl Model {
+    /// Reads a model directory.
+    #[staticmethod]
+    fn load(py: Python<'_>, directory: PathBuf) -> PyResult<Model> {
+        py.detach(|| srnn::train::Model::load(&directory)).map(Model::new).map_err(raised)
+    }
+
+    /// Writes a model directory, which the command reads.
+    #[pyo3(signature = (directory, *, overwrite = false))]
+    fn save(&self, py: Python<'_>, directory: PathBuf, overwrite: bool) -> PyResult<()> {
+        py.detach(|| {
+            model::check_folder(&directory, overwrite)?;
+            std::fs::create_dir_all(&directory).map_err(srnn::Error::io(&directory))?;
+            self.model.save(&directory)
+        })
+        .map_err(raised)
+    }
+
+    /// The shape of its network.
+    #[getter]
+    fn config(&self) -> Config {
+        Config(self.model.config.clone())
+    }
+
+    /// What it tells: a name for each class or label, or the place of each number.
+    #[getter]
+    fn names(&self) -> Vec<String> {
+        self.model.targets.names()
+    }
+
+    /// Thresholds of the classes or labels, where they are not half.
+    #[getter]
+    fn thresholds(&self) -> Option<String> {
+        self.model.thresholds.as_ref().and_then(|own| serde_json::to_string(own).ok())
+    }
+
+    /// The weights by PyTorch's names.
+    fn state_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, pyo3::types::PyDict>> {
+        super::network::dictionary(py, self.model.parameters.tensors(&self.model.config))
+    }
+
+    /// What it tells of each sequence, `[N, C]`: probabilities of classes and labels, or numbers; of models of steps one
+    /// `[T_i, C]` behind the other, `[sum of T_i, C]`, and the steps of each.
+    #[pyo3(signature = (inputs, *, device = Given::Name("auto".into())))]
+    fn told<'py>(
+        &self,
+        py: Python<'py>,
+        mut inputs: PyRefMut<'_, Inputs>,
+        device: Given,
+    ) -> PyResult<(Bound<'py, PyArray2<f64>>, Bound<'py, PyArray1<i64>>)> {
+        let examples = examples(&mut inputs, None)?;
+        let width = self.model.config.classes;
+        let (values, steps) = py.detach(|| {
+            let mut data = encoding::dataset(&self.model.inputs, None, &examples).map_err(raised)?;
+            drop(examples);
+            let (mut values, mut steps): (Vec<f64>, Vec<i64>) = (vec![], vec![]);
+            self.with_network(device, |network| {
+                answers(network, &mut data, BATCH, |_, told| {
+                    steps.push((told.len() / width) as i64);
+                    match &self.model.targets {
+                        TargetEncoder::Numbers(own) | TargetEncoder::Series(own) => {
+                            told.chunks(width).for_each(|row| values.extend(own.undo(row)));
+                        }
+                        _ => values.extend(told.iter().map(|own| f64::from(*own))),
+                    }
+                    Ok(())
+                })
+            })?;
+            Ok::<_, PyErr>((values, steps))
+        })?;
+        let rows = values.len() / width;
+        Ok((values.into_pyarray(py).reshape([rows, width])?, steps.into_pyarray(py)))
+    }
+
+    /// The final states `[N, W]` of sequences, for other models to go on with.
+    #[pyo3(signature = (inputs, *, device = Given::Name("auto".into())))]
+    fn states<'py>(
+        &self,
+        py: Python<'py>,
+        mut inputs: PyRefMut<'_, Inputs>,
+        device: Given,
+    ) -> PyResult<Bound<'py, PyArray2<f32>>> {
+        let examples = examples(&mut inputs, None)?;
+        let (config, width) = (&self.model.config, self.model.config.width());
+        let states = py.detach(|| {
+            let data = encoding::dataset(&self.model.inputs, None, &examples).map_err(raised)?;
+            drop(examples);
+            let mut states = vec![0.0; data.len() * width];
+            self.with_network(device, |network| {
+                for rows in data.by_length(BATCH, config.most_steps()) {
+                    let own = network.states(&data.batch(config, &rows, |_| false)?)?;
+                    for (row, state) in rows.iter().zip(own.chunks(width)) {
+                        states[row * width..][..width].copy_from_slice(state);
+                    }
+                }
+                Ok(())
+            })?;
+            Ok::<_, PyErr>(states)
+        })?;
+        let rows = states.len() / width;
+        states.into_pyarray(py).reshape([rows, width])
+    }
+
+    fn __repr__(&self) -> String {
+        let task = match self.model.config.task {
+            Task::Class => "classes",
+            Task::Labels => "labels",
+            Task::Regression => "numbers",
+            Task::Tags => "tags of every step",
+            Task::Series => "numbers of every step",
+        };
+        format!("Model({} of {}, {} weights)", self.model.config.classes, task, self.model.config.parameters(true))
+    }
+}

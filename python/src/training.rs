@@ -1,0 +1,94 @@
+//! From settings, sequences and targets to a model, in memory.
+
+use super::convert::{Inputs, Targets, examples};
+use super::device::Given;
+use super::errors::raised;
+use super::model::Model;
+use super::observer::PyObserver;
+use pyo3::prelude::*;
+use srnn::data::RawInputs;
+use srnn::network::Input;
+use srnn::train::choice::Open;
+use srnn::train::recipe::Tokens;
+use srnn::train::{Ending, Recipe, TargetEncoder, Training};
+use srnn::cli;
+
+/// Options of the command by name, with their values.
+type Options = Vec<(String, Option<String>)>;
+
+/// The names of all options of ``srnn train``, without their dashes.
+#[pyfunction]
+pub fn options() -> Vec<String> {
+    cli::options_of_training()
+}
+
+fn recipe(options: &Options, inputs: &Inputs) -> PyResult<Recipe> {
+    let numbers = matches!(inputs.raw, Some(RawInputs::Numbers(_)));
+    let mut recipe = cli::recipe(options, numbers).map_err(raised)?;
+    if inputs.given && !recipe.network.task.of_steps() {
+        let own = options.iter().find(|(name, _)| name == "min-count").and_then(|(_, value)| value.as_ref()?.parse().ok());
+        recipe.tokens = Tokens::Given { min_count: own.unwrap_or(1), lower: false, endings: false };
+        recipe.open.remove(&Open::Tokens);
+    }
+    Ok(recipe)
+}
+
+/// Trains by options of ``srnn train``, by name and value, and gives the model and an account of it in JSON. Stopped by a signal,
+/// or by what the callback raises, it gives what was learnt so far, if an epoch was done, and the exception.
+#[pyfunction]
+#[pyo3(signature = (options, inputs, targets, valid = None, *, class_weights = None, device = Given::Name("auto".into()), callback = None))]
+pub fn fit(
+    py: Python<'_>,
+    options: Options,
+    mut inputs: PyRefMut<'_, Inputs>,
+    mut targets: PyRefMut<'_, Targets>,
+    valid: Option<(PyRefMut<'_, Inputs>, PyRefMut<'_, Targets>)>,
+    class_weights: Option<Vec<(String, f32)>>,
+    device: Given,
+    callback: Option<Py<PyAny>>,
+) -> PyResult<(Option<Model>, String, Option<PyErr>)> {
+    let mut recipe = recipe(&options, &inputs)?;
+    let train = examples(&mut inputs, Some(&mut targets))?;
+    let valid = valid.map(|(mut inputs, mut targets)| examples(&mut inputs, Some(&mut targets))).transpose()?;
+    if valid.is_some() {
+        recipe.sources.valid = Some("validation data".into());
+    }
+    let mut observer = PyObserver::new(callback);
+    py.detach(|| {
+        let files = recipe.sources.files(train, valid, None);
+        if let Some(weights) = class_weights {
+            let names = TargetEncoder::fit(recipe.network.task, &files, &[]).map_err(raised)?.names();
+            let weight = |name: &String| weights.iter().find(|(own, _)| own == name).map_or(1.0, |(_, weight)| *weight);
+            recipe.options.optimiser.class_weights = names.iter().map(weight).collect();
+        }
+        let mut training = Training::in_memory(&recipe, &files, device.open()?).map_err(raised)?;
+        drop(files);
+        let outcome = training.run(&mut observer);
+        let stopped = observer.raised.take();
+        let outcome = match (outcome, stopped) {
+            (Err(_), Some(error)) => return Err(error),
+            (outcome, stopped) => (outcome.map_err(raised)?, stopped),
+        };
+        let (outcome, stopped) = outcome;
+        let texts = training.model.config.input == Input::Tokens;
+        let chosen: Vec<(String, String)> =
+            training.recipe().chosen(texts).into_iter().map(|(open, value)| (open.to_string(), value)).collect();
+        let account = serde_json::json!({
+            "history": training.validated(),
+            "ending": match outcome.ending {
+                Ending::Finished => "finished",
+                Ending::NoImprovement => "no improvement",
+                Ending::Stopped => "stopped",
+            },
+            "best": outcome.best,
+            "refitted": outcome.refitted,
+            "chosen": chosen,
+            "device": training.trainer.network.device().name,
+            "sequences": [training.data.train.len(), training.data.valid.len()],
+        });
+        let is_useful = outcome.ending != Ending::Stopped || outcome.best.is_some();
+        let model = is_useful.then(|| Model::new(training.model));
+        Ok((model, account.to_string(), stopped))
+    })
+}
+
