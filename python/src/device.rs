@@ -118,4 +118,3 @@ pub fn doctor(py: Python<'_>, device: Given) -> PyResult<String> {
         Ok(serde_json::Value::from(findings.iter().map(tell).collect::<Vec<_>>()).to_string())
     })
 }
-

@@ -8,7 +8,9 @@ mod network;
 mod observer;
 mod training;
 
+use log::LevelFilter;
 use pyo3::prelude::*;
+use pyo3_log::{Caching, Logger};
 
 /// The compiled part of srnn.
 #[pymodule]
@@ -34,9 +36,12 @@ mod _srnn {
 
     /// Sends what the engine logs to Python's `logging`, once.
     #[pyfunction]
-    fn log_to_python() {
+    fn log_to_python(py: Python<'_>) -> PyResult<()> {
+        // Levels are asked for each time, as they may be set later.
+        let logger = Logger::new(py, Caching::Loggers)?.filter(LevelFilter::Debug);
         // Another logger is there already where this is called twice.
-        let _ = pyo3_log::try_init();
+        let _ = logger.install();
+        Ok(())
     }
 
     #[pymodule_init]

@@ -43,6 +43,9 @@ impl Model {
     }
 }
 
+/// What is told of sequences, or of their steps, and the steps of each.
+type Told<'py> = (Bound<'py, PyArray2<f64>>, Bound<'py, PyArray1<i64>>);
+
 /// Sequences that are read at once.
 const BATCH: usize = 100;
 
@@ -91,12 +94,7 @@ impl Model {
     /// What it tells of each sequence, `[N, C]`: probabilities of classes and labels, or numbers; of models of steps one
     /// `[T_i, C]` behind the other, `[sum of T_i, C]`, and the steps of each.
     #[pyo3(signature = (inputs, *, device = Given::Name("auto".into())))]
-    fn told<'py>(
-        &self,
-        py: Python<'py>,
-        mut inputs: PyRefMut<'_, Inputs>,
-        device: Given,
-    ) -> PyResult<(Bound<'py, PyArray2<f64>>, Bound<'py, PyArray1<i64>>)> {
+    fn told<'py>(&self, py: Python<'py>, mut inputs: PyRefMut<'_, Inputs>, device: Given) -> PyResult<Told<'py>> {
         let examples = examples(&mut inputs, None)?;
         let width = self.model.config.classes;
         let (values, steps) = py.detach(|| {

@@ -159,7 +159,12 @@ impl Network {
     }
 
     /// `[N, C]`, or `[P, C]` of every step.
-    fn logits<'py>(&self, py: Python<'py>, values: Values<'_>, ends: Vec<usize>) -> PyResult<Bound<'py, PyArray2<f32>>> {
+    fn logits<'py>(
+        &self,
+        py: Python<'py>,
+        values: Values<'_>,
+        ends: Vec<usize>,
+    ) -> PyResult<Bound<'py, PyArray2<f32>>> {
         let batch = self.batch(&values, &ends, None)?;
         self.infer(py, &batch, self.config.classes, srnn::Network::logits)
     }
@@ -176,7 +181,12 @@ impl Network {
     }
 
     /// `[N, W]`: what the head reads of each sequence, or `[P, W]` of every step.
-    fn states<'py>(&self, py: Python<'py>, values: Values<'_>, ends: Vec<usize>) -> PyResult<Bound<'py, PyArray2<f32>>> {
+    fn states<'py>(
+        &self,
+        py: Python<'py>,
+        values: Values<'_>,
+        ends: Vec<usize>,
+    ) -> PyResult<Bound<'py, PyArray2<f32>>> {
         let batch = self.batch(&values, &ends, None)?;
         let work = if self.config.task.of_steps() { srnn::Network::outputs } else { srnn::Network::states };
         self.infer(py, &batch, self.config.width(), work)
@@ -236,4 +246,3 @@ impl Network {
         py.detach(|| self.lock().set_parameters(&parameters)).map_err(raised)
     }
 }
-

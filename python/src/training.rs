@@ -6,15 +6,17 @@ use super::errors::raised;
 use super::model::Model;
 use super::observer::PyObserver;
 use pyo3::prelude::*;
+use srnn::cli;
 use srnn::data::RawInputs;
 use srnn::network::Input;
 use srnn::train::choice::Open;
 use srnn::train::recipe::Tokens;
 use srnn::train::{Ending, Recipe, TargetEncoder, Training};
-use srnn::cli;
 
 /// Options of the command by name, with their values.
 type Options = Vec<(String, Option<String>)>;
+/// Sequences, and what is to be told of them.
+type Pair<'py> = (PyRefMut<'py, Inputs>, PyRefMut<'py, Targets>);
 
 /// The names of all options of ``srnn train``, without their dashes.
 #[pyfunction]
@@ -26,7 +28,8 @@ fn recipe(options: &Options, inputs: &Inputs) -> PyResult<Recipe> {
     let numbers = matches!(inputs.raw, Some(RawInputs::Numbers(_)));
     let mut recipe = cli::recipe(options, numbers).map_err(raised)?;
     if inputs.given && !recipe.network.task.of_steps() {
-        let own = options.iter().find(|(name, _)| name == "min-count").and_then(|(_, value)| value.as_ref()?.parse().ok());
+        let own =
+            options.iter().find(|(name, _)| name == "min-count").and_then(|(_, value)| value.as_ref()?.parse().ok());
         recipe.tokens = Tokens::Given { min_count: own.unwrap_or(1), lower: false, endings: false };
         recipe.open.remove(&Open::Tokens);
     }
@@ -36,20 +39,19 @@ fn recipe(options: &Options, inputs: &Inputs) -> PyResult<Recipe> {
 /// Trains by options of ``srnn train``, by name and value, and gives the model and an account of it in JSON. Stopped by a signal,
 /// or by what the callback raises, it gives what was learnt so far, if an epoch was done, and the exception.
 #[pyfunction]
-#[pyo3(signature = (options, inputs, targets, valid = None, *, class_weights = None, device = Given::Name("auto".into()), callback = None))]
+#[pyo3(signature = (options, train, valid = None, *, class_weights = None, device = Given::Name("auto".into()), callback = None))]
 pub fn fit(
     py: Python<'_>,
     options: Options,
-    mut inputs: PyRefMut<'_, Inputs>,
-    mut targets: PyRefMut<'_, Targets>,
-    valid: Option<(PyRefMut<'_, Inputs>, PyRefMut<'_, Targets>)>,
+    train: Pair<'_>,
+    valid: Option<Pair<'_>>,
     class_weights: Option<Vec<(String, f32)>>,
     device: Given,
     callback: Option<Py<PyAny>>,
 ) -> PyResult<(Option<Model>, String, Option<PyErr>)> {
-    let mut recipe = recipe(&options, &inputs)?;
-    let train = examples(&mut inputs, Some(&mut targets))?;
-    let valid = valid.map(|(mut inputs, mut targets)| examples(&mut inputs, Some(&mut targets))).transpose()?;
+    let mut recipe = recipe(&options, &train.0)?;
+    let both = |(mut inputs, mut targets): Pair<'_>| examples(&mut inputs, Some(&mut targets));
+    let (train, valid) = (both(train)?, valid.map(both).transpose()?);
     if valid.is_some() {
         recipe.sources.valid = Some("validation data".into());
     }
@@ -91,4 +93,3 @@ pub fn fit(
         Ok((model, account.to_string(), stopped))
     })
 }
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 import warnings
 from collections.abc import Mapping
@@ -12,8 +13,8 @@ from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.exceptions import NotFittedError
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, TransformerMixin
+from sklearn.exceptions import DataConversionWarning, NotFittedError
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 
@@ -182,8 +183,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
         try:
             model, account, stopped = _srnn.fit(
                 options,
-                X.inputs(),
-                targets,
+                (X.inputs(), targets),
                 (valid[0].inputs(), valid[1]) if valid is not None else None,
                 class_weights=weights,
                 device=self._device(),
@@ -285,7 +285,8 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
 def _by_parameters(text: str) -> str:
     """An error of the command, in the words of parameters."""
     words = []
-    for word in text.split(" "):
+    # clap shows what an option takes: `--hidden <H>`.
+    for word in re.sub(r"(--[a-z-]+) <[A-Za-z]+>", r"\1", text).split(" "):
         mark = word.lstrip("'`(")
         if mark.startswith("--") and len(mark) > 3:
             word = word.replace("--", "", 1).replace("-", "_")
@@ -312,7 +313,7 @@ def _target(y: Any, name: str) -> NDArray[Any]:
     return own
 
 
-class SRNNClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
+class SRNNClassifier(ClassifierMixin, TransformerMixin, _Estimator):  # type: ignore[misc]
     """A classifier of sequences: texts, tokens, or signals.
 
     Settings that are not given are chosen by the data, as ``srnn train`` chooses them, and kept in ``chosen_``.
@@ -379,7 +380,7 @@ class SRNNClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
         """
         own, target = self._read(X), _target(y, type(self).__name__)
         if target.ndim == 2 and target.shape[1] == 1:
-            warnings.warn(_column_vector(), stacklevel=2)
+            warnings.warn("A column-vector y was passed when a 1d array was expected.", DataConversionWarning, stacklevel=2)
             target = target[:, 0]
         check_classification_targets(target)
         _count(own, target)
@@ -428,6 +429,7 @@ class SRNNClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
+        tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
 
     @classmethod
@@ -447,13 +449,7 @@ class SRNNClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
         return own
 
 
-def _column_vector() -> Warning:
-    from sklearn.exceptions import DataConversionWarning
-
-    return DataConversionWarning("A column-vector y was passed when a 1d array was expected.")
-
-
-class SRNNRegressor(RegressorMixin, _Estimator):  # type: ignore[misc]
+class SRNNRegressor(RegressorMixin, TransformerMixin, _Estimator):  # type: ignore[misc]
     """A regressor of sequences: a number of each, or several.
 
     Parameters and attributes are those of ``SRNNClassifier``, but for those of classes.
@@ -467,7 +463,7 @@ class SRNNRegressor(RegressorMixin, _Estimator):  # type: ignore[misc]
         _count(own, target)
         self._flat = target.ndim == 1
         if target.ndim == 2 and target.shape[1] == 1:
-            warnings.warn(_column_vector(), stacklevel=2)
+            warnings.warn("A column-vector y was passed when a 1d array was expected.", DataConversionWarning, stacklevel=2)
             self._flat = True
         valid = None
         if validation_data is not None:
@@ -489,6 +485,7 @@ class SRNNRegressor(RegressorMixin, _Estimator):  # type: ignore[misc]
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
+        tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -166,9 +167,9 @@ class Network:
             if sequence.ndim != wanted or (numbers and sequence.shape[1] != self.config.embedding):
                 shape = f"[T, {self.config.embedding}]" if numbers else "[T]"
                 raise ValueError(f"sequence {at} has the shape {list(sequence.shape)}, and the network reads {shape}")
-            if not numbers and (sequence.dtype.kind not in "iu" or sequence.size and sequence.min() < 0):
+            if not numbers and sequence.size and (sequence.dtype.kind not in "iu" or sequence.min() < 0):
                 raise ValueError(f"sequence {at} holds no token ids: whole numbers from 0")
-        ends = np.cumsum([len(sequence) for sequence in own], dtype=np.int64).tolist()
+        ends = list(accumulate(len(sequence) for sequence in own))
         flat = [sequence.ravel() for sequence in own]
         return np.concatenate(flat or [np.empty(0)]).astype(kind), ends
 

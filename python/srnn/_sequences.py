@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, Literal
 
 import numpy as np
@@ -53,7 +54,7 @@ class Sequences:
         """Steps of each; of texts nothing is known yet."""
         if self.kind == "tokens":
             return [len(row) for row in self.rows]
-        return np.diff(np.asarray(self.ends, dtype=np.int64), prepend=0).tolist()
+        return [end - begin for begin, end in zip([0, *self.ends], self.ends)]
 
 
 def joined(tokens: Iterable[Any]) -> str:
@@ -246,7 +247,7 @@ def _ids(sequence: NDArray[Any], row: int) -> NDArray[np.int64]:
 
 
 def _ends(own: list[NDArray[Any]]) -> list[int]:
-    return np.cumsum([len(sequence) for sequence in own], dtype=np.int64).tolist()
+    return list(accumulate(len(sequence) for sequence in own))
 
 
 def _is_first(shapes: Sequence[tuple[int, ...]], channels: str) -> bool:

@@ -93,8 +93,7 @@ class Network:
 
 def fit(
     options: list[tuple[str, str | None]],
-    inputs: Inputs,
-    targets: Targets,
+    train: tuple[Inputs, Targets],
     valid: tuple[Inputs, Targets] | None = None,
     *,
     class_weights: list[tuple[str, float]] | None = None,
