@@ -16,6 +16,7 @@ mod network;
 mod plot;
 mod predict;
 mod reporter;
+mod settings;
 mod show;
 mod step_answers;
 mod steps;
@@ -42,7 +43,7 @@ use std::path::Path;
 use std::time::Duration;
 use steps::StepsArgs;
 
-pub use train::{options_of_training, recipe};
+pub use settings::{options_of_training, recipe};
 
 /// Sliced recurrent neural networks: classify long sequences on any GPU, or on the CPU.
 ///

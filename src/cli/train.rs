@@ -12,8 +12,8 @@ use crate::train::choice::Open;
 use crate::train::recipe::Tokens;
 use crate::train::survey::{Lesson, Survey};
 use crate::train::{Ending, Keep, Metric, Model, Recipe, Schedule, Sources, Training, model};
-use crate::{Device, Error, Result, Slicing};
-use clap::{Args, CommandFactory, Parser};
+use crate::{Device, Result, Slicing};
+use clap::Args;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use strum::IntoEnumIterator;
@@ -346,43 +346,6 @@ fn journal_of(folder: &Path) -> PathBuf {
     folder.with_file_name(name)
 }
 
-/// The settings of a training by themselves, as arguments.
-#[derive(Parser)]
-#[command(no_binary_name = true, disable_help_flag = true)]
-struct Settings {
-    #[command(flatten)]
-    train: Train,
-}
-
-/// The recipe of a training on data in memory, which errors call X, by the names and values of this command's options; what is
-/// not given is left to the data.
-///
-/// # Errors
-/// [`Error::Config`] for what is no option, no value of one, or does not go together.
-pub fn recipe(options: &[(String, Option<String>)], numbers: bool) -> Result<Recipe> {
-    // A name that says what is in it.
-    let data = if numbers { "X.npz" } else { "X.tsv" };
-    let given = options.iter().map(|(name, value)| match value {
-        Some(value) => format!("--{name}={value}"),
-        None => format!("--{name}"),
-    });
-    let arguments = [data, "--out=-"].into_iter().map(String::from).chain(given);
-    let Settings { train } = Settings::try_parse_from(arguments).map_err(|error| {
-        let text = error.to_string();
-        let first = text.lines().next().unwrap_or_default();
-        Error::Config(first.trim_start_matches("error: ").into())
-    })?;
-    let mut recipe = train.recipe()?;
-    recipe.sources.train = Source::File("X".into());
-    Ok(recipe)
-}
-
-/// The names of all options of a training, without their dashes.
-pub fn options_of_training() -> Vec<String> {
-    let command = Settings::command();
-    command.get_opts().filter_map(|option| option.get_long().map(String::from)).collect()
-}
-
 impl Train {
     /// Trains to the end or to Ctrl-C, and tells how it ended.
     pub fn run(self) -> Result<Exit> {
@@ -517,7 +480,8 @@ impl Train {
         Ok(Some(training))
     }
 
-    fn recipe(&self) -> Result<Recipe> {
+    /// The settings, as far as they are given.
+    pub fn recipe(&self) -> Result<Recipe> {
         let own = &self.beginning;
         let train = own.data.clone().expect("required by clap");
         let from = own.from.as_ref().map(|from| Model::load(from)).transpose()?;

@@ -156,3 +156,25 @@ impl Sequences {
         self.numbers.range(self.starts[row]..self.starts[row + 1])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sequences_in_memory_are_checked() {
+        let of = |values: &[f64], ends: &[usize]| Sequences::new(2, Numbers::Double(values.to_vec()), ends);
+        let own = of(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], &[1, 3]).unwrap();
+        assert_eq!((own.len(), own.steps(1), own.row(1).collect::<Vec<_>>()), (2, 2, vec![3.0, 4.0, 5.0, 6.0]));
+        for (values, ends, told) in [
+            (&[1.0, 2.0, 3.0][..], &[1][..], "3 numbers are not 1 steps of 2"),
+            (&[1.0, 2.0], &[1, 1], "sequence 1 has no step"),
+            (&[1.0, 2.0, 3.0, f64::NAN], &[1, 2], "sequence 1 has NaN at step 0: numbers must be finite"),
+            (&[1.0, 1e300], &[1], "at step 0: numbers must be finite"),
+        ] {
+            let error = of(values, ends).unwrap_err().to_string();
+            assert!(error.contains(told), "{error}");
+        }
+        assert!(Sequences::new(0, Numbers::Single(vec![]), &[]).is_err());
+    }
+}

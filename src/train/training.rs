@@ -499,6 +499,15 @@ mod tests {
         let outcome = begin("whole", true).run(&mut After(1000)).unwrap();
         assert_eq!((outcome.ending, outcome.refitted, outcome.best.is_some()), (Ending::Finished, Some(40), true));
         assert_ne!(weights("whole"), weights("first"));
+        // In memory alone it is the same, and nothing is written.
+        let whole = Recipe { refit: true, ..recipe.clone() };
+        let files = recipe.sources.read().unwrap();
+        let mut own = Training::in_memory(&whole, &files, Device::cpu()).unwrap();
+        assert_eq!(own.run(&mut After(1000)).unwrap().refitted, Some(40));
+        assert_eq!(own.model.parameters.flat, weights("whole"));
+        let mut own = Training::in_memory(&whole, &files, Device::cpu()).unwrap();
+        assert_eq!(own.run(&mut After(22)).unwrap().ending, Ending::Stopped);
+        assert_eq!(own.model.parameters.flat, weights("first"));
         let run = Run::load(&folder("whole")).unwrap().unwrap();
         let epochs = run.validated.as_ref().unwrap();
         let best = epochs.iter().rfind(|epoch| epoch.best).unwrap().epoch;
