@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -94,6 +95,14 @@ class Network:
     def __init__(self, config: Config, *, seed: int = 1, device: str | _srnn.Device = "auto") -> None:
         self.config = config
         self._own = _srnn.Network(config._own, seed, device)
+
+    @classmethod
+    def load(cls, directory: str | PathLike[str], *, device: str | _srnn.Device = "auto") -> Network:
+        """The network of a model directory, with its weights; what it reads and tells is ``Model``'s to know."""
+        model = _srnn.Model.load(directory)
+        network = cls(Config(**json.loads(model.config.json())), device=device)
+        network.load_state_dict(model.state_dict())
+        return network
 
     @property
     def device(self) -> str:

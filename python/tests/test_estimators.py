@@ -191,6 +191,8 @@ def test_clones_pickles_and_directories(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="model"):
         model.save(tmp_path / "model")
     np.testing.assert_array_equal(SRNNClassifier.load(tmp_path / "model").predict_proba(TEXTS), told)
+    network = srnn.Network.load(tmp_path / "model", device="cpu")
+    assert network.state_dict().keys() == model.model_.state_dict().keys() and network.config.hidden == 8
     # The command reads it as well.
     lines = subprocess.run(
         [sys.executable, "-m", "srnn", "predict", str(tmp_path / "model"), "--device", "cpu", "-"],
