@@ -69,7 +69,7 @@ mod tests {
     fn what_is_wrong_is_one_line() {
         for (options, numbers, told) in [
             (vec![("hidden", Some("-3"))], false, "invalid value '-3' for '--hidden <H>'"),
-            (vec![("hiden", Some("3"))], false, "unexpected argument '--hiden' found"),
+            (vec![("hidde", Some("3"))], false, "unexpected argument '--hidde' found"),
             (vec![("normalise", Some("channel"))], false, "--normalise is for numbers, and the data is texts"),
             (vec![("vocabulary", Some("9"))], true, "--vocabulary is for texts, and the data is numbers"),
         ] {
