@@ -16,9 +16,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use safetensors::tensor::{Dtype, TensorView};
 use srnn::data::{Batch, Inputs, Padding, Truncate};
-use srnn::network::{
-    Activation, Cell, Config, Direction, Input, Network, Parameters, Pooling, Reset, Task,
-};
+use srnn::network::{Activation, Cell, Config, Direction, Input, Network, Parameters, Pooling, Reset, Task};
 use srnn::slicing::Align;
 use srnn::{Device, Slicing};
 use std::path::Path;
@@ -43,7 +41,9 @@ fn main() {
         let config = random(&mut rng);
         let lengths: Vec<u32> = (0..6)
             .map(|_| match config.task.of_steps() {
-                true => rng.random_range(1..=config.most_steps().min(50).min(if config.align == Align::End { config.length } else { 50 })) as u32,
+                true => rng.random_range(
+                    1..=config.most_steps().min(50).min(if config.align == Align::End { config.length } else { 50 }),
+                ) as u32,
                 // Some are longer than there is room for.
                 false => rng.random_range(1..=2 * config.length) as u32,
             })

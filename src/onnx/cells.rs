@@ -163,8 +163,7 @@ impl<'w> Weights<'w> {
         let mut sides = place.directions.clone().map(|direction| {
             let side = if direction > 0 { ".reverse" } else { "" };
             let name = |part: &str| format!("levels.{}.layers.{}.{part}{side}", place.level, place.layer);
-            let [weights, bias] =
-                ["weight_ih", "bias_ih"].map(|part| self.gates(place, part, direction, &[0, 1]));
+            let [weights, bias] = ["weight_ih", "bias_ih"].map(|part| self.gates(place, part, direction, &[0, 1]));
             let width = weights.len() / (2 * hidden);
             let turned: Vec<f32> =
                 (0..weights.len()).map(|at| weights[at % (2 * hidden) * width + at / (2 * hidden)]).collect();

@@ -142,13 +142,7 @@ impl Graph {
     }
 
     /// What has the same name stands there once.
-    fn constant(
-        &mut self,
-        name: String,
-        numbers: Numbers,
-        shape: &[usize],
-        bytes: impl FnOnce() -> Vec<u8>,
-    ) -> Value {
+    fn constant(&mut self, name: String, numbers: Numbers, shape: &[usize], bytes: impl FnOnce() -> Vec<u8>) -> Value {
         if !self.own.initializer.iter().any(|tensor| tensor.name.as_ref() == Some(&name)) {
             self.own.initializer.push(proto::Tensor {
                 dims: shape.iter().map(|&size| size as i64).collect(),
@@ -227,9 +221,7 @@ fn info(name: &str, numbers: Numbers, shape: Option<&[Size]>, says: &str) -> pro
     let shape = shape.map(|sizes| proto::Shape { dim: sizes.iter().map(size).collect() });
     proto::ValueInfo {
         name: Some(name.into()),
-        r#type: Some(proto::Type {
-            tensor_type: Some(proto::TensorType { elem_type: Some(numbers.into()), shape }),
-        }),
+        r#type: Some(proto::Type { tensor_type: Some(proto::TensorType { elem_type: Some(numbers.into()), shape }) }),
         doc_string: (!says.is_empty()).then(|| says.into()),
     }
 }

@@ -2,8 +2,8 @@
 
 use super::graph::{Graph, Size, Value};
 use super::proto::Numbers;
-use crate::data::batch::{PAD, Truncate};
 use crate::data::Padding;
+use crate::data::batch::{PAD, Truncate};
 use crate::network::{Config, Input};
 use crate::slicing::Align;
 

@@ -21,8 +21,8 @@ use crate::network::{Config, Layout, Parameters, Task};
 use crate::train::{InputEncoder, Model};
 use cells::Weights;
 use graph::{Graph, Set, Size, Value};
-use proto::Numbers;
 use prost::Message;
+use proto::Numbers;
 
 /// The version of ONNX's operators.
 pub const OPSET: i64 = 17;

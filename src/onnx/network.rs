@@ -141,7 +141,8 @@ impl Network<'_> {
         let (mut outputs, mut last) = (vec![], vec![]);
         for at in (0..all).step_by(together) {
             let place = Place { level, layer, directions: at..at + together };
-            let first = first.map(|first| if together < all { columns(&mut self.g, first, hidden, at, all) } else { first.clone() });
+            let first = first
+                .map(|first| if together < all { columns(&mut self.g, first, hidden, at, all) } else { first.clone() });
             let own = self.weights.run(&mut self.g, &place, rows, reading, first.as_ref(), stepwise);
             outputs.push(own.steps);
             last.push(own.last);
@@ -151,7 +152,13 @@ impl Network<'_> {
     }
 
     /// The layers of level 0, where each direction reads steps of its own before those of a slice.
-    fn with_context(&mut self, level: &Level, mut below: Below, own: &Reading, stepwise: &dyn Fn(usize) -> bool) -> Run {
+    fn with_context(
+        &mut self,
+        level: &Level,
+        mut below: Below,
+        own: &Reading,
+        stepwise: &dyn Fn(usize) -> bool,
+    ) -> Run {
         let (context, layers) = (self.config().context, self.config().layers);
         let directions = self.config().directions();
         let hidden = self.config().hidden as i64;

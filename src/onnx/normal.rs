@@ -2,9 +2,9 @@
 
 use super::graph::{Graph, Value};
 use super::proto::Numbers;
-use crate::data::{Normalisation, Scaling};
 use crate::data::normalisation::ROUNDING;
 use crate::data::scaling::FARTHEST;
+use crate::data::{Normalisation, Scaling};
 
 /// What the network tells, `[…, C]`, less the normalisation.
 pub(super) fn undo(g: &mut Graph, own: &Normalisation, told: &Value) -> Value {
