@@ -47,6 +47,9 @@ fn every_node_reads_what_stands_before_it_and_nothing_is_named_twice() {
             }
         }
         assert!(graph.output.iter().all(|output| known.contains(output.name())));
+        read.extend(graph.output.iter().map(|output| output.name()));
+        let is_read = |node: &&proto::Node| node.output.iter().any(|name| read.contains(&name[..]));
+        assert_eq!(graph.node.iter().find(|node| !is_read(node)), None);
         let unread = graph.initializer.iter().find(|tensor| !read.contains(tensor.name()));
         assert_eq!(unread.map(|tensor| tensor.name()), None);
     }

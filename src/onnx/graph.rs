@@ -2,6 +2,7 @@
 //! shape is broadcast with.
 
 use super::proto::{self, AttributeKind, Numbers};
+use std::collections::HashSet;
 
 /// A value of the graph, by its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -154,8 +155,24 @@ impl Graph {
         Value(name)
     }
 
+    /// What has grown, without what nobody reads.
     pub fn finish(self) -> proto::Graph {
-        self.own
+        let proto::Graph { node, initializer, output, .. } = &self.own;
+        let mut read: HashSet<&str> = output.iter().map(proto::ValueInfo::name).collect();
+        let mut kept = vec![false; node.len()];
+        for (node, kept) in node.iter().zip(&mut kept).rev() {
+            *kept = node.output.iter().any(|name| read.contains(&name[..]));
+            if *kept {
+                read.extend(node.input.iter().map(String::as_str));
+            }
+        }
+        let mut kept = kept.into_iter();
+        let constants: Vec<bool> = initializer.iter().map(|tensor| read.contains(tensor.name())).collect();
+        let mut constants = constants.into_iter();
+        let mut own = self.own;
+        own.node.retain(|_| kept.next() == Some(true));
+        own.initializer.retain(|_| constants.next() == Some(true));
+        own
     }
 
     /// A size of a value, `[1]`.

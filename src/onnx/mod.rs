@@ -33,12 +33,15 @@ const FORMAT: i64 = 8;
 /// Bytes of the largest file of protocol buffers.
 const MOST: usize = i32::MAX as usize;
 
+/// Adds what makes of the network's numbers those in their own units.
+type Undo = dyn Fn(&mut Graph, &Value) -> Value;
+
 /// What a graph tells, for those who read it.
 struct Telling<'t> {
     /// `[C]`: names of classes or labels, as JSON.
     names: Option<String>,
-    /// From what the network tells to numbers in their own units.
-    undo: Option<&'t dyn Fn(&mut Graph, &Value) -> Value>,
+    /// Of numbers that it tells.
+    undo: Option<&'t Undo>,
 }
 
 /// A network as the bytes of an ONNX file. What is told of are ids, or numbers as the network reads them.

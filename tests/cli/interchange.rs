@@ -50,16 +50,7 @@ fn there_and_back() {
     room.srnn(&format!("eval back {DATA}")).succeeds();
     room.srnn("show back").succeeds();
     room.srnn("export back --onnx back.onnx").succeeds();
-    room.train(&[
-        ("--preset", ""),
-        ("--from", "back"),
-        ("--out", "more"),
-        ("--slices", ""),
-        ("--length", ""),
-        ("--hidden", ""),
-        ("--embedding", ""),
-    ])
-    .succeeds();
+    room.srnn("train reviews.tsv --from back --out more --epochs 1 --device cpu").succeeds();
 }
 
 #[test]
@@ -95,8 +86,9 @@ fn numbers_and_doubles() {
     let room = Room::new();
     let values: Vec<f32> = (0..20 * 12).map(|at| ((at * 7919) % 101) as f32 / 50.0 - 1.0).collect();
     room.write("x.npy", npy_bytes(&[20, 12], &values).unwrap());
-    room.write("y.txt", (0..20).map(|at| format!("{}\n", ["up", "down"][at % 2])).collect::<String>());
-    room.command().args(training_on_numbers("x.npy", &[("--labels", "y.txt"), ("--length", "12")])).unwrap();
+    let classes: Vec<f32> = (0..20).map(|at| (at % 2) as f32).collect();
+    room.write("y.npy", npy_bytes(&[20], &classes).unwrap());
+    room.command().args(training_on_numbers("x.npy", &[("--labels", "y.npy"), ("--length", "12")])).unwrap();
     let bytes = room.read("out/model.safetensors");
     let file = SafeTensors::deserialize(&bytes).unwrap();
     let doubles: Vec<_> = file
@@ -121,7 +113,7 @@ fn numbers_and_doubles() {
 fn what_does_not_fit_is_refused_by_name() {
     let room = Room::with_model();
     let own = "model/model.safetensors --config model/config.json";
-    let import = |state: &str, more: &str| room.srnn(&format!("import {state} {more} --out back"));
+    let import = |state: &str, more: &str| room.srnn(format!("import {state} --out back {more}").trim());
     import(own, "").refused("the network reads tokens");
     import("nothing.safetensors", "").refused("nothing.safetensors: ");
     import("model/config.json", "").refused("config.json: this is no safetensors file");
@@ -144,7 +136,6 @@ fn what_does_not_fit_is_refused_by_name() {
     renamed(&room, "model/model.safetensors", "twice.safetensors", |name| Some(name.replace("levels.1.", "other.")));
     import("twice.safetensors", "").refused("there are several recurrences");
     renamed(&room, "model/model.safetensors", "less.safetensors", |name| (name != "head.bias").then(|| name.into()));
-    import("less.safetensors", "")
-        .refused("each of these could be the embedding: `embedding.weight` and `head.weight`");
+    import("less.safetensors", "").refused("each of these could be the embedding: `embedding.weight`, `head.weight`");
     assert!(!room.has("back"));
 }
