@@ -34,14 +34,14 @@ const FORMAT: i64 = 8;
 const MOST: usize = i32::MAX as usize;
 
 /// Adds what makes of the network's numbers those in their own units.
-type Undo = dyn Fn(&mut Graph, &Value) -> Value;
+type Undo<'u> = dyn Fn(&mut Graph, &Value) -> Value + 'u;
 
 /// What a graph tells, for those who read it.
 struct Telling<'t> {
     /// `[C]`: names of classes or labels, as JSON.
     names: Option<String>,
     /// Of numbers that it tells.
-    undo: Option<&'t Undo>,
+    undo: Option<&'t Undo<'t>>,
 }
 
 /// A network as the bytes of an ONNX file. What is told of are ids, or numbers as the network reads them.
