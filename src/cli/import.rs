@@ -25,10 +25,10 @@ pub struct Import {
     #[arg(long, value_name = "JSON")]
     tokenizer: Option<PathBuf>,
     /// Names of the classes or labels, in the network's order [default: 0, 1, ...]
-    #[arg(long, value_name = "A,B", value_delimiter = ',')]
-    classes: Option<Vec<String>>,
+    #[arg(long = "classes", value_name = "A,B", value_delimiter = ',')]
+    names: Option<Vec<String>>,
     /// File with these names, one a line
-    #[arg(long, value_name = "FILE", conflicts_with = "classes")]
+    #[arg(long, value_name = "FILE", conflicts_with = "names")]
     labels: Option<PathBuf>,
     /// Directory for the model
     #[arg(long, value_name = "DIR")]
@@ -47,7 +47,7 @@ impl Import {
                 ensure(text.is_ok(), format!("{} is no text in UTF-8", path.display()))?;
                 Some(text.unwrap_or_default().lines().map(|line| line.trim().to_string()).collect())
             }
-            None => self.classes,
+            None => self.names,
         };
         let parts = Parts { state: self.state, config: self.config, tokenizer: self.tokenizer, names };
         let model = parts.model()?;
