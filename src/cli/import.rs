@@ -52,7 +52,7 @@ impl Import {
         let parts = Parts { state: self.state, config: self.config, tokenizer: self.tokenizer, names };
         let model = parts.model()?;
         model.save_new(&self.out, self.force)?;
-        note(format_args!("network: {}", network::describe(&model.config)));
+        note(network::describe(&model.config));
         note(format_args!("model: {}", self.out.display()));
         Ok(())
     }
