@@ -126,7 +126,7 @@ fn what_does_not_fit_is_refused_by_name() {
         .refused("tensor `levels.0.weight_hh_l0` [15, 5]: `hidden` is 5, and the configuration says 7");
     given(r#"{"slicing": "2x1", "length": 16}"#).refused("has no use for `levels.2.");
     given(r#"{"slicing": "2x3", "length": 16}"#).refused("tensor `levels.3.weight_ih_l0` is missing");
-    given(r#"{"slicing": "2x2", "lenght": 16}"#).refused("unknown field `lenght`");
+    given(r#"{"slicing": "2x2", "depth": 16}"#).refused("unknown field `depth`");
     given(r#"{"slicing": "2x2", "length": 3}"#).refused("slices `2x2`");
     given("[]").refused("network.json: this is no configuration");
     room.write("network.json", r#"{"slicing": "2x2", "length": 16}"#);
