@@ -126,11 +126,13 @@ impl Graph {
     }
 
     /// A number `[1]` of 64 bits.
+    #[cfg(feature = "files")]
     pub fn double(&mut self, value: f64) -> Value {
         self.doubles(&format!("double:{value:e}"), &[value])
     }
 
     /// Named numbers `[N]` of 64 bits.
+    #[cfg(feature = "files")]
     pub fn doubles(&mut self, name: &str, values: &[f64]) -> Value {
         let bytes = || values.iter().flat_map(|value| value.to_le_bytes()).collect();
         self.constant(name.into(), Numbers::Double, &[values.len()], bytes)
