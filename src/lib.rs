@@ -58,6 +58,8 @@ pub mod files;
 pub mod kernel;
 pub mod listing;
 pub mod network;
+#[cfg(feature = "onnx")]
+pub mod onnx;
 #[cfg(any(feature = "columnar", feature = "gpu"))]
 pub mod panics;
 pub mod plan;

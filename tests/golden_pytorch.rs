@@ -6,49 +6,10 @@ mod network_cases;
 
 use golden::Golden;
 use network_cases::gpu;
+use srnn::Device;
 use srnn::compare::{Tolerance, compare};
 use srnn::data::Batch;
-use srnn::network::{Config, Network, Optimiser, Parameters, Task, Tensor};
-use srnn::{Device, Slicing};
-
-fn config(golden: &Golden) -> Config {
-    let settings = golden.settings();
-    // Files name everything as configurations do.
-    let parse = |name: &str, or: &str| {
-        let text = settings.text(name);
-        serde_json::Value::from(if text.is_empty() { or } else { text })
-    };
-    let [n, k, length] = ["n", "k", "T"].map(|name| settings.number(name));
-    let [shape, head] = ["embedding.weight", "head.weight"].map(|name| golden.find(name).0);
-    Config {
-        cell: serde_json::from_value(parse("cell", "")).unwrap(),
-        reset: serde_json::from_value(parse("reset", "after")).unwrap(),
-        activation: serde_json::from_value(parse("activation", "tanh")).unwrap(),
-        direction: serde_json::from_value(parse("direction", "")).unwrap(),
-        pooling: serde_json::from_value(parse("pool", "")).unwrap(),
-        head_pooling: serde_json::from_value(parse("head_pool", "")).unwrap(),
-        heads: settings.number_or("heads", 1),
-        layers: settings.number("layers"),
-        context: settings.number("context"),
-        slicing: if k == 0 { Slicing::plain() } else { Slicing::new(n, k as u32).unwrap() },
-        length,
-        vocabulary: shape[0],
-        embedding: shape[1],
-        hidden: settings.number("hidden"),
-        classes: head[0],
-        task: if settings.text("told").is_empty() { Task::Class } else { Task::Tags },
-        downward: settings.text("told") != "steps of slices",
-        ..Config::default()
-    }
-}
-
-fn parameters(golden: &Golden, config: &Config) -> Parameters {
-    let rounded = |name: &str| {
-        let (shape, values) = golden.find(name);
-        Some((shape, values.into_iter().map(|value| value as f32).collect()))
-    };
-    Parameters::from_tensors(config, rounded).unwrap()
-}
+use srnn::network::{Config, Network, Optimiser, Tensor};
 
 fn batch(golden: &Golden, config: &Config) -> Batch {
     let [tokens, lengths, labels] = ["tokens", "lengths", "labels"].map(|name| golden.indices(name));
@@ -77,9 +38,9 @@ fn logits_loss_and_gradients(device: fn() -> Device) {
     // Both engines stay within 4e-7; an exp of a GPU may round more than theirs.
     const CLOSE: Tolerance = Tolerance::new(1e-8, 5e-6);
     for golden in Golden::networks().chain(Golden::with_heads()) {
-        let config = config(&golden);
+        let config = golden.config();
         let batch = batch(&golden, &config);
-        let mut network = Network::with_parameters(config.clone(), device(), &parameters(&golden, &config)).unwrap();
+        let mut network = Network::with_parameters(config.clone(), device(), &golden.parameters(&config)).unwrap();
         agree(&network.logits(&batch).unwrap(), &golden.values("logits"), CLOSE, "logits");
         let actual = network.gradients(&batch, &Optimiser::default()).unwrap();
         agree(&[actual.loss], &golden.values("loss"), CLOSE, "loss");
@@ -93,9 +54,9 @@ fn ten_training_steps(device: fn() -> Device) {
     const WEIGHTS: Tolerance = Tolerance::new(3e-5, 0.0);
     let optimiser = Optimiser::adam(1e-2);
     for golden in Golden::networks().chain(Golden::with_heads()) {
-        let config = config(&golden);
+        let config = golden.config();
         let batch = batch(&golden, &config);
-        let mut network = Network::with_parameters(config.clone(), device(), &parameters(&golden, &config)).unwrap();
+        let mut network = Network::with_parameters(config.clone(), device(), &golden.parameters(&config)).unwrap();
         let (mut losses, mut norms) = (Vec::new(), Vec::new());
         for _ in 0..10 {
             network.train_step(&batch, &optimiser).unwrap();

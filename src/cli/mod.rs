@@ -9,6 +9,8 @@ mod devices;
 mod doctor;
 mod embed;
 mod eval;
+mod export;
+mod import;
 mod input;
 mod interrupt;
 mod naive;
@@ -64,6 +66,8 @@ enum Command {
     Eval(eval::Eval),
     Predict(predict::Predict),
     Embed(embed::Embed),
+    Export(export::Export),
+    Import(import::Import),
     Stream(stream::StreamArgs),
     Show(show::Show),
     Bench(bench::BenchArgs),
@@ -204,6 +208,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Eval(command) => command.run().map(done),
         Command::Predict(command) => command.run().map(done),
         Command::Embed(command) => command.run().map(done),
+        Command::Export(command) => command.run().map(done),
+        Command::Import(command) => command.run().map(done),
         Command::Stream(command) => command.run().map(done),
         Command::Show(command) => command.run().map(done),
         Command::Bench(command) => command.run().map(done),

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result, ensure};
 
 /// Relative error that the mean of very many numbers may have in double precision.
-const ROUNDING: f64 = 1e-12;
+pub(crate) const ROUNDING: f64 = 1e-12;
 
 /// Mean and standard deviation of each of D columns, from a training set.
 ///

@@ -24,7 +24,7 @@ pub struct Scaling {
 }
 
 /// What is told of a sequence's own scale lies within so many units.
-const FARTHEST: f64 = 5.0;
+pub(crate) const FARTHEST: f64 = 5.0;
 
 impl Scaling {
     /// Learns from sequences `[T_i, width]`.

@@ -10,6 +10,8 @@ pub mod dataset;
 mod directory;
 #[cfg(feature = "files")]
 pub mod encoding;
+#[cfg(feature = "files")]
+pub mod import;
 pub mod metric;
 pub mod metrics;
 #[cfg(feature = "files")]
@@ -31,6 +33,8 @@ pub mod setting;
 #[cfg(feature = "files")]
 pub mod sources;
 pub mod spans;
+#[cfg(feature = "files")]
+mod state_dict;
 #[cfg(feature = "files")]
 pub mod survey;
 #[cfg(feature = "files")]

@@ -192,6 +192,15 @@ impl Model {
         Directory::hold(folder)?.save(&files, |sums| self.config_file().text(sums))
     }
 
+    /// [`Model::save`] into a folder that is made for it.
+    ///
+    /// # Errors
+    /// As there; [`Error::Model`] for a folder that holds other things or, unless it is to be overwritten, a model.
+    pub fn save_new(&self, folder: &Path, overwrite: bool) -> Result<()> {
+        drop(make_folder(folder, overwrite)?);
+        self.save(folder)
+    }
+
     /// The configuration, without the files that it is saved with.
     pub(super) fn config_file(&self) -> ConfigFile {
         let (normalisation, log_deviation) = match &self.inputs {

@@ -34,3 +34,11 @@ pub(crate) fn floats(file: &SafeTensors, name: &str) -> Option<(Vec<usize>, Vec<
     let tensor = file.tensor(name).ok().filter(|tensor| tensor.dtype() == Dtype::F32)?;
     Some((tensor.shape().to_vec(), bytemuck::pod_collect_to_vec(tensor.data())))
 }
+
+/// The same of 64-bit floats, too, which are rounded.
+pub(crate) fn rounded(file: &SafeTensors, name: &str) -> Option<(Vec<usize>, Vec<f32>)> {
+    let doubles = file.tensor(name).ok().filter(|tensor| tensor.dtype() == Dtype::F64);
+    let Some(tensor) = doubles else { return floats(file, name) };
+    let values: Vec<f64> = bytemuck::pod_collect_to_vec(tensor.data());
+    Some((tensor.shape().to_vec(), values.into_iter().map(|value| value as f32).collect()))
+}

@@ -6,6 +6,7 @@ mod demo;
 mod device;
 mod eval;
 mod files;
+mod interchange;
 mod interrupt;
 mod models;
 mod numbers;

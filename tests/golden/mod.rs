@@ -3,6 +3,8 @@
 
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
+use srnn::Slicing;
+use srnn::network::{Config, Parameters, Task};
 
 /// The networks' files.
 pub const NETWORKS: [&str; 33] = [
@@ -115,6 +117,47 @@ impl Golden {
         let made_by = metadata.metadata().as_ref().and_then(|entries| entries.get("made_by")).expect("`made_by`");
         let made_by: Value = serde_json::from_str(made_by).expect("`made_by` is JSON");
         Settings(made_by["case"].clone())
+    }
+
+    /// The network's shape.
+    pub fn config(&self) -> Config {
+        let settings = self.settings();
+        // Files name everything as configurations do.
+        let parse = |name: &str, or: &str| {
+            let text = settings.text(name);
+            Value::from(if text.is_empty() { or } else { text })
+        };
+        let [n, k, length] = ["n", "k", "T"].map(|name| settings.number(name));
+        let [shape, head] = ["embedding.weight", "head.weight"].map(|name| self.find(name).0);
+        Config {
+            cell: serde_json::from_value(parse("cell", "")).unwrap(),
+            reset: serde_json::from_value(parse("reset", "after")).unwrap(),
+            activation: serde_json::from_value(parse("activation", "tanh")).unwrap(),
+            direction: serde_json::from_value(parse("direction", "")).unwrap(),
+            pooling: serde_json::from_value(parse("pool", "")).unwrap(),
+            head_pooling: serde_json::from_value(parse("head_pool", "")).unwrap(),
+            heads: settings.number_or("heads", 1),
+            layers: settings.number("layers"),
+            context: settings.number("context"),
+            slicing: if k == 0 { Slicing::plain() } else { Slicing::new(n, k as u32).unwrap() },
+            length,
+            vocabulary: shape[0],
+            embedding: shape[1],
+            hidden: settings.number("hidden"),
+            classes: head[0],
+            task: if settings.text("told").is_empty() { Task::Class } else { Task::Tags },
+            downward: settings.text("told") != "steps of slices",
+            ..Config::default()
+        }
+    }
+
+    /// Its weights, rounded.
+    pub fn parameters(&self, config: &Config) -> Parameters {
+        let rounded = |name: &str| {
+            let (shape, values) = self.find(name);
+            Some((shape, values.into_iter().map(|value| value as f32).collect()))
+        };
+        Parameters::from_tensors(config, rounded).unwrap()
     }
 
     /// The real tokens of every sequence.
