@@ -6,6 +6,7 @@ mod errors;
 mod model;
 mod network;
 mod observer;
+mod pool;
 mod training;
 
 use log::LevelFilter;

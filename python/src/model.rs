@@ -4,6 +4,7 @@ use super::convert::{Inputs, examples};
 use super::device::Given;
 use super::errors::raised;
 use super::network::Config;
+use super::pool::to_its_end;
 use numpy::{IntoPyArray, PyArray1, PyArray2, PyArrayMethods};
 use pyo3::prelude::*;
 use srnn::Network;
@@ -97,7 +98,7 @@ impl Model {
     fn told<'py>(&self, py: Python<'py>, mut inputs: PyRefMut<'_, Inputs>, device: Given) -> PyResult<Told<'py>> {
         let examples = examples(&mut inputs, None)?;
         let width = self.model.config.classes;
-        let (values, steps) = py.detach(|| {
+        let (values, steps) = to_its_end(py, || {
             let mut data = encoding::dataset(&self.model.inputs, None, &examples).map_err(raised)?;
             drop(examples);
             let (mut values, mut steps): (Vec<f64>, Vec<i64>) = (vec![], vec![]);
@@ -129,7 +130,7 @@ impl Model {
     ) -> PyResult<Bound<'py, PyArray2<f32>>> {
         let examples = examples(&mut inputs, None)?;
         let (config, width) = (&self.model.config, self.model.config.width());
-        let states = py.detach(|| {
+        let states = to_its_end(py, || {
             let data = encoding::dataset(&self.model.inputs, None, &examples).map_err(raised)?;
             drop(examples);
             let mut states = vec![0.0; data.len() * width];

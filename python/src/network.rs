@@ -2,6 +2,7 @@
 
 use super::device::Given;
 use super::errors::raised;
+use super::pool::to_its_end;
 use numpy::{IntoPyArray, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2, PyReadonlyArrayDyn};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -202,12 +203,11 @@ impl Network {
         settings: &str,
     ) -> PyResult<f64> {
         let (batch, optimiser) = (self.batch(&values, &ends, Some(&told))?, optimiser(settings)?);
-        py.detach(|| {
+        to_its_end(py, || {
             let mut network = self.lock();
-            network.train_step(&batch, &optimiser)?;
-            network.totals().map(|totals| totals.loss)
+            network.train_step(&batch, &optimiser).map_err(raised)?;
+            network.totals().map(|totals| totals.loss).map_err(raised)
         })
-        .map_err(raised)
     }
 
     /// The mean loss and the gradients of all weights, by name, without a step.
@@ -220,7 +220,7 @@ impl Network {
         settings: &str,
     ) -> PyResult<(f32, Bound<'py, PyDict>)> {
         let (batch, optimiser) = (self.batch(&values, &ends, Some(&told))?, optimiser(settings)?);
-        let own = py.detach(|| self.lock().gradients(&batch, &optimiser)).map_err(raised)?;
+        let own = to_its_end(py, || self.lock().gradients(&batch, &optimiser).map_err(raised))?;
         let tensors = own.dense(self.config.vocabulary).tensors(&self.config);
         Ok((own.loss, dictionary(py, tensors)?))
     }

@@ -1,31 +1,29 @@
-//! Training as Python sees it: its signals stop it, and its callbacks are told of it.
+//! Training as Python sees it: it may stop it, and its callbacks are told of it.
 
 use pyo3::prelude::*;
 use srnn::train::{Epoch, Observer, StepReport, Trainer};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// Asks Python for signals, and tells a callback of steps and epochs.
-pub struct PyObserver {
+/// Tells a callback of steps and epochs.
+pub struct PyObserver<'s> {
     /// An object with `step(epoch, epochs, step, steps, loss, score, seconds)`, `epoch(text)` and `refit(sequences, epochs)`.
     callback: Option<Py<PyAny>>,
-    /// When Python was asked for signals last.
-    asked: Instant,
-    /// When the callback was told of a step last.
+    /// When it was told of a step last.
     told: Instant,
-    /// What was raised meanwhile: it ends the training.
+    /// Whether the training is to end.
+    stop: &'s AtomicBool,
+    /// What the callback raised: it ends the training.
     pub raised: Option<PyErr>,
 }
 
-/// As the interpreter's lock has its price, signals are looked for this often at most.
-const BETWEEN_SIGNALS: Duration = Duration::from_millis(20);
-/// As often a callback is told of steps.
+/// As the interpreter's lock has its price, a callback is told of steps this often at most.
 const BETWEEN_STEPS: Duration = Duration::from_millis(100);
 
-impl PyObserver {
+impl PyObserver<'_> {
     /// Without a callback it tells nobody.
-    pub fn new(callback: Option<Py<PyAny>>) -> PyObserver {
-        let now = Instant::now();
-        PyObserver { callback, asked: now, told: now, raised: None }
+    pub fn new(callback: Option<Py<PyAny>>, stop: &AtomicBool) -> PyObserver<'_> {
+        PyObserver { callback, told: Instant::now(), stop, raised: None }
     }
 
     fn tell(&mut self, tell: impl FnOnce(&Bound<'_, PyAny>) -> PyResult<()>) {
@@ -35,14 +33,9 @@ impl PyObserver {
     }
 }
 
-impl Observer for PyObserver {
+impl Observer for PyObserver<'_> {
     fn step(&mut self, report: &StepReport) {
         let StepReport { epoch, step, steps, epochs, seconds, totals, .. } = *report;
-        if self.asked.elapsed() >= BETWEEN_SIGNALS {
-            let outcome = Python::attach(|py| py.check_signals());
-            self.raised = self.raised.take().or(outcome.err());
-            self.asked = Instant::now();
-        }
         if self.told.elapsed() >= BETWEEN_STEPS || step == steps {
             self.told = Instant::now();
             let (loss, score) = totals.unzip();
@@ -62,6 +55,6 @@ impl Observer for PyObserver {
     }
 
     fn stop(&self) -> bool {
-        self.raised.is_some()
+        self.raised.is_some() || self.stop.load(Ordering::Relaxed)
     }
 }

@@ -5,6 +5,7 @@ use super::device::Given;
 use super::errors::raised;
 use super::model::Model;
 use super::observer::PyObserver;
+use super::pool::in_pool;
 use pyo3::prelude::*;
 use srnn::cli;
 use srnn::data::RawInputs;
@@ -12,6 +13,7 @@ use srnn::network::Input;
 use srnn::train::choice::Open;
 use srnn::train::recipe::Tokens;
 use srnn::train::{Ending, Recipe, TargetEncoder, Training};
+use std::sync::atomic::AtomicBool;
 
 /// Options of the command by name, with their values.
 type Options = Vec<(String, Option<String>)>;
@@ -55,8 +57,9 @@ pub fn fit(
     if valid.is_some() {
         recipe.sources.valid = Some("validation data".into());
     }
-    let mut observer = PyObserver::new(callback);
-    py.detach(|| {
+    let stop = AtomicBool::new(false);
+    let (outcome, signal) = in_pool(py, &stop, || {
+        let mut observer = PyObserver::new(callback, &stop);
         let files = recipe.sources.files(train, valid, None);
         if let Some(weights) = class_weights {
             let names = TargetEncoder::fit(recipe.network.task, &files, &[]).map_err(raised)?.names();
@@ -91,5 +94,9 @@ pub fn fit(
         let is_useful = outcome.ending != Ending::Stopped || outcome.best.is_some();
         let model = is_useful.then(|| Model::new(training.model));
         Ok((model, account.to_string(), stopped))
-    })
+    });
+    match (outcome, signal) {
+        (Ok((model, account, stopped)), signal) => Ok((model, account, signal.or(stopped))),
+        (Err(error), signal) => Err(signal.unwrap_or(error)),
+    }
 }
