@@ -7,6 +7,7 @@ use super::network::Config;
 use super::pool::to_its_end;
 use numpy::{IntoPyArray, PyArray1, PyArray2, PyArrayMethods};
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 use srnn::Network;
 use srnn::network::Task;
 use srnn::train::{TargetEncoder, answers, encoding, model};
@@ -67,6 +68,12 @@ impl Model {
             self.model.save(&directory)
         })
         .map_err(raised)
+    }
+
+    /// An ONNX file of it.
+    fn onnx<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        let bytes = py.detach(|| srnn::onnx::export(&self.model)).map_err(raised)?;
+        Ok(PyBytes::new(py, &bytes))
     }
 
     /// The shape of its network.

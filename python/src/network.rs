@@ -6,7 +6,7 @@ use super::pool::to_its_end;
 use numpy::{IntoPyArray, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2, PyReadonlyArrayDyn};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyBytes, PyDict};
 use srnn::data::{Batch, Rows, Targets};
 use srnn::network::{Optimiser, Parameters, Task, Tensor};
 use std::collections::HashMap;
@@ -223,6 +223,13 @@ impl Network {
         let own = to_its_end(py, || self.lock().gradients(&batch, &optimiser).map_err(raised))?;
         let tensors = own.dense(self.config.vocabulary).tensors(&self.config);
         Ok((own.loss, dictionary(py, tensors)?))
+    }
+
+    /// An ONNX file of it.
+    fn onnx<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        let work = || srnn::onnx::export_network(&self.config, &self.lock().parameters()?);
+        let bytes = py.detach(work).map_err(raised)?;
+        Ok(PyBytes::new(py, &bytes))
     }
 
     /// The weights by PyTorch's names.

@@ -239,6 +239,10 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
         """Write a model directory, which the command ``srnn`` and ``load`` read."""
         self._check_fitted().save(directory, overwrite=overwrite)
 
+    def to_onnx(self) -> bytes:
+        """The model as an ONNX file: token ids or numbers and lengths in, probabilities out."""
+        return self._check_fitted().onnx()
+
     def plot_history(self, ax: Any = None) -> Any:
         """Plot loss and validation by epoch with matplotlib, and give the axes."""
         self._check_fitted()

@@ -165,6 +165,10 @@ class Network:
         """
         self._own.load_state_dict({name: _array(own) for name, own in tensors.items()})
 
+    def to_onnx(self) -> bytes:
+        """The network as an ONNX file: token ids or numbers and lengths in, logits and probabilities out."""
+        return self._own.onnx()
+
     def _flat(self, sequences: Sequence[ArrayLike]) -> tuple[Any, list[int]]:
         numbers = self.config.input == "numbers"
         kind = np.float32 if numbers else np.uint32
