@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,10 @@ from sklearn.utils.multiclass import check_classification_targets
 from . import _srnn
 from ._labels import by_name, names_of
 from ._progress import Progress
-from ._sequences import Sequences, joined, read
+from ._sequences import Kind, Sequences, joined, read
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = ["SRNNClassifier", "SRNNRegressor", "SRNNTagger"]
 
@@ -32,7 +35,8 @@ _OWN = {"input", "channels", "device", "memory", "verbose", "random_state", "val
 class _Estimator(BaseEstimator):  # type: ignore[misc]
     """What all of them do alike: settings by the names of ``srnn train``'s options."""
 
-    _task = "class"
+    # Tasks of models that are theirs.
+    _tasks: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -148,6 +152,8 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
     history_: list[dict[str, Any]]
     chosen_: dict[str, str]
     n_features_in_: int
+    _names: list[str]
+    _kind: Kind
 
     def _options(self, task: str) -> list[tuple[str, str | None]]:
         """The options of ``srnn train`` that say the same."""
@@ -238,6 +244,31 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
     def save(self, directory: str | PathLike[str], *, overwrite: bool = False) -> None:
         """Write a model directory, which the command ``srnn`` and ``load`` read."""
         self._check_fitted().save(directory, overwrite=overwrite)
+
+    @classmethod
+    def load(cls, directory: str | PathLike[str], **params: Any) -> Self:
+        """The estimator of a model directory, as ``save`` or the command wrote it; its labels are strings.
+
+        Raises
+        ------
+        ValueError
+            For a directory of another kind of model, or of none.
+        """
+        own = cls(**params)
+        own.model_ = _srnn.Model.load(directory)
+        config = json.loads(own.model_.config.json())
+        if config["task"] not in cls._tasks:
+            raise ValueError(f"{directory}: a model of the task {config['task']}, and a {cls.__name__} is of {', '.join(cls._tasks)}")
+        words: Kind = "tokens" if config["task"] == "tags" else "texts"
+        own._kind = words if config["input"] == "tokens" else "numbers"
+        own.history_, own.chosen_, own.n_features_in_ = [], {}, config["embedding"]
+        own._names = own.model_.names
+        own._loaded(config["task"])
+        own._fitted()
+        return own
+
+    def _loaded(self, task: str) -> None:
+        """What is known of a model that was loaded."""
 
     def to_onnx(self) -> bytes:
         """The model as an ONNX file: token ids or numbers and lengths in, probabilities out."""
@@ -363,6 +394,7 @@ class SRNNClassifier(ClassifierMixin, TransformerMixin, _Estimator):  # type: ig
     """
 
     classes_: NDArray[Any]
+    _tasks = ("class", "labels")
 
     def fit(self, X: Any, y: Any, validation_data: tuple[Any, Any] | None = None) -> SRNNClassifier:
         """Fit the classifier.
@@ -418,6 +450,10 @@ class SRNNClassifier(ClassifierMixin, TransformerMixin, _Estimator):  # type: ig
     def _fitted(self) -> None:
         self._order = None if self._several else by_name(self._names, self.model_.names)
 
+    def _loaded(self, task: str) -> None:
+        self._several = task == "labels"
+        self.classes_ = np.arange(len(self._names)) if self._several else np.asarray(self._names)
+
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Probabilities ``[N, C]``, in the order of ``classes_``."""
         told, _ = self._told(X)
@@ -436,28 +472,14 @@ class SRNNClassifier(ClassifierMixin, TransformerMixin, _Estimator):  # type: ig
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
 
-    @classmethod
-    def load(cls, directory: str | PathLike[str], **params: Any) -> SRNNClassifier:
-        """The classifier of a model directory; its labels are strings."""
-        own = cls(**params)
-        own.model_ = _srnn.Model.load(directory)
-        config = json.loads(own.model_.config.json())
-        if config["task"] not in ("class", "labels"):
-            raise ValueError(f"{directory}: the model tells of {config['task']}, not of classes")
-        own._several = config["task"] == "labels"
-        own._names = own.model_.names
-        own.classes_ = np.arange(len(own._names)) if own._several else np.asarray(own._names)
-        own._kind = "texts" if config["input"] == "tokens" else "numbers"
-        own.history_, own.chosen_ = [], {}
-        own._fitted()
-        return own
-
 
 class SRNNRegressor(RegressorMixin, TransformerMixin, _Estimator):  # type: ignore[misc]
     """A regressor of sequences: a number of each, or several.
 
     Parameters and attributes are those of ``SRNNClassifier``, but for those of classes.
     """
+
+    _tasks = ("regression",)
 
     def fit(self, X: Any, y: Any, validation_data: tuple[Any, Any] | None = None) -> SRNNRegressor:
         """Fit the regressor to numbers y, ``[N]`` or ``[N, M]``; X as in ``SRNNClassifier.fit``."""
@@ -481,6 +503,9 @@ class SRNNRegressor(RegressorMixin, TransformerMixin, _Estimator):  # type: igno
         except (TypeError, ValueError) as error:
             raise ValueError(f"y holds what is no number: {error}") from None
 
+    def _loaded(self, task: str) -> None:
+        self._flat = len(self._names) == 1
+
     def predict(self, X: Any) -> NDArray[np.float64]:
         """The numbers of each, in the shape of y."""
         told, _ = self._told(X)
@@ -500,7 +525,7 @@ class SRNNTagger(_Estimator):
     """
 
     classes_: NDArray[Any]
-    _kinds = ("tokens", "ids", "numbers")
+    _tasks = ("tags",)
 
     def fit(self, X: Any, y: Any, validation_data: tuple[Any, Any] | None = None) -> SRNNTagger:
         """Fit the tagger.
@@ -543,6 +568,9 @@ class SRNNTagger(_Estimator):
 
     def _fitted(self) -> None:
         self._order = by_name(self._names, self.model_.names)
+
+    def _loaded(self, task: str) -> None:
+        self.classes_ = np.asarray(self._names)
 
     def predict_proba(self, X: Any) -> list[NDArray[np.float64]]:
         """Probabilities of the tags of every step: an array ``[T_i, C]`` for each sequence."""

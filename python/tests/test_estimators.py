@@ -201,6 +201,19 @@ def test_clones_pickles_and_directories(tmp_path: Path) -> None:
     assert "good" in lines and "bad" in lines
 
 
+def test_regressors_and_taggers_are_loaded(tmp_path: Path) -> None:
+    X, _ = waves(30)
+    regressor = SRNNRegressor(**QUICK).fit(X, X[:, :, 1].mean(1))
+    tagger = SRNNTagger(**QUICK).fit([["a", "b"]] * 20, [["O", "B-x"]] * 20)
+    for model, own in ((regressor, X), (tagger, [["b", "a"]])):
+        folder = tmp_path / type(model).__name__
+        model.save(folder)
+        again = type(model).load(folder)
+        np.testing.assert_array_equal(np.asarray(again.predict(own)), np.asarray(model.predict(own)))
+        with pytest.raises(ValueError, match="a SRNNClassifier is of class, labels"):
+            SRNNClassifier.load(folder)
+
+
 def test_the_same_as_the_command(tmp_path: Path) -> None:
     rows = "".join(f"{text}\t{label}\n" for text, label in zip(TEXTS, LABELS))
     (tmp_path / "train.tsv").write_text("text\tlabel\n" + rows)

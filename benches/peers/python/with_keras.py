@@ -40,7 +40,7 @@ class Sliced(keras.Model):
 x, y = encode(train.text), pandas.factorize(train.label, sort=True)[0]
 held = numpy.arange(len(x)) % 10 == 0
 model = Sliced()
-model.compile(keras.optimizers.Adam(global_clipnorm=1), keras.losses.SparseCategoricalCrossentropy(from_logits=True), ["accuracy"])
+model.compile(keras.optimizers.Adam(global_clipnorm=1), keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
 begin = time.perf_counter()
 model.fit(x[~held], y[~held], 100, 4, validation_data=(x[held], y[held]), verbose=2)
 seconds = (time.perf_counter() - begin) / 4
