@@ -10,6 +10,7 @@ use srnn::engine::gpu::{DEFAULT_MEMORY, adapters};
 #[pyclass(frozen, from_py_object, module = "srnn")]
 #[derive(Clone)]
 pub struct Device {
+    choice: String,
     opening: Opening,
     /// What it is: `CPU engine, 2 threads`.
     #[pyo3(get)]
@@ -22,17 +23,21 @@ pub struct Device {
 #[pymethods]
 impl Device {
     #[new]
-    #[pyo3(signature = (choice = "auto", *, memory = None))]
+    #[pyo3(signature = (choice = "auto", memory = None))]
     fn new(py: Python<'_>, choice: &str, memory: Option<u64>) -> PyResult<Device> {
         let opening = Opening { memory, ..Opening::from(choice.parse::<srnn::Choice>().map_err(raised)?) };
         let device = py.detach(|| opening.open()).map_err(raised)?;
-        Ok(Device { opening, name: device.name, reason: device.reason })
+        Ok(Device { choice: choice.into(), opening, name: device.name, reason: device.reason })
     }
 
     /// A hardware GPU, else the CPU engine.
     #[staticmethod]
     fn auto(py: Python<'_>) -> PyResult<Device> {
         Device::new(py, "auto", None)
+    }
+
+    fn __getnewargs__(&self) -> (String, Option<u64>) {
+        (self.choice.clone(), self.opening.memory)
     }
 
     fn __repr__(&self) -> String {

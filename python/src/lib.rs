@@ -12,6 +12,7 @@ mod training;
 use log::LevelFilter;
 use pyo3::prelude::*;
 use pyo3_log::{Caching, Logger};
+use std::ffi::OsString;
 
 /// The compiled part of srnn.
 #[pymodule]
@@ -31,8 +32,8 @@ mod _srnn {
 
     /// Runs the command `srnn` of these arguments, the first of which is its own name, and gives its exit status.
     #[pyfunction]
-    fn command(py: Python<'_>, arguments: Vec<String>) -> u8 {
-        py.detach(|| srnn::cli::run(arguments.into_iter().map(Into::into)).code())
+    fn command(py: Python<'_>, arguments: Vec<OsString>) -> u8 {
+        py.detach(|| srnn::cli::run(arguments).code())
     }
 
     /// Sends what the engine logs to Python's `logging`, once.

@@ -4,22 +4,23 @@ use super::convert::{Inputs, examples};
 use super::device::Given;
 use super::errors::raised;
 use super::network::Config;
-use super::pool::to_its_end;
+use super::pool::listening;
 use numpy::{IntoPyArray, PyArray1, PyArray2, PyArrayMethods};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use srnn::Network;
 use srnn::network::Task;
-use srnn::train::{TargetEncoder, answers, encoding, model};
+use srnn::train::{InputEncoder, TargetEncoder, answers, encoding, model};
 use std::path::PathBuf;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// A model in memory, as a directory of the command has it.
 #[pyclass(frozen, module = "srnn")]
 pub struct Model {
     model: srnn::train::Model,
-    /// The network on the device that was asked last, by its name.
-    network: Mutex<Option<(String, Network)>>,
+    /// The network on the device that was asked last, by process and name: what was open before a fork is not, behind it.
+    network: Mutex<Option<((u32, String), Network)>>,
 }
 
 impl Model {
@@ -28,20 +29,40 @@ impl Model {
         Model { model, network: Mutex::new(None) }
     }
 
-    /// Does something with the network on a device, which stays open for the next time.
-    fn with_network<T>(&self, device: Given, work: impl FnOnce(&mut Network) -> srnn::Result<T>) -> PyResult<T> {
-        let key = device.key();
-        let mut own = self.network.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        if own.as_ref().is_none_or(|(open, _)| *open != key) {
-            *own = Some((key, self.model.network(device.open()?).map_err(raised)?));
-        }
-        let (_, network) = own.as_mut().expect("it was opened");
-        let outcome = work(network);
-        if outcome.is_err() {
-            // Of a device that was lost.
-            *own = None;
-        }
-        outcome.map_err(raised)
+    /// Does something with the network on a device, which stays open for the next time. Signals stop it between batches: then `stop`
+    /// is set, and the work ends with any error.
+    fn with_network<T: Send>(
+        &self,
+        py: Python<'_>,
+        device: Given,
+        work: impl FnOnce(&mut Network, &AtomicBool) -> srnn::Result<T> + Send,
+    ) -> PyResult<T> {
+        let key = (std::process::id(), device.key());
+        let stop = AtomicBool::new(false);
+        py.detach(|| {
+            let mut guard = self.network.lock().unwrap_or_else(PoisonError::into_inner);
+            let own = &mut *guard;
+            let (outcome, signal) = listening(&stop, || {
+                if own.as_ref().is_none_or(|(open, _)| *open != key) {
+                    *own = Some((key, self.model.network(device.open()?).map_err(raised)?));
+                }
+                let (_, network) = own.as_mut().expect("it was opened");
+                work(network, &stop).map_err(raised)
+            });
+            if outcome.is_err() {
+                // Of a device that was lost.
+                *guard = None;
+            }
+            signal.map_or(outcome, Err)
+        })
+    }
+}
+
+/// That a signal came.
+fn go_on(stop: &AtomicBool) -> srnn::Result<()> {
+    match stop.load(Ordering::Relaxed) {
+        false => Ok(()),
+        true => Err(srnn::Error::Config("stopped".into())),
     }
 }
 
@@ -88,10 +109,21 @@ impl Model {
         self.model.targets.names()
     }
 
-    /// Thresholds of the classes or labels, where they are not half.
+    /// From which probability on the second of two classes, or each label, is told, where that is not half.
     #[getter]
-    fn thresholds(&self) -> Option<String> {
-        self.model.thresholds.as_ref().and_then(|own| serde_json::to_string(own).ok())
+    fn thresholds(&self) -> Option<Vec<f32>> {
+        let own = self.model.thresholds.as_ref()?;
+        Some(own.named(&self.model.targets.names()).map(|(_, threshold)| threshold).collect())
+    }
+
+    /// What it reads: ``texts``, ``tokens`` that are given one by one, or ``numbers``.
+    #[getter]
+    fn kind(&self) -> &'static str {
+        match &self.model.inputs {
+            InputEncoder::Tokens(tokenizer) if tokenizer.reads_given() => "tokens",
+            InputEncoder::Tokens(_) => "texts",
+            InputEncoder::Numbers(_) => "numbers",
+        }
     }
 
     /// The weights by PyTorch's names.
@@ -105,23 +137,21 @@ impl Model {
     fn told<'py>(&self, py: Python<'py>, mut inputs: PyRefMut<'_, Inputs>, device: Given) -> PyResult<Told<'py>> {
         let examples = examples(&mut inputs, None)?;
         let width = self.model.config.classes;
-        let (values, steps) = to_its_end(py, || {
-            let mut data = encoding::dataset(&self.model.inputs, None, &examples).map_err(raised)?;
+        let (values, steps) = self.with_network(py, device, |network, stop| {
+            let mut data = encoding::dataset(&self.model.inputs, None, &examples)?;
             drop(examples);
             let (mut values, mut steps): (Vec<f64>, Vec<i64>) = (vec![], vec![]);
-            self.with_network(device, |network| {
-                answers(network, &mut data, BATCH, |_, told| {
-                    steps.push((told.len() / width) as i64);
-                    match &self.model.targets {
-                        TargetEncoder::Numbers(own) | TargetEncoder::Series(own) => {
-                            told.chunks(width).for_each(|row| values.extend(own.undo(row)));
-                        }
-                        _ => values.extend(told.iter().map(|own| f64::from(*own))),
+            answers(network, &mut data, BATCH, |_, told| {
+                steps.push((told.len() / width) as i64);
+                match &self.model.targets {
+                    TargetEncoder::Numbers(own) | TargetEncoder::Series(own) => {
+                        told.chunks(width).for_each(|row| values.extend(own.undo(row)));
                     }
-                    Ok(())
-                })
+                    _ => values.extend(told.iter().map(|own| f64::from(*own))),
+                }
+                go_on(stop)
             })?;
-            Ok::<_, PyErr>((values, steps))
+            Ok((values, steps))
         })?;
         let rows = values.len() / width;
         Ok((values.into_pyarray(py).reshape([rows, width])?, steps.into_pyarray(py)))
@@ -137,20 +167,18 @@ impl Model {
     ) -> PyResult<Bound<'py, PyArray2<f32>>> {
         let examples = examples(&mut inputs, None)?;
         let (config, width) = (&self.model.config, self.model.config.width());
-        let states = to_its_end(py, || {
-            let data = encoding::dataset(&self.model.inputs, None, &examples).map_err(raised)?;
+        let states = self.with_network(py, device, |network, stop| {
+            let data = encoding::dataset(&self.model.inputs, None, &examples)?;
             drop(examples);
             let mut states = vec![0.0; data.len() * width];
-            self.with_network(device, |network| {
-                for rows in data.by_length(BATCH, config.most_steps()) {
-                    let own = network.states(&data.batch(config, &rows, |_| false)?)?;
-                    for (row, state) in rows.iter().zip(own.chunks(width)) {
-                        states[row * width..][..width].copy_from_slice(state);
-                    }
+            for rows in data.by_length(BATCH, config.most_steps()) {
+                let own = network.states(&data.batch(config, &rows, |_| false)?)?;
+                for (row, state) in rows.iter().zip(own.chunks(width)) {
+                    states[row * width..][..width].copy_from_slice(state);
                 }
-                Ok(())
-            })?;
-            Ok::<_, PyErr>(states)
+                go_on(stop)?;
+            }
+            Ok(states)
         })?;
         let rows = states.len() / width;
         states.into_pyarray(py).reshape([rows, width])

@@ -2,7 +2,7 @@
 
 use super::device::Given;
 use super::errors::raised;
-use super::pool::to_its_end;
+use super::pool::briefly;
 use numpy::{IntoPyArray, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2, PyReadonlyArrayDyn};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -10,7 +10,7 @@ use pyo3::types::{PyBytes, PyDict};
 use srnn::data::{Batch, Rows, Targets};
 use srnn::network::{Optimiser, Parameters, Task, Tensor};
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Mutex, PoisonError};
 
 /// What a network is, as `config.json` has it.
 #[pyclass(frozen, from_py_object, module = "srnn._srnn")]
@@ -82,8 +82,17 @@ pub fn dictionary(py: Python<'_>, tensors: Vec<Tensor>) -> PyResult<Bound<'_, Py
 }
 
 impl Network {
-    fn lock(&self) -> MutexGuard<'_, srnn::Network> {
-        self.own.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    fn with_network<T: Send>(
+        &self,
+        py: Python<'_>,
+        work: impl FnOnce(&mut srnn::Network) -> srnn::Result<T> + Send,
+    ) -> PyResult<T> {
+        // Others wait for it without Python's lock, and outside the engine's threads.
+        py.detach(|| {
+            let mut guard = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+            let network = &mut *guard;
+            briefly(|| work(network)).map_err(raised)
+        })
     }
 
     fn batch(&self, values: &Values<'_>, ends: &[usize], told: Option<&Told<'_>>) -> PyResult<Batch> {
@@ -133,7 +142,7 @@ impl Network {
         width: usize,
         work: impl Fn(&mut srnn::Network, &Batch) -> srnn::Result<Vec<f32>> + Sync,
     ) -> PyResult<Bound<'py, PyArray2<f32>>> {
-        let values = py.detach(|| work(&mut self.lock(), batch)).map_err(raised)?;
+        let values = self.with_network(py, |network| work(network, batch))?;
         let rows = values.len() / width;
         values.into_pyarray(py).reshape([rows, width])
     }
@@ -150,7 +159,7 @@ impl Network {
     fn new(py: Python<'_>, config: Config, seed: u64, device: Given) -> PyResult<Network> {
         let device = device.open()?;
         let (name, config) = (device.name.clone(), config.0);
-        let own = py.detach(|| srnn::Network::new(config.clone(), device, seed)).map_err(raised)?;
+        let own = py.detach(|| briefly(|| srnn::Network::new(config.clone(), device, seed))).map_err(raised)?;
         Ok(Network { own: Mutex::new(own), config, device: name })
     }
 
@@ -203,10 +212,9 @@ impl Network {
         settings: &str,
     ) -> PyResult<f64> {
         let (batch, optimiser) = (self.batch(&values, &ends, Some(&told))?, optimiser(settings)?);
-        to_its_end(py, || {
-            let mut network = self.lock();
-            network.train_step(&batch, &optimiser).map_err(raised)?;
-            network.totals().map(|totals| totals.loss).map_err(raised)
+        self.with_network(py, |network| {
+            network.train_step(&batch, &optimiser)?;
+            network.totals().map(|totals| totals.loss)
         })
     }
 
@@ -220,21 +228,21 @@ impl Network {
         settings: &str,
     ) -> PyResult<(f32, Bound<'py, PyDict>)> {
         let (batch, optimiser) = (self.batch(&values, &ends, Some(&told))?, optimiser(settings)?);
-        let own = to_its_end(py, || self.lock().gradients(&batch, &optimiser).map_err(raised))?;
+        let own = self.with_network(py, |network| network.gradients(&batch, &optimiser))?;
         let tensors = own.dense(self.config.vocabulary).tensors(&self.config);
         Ok((own.loss, dictionary(py, tensors)?))
     }
 
     /// An ONNX file of it.
     fn onnx<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
-        let work = || srnn::onnx::export_network(&self.config, &self.lock().parameters()?);
-        let bytes = py.detach(work).map_err(raised)?;
+        let work = |network: &mut srnn::Network| srnn::onnx::export_network(&self.config, &network.parameters()?);
+        let bytes = self.with_network(py, work)?;
         Ok(PyBytes::new(py, &bytes))
     }
 
     /// The weights by PyTorch's names.
     fn state_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let own = py.detach(|| self.lock().parameters()).map_err(raised)?;
+        let own = self.with_network(py, srnn::Network::parameters)?;
         dictionary(py, own.tensors(&self.config))
     }
 
@@ -250,6 +258,6 @@ impl Network {
         if let Some(other) = tensors.keys().find(|name| !known.contains(name)) {
             return Err(PyValueError::new_err(format!("tensor `{other}` is none of this network's")));
         }
-        py.detach(|| self.lock().set_parameters(&parameters)).map_err(raised)
+        self.with_network(py, |network| network.set_parameters(&parameters))
     }
 }

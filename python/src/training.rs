@@ -5,7 +5,8 @@ use super::device::Given;
 use super::errors::raised;
 use super::model::Model;
 use super::observer::PyObserver;
-use super::pool::in_pool;
+use super::pool::listening;
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use srnn::cli;
 use srnn::data::RawInputs;
@@ -30,6 +31,10 @@ fn recipe(options: &Options, inputs: &Inputs) -> PyResult<Recipe> {
     let numbers = matches!(inputs.raw, Some(RawInputs::Numbers(_)));
     let mut recipe = cli::recipe(options, numbers).map_err(raised)?;
     if inputs.given && !recipe.network.task.of_steps() {
+        let of_texts = options.iter().find(|(name, _)| ["tokens", "strip-html"].contains(&name.as_str()));
+        if let Some((name, _)) = of_texts {
+            return Err(PyValueError::new_err(format!("--{name} is for texts, and tokens are given here")));
+        }
         let own =
             options.iter().find(|(name, _)| name == "min-count").and_then(|(_, value)| value.as_ref()?.parse().ok());
         recipe.tokens = Tokens::Given { min_count: own.unwrap_or(1), lower: false, endings: false };
@@ -58,7 +63,7 @@ pub fn fit(
         recipe.sources.valid = Some("validation data".into());
     }
     let stop = AtomicBool::new(false);
-    let (outcome, signal) = in_pool(py, &stop, || {
+    let work = || {
         let mut observer = PyObserver::new(callback, &stop);
         let files = recipe.sources.files(train, valid, None);
         if let Some(weights) = class_weights {
@@ -94,7 +99,8 @@ pub fn fit(
         let is_useful = outcome.ending != Ending::Stopped || outcome.best.is_some();
         let model = is_useful.then(|| Model::new(training.model));
         Ok((model, account.to_string(), stopped))
-    });
+    };
+    let (outcome, signal) = py.detach(|| listening(&stop, work));
     match (outcome, signal) {
         (Ok((model, account, stopped)), signal) => Ok((model, account, signal.or(stopped))),
         (Err(error), signal) => Err(signal.unwrap_or(error)),

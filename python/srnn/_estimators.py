@@ -6,7 +6,7 @@ import json
 import re
 import tempfile
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -90,7 +90,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
         input: str = "auto",
         channels: str = "auto",
         device: str | _srnn.Device = "auto",
-        memory: str | None = None,
+        memory: str | int | None = None,
         random_state: Any = None,
         verbose: bool = False,
     ) -> None:
@@ -154,14 +154,19 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
     n_features_in_: int
     _names: list[str]
     _kind: Kind
+    # Whether channels came first; not known of a model that was loaded.
+    _first: bool | None
 
     def _options(self, task: str) -> list[tuple[str, str | None]]:
         """The options of ``srnn train`` that say the same."""
         options: list[tuple[str, str | None]] = [("task", task)]
         for name, value in self.get_params(deep=False).items():
-            if name in _OWN or value is None or value is False:
+            if name in _OWN or value is None:
                 continue
-            options.append((name.replace("_", "-"), None if value is True else str(value)))
+            flag = isinstance(value, (bool, np.bool_))
+            if flag and not value:
+                continue
+            options.append((name.replace("_", "-"), None if flag else str(value)))
         seed = self.random_state
         if not isinstance(seed, (int, np.integer)):
             seed = check_random_state(seed).randint(2**31)
@@ -174,14 +179,33 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
     def _read(self, X: Any) -> Sequences:
         return read(X, kind=self.input, channels=self.channels)
 
+    def _read_again(self, X: Any, kind: Kind, first: bool | None) -> Sequences:
+        """Sequences of the kind that was fitted, with their channels where they were."""
+        asked = "auto" if kind in ("ids", "tokens") else kind
+        own = read(X, kind="auto" if asked == "texts" else asked, channels="auto" if first is None else "first" if first else "last")
+        if {own.kind, kind} not in ({own.kind}, {"ids", "tokens"}):
+            raise ValueError(f"X holds {own.kind}, and the model was fitted on {kind}")
+        return own
+
+    def _valid(
+        self, X: Sequences, data: tuple[Any, Any] | None, targets: Callable[[Sequences, Any], _srnn.Targets]
+    ) -> tuple[Sequences, _srnn.Targets] | None:
+        """What is validated with, if it was given."""
+        if data is None:
+            return None
+        own = self._read_again(data[0], X.kind, X.first)
+        return own, targets(own, data[1])
+
     def _fit(
         self,
         task: str,
         X: Sequences,
         targets: _srnn.Targets,
         valid: tuple[Sequences, _srnn.Targets] | None,
+        state: dict[str, Any],
         weights: list[tuple[str, float]] | None = None,
     ) -> None:
+        """Train; only then is anything of ``state`` and the model known."""
         options = self._options(task)
         if valid is not None:
             options = [own for own in options if own[0] != "valid-fraction"]
@@ -203,7 +227,8 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
         told = json.loads(account)
         if model is not None:
             self.model_, self.history_, self.chosen_ = model, told["history"], dict(told["chosen"])
-            self._kind = X.kind
+            self._kind, self._first = X.kind, X.first
+            self.__dict__.update(state)
             self.n_features_in_ = X.steps()[0] * X.width if X.kind in ("numbers", "ids") else 1
             self.n_iter_ = len(self.history_)
             self._fitted()
@@ -214,32 +239,37 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
         """What is known when there is a model."""
 
     def _device(self) -> str | _srnn.Device:
-        if self.memory is None or isinstance(self.device, _srnn.Device):
-            return self.device
-        return _srnn.Device(self.device, memory=int(self.memory))
+        device = self.device
+        if not isinstance(device, (str, _srnn.Device)):
+            raise ValueError(f"device={device!r}: use auto, cpu, gpu, gpu:N or a Device")
+        if self.memory is None:
+            return device
+        if isinstance(device, _srnn.Device):
+            raise ValueError("a Device has its memory already: leave memory out")
+        return _srnn.Device(device, _bytes(self.memory))
+
+    def _weights(self, names: list[str], labels: NDArray[Any]) -> list[tuple[str, float]] | None:
+        """The weight of each class, where they are given."""
+        own = self.class_weight
+        if own is None or (isinstance(own, str) and own == "balanced"):
+            return None
+        if not isinstance(own, Mapping):
+            raise ValueError(f"class_weight={own!r}: use 'balanced' or a dictionary")
+        known = labels.tolist()
+        unknown = [label for label in own if _plain(label) not in known]
+        if unknown:
+            raise ValueError(f"class_weight has {unknown[:5]}, and the classes are {known[:20]}")
+        return [(name, float(own.get(label, 1.0))) for name, label in zip(names, known)]
 
     def _check_fitted(self) -> _srnn.Model:
         if not hasattr(self, "model_"):
             raise NotFittedError(f"this {type(self).__name__} is not fitted yet: call fit first")
         return self.model_
 
-    def _told(self, X: Any) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    def _told(self, X: Any) -> tuple[Sequences, NDArray[np.float64], NDArray[np.int64]]:
         model = self._check_fitted()
-        own = self._read(X)
-        if {own.kind, self._kind} not in ({own.kind}, {"ids", "tokens"}):
-            raise ValueError(f"X holds {own.kind}, and the model was fitted on {self._kind}")
-        return model.told(own.inputs(), device=self._device())
-
-    def transform(self, X: Any) -> NDArray[np.float32]:
-        """The final states of sequences, for other models to go on with.
-
-        Returns
-        -------
-        ndarray of shape [N, W]
-            W is ``hidden`` for each direction.
-        """
-        model = self._check_fitted()
-        return model.states(self._read(X).inputs(), device=self._device())
+        own = self._read_again(X, self._kind, self._first)
+        return own, *model.told(own.inputs(), device=self._device())
 
     def save(self, directory: str | PathLike[str], *, overwrite: bool = False) -> None:
         """Write a model directory, which the command ``srnn`` and ``load`` read."""
@@ -259,8 +289,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
         config = json.loads(own.model_.config.json())
         if config["task"] not in cls._tasks:
             raise ValueError(f"{directory}: a model of the task {config['task']}, and a {cls.__name__} is of {', '.join(cls._tasks)}")
-        words: Kind = "tokens" if config["task"] == "tags" else "texts"
-        own._kind = words if config["input"] == "tokens" else "numbers"
+        own._kind, own._first = own.model_.kind, None
         own.history_, own.chosen_, own.n_features_in_ = [], {}, config["embedding"]
         own._names = own.model_.names
         own._loaded(config["task"])
@@ -329,6 +358,17 @@ def _by_parameters(text: str) -> str:
     return " ".join(words)
 
 
+_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+
+
+def _bytes(size: Any) -> int:
+    """A number of bytes, or one with K, M or G, as the command has it."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([KMG]?)B?", str(size).upper())
+    if match is None or not float(match[1]):
+        raise ValueError(f"memory={size!r}: write bytes, or a number with K, M or G, such as '500M'")
+    return int(float(match[1]) * _UNITS[match[2]])
+
+
 def _count(X: Sequences, y: NDArray[Any]) -> None:
     if len(X) != len(y):
         raise ValueError(f"Found input variables with inconsistent numbers of samples: {[len(X), len(y)]}")
@@ -348,7 +388,23 @@ def _target(y: Any, name: str) -> NDArray[Any]:
     return own
 
 
-class SRNNClassifier(ClassifierMixin, TransformerMixin, _Estimator):  # type: ignore[misc]
+class _Transformer(TransformerMixin):  # type: ignore[misc]
+    """Estimators whose final states others go on with."""
+
+    def transform(self, X: Any) -> NDArray[np.float32]:
+        """The final states of sequences, for other models to go on with.
+
+        Returns
+        -------
+        ndarray of shape [N, W]
+            W is ``hidden`` for each direction.
+        """
+        own = cast("_Estimator", self)
+        model = own._check_fitted()
+        return model.states(own._read_again(X, own._kind, own._first).inputs(), device=own._device())
+
+
+class SRNNClassifier(ClassifierMixin, _Transformer, _Estimator):  # type: ignore[misc]
     """A classifier of sequences: texts, tokens, or signals.
 
     Settings that are not given are chosen by the data, as ``srnn train`` chooses them, and kept in ``chosen_``.
@@ -414,38 +470,26 @@ class SRNNClassifier(ClassifierMixin, TransformerMixin, _Estimator):  # type: ig
         KeyboardInterrupt
             When it is stopped, within a step; what was learnt is kept if an epoch was done.
         """
-        own, target = self._read(X), _target(y, type(self).__name__)
-        if target.ndim == 2 and target.shape[1] == 1:
-            warnings.warn("A column-vector y was passed when a 1d array was expected.", DataConversionWarning, stacklevel=2)
-            target = target[:, 0]
+        own, target = self._read(X), _flattened(_target(y, type(self).__name__))
         check_classification_targets(target)
         _count(own, target)
         if target.ndim == 2:
-            self._several = True
-            self.classes_ = np.arange(target.shape[1])
-        else:
-            self._several = False
-            self.classes_ = np.unique(target)
-        self._names = [] if self._several else names_of(self.classes_)
-        valid = None
-        if validation_data is not None:
-            valid = (self._read(validation_data[0]), self._targets(_target(validation_data[1], "validation")))
-        weights = None
-        if isinstance(self.class_weight, Mapping):
-            weights = [(name, float(self.class_weight.get(label, 1.0))) for name, label in zip(self._names, self.classes_.tolist())]
-        elif self.class_weight not in (None, "balanced"):
-            raise ValueError(f"class_weight={self.class_weight!r}: use 'balanced' or a dictionary")
-        self._fit("labels" if self._several else "class", own, self._targets(target), valid, weights)
-        return self
+            if self.class_weight is not None:
+                raise ValueError("class_weight is for classes, and several labels at once are told here")
+            state: dict[str, Any] = {"_several": True, "_names": [], "classes_": np.arange(target.shape[1])}
+            valid = self._valid(own, validation_data, lambda X, y: _marks(_target(y, "validation"), target.shape[1]))
+            self._fit("labels", own, _marks(target, target.shape[1]), valid, state)
+            return self
+        classes = np.unique(target)
+        names = names_of(classes)
+        state = {"_several": False, "_names": names, "classes_": classes}
 
-    def _targets(self, y: NDArray[Any]) -> _srnn.Targets:
-        if self._several:
-            return _srnn.Targets.rows(np.ascontiguousarray(y, dtype=np.float64))
-        unknown = np.setdiff1d(y, self.classes_)
-        if unknown.size:
-            raise ValueError(f"y holds labels that were not fitted: {unknown[:5].tolist()}")
-        places = np.searchsorted(self.classes_, y)
-        return _srnn.Targets.names([self._names[place] for place in places.tolist()])
+        def targets(_: Sequences, y: Any) -> _srnn.Targets:
+            return _named(_flattened(_target(y, "validation")), classes, names)
+
+        valid = self._valid(own, validation_data, targets)
+        self._fit("class", own, _named(target, classes, names), valid, state, self._weights(names, classes))
+        return self
 
     def _fitted(self) -> None:
         self._order = None if self._several else by_name(self._names, self.model_.names)
@@ -456,15 +500,20 @@ class SRNNClassifier(ClassifierMixin, TransformerMixin, _Estimator):  # type: ig
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Probabilities ``[N, C]``, in the order of ``classes_``."""
-        told, _ = self._told(X)
+        _, told, _ = self._told(X)
         return told if self._several else told[:, self._order]
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """The label of each; of several labels at once 0 and 1 ``[N, L]``."""
-        told = self.predict_proba(X)
+        """The label of each, by the model's thresholds where it has some; of several labels at once 0 and 1 ``[N, L]``."""
+        told, thresholds = self.predict_proba(X), self.model_.thresholds
         if self._several:
-            return (told >= 0.5).astype(int)
-        return cast("NDArray[Any]", self.classes_[told.argmax(axis=1)])
+            return (told > np.asarray(thresholds) if thresholds else told >= 0.5).astype(int)
+        places = told.argmax(axis=1)
+        if thresholds and self._order is not None:
+            # That of the model's second class.
+            second = int(np.argmax(self._order))
+            places = np.where(told[:, second] > thresholds[0], second, 1 - second)
+        return cast("NDArray[Any]", self.classes_[places])
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -473,7 +522,28 @@ class SRNNClassifier(ClassifierMixin, TransformerMixin, _Estimator):  # type: ig
         return tags
 
 
-class SRNNRegressor(RegressorMixin, TransformerMixin, _Estimator):  # type: ignore[misc]
+def _flattened(y: NDArray[Any]) -> NDArray[Any]:
+    """A single column as what it is."""
+    if y.ndim != 2 or y.shape[1] != 1:
+        return y
+    warnings.warn("A column-vector y was passed when a 1d array was expected.", DataConversionWarning, stacklevel=3)
+    return y[:, 0]
+
+
+def _named(y: NDArray[Any], classes: NDArray[Any], names: list[str]) -> _srnn.Targets:
+    unknown = np.setdiff1d(y, classes)
+    if unknown.size:
+        raise ValueError(f"y holds labels that were not fitted: {unknown[:5].tolist()}")
+    return _srnn.Targets.names([names[place] for place in np.searchsorted(classes, y).tolist()])
+
+
+def _marks(y: NDArray[Any], width: int) -> _srnn.Targets:
+    if y.ndim != 2 or y.shape[1] != width:
+        raise ValueError(f"y has the shape {list(y.shape)}, and {width} labels are told of each")
+    return _srnn.Targets.rows(np.ascontiguousarray(y, dtype=np.float64))
+
+
+class SRNNRegressor(RegressorMixin, _Transformer, _Estimator):  # type: ignore[misc]
     """A regressor of sequences: a number of each, or several.
 
     Parameters and attributes are those of ``SRNNClassifier``, but for those of classes.
@@ -487,28 +557,18 @@ class SRNNRegressor(RegressorMixin, TransformerMixin, _Estimator):  # type: igno
         if self.class_weight is not None:
             raise ValueError("class_weight is for classes, and numbers are told here")
         _count(own, target)
-        self._flat = target.ndim == 1
-        if target.ndim == 2 and target.shape[1] == 1:
-            warnings.warn("A column-vector y was passed when a 1d array was expected.", DataConversionWarning, stacklevel=2)
-            self._flat = True
-        valid = None
-        if validation_data is not None:
-            valid = (self._read(validation_data[0]), self._targets(_target(validation_data[1], "validation")))
-        self._fit("regression", own, self._targets(target), valid)
+        state: dict[str, Any] = {"_flat": target.ndim == 1 or target.shape[1] == 1, "_names": []}
+        width = _flattened(target).reshape(len(target), -1).shape[1]
+        valid = self._valid(own, validation_data, lambda X, y: _numbers(_target(y, "validation"), width))
+        self._fit("regression", own, _numbers(target, width), valid, state)
         return self
-
-    def _targets(self, y: NDArray[Any]) -> _srnn.Targets:
-        try:
-            return _srnn.Targets.rows(np.ascontiguousarray(y.reshape(len(y), -1), dtype=np.float64))
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"y holds what is no number: {error}") from None
 
     def _loaded(self, task: str) -> None:
         self._flat = len(self._names) == 1
 
     def predict(self, X: Any) -> NDArray[np.float64]:
         """The numbers of each, in the shape of y."""
-        told, _ = self._told(X)
+        _, told, _ = self._told(X)
         return told[:, 0] if self._flat else told
 
     def __sklearn_tags__(self) -> Any:
@@ -516,6 +576,20 @@ class SRNNRegressor(RegressorMixin, TransformerMixin, _Estimator):  # type: igno
         tags.target_tags.multi_output = True
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
+
+
+def _numbers(y: NDArray[Any], width: int) -> _srnn.Targets:
+    if y.dtype.kind not in "fiub" and y.dtype != object:
+        raise ValueError(f"y has the type {y.dtype}: give real numbers")
+    try:
+        rows = np.ascontiguousarray(y.reshape(len(y), -1), dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"y holds what is no number: {error}") from None
+    if not np.isfinite(rows).all():
+        raise ValueError("Input y contains NaN or infinity")
+    if rows.shape[1] != width:
+        raise ValueError(f"y has {rows.shape[1]} numbers for each, and {width} are told")
+    return _srnn.Targets.rows(rows)
 
 
 class SRNNTagger(_Estimator):
@@ -539,13 +613,19 @@ class SRNNTagger(_Estimator):
         """
         own = self._read(X)
         tags = self._tags(own, y)
-        self.classes_ = np.unique(np.concatenate([np.asarray(row) for row in tags]))
-        self._names = names_of(self.classes_)
-        valid = None
-        if validation_data is not None:
-            inputs = self._read(validation_data[0])
-            valid = (inputs, self._targets(self._tags(inputs, validation_data[1])))
-        self._fit("tags", own, self._targets(tags), valid)
+        classes = np.unique(np.concatenate([np.asarray(row) for row in tags]))
+        names = names_of(classes)
+        places = dict(zip(classes.tolist(), names))
+
+        def targets(X: Sequences, y: Any) -> _srnn.Targets:
+            try:
+                return _srnn.Targets.tags([joined(places[_plain(tag)] for tag in row) for row in self._tags(X, y)])
+            except KeyError as error:
+                raise ValueError(f"y holds the tag {error}, which was not fitted") from None
+
+        state = {"classes_": classes, "_names": names}
+        valid = self._valid(own, validation_data, targets)
+        self._fit("tags", own, targets(own, y), valid, state, self._weights(names, classes))
         return self
 
     def _tags(self, X: Sequences, y: Any) -> list[Any]:
@@ -555,16 +635,11 @@ class SRNNTagger(_Estimator):
         if len(tags) != len(X):
             raise ValueError(f"Found input variables with inconsistent numbers of samples: {[len(X), len(tags)]}")
         for row, (steps, own) in enumerate(zip(X.steps(), tags)):
+            if not steps:
+                raise ValueError(f"X[{row}] has no step")
             if steps != len(own):
                 raise ValueError(f"X[{row}] has {steps} steps, and y[{row}] has {len(own)} tags")
         return tags
-
-    def _targets(self, tags: list[Any]) -> _srnn.Targets:
-        places = {label: name for label, name in zip(self.classes_.tolist(), self._names)}
-        try:
-            return _srnn.Targets.tags([joined(places[_plain(tag)] for tag in own) for own in tags])
-        except KeyError as error:
-            raise ValueError(f"y holds the tag {error}, which was not fitted") from None
 
     def _fitted(self) -> None:
         self._order = by_name(self._names, self.model_.names)
@@ -574,8 +649,10 @@ class SRNNTagger(_Estimator):
 
     def predict_proba(self, X: Any) -> list[NDArray[np.float64]]:
         """Probabilities of the tags of every step: an array ``[T_i, C]`` for each sequence."""
-        told, steps = self._told(X)
-        return np.split(told[:, self._order], np.cumsum(steps)[:-1])
+        own, told, steps = self._told(X)
+        rows = np.split(told[:, self._order], np.cumsum(steps)[:-1])
+        # Of a sequence without a step the engine tells of one, of nothing.
+        return [row[:count] for row, count in zip(rows, own.steps())]
 
     def predict(self, X: Any) -> list[NDArray[Any]]:
         """The tags of every step: an array ``[T_i]`` for each sequence."""
@@ -585,10 +662,6 @@ class SRNNTagger(_Estimator):
         """The share of steps whose tag is told rightly."""
         told, truth = np.concatenate(self.predict(X)), np.concatenate([np.asarray(own) for own in y])
         return float((told == truth).mean())
-
-    def transform(self, X: Any) -> Any:
-        """There are no final states of a tagger."""
-        raise AttributeError("a tagger tells of steps: it has no final states")
 
 
 def _plain(label: Any) -> Any:

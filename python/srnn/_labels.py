@@ -8,14 +8,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# What a reader of labels would change: blanks around it, a fraction of nothing, nothing at all.
-_CHANGED = re.compile(r"^\s|\s$|^$|^-?\d+\.0*$|[\x00-\x1f\u200b-\u200f\ufeff]")
+# What a reader of labels would change: blanks around it, characters that cannot be seen, nothing at all.
+_CHANGED = re.compile(r"^\s|\s$|^$|[\x00-\x1f\u200b-\u200f\ufeff]")
+
+
+def _is_changed(name: str) -> bool:
+    """Whether a reader of labels would give it another name: numbers too, as `1e3` is `1000` to it."""
+    try:
+        number = float(name)
+    except ValueError:
+        return bool(_CHANGED.search(name))
+    return not np.isfinite(number) or (number.is_integer() and name != str(int(number)))
 
 
 def names_of(labels: NDArray[Any]) -> list[str]:
     """A name for each label, all different: the label itself where it can be read again, else its place."""
     own = [_name(label) for label in labels.tolist()]
-    if any(_CHANGED.search(name) for name in own) or len({name.casefold() for name in own}) < len(own):
+    if any(_is_changed(name) for name in own) or len({name.casefold() for name in own}) < len(own):
         return [f"label {place}" for place in range(len(own))]
     return own
 

@@ -36,11 +36,14 @@ class Config:
     6314
     """
 
+    _own: _srnn.Config
+    _settings: dict[str, Any]
+
     def __init__(self, **settings: Any) -> None:
         if settings.get("input") == "numbers":
             settings = {"vocabulary": 0, **settings}
-        self._own = _srnn.Config(json.dumps(settings))
-        self._settings: dict[str, Any] = json.loads(self._own.json())
+        self.__dict__["_own"] = _srnn.Config(_json(settings))
+        self.__dict__["_settings"] = json.loads(self._own.json())
 
     def to_dict(self) -> dict[str, Any]:
         """All settings by name, as ``config.json`` has them."""
@@ -59,6 +62,12 @@ class Config:
             return self.__dict__["_settings"][name]
         except KeyError:
             raise AttributeError(f"a configuration has no setting {name!r}") from None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError("a configuration does not change: make another one, as Config(**{**config.to_dict(), ...})")
+
+    def __hash__(self) -> int:
+        return hash(self._own.json())
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Config) and self._settings == other._settings
@@ -94,7 +103,11 @@ class Network:
 
     def __init__(self, config: Config, *, seed: int = 1, device: str | _srnn.Device = "auto") -> None:
         self.config = config
+        self._asked = device
         self._own = _srnn.Network(config._own, seed, device)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _network, (self.config, self._asked, self.state_dict())
 
     @classmethod
     def load(cls, directory: str | PathLike[str], *, device: str | _srnn.Device = "auto") -> Network:
@@ -142,14 +155,14 @@ class Network:
             Mean loss of the batch before the step.
         """
         values, ends = self._flat(sequences)
-        return self._own.train_step(values, ends, self._told(targets), _optimiser(optimiser))
+        return self._own.train_step(values, ends, self._told(targets, ends), _optimiser(optimiser))
 
     def gradients(
         self, sequences: Sequence[ArrayLike], targets: Any, **optimiser: Any
     ) -> tuple[float, dict[str, NDArray[np.float32]]]:
         """The mean loss of a batch and the gradients of all weights by name, without a step."""
         values, ends = self._flat(sequences)
-        return self._own.gradients(values, ends, self._told(targets), _optimiser(optimiser))
+        return self._own.gradients(values, ends, self._told(targets, ends), _optimiser(optimiser))
 
     def state_dict(self) -> dict[str, NDArray[np.float32]]:
         """All weights by PyTorch's names: ``levels.0.weight_ih_l0 [3H, D]``, …"""
@@ -182,23 +195,39 @@ class Network:
                 raise ValueError(f"sequence {at} has the shape {list(sequence.shape)}, and the network reads {shape}")
             if not numbers and sequence.size and (sequence.dtype.kind not in "iu" or sequence.min() < 0):
                 raise ValueError(f"sequence {at} holds no token ids: whole numbers from 0")
+            if not numbers and sequence.size and int(sequence.max()) >= self.config.vocabulary:
+                raise ValueError(f"token {sequence.max()} of sequence {at} is beyond the vocabulary of {self.config.vocabulary}")
+            whole = self.config.task in ("tags", "series") and self.config.align == "end"
+            if whole and len(sequence) > self.config.length:
+                raise ValueError(f"sequence {at} has {len(sequence)} steps, and the network tells of {self.config.length} at most")
         ends = list(accumulate(len(sequence) for sequence in own))
         flat = [sequence.ravel() for sequence in own]
         return np.concatenate(flat or [np.empty(0)]).astype(kind), ends
 
-    def _told(self, targets: Any) -> Any:
-        task = self.config.task
+    def _told(self, targets: Any, ends: list[int]) -> Any:
+        task, classes = self.config.task, self.config.classes
         if task in ("tags", "series"):
+            steps = [end - begin for begin, end in zip([0, *ends], ends)]
+            if [len(own) for own in targets] != steps:
+                raise ValueError(f"targets are of {[len(own) for own in targets]} steps, and the sequences have {steps}")
             targets = np.concatenate([np.asarray(own) for own in targets])
         own = np.asarray(targets)
         if task in ("class", "tags"):
-            if own.dtype.kind not in "iu" or own.ndim != 1 or own.size and own.min() < 0:
-                raise ValueError("targets are classes by their number, from 0")
+            if own.dtype.kind not in "iu" or own.ndim != 1 or (own.size and not 0 <= own.min() <= own.max() < classes):
+                raise ValueError(f"targets are classes by their number, from 0 to {classes - 1}")
             return own.astype(np.uint32)
+        if task == "labels" and not np.isin(own, (0, 1)).all():
+            raise ValueError("targets are 0 or 1 for each label")
         return np.ascontiguousarray(own.reshape(len(own), -1), dtype=np.float32)
 
     def _shaped(self, values: NDArray[np.float32], ends: list[int]) -> Any:
         return np.split(values, ends[:-1]) if self.config.task in ("tags", "series") else values
+
+
+def _network(config: Config, device: str | _srnn.Device, weights: Mapping[str, Any]) -> Network:
+    own = Network(config, device=device)
+    own.load_state_dict(weights)
+    return own
 
 
 def _array(tensor: Any) -> NDArray[np.float32]:
@@ -220,7 +249,12 @@ def _optimiser(settings: dict[str, Any]) -> str:
     for name in own:
         if name not in known:
             raise ValueError(f"an optimiser has no setting {name!r}")
-    return json.dumps({"rule": rule, **own})
+    return _json({"rule": rule, **own})
+
+
+def _json(settings: Mapping[str, Any]) -> str:
+    """As JSON, in which numbers of numpy are numbers."""
+    return json.dumps(settings, default=lambda own: own.tolist())
 
 
 def devices() -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ class Progress:
             tqdm = None
         # In a file a bar would be as long as the training.
         notebook = tqdm is not None and any("notebook" in own.__module__ for own in tqdm.__mro__)
-        self._tqdm: Any = tqdm if notebook or sys.stderr.isatty() else None
+        self._tqdm: Any = tqdm if notebook or (sys.stderr is not None and sys.stderr.isatty()) else None
 
     def step(
         self, epoch: int, epochs: int, step: int, steps: int, loss: float | None, score: float | None, seconds: float
@@ -54,4 +54,5 @@ class Progress:
 
 
 def _line(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    if sys.stderr is not None:
+        print(text, file=sys.stderr, flush=True)

@@ -30,12 +30,15 @@ class Sequences:
         Of ids and numbers: where each sequence ends, in steps.
     width
         Numbers of a step.
+    first
+        Whether those of the sequences as they were given came before the time.
     """
 
     kind: Kind
     rows: Any
     ends: list[int]
     width: int = 1
+    first: bool = False
 
     def __len__(self) -> int:
         return len(self.ends) if self.kind in ("ids", "numbers") else len(self.rows)
@@ -57,9 +60,13 @@ class Sequences:
         return [end - begin for begin, end in zip([0, *self.ends], self.ends)]
 
 
+# What an empty token is read as: the engine would take it for none.
+_EMPTY = "\u2400"
+
+
 def joined(tokens: Iterable[Any]) -> str:
     """Tokens, or tags, as the engine takes those of a sequence."""
-    own = [str(token) for token in tokens]
+    own = [str(token) or _EMPTY for token in tokens]
     for token in own:
         if "\n" in token:
             raise ValueError(f"the token {token!r} has a line break in it")
@@ -67,7 +74,7 @@ def joined(tokens: Iterable[Any]) -> str:
 
 
 def read(X: Any, *, kind: str = "auto", channels: str = "auto") -> Sequences:
-    """Read sequences.
+    """Read sequences, and refuse other kinds than are asked for.
 
     Parameters
     ----------
@@ -91,6 +98,13 @@ def read(X: Any, *, kind: str = "auto", channels: str = "auto") -> Sequences:
         raise ValueError(f"input={kind!r}: use auto, texts, tokens, ids or numbers")
     if channels not in ("auto", "last", "first"):
         raise ValueError(f"channels={channels!r}: use auto, last or first")
+    own = _read(X, kind, channels)
+    if kind not in ("auto", own.kind) and not (kind == "tokens" and own.kind == "ids"):
+        raise ValueError(f"X holds {own.kind}, and {kind} are asked for")
+    return own
+
+
+def _read(X: Any, kind: str, channels: str) -> Sequences:
     if isinstance(X, (str, bytes)):
         raise ValueError("X is one string: give a list of them")
     if hasattr(X, "toarray") and hasattr(X, "nnz"):
@@ -101,17 +115,18 @@ def read(X: Any, *, kind: str = "auto", channels: str = "auto") -> Sequences:
     if isinstance(X, np.ndarray) and X.dtype != object and X.dtype.kind not in "UST":
         return _array(X, kind, channels)
     if isinstance(X, np.ndarray):
-        if X.ndim == 2 and X.shape[1] == 1 and X.dtype.kind in "UST":
+        words = X.dtype.kind in "UST" or (X.size and all(isinstance(own, str) for own in X.ravel()[:100]))
+        if X.ndim == 2 and X.shape[1] == 1 and words:
             X = X[:, 0]
-        X = X.tolist() if X.ndim == 1 or kind == "tokens" else _objects(X)
+        X = X.tolist() if X.ndim == 1 or words else _objects(X)
         if isinstance(X, np.ndarray):
             return _array(X, kind, channels)
     X = list(X)
     if not X:
         raise ValueError("X has no sequence: Found array with 0 sample(s), and at least 1 is needed")
-    if any(isinstance(own, (str, np.str_)) for own in X) or kind == "texts":
+    if any(isinstance(own, (str, np.str_)) for own in X):
         return _texts(X)
-    if kind == "tokens" or _are_tokens(X):
+    if _are_tokens(X):
         return Sequences("tokens", [list(own) for own in X], [])
     return _ragged(X, kind, channels)
 
@@ -196,7 +211,7 @@ def _array(X: NDArray[Any], kind: str, channels: str) -> Sequences:
         raise ValueError(f"Found array with 0 sample(s) (shape={X.shape}) while a minimum of 1 is required.")
     if X.shape[1] == 0:
         raise ValueError(f"Found array with 0 feature(s) (shape={X.shape}) while a minimum of 1 is required.")
-    ids = kind == "ids" or (kind == "auto" and X.ndim == 2 and X.dtype.kind in "iu")
+    ids = kind in ("ids", "tokens") or (kind == "auto" and X.ndim == 2 and X.dtype.kind in "iu")
     if ids:
         if X.ndim != 2 or X.dtype.kind not in "iu":
             raise ValueError("token ids are whole numbers [N, T]")
@@ -206,12 +221,13 @@ def _array(X: NDArray[Any], kind: str, channels: str) -> Sequences:
     numbers = _numbers(X)
     if not np.isfinite(numbers).all():
         raise ValueError("Input X contains NaN or infinity: numbers must be finite")
-    if numbers.ndim == 3 and _is_first([numbers.shape[1:]], channels):
+    first = numbers.ndim == 3 and _is_first([numbers.shape[1:]], channels)
+    if first:
         numbers = np.ascontiguousarray(numbers.transpose(0, 2, 1))
     width = 1 if numbers.ndim == 2 else numbers.shape[2]
     length = numbers.shape[1]
     ends = [length * (row + 1) for row in range(len(numbers))]
-    return Sequences("numbers", numbers.ravel(), ends, width)
+    return Sequences("numbers", numbers.ravel(), ends, width, first)
 
 
 def _ragged(X: Sequence[Any], kind: str, channels: str) -> Sequences:
@@ -222,10 +238,11 @@ def _ragged(X: Sequence[Any], kind: str, channels: str) -> Sequences:
                 f"X[{row}] has {sequence.ndim} dimensions, and X[0] has {own[0].ndim}: Expected 2D array, a list of [T] or [T, D]"
                 ". Reshape your data if X is one sequence"
             )
-    if kind == "ids" or (kind == "auto" and own[0].ndim == 1 and all(sequence.dtype.kind in "iu" for sequence in own)):
+    if kind in ("ids", "tokens") or (kind == "auto" and own[0].ndim == 1 and all(sequence.dtype.kind in "iu" for sequence in own)):
         ids = np.concatenate([_ids(sequence, row) for row, sequence in enumerate(own)])
         return Sequences("ids", ids, _ends(own))
-    if own[0].ndim == 2 and _is_first([sequence.shape for sequence in own], channels):
+    first = own[0].ndim == 2 and _is_first([sequence.shape for sequence in own], channels)
+    if first:
         own = [sequence.T for sequence in own]
     width = 1 if own[0].ndim == 1 else own[0].shape[1]
     for row, sequence in enumerate(own):
@@ -237,7 +254,7 @@ def _ragged(X: Sequence[Any], kind: str, channels: str) -> Sequences:
             raise ValueError(f"Input X contains NaN or infinity: X[{row}], where numbers must be finite")
     single = all(sequence.dtype == np.float32 for sequence in own)
     flat = np.concatenate([sequence.ravel() for sequence in own]).astype(np.float32 if single else np.float64, copy=False)
-    return Sequences("numbers", flat, _ends(own), width)
+    return Sequences("numbers", flat, _ends(own), width, first)
 
 
 def _ids(sequence: NDArray[Any], row: int) -> NDArray[np.int64]:
@@ -265,6 +282,6 @@ def _is_first(shapes: Sequence[tuple[int, ...]], channels: str) -> bool:
             f"sequences of shape [{steps}, {width}] are read as {steps} steps of {width} numbers: if they have their channels first, "
             "as those of sktime and aeon, say channels='first' (else channels='last')",
             UserWarning,
-            stacklevel=5,
+            stacklevel=6,
         )
     return False

@@ -124,7 +124,7 @@ def test_ragged_numbers_and_ids() -> None:
 
 @pytest.mark.parametrize(
     "labels",
-    [[3, 10], [False, True], [2.0, 5.0], ["1", "1.0"], ["a", "a "], ["x", "X"], ["", "b"], [-1, 1]],
+    [[3, 10], [False, True], [2.0, 5.0], ["1", "1.0"], ["a", "a "], ["x", "X"], ["+1", "-1"], ["1e3", "1000"], ["", "b"], [-1, 1]],
     ids=repr,
 )
 def test_labels_of_any_type(labels: list[Any]) -> None:

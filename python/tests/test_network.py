@@ -22,7 +22,7 @@ def test_configurations() -> None:
     assert pickle.loads(pickle.dumps(config)) == config
     assert Config(**config.to_dict()) == config
     assert config.sequential_steps() == 4 + 3
-    for settings, told in (({"hiden": 3}, "hiden"), ({"slicing": "9x9"}, "9x9"), ({"heads": 7}, "heads 7")):
+    for settings, told in (({"width": 3}, "width"), ({"slicing": "9x9"}, "9x9"), ({"heads": 7}, "heads 7")):
         with pytest.raises(ValueError, match=told):
             Config(**{**SMALL, **settings})
 

@@ -185,6 +185,11 @@ impl Tokenizer {
         self.rules.known == Known::Bytes
     }
 
+    /// Whether it reads tokens that are given one by one.
+    pub fn reads_given(&self) -> bool {
+        self.rules.known.is_given()
+    }
+
     /// The numbers of the text's tokens, each below [`vocabulary_size`](Tokenizer::vocabulary_size). A text without a
     /// token is one [`UNKNOWN`], as a sequence has at least one step.
     pub fn encode(&self, text: &str) -> Vec<u32> {
