@@ -33,7 +33,7 @@ class Config:
     Examples
     --------
     >>> Config(slicing="4x1", length=16, vocabulary=10, hidden=8).parameters(embedding=False)
-    6314
+    5490
     """
 
     _own: _srnn.Config

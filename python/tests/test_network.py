@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import pickle
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import srnn._network
 from srnn import Config, Device, Network, devices, doctor
 
 SMALL = {"slicing": "3x1", "length": 12, "vocabulary": 9, "embedding": 4, "hidden": 6}
@@ -97,6 +99,12 @@ def test_the_command_comes_with_it() -> None:
     assert told.startswith("srnn ")
     wrong = subprocess.run([sys.executable, "-m", "srnn", "train", "none.tsv", "--out", "x"], capture_output=True, text=True)
     assert wrong.returncode == 1 and "none.tsv" in wrong.stderr
+
+
+def test_examples_of_docstrings() -> None:
+    for module in (srnn, srnn._network):
+        outcome = doctest.testmod(module)
+        assert outcome.attempted > 0 and outcome.failed == 0
 
 
 def test_importing_it_imports_no_other_library() -> None:
