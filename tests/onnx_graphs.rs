@@ -29,7 +29,7 @@ fn cases() -> Vec<(Config, Parameters)> {
 }
 
 #[test]
-fn every_node_reads_what_stands_before_it_and_nothing_is_named_twice() {
+fn every_node_reads_what_stands_before_it_and_nothing_is_there_twice() {
     for (config, parameters) in cases() {
         let graph = graph(&config, &parameters);
         let mut known: BTreeSet<&str> = graph.input.iter().map(|input| input.name()).collect();
@@ -47,6 +47,13 @@ fn every_node_reads_what_stands_before_it_and_nothing_is_named_twice() {
             }
         }
         assert!(graph.output.iter().all(|output| known.contains(output.name())));
+        // Numbers that are told may be the logits themselves.
+        for (at, node) in graph.node.iter().enumerate().filter(|(_, node)| node.op_type() != "Identity") {
+            let is_twin = |other: &&proto::Node| {
+                (other.op_type(), &other.input, &other.attribute) == (node.op_type(), &node.input, &node.attribute)
+            };
+            assert_eq!(graph.node[..at].iter().find(is_twin), None);
+        }
         read.extend(graph.output.iter().map(|output| output.name()));
         let is_read = |node: &&proto::Node| node.output.iter().any(|name| read.contains(&name[..]));
         assert_eq!(graph.node.iter().find(|node| !is_read(node)), None);
