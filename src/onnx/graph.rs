@@ -28,7 +28,6 @@ pub(super) enum Set<'s> {
     Int(i64),
     Ints(&'s [i64]),
     Floats(&'s [f32]),
-    Text(&'s str),
     Texts(&'s [&'s str]),
     Graph(proto::Graph),
 }
@@ -262,7 +261,6 @@ fn attribute((name, set): &(&str, Set)) -> proto::Attribute {
         Set::Int(value) => (AttributeKind::Int, proto::Attribute { i: Some(*value), ..empty }),
         Set::Ints(values) => (AttributeKind::Ints, proto::Attribute { ints: values.to_vec(), ..empty }),
         Set::Floats(values) => (AttributeKind::Floats, proto::Attribute { floats: values.to_vec(), ..empty }),
-        Set::Text(text) => (AttributeKind::String, proto::Attribute { s: Some((*text).into()), ..empty }),
         Set::Texts(texts) => {
             let strings = texts.iter().map(|&text| text.into()).collect();
             (AttributeKind::Strings, proto::Attribute { strings, ..empty })
