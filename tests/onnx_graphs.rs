@@ -7,7 +7,7 @@ mod network_cases;
 use golden::Golden;
 use network_cases::{Case, family};
 use prost::Message;
-use srnn::network::{Cell, Config, Input, Parameters, Task};
+use srnn::network::{Activation, Cell, Config, Input, Parameters, Task};
 use srnn::onnx::{OPSET, export_network, proto};
 use std::collections::BTreeSet;
 
@@ -29,7 +29,7 @@ fn cases() -> Vec<(Config, Parameters)> {
 }
 
 #[test]
-fn every_node_reads_what_stands_before_it_and_nothing_is_named_twice() {
+fn every_node_reads_what_stands_before_it_and_nothing_is_there_twice() {
     for (config, parameters) in cases() {
         let graph = graph(&config, &parameters);
         let mut known: BTreeSet<&str> = graph.input.iter().map(|input| input.name()).collect();
@@ -47,6 +47,13 @@ fn every_node_reads_what_stands_before_it_and_nothing_is_named_twice() {
             }
         }
         assert!(graph.output.iter().all(|output| known.contains(output.name())));
+        // Numbers that are told may be the logits themselves.
+        for (at, node) in graph.node.iter().enumerate().filter(|(_, node)| node.op_type() != "Identity") {
+            let is_twin = |other: &&proto::Node| {
+                (other.op_type(), &other.input, &other.attribute) == (node.op_type(), &node.input, &node.attribute)
+            };
+            assert_eq!(graph.node[..at].iter().find(is_twin), None);
+        }
         read.extend(graph.output.iter().map(|output| output.name()));
         let is_read = |node: &&proto::Node| node.output.iter().any(|name| read.contains(&name[..]));
         assert_eq!(graph.node.iter().find(|node| !is_read(node)), None);
@@ -66,16 +73,18 @@ fn the_recurrences_are_operators_of_their_cells() {
             Cell::MinGru => "Scan",
         };
         let of_kind = |kind: &str| graph.node.iter().filter(|node| node.op_type() == kind).count();
-        // With context each direction of level 0 reads steps of its own; the loop of the minimal GRU has one direction.
-        let directions = config.directions().len();
-        let apart = |level: usize| {
-            if config.cell == Cell::MinGru || (level == 0 && config.context > 0) { directions } else { 1 }
-        };
-        let upward: usize = (0..config.levels() - usize::from(config.task.of_steps())).map(apart).sum();
-        let down: usize = if config.task.of_steps() { (0..config.levels()).map(apart).sum() } else { 0 };
-        assert_eq!(of_kind(kind), (upward + down) * config.layers, "{config:?}");
+        // Each direction is an operator of its own, which runs forward.
+        let upward = config.levels() - usize::from(config.task.of_steps());
+        let down = if config.task.of_steps() { config.levels() } else { 0 };
+        assert_eq!(of_kind(kind), (upward + down) * config.layers * config.directions().len(), "{config:?}");
         for other in ["GRU", "LSTM", "RNN", "Scan", "Loop"].iter().filter(|other| **other != kind) {
             assert_eq!(of_kind(other), 0);
+        }
+        // tract overlooks activations, and refuses lengths: where it would tell something else, it is to refuse.
+        for node in graph.node.iter().filter(|node| node.op_type() == kind && kind != "Scan") {
+            assert!(node.attribute.iter().all(|own| own.name() != "direction"));
+            let has_lengths = node.input.get(4).is_some_and(|name| !name.is_empty());
+            assert_eq!(has_lengths, config.activation != Activation::Tanh, "{config:?}");
         }
     }
 }

@@ -23,11 +23,11 @@ pub(super) struct Network<'n> {
     pub g: Graph,
 }
 
-/// Which rows the outputs of a layer stand in.
+/// What comes of a layer, directions side by side.
 struct Run {
-    /// `[S, R, W]` of the level's own rows.
-    outputs: Value,
-    /// `[R, W]`
+    /// `[B·N, W]`: of each of the level's steps.
+    steps: Value,
+    /// `[R, W]`: of the step of each slice that was read last.
     last: Value,
 }
 
@@ -66,8 +66,8 @@ impl Network<'_> {
             let Below::Numbers(states) = below else { unreachable!("a network has a level") };
             return (states, None);
         }
-        let (reading, outputs) = self.down(&cut, read);
-        self.told(steps, &cut[0], &reading, &outputs)
+        let outputs = self.down(&cut, read);
+        self.told(steps, &cut[0], &outputs)
     }
 
     /// Steps of a slice of a level; `None` where it has all there are.
@@ -91,160 +91,93 @@ impl Network<'_> {
     }
 
     /// What the slices of a level pass up, `[R, W]`.
-    fn up(&mut self, p: usize, level: &Level, below: Below) -> Value {
+    fn up(&mut self, p: usize, level: &Level, mut below: Below) -> Value {
         let config = self.config();
         let context = if p == 0 { config.context } else { 0 };
         let (pooling, layers) = (config.pooling_of(p), config.layers);
-        let stepwise = |layer: usize| layer + 1 < layers || pooling != Pooling::Last;
-        let place = format!("levels.{p}");
-        self.g.at(&place);
-        let own = level.reading(&mut self.g, 0, false);
-        let run = match context {
-            0 => {
-                let mut rows = self.rows(&below, &own);
-                let mut run = None;
-                for layer in 0..layers {
-                    let of_layer = self.layer(p, layer, &rows, &own, None, stepwise(layer));
-                    rows = of_layer.outputs.clone();
-                    run = Some(of_layer);
-                }
-                run.expect("a level has a layer")
-            }
-            _ => self.with_context(level, below, &own, &stepwise),
-        };
-        if pooling == Pooling::Last {
-            return run.last;
+        self.g.at(format!("levels.{p}"));
+        let readings = self.readings(level, context);
+        let mut last = None;
+        for layer in 0..layers {
+            let run = self.layer(p, layer, &below, &readings, None);
+            below = Below::Numbers(run.steps);
+            last = Some(run.last);
         }
-        self.g.at(format!("{place}.pooling"));
+        if pooling == Pooling::Last {
+            return last.expect("a level has a layer");
+        }
+        self.g.at(format!("levels.{p}.pooling"));
+        let own = level.reading(&mut self.g, 0, false);
+        let outputs = self.rows(&below, &own);
         let weights = &self.weights;
-        pooled(&mut self.g, pooling, &run.outputs, &own, |g| {
+        pooled(&mut self.g, pooling, &outputs, &own, |g| {
             let name = format!("levels.{p}.attention");
             let values = &weights.get(&name).values;
             g.weights(name, &[values.len(), 1], values)
         })
     }
 
-    /// All directions of a layer over the same rows: by one operator, or by two where their weights stand apart for others that read with
-    /// context.
-    fn layer(
-        &mut self,
-        level: usize,
-        layer: usize,
-        rows: &Value,
-        reading: &Reading,
-        first: Option<&Value>,
-        stepwise: bool,
-    ) -> Run {
-        let Config { context, hidden, .. } = *self.config();
-        let all = self.config().directions().len();
-        let together = if level == 0 && context > 0 { 1 } else { all };
-        let (mut outputs, mut last) = (vec![], vec![]);
-        for at in (0..all).step_by(together) {
-            let place = Place { level, layer, directions: at..at + together };
-            let first = first
-                .map(|first| if together < all { columns(&mut self.g, first, hidden, at, all) } else { first.clone() });
-            let own = self.weights.run(&mut self.g, &place, rows, reading, first.as_ref(), stepwise);
-            outputs.push(own.steps);
-            last.push(own.last);
-        }
-        let outputs = if stepwise { self.side_by_side(outputs, 2) } else { Value::none() };
-        Run { outputs, last: self.side_by_side(last, 1) }
-    }
-
-    /// The layers of level 0, where each direction reads steps of its own before those of a slice.
-    fn with_context(
-        &mut self,
-        level: &Level,
-        mut below: Below,
-        own: &Reading,
-        stepwise: &dyn Fn(usize) -> bool,
-    ) -> Run {
-        let (context, layers) = (self.config().context, self.config().layers);
+    /// What each direction reads of the slices of a level.
+    fn readings(&mut self, level: &Level, context: usize) -> Vec<Reading> {
         let directions = self.config().directions();
-        let hidden = self.config().hidden as i64;
-        let within = level.all(&mut self.g);
-        let ways: Vec<(Reading, Value)> = directions
-            .iter()
-            .map(|&reverse| {
-                let reading = level.reading(&mut self.g, context, reverse);
-                let place = level.place(&mut self.g, &reading, &within);
-                let place = self.g.reshape(&place, &[-1]);
-                (reading, place)
-            })
-            .collect();
-        let mut run = Run { outputs: Value::none(), last: Value::none() };
-        for layer in 0..layers {
-            let (mut steps, mut last) = (vec![], vec![]);
-            for (direction, (reading, place)) in ways.iter().enumerate() {
-                let rows = self.rows(&below, reading);
-                let at = Place { level: 0, layer, directions: direction..direction + 1 };
-                let out = self.weights.run(&mut self.g, &at, &rows, reading, None, stepwise(layer));
-                if stepwise(layer) {
-                    let flat = self.g.reshape(&out.steps, &[-1, hidden]);
-                    steps.push(self.g.rows(&flat, place));
-                }
-                last.push(out.last);
-            }
-            run.last = self.side_by_side(last, 1);
-            if stepwise(layer) {
-                below = Below::Numbers(self.side_by_side(steps, 1));
-            }
-        }
-        if stepwise(layers - 1) {
-            run.outputs = self.rows(&below, own);
-        }
-        run
+        directions.iter().map(|&reverse| level.reading(&mut self.g, context, reverse)).collect()
     }
 
-    /// `[…, W]` of the columns of one direction or two, which are the numbers of this axis.
-    fn side_by_side(&mut self, columns: Vec<Value>, axis: i64) -> Value {
+    /// A layer over what is below it, each direction over its own reading of that and from its own columns of `first [R, W]`.
+    fn layer(&mut self, level: usize, layer: usize, below: &Below, readings: &[Reading], first: Option<&Value>) -> Run {
+        let hidden = self.config().hidden;
+        let (mut steps, mut last) = (vec![], vec![]);
+        for (direction, reading) in readings.iter().enumerate() {
+            let rows = self.rows(below, reading);
+            let first = first.map(|first| columns(&mut self.g, first, hidden, direction, readings.len()));
+            let place = Place { level, layer, direction };
+            let states = self.weights.run(&mut self.g, &place, &rows, reading, first.as_ref());
+            steps.push(self.g.rows(&states, &reading.places));
+            last.push(self.g.rows(&states, &reading.last));
+        }
+        Run { steps: self.side_by_side(steps), last: self.side_by_side(last) }
+    }
+
+    /// `[…, W]` of the columns of one direction or two.
+    fn side_by_side(&mut self, columns: Vec<Value>) -> Value {
         match &columns[..] {
-            [first, second] => self.g.concat([first, second], axis),
+            [first, second] => self.g.concat([first, second], 1),
             _ => columns[0].clone(),
         }
     }
 
-    /// Every level from the top down, over what it read on the way up: of level 0 its rows, and their outputs `[S, R, W]`.
-    fn down(&mut self, cut: &[Level], read: Vec<Below>) -> (Reading, Value) {
+    /// Every level from the top down, over what it read on the way up: the outputs of level 0, `[B·N, W]`.
+    fn down(&mut self, cut: &[Level], read: Vec<Below>) -> Value {
         let layers = self.config().layers;
         // Slices that know what came before them need no context.
         let context = if cut.len() == 1 { self.config().context } else { 0 };
         let mut first: Vec<Option<Value>> = vec![None; layers];
-        for (p, level) in cut.iter().enumerate().rev() {
+        let mut outputs = Value::none();
+        for (p, (level, mut below)) in cut.iter().zip(read).enumerate().rev() {
             self.g.at(format!("levels.{p}.down"));
-            let own = level.reading(&mut self.g, 0, false);
-            if context > 0 {
-                let run = self.with_context(level, read[p].clone(), &own, &|_| true);
-                return (own, run.outputs);
-            }
-            let mut rows = self.rows(&read[p], &own);
+            let readings = self.readings(level, context);
             for (layer, first) in first.iter_mut().enumerate() {
-                let run = self.layer(p, layer, &rows, &own, first.as_ref(), true);
+                outputs = self.layer(p, layer, &below, &readings, first.as_ref()).steps;
                 if p > 0 {
                     self.g.at(format!("levels.{p}.down.layers.{layer}"));
-                    *first = Some(self.handed_down(level, &own, &run.outputs, first.as_ref()));
+                    *first = Some(self.handed_down(level, &outputs, first.as_ref()));
                 }
-                rows = run.outputs;
-            }
-            if p == 0 {
-                return (own, rows);
+                below = Below::Numbers(outputs.clone());
             }
         }
-        unreachable!("there is a level 0")
+        outputs
     }
 
     /// What the slices of the level below begin with, `[B·N, W]`: the output at the step before each in its row, `before` in the order of
     /// reading, or what its row began with.
-    fn handed_down(&mut self, level: &Level, reading: &Reading, outputs: &Value, first: Option<&Value>) -> Value {
+    fn handed_down(&mut self, level: &Level, outputs: &Value, first: Option<&Value>) -> Value {
         let (directions, hidden) = (self.config().directions(), self.config().hidden);
         let g = &mut self.g;
-        let width = directions.len() * hidden;
         let all = level.all(g);
-        let position = level.position(g, &all);
-        let flat = g.reshape(outputs, &[-1, width as i64]);
+        let span = level.span_of(g, &all, 0, false);
         let of_row = match first {
             Some(first) => {
-                let row = level.row(g, &position);
+                let row = level.row(g, &span);
                 let row = g.reshape(&row, &[-1]);
                 g.rows(first, &row)
             }
@@ -254,24 +187,22 @@ impl Network<'_> {
             let one = g.int(if reverse { -1 } else { 1 });
             let earlier = g.op("Sub", [&all, &one]);
             let is_inner = match reverse {
-                true => g.op("Less", [&earlier, &position.end]),
-                false => g.op("GreaterOrEqual", [&earlier, &position.begin]),
+                true => g.op("Less", [&earlier, &span.end]),
+                false => g.op("GreaterOrEqual", [&earlier, &span.begin]),
             };
             let is_inner = g.reshape(&is_inner, &[-1, 1]);
-            let earlier = level.real(g, &earlier);
-            let place = level.place(g, reading, &earlier);
-            let place = g.reshape(&place, &[-1]);
-            let before = g.rows(&flat, &place);
+            let earlier = level.flat(g, &earlier);
+            let earlier = g.reshape(&earlier, &[-1]);
+            let before = g.rows(outputs, &earlier);
             let states = g.op("Where", [&is_inner, &before, &of_row]);
             columns(g, &states, hidden, direction, directions.len())
         });
         let sides = sides.collect();
-        self.side_by_side(sides, 1)
+        self.side_by_side(sides)
     }
 
     /// The outputs of level 0 at the steps that were given, and which of these are real.
-    fn told(&mut self, steps: &Steps, level: &Level, reading: &Reading, outputs: &Value) -> (Value, Option<Value>) {
-        let width = self.config().width() as i64;
+    fn told(&mut self, steps: &Steps, level: &Level, outputs: &Value) -> (Value, Option<Value>) {
         let g = &mut self.g;
         g.at("told");
         let given = g.range(&steps.given, &[1, -1]);
@@ -282,9 +213,7 @@ impl Network<'_> {
         let real = g.op("And", [&behind, &before]);
         let axis = g.int(2);
         let real = g.op("Unsqueeze", [&real, &axis]);
-        let within = level.real(g, &within);
-        let place = level.place(g, reading, &within);
-        let flat = g.reshape(outputs, &[-1, width]);
-        (g.rows(&flat, &place), Some(real))
+        let within = level.flat(g, &within);
+        (g.rows(outputs, &within), Some(real))
     }
 }

@@ -1,8 +1,11 @@
 //! How the steps of a level are cut, when the graph runs: which steps each slice reads, and where among what is read a step stands.
 //!
 //! Steps of a level are `[B·N, …]`: N for each of B sequences, the real ones first. Slices are rows `[S, R, …]` of up to S steps,
-//! R = B·M of them, those of a sequence one after the other; behind a row's own steps its sequence's last one is repeated. So what the
-//! rows pass up, `[R, W]`, are the steps of the next level, whose N is this one's M.
+//! R = B·M of them, those of a sequence one after the other; behind a row's own steps others of its sequence are read, and nobody asks what
+//! comes of them. So what the rows pass up, `[R, W]`, are the steps of the next level, whose N is this one's M.
+//!
+//! Where a recurrence runs backward its rows are turned round, each from its own last step. So every recurrence runs forward from a row's
+//! first place over all of them, without lengths, which not every runtime takes where they are computed.
 
 use super::graph::{Graph, Value};
 use super::proto::Numbers;
@@ -29,25 +32,52 @@ pub(super) struct Level {
     rows: Value,
 }
 
-/// The steps that the slices of a level read.
+/// The steps that the slices of a level read, in the order of reading.
 pub(super) struct Reading {
     /// `[S, R]`: their places among the level's steps.
     pub steps: Value,
-    /// `[R]`: how many of each row are read, in 32 bits.
+    /// `[R]`: how many of each row are its own, in 32 bits.
     pub lengths: Value,
     /// `[S, R, 1]`: whether a place of a row is one of these.
     pub mask: Value,
-    /// Steps in front of their own that rows read.
-    before: Value,
+    /// `[R]`: where a row's last own step stands among what comes of all places, `[S·R, …]`.
+    pub last: Value,
+    /// `[B·N]`: where each of the level's steps stands there.
+    pub places: Value,
 }
 
-/// A step of a level, within its row.
-pub(super) struct Position {
-    /// Its row's number within the sequence.
+/// Which steps a slice reads: from `begin`, or in `reverse` from the one before `end`.
+pub(super) struct Span {
+    /// Its number within the sequence.
     slice: Value,
-    /// The row's first own step, and the one behind its last.
     pub begin: Value,
     pub end: Value,
+    reverse: bool,
+}
+
+impl Span {
+    /// The step at a place of its row.
+    fn step(&self, g: &mut Graph, place: &Value) -> Value {
+        match self.reverse {
+            true => self.turned(g, place),
+            false => g.op("Add", [place, &self.begin]),
+        }
+    }
+
+    /// The place of a step in its row.
+    fn place(&self, g: &mut Graph, step: &Value) -> Value {
+        match self.reverse {
+            true => self.turned(g, step),
+            false => g.op("Sub", [step, &self.begin]),
+        }
+    }
+
+    /// A place as seen from the other end, which is its own way back.
+    fn turned(&self, g: &mut Graph, at: &Value) -> Value {
+        let one = g.int(1);
+        let last = g.op("Sub", [&self.end, &one]);
+        g.op("Sub", [&last, at])
+    }
 }
 
 impl Level {
@@ -82,65 +112,75 @@ impl Level {
 
     /// What slices read that begin `context` steps early or, in `reverse`, end so much late.
     pub fn reading(&self, g: &mut Graph, context: usize, reverse: bool) -> Reading {
-        let (before, behind) = if reverse { (0, context) } else { (context, 0) };
         let slice = g.range(&self.most, &[1, -1]);
-        let before = g.int(before);
-        let begin = self.begin(g, &slice, &before);
-        let end = self.end(g, &slice, behind);
-        let one = g.int(1);
-        let lengths = g.op("Sub", [&end, &begin]);
-        // Rows of no real slice read a step that nobody asks for, as not every runtime takes rows of none.
+        let span = self.span(g, slice, context, reverse);
+        let [one, axis, longer] = [1, 2, context].map(|value| g.int(value));
+        let lengths = g.op("Sub", [&span.end, &span.begin]);
+        // Rows of no real slice read a step that nobody asks for, so that all have a last one.
         let lengths = g.op("Max", [&lengths, &one]);
         let lengths = g.reshape(&lengths, &[-1]);
-        let context = g.int(context);
-        let longest = g.op("Add", [&self.per_slice, &context]);
+        let longest = g.op("Add", [&self.per_slice, &longer]);
         let longest = g.op("Min", [&longest, &self.steps]);
-        let step = g.range(&longest, &[-1, 1, 1]);
-        let within = g.op("Add", [&step, &begin]);
+        let place = g.range(&longest, &[-1, 1, 1]);
+        let within = span.step(g, &place);
         let steps = self.flat(g, &within);
-        let steps = self.in_rows(g, &steps);
-        let step = g.reshape(&step, &[-1, 1]);
-        let mask = g.op("Less", [&step, &lengths]);
-        let last = g.int(2);
-        let mask = g.op("Unsqueeze", [&mask, &last]);
+        let steps = g.reshape(&steps, &[0, -1]);
+        let place = g.reshape(&place, &[-1, 1]);
+        let mask = g.op("Less", [&place, &lengths]);
+        let mask = g.op("Unsqueeze", [&mask, &axis]);
+        let last = g.op("Sub", [&lengths, &one]);
+        let last = g.op("Mul", [&last, &self.rows]);
+        let row = g.range(&self.rows, &[-1]);
+        let last = g.op("Add", [&last, &row]);
         let lengths = g.cast(&lengths, Numbers::Int32);
-        Reading { steps, lengths, mask, before }
+        Reading { steps, lengths, mask, last, places: self.places(g, context, reverse) }
     }
 
-    /// `[S, B, M]` to `[S, R]`.
-    fn in_rows(&self, g: &mut Graph, values: &Value) -> Value {
-        let shape = g.int(-1);
-        let shape = g.concat([&shape, &self.rows], 0);
-        g.op("Reshape", [values, &shape])
+    /// `[B·N]`: where all steps stand among what comes of such a reading.
+    fn places(&self, g: &mut Graph, context: usize, reverse: bool) -> Value {
+        let all = self.all(g);
+        let span = self.span_of(g, &all, context, reverse);
+        let place = span.place(g, &all);
+        let before = g.op("Mul", [&place, &self.rows]);
+        let row = self.row(g, &span);
+        let places = g.op("Add", [&before, &row]);
+        g.reshape(&places, &[-1])
     }
 
-    /// The first step of a slice that begins some steps before its own.
-    fn begin(&self, g: &mut Graph, slice: &Value, before: &Value) -> Value {
-        let begin = g.op("Mul", [slice, &self.per_slice]);
-        let begin = g.op("Sub", [&begin, &self.lack]);
-        let begin = g.op("Sub", [&begin, before]);
-        let zero = g.int(0);
-        g.op("Max", [&begin, &zero])
-    }
-
-    /// The step behind the last of a slice that ends some steps behind its own.
-    fn end(&self, g: &mut Graph, slice: &Value, behind: usize) -> Value {
-        let behind = g.int(behind);
-        let end = g.op("Mul", [slice, &self.per_slice]);
-        let end = g.op("Sub", [&end, &self.lack]);
-        let end = g.op("Add", [&end, &self.per_slice]);
+    /// What slices read that begin `context` steps early or, in `reverse`, end so much late.
+    fn span(&self, g: &mut Graph, slice: Value, context: usize, reverse: bool) -> Span {
+        let (before, behind) = if reverse { (0, context) } else { (context, 0) };
+        let first = g.op("Mul", [&slice, &self.per_slice]);
+        let first = g.op("Sub", [&first, &self.lack]);
+        let [before, behind, zero] = [before, behind, 0].map(|value| g.int(value));
+        let begin = g.op("Sub", [&first, &before]);
+        let begin = g.op("Max", [&begin, &zero]);
+        let end = g.op("Add", [&first, &self.per_slice]);
         let end = g.op("Add", [&end, &behind]);
-        g.op("Min", [&end, &self.counts])
+        let end = g.op("Min", [&end, &self.counts]);
+        Span { slice, begin, end, reverse }
     }
 
-    /// Where among all steps those of a sequence are, which are counted within it; beyond its last, that.
-    fn flat(&self, g: &mut Graph, within: &Value) -> Value {
+    /// The same of the slices that steps `[B, …]` are in, which are counted within their sequences.
+    pub fn span_of(&self, g: &mut Graph, within: &Value, context: usize, reverse: bool) -> Span {
+        let slice = g.op("Add", [within, &self.lack]);
+        let slice = g.op("Div", [&slice, &self.per_slice]);
+        self.span(g, slice, context, reverse)
+    }
+
+    /// Where a slice stands among all rows.
+    pub fn row(&self, g: &mut Graph, span: &Span) -> Value {
+        g.op("Add", [&span.slice, &self.first_row])
+    }
+
+    /// Where among all steps those of a sequence are, which are counted within it: its first or last one where there is no such.
+    pub fn flat(&self, g: &mut Graph, within: &Value) -> Value {
         let real = self.real(g, within);
         g.op("Add", [&real, &self.first])
     }
 
     /// A step of a sequence, or its first or last one where there is no such.
-    pub fn real(&self, g: &mut Graph, within: &Value) -> Value {
+    fn real(&self, g: &mut Graph, within: &Value) -> Value {
         let [zero, one] = [0, 1].map(|value| g.int(value));
         let last = g.op("Sub", [&self.counts, &one]);
         let real = g.op("Min", [within, &last]);
@@ -151,29 +191,5 @@ impl Level {
     pub fn all(&self, g: &mut Graph) -> Value {
         let all = g.range(&self.steps, &[1, -1]);
         self.real(g, &all)
-    }
-
-    /// Where steps `[B, …]`, counted within their sequences, stand in their rows.
-    pub fn position(&self, g: &mut Graph, within: &Value) -> Position {
-        let slice = g.op("Add", [within, &self.lack]);
-        let slice = g.op("Div", [&slice, &self.per_slice]);
-        let none = g.int(0);
-        let (begin, end) = (self.begin(g, &slice, &none), self.end(g, &slice, 0));
-        Position { slice, begin, end }
-    }
-
-    /// Where steps stand among the outputs `[S·R, …]` of what was read.
-    pub fn place(&self, g: &mut Graph, reading: &Reading, within: &Value) -> Value {
-        let slice = self.position(g, within).slice;
-        let begin = self.begin(g, &slice, &reading.before);
-        let step = g.op("Sub", [within, &begin]);
-        let before = g.op("Mul", [&step, &self.rows]);
-        let row = g.op("Add", [&slice, &self.first_row]);
-        g.op("Add", [&before, &row])
-    }
-
-    /// The rows `[B, …]` among all, of steps at such positions.
-    pub fn row(&self, g: &mut Graph, position: &Position) -> Value {
-        g.op("Add", [&position.slice, &self.first_row])
     }
 }
