@@ -63,7 +63,7 @@ impl<'w> Weights<'w> {
         g.at(&at);
         let states = match self.config.cell {
             Cell::MinGru => self.scan(g, place, &at, rows, first),
-            _ => self.operator(g, place, &at, rows, reading, first),
+            Cell::Gru | Cell::Lstm | Cell::Rnn => self.operator(g, place, &at, rows, reading, first),
         };
         g.reshape(&states, &[-1, self.config.hidden as i64])
     }
@@ -83,7 +83,7 @@ impl<'w> Weights<'w> {
         let (kind, order): (&str, &[usize]) = match cell {
             Cell::Gru => ("GRU", &[1, 0, 2]),
             Cell::Lstm => ("LSTM", &[0, 3, 1, 2]),
-            _ => ("RNN", &[0]),
+            Cell::Rnn | Cell::MinGru => ("RNN", &[0]),
         };
         let tall = order.len() * hidden;
         let part = |part: &str| self.gates(place, part, order);
