@@ -1,9 +1,8 @@
-"""A model directory of srnn in PyTorch: the weights have PyTorch's names and layout, so a cell is loaded in a line.
+"""A model directory of srnn in PyTorch, by the module `srnn.torch` of the Python package, whose weights have PyTorch's names.
 
-Knows texts and numbers, classes, labels and regression, the cells that PyTorch has, directions, layers, heads, every pooling and
-context; what it does not know it says.
+Knows texts and numbers, classes, labels and regression.
 
-    pip install torch safetensors tokenizers
+    pip install torch safetensors tokenizers numpy
     python examples/pytorch.py MODEL "a text" "another text"
     python examples/pytorch.py MODEL signals.npz                # or .npy: x [N, T, D] or [N, T], and `lengths` where it has them
 
@@ -16,104 +15,11 @@ from pathlib import Path
 
 import numpy
 import torch
-from safetensors.torch import load_file
 from tokenizers import Tokenizer
 
-CELLS = {"gru": torch.nn.GRU, "lstm": torch.nn.LSTM, "rnn": torch.nn.RNN}
-
-
-def whole(weights, hidden):
-    """U `[G·H, H]` out of `[G·H, H/heads]`, of which every row reads its own head alone: zeros elsewhere."""
-    units = weights.shape[1]
-    blocks = weights.view(-1, hidden // units, units, units)  # by gate and head
-    return torch.cat([torch.block_diag(*gate) for gate in blocks])
-
-
-class Sliced(torch.nn.Module):
-    """SRNN(n,k): slices of real steps, aligned at their end or start; a slice without a step is no step of the level above."""
-
-    def __init__(self, network, weights):
-        super().__init__()
-        known = {
-            "cell": list(CELLS), "padding": ["masked"], "reset": ["after"], "task": ["class", "labels", "regression"],
-            "activation": ["tanh", "relu"] if network["cell"] == "rnn" else ["tanh"],
-        }
-        for name, values in known.items():
-            if network[name] not in values:
-                sys.exit(f"this example knows no {name} but {', '.join(values)}: it is {network[name]}")
-        self.n, self.k = (1, 0) if network["slicing"] == "rnn" else map(int, network["slicing"].split("x"))
-        self.length, self.front = network["length"], network["truncate"] == "front"
-        self.from_start = network.get("align") == "start"
-        self.first = -(-self.length // self.n**self.k)  # steps of a slice at level 0
-        self.context = network["context"]
-        self.pools = [network["pooling"]] * self.k + [network["head_pooling"]]
-        self.directions = {"forward": [""], "backward": [""], "both": ["", "_reverse"]}[network["direction"]]
-        self.backward = {"forward": [False], "backward": [True], "both": [False, True]}[network["direction"]]
-        self.embedding = weights.get("embedding.weight")
-        self.attention = [weights.get(f"levels.{level}.attention") for level in range(self.k + 1)]
-        self.head = torch.nn.functional.linear
-        self.head_weights = weights["head.weight"], weights["head.bias"]
-        hidden = network["hidden"]
-        settings = {"nonlinearity": network["activation"]} if network["cell"] == "rnn" else {}
-
-        def unit(level, layer, suffix):
-            own = {f"{kind}_l0": weights[f"levels.{level}.{kind}_l{layer}{suffix}"] for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")}
-            own["weight_hh_l0"] = whole(own["weight_hh_l0"], hidden)
-            made = CELLS[network["cell"]](own["weight_ih_l0"].shape[1], hidden, batch_first=True, **settings)
-            made.load_state_dict(own)
-            return made
-
-        # [level][layer][direction]
-        self.units = [[[unit(level, layer, suffix) for suffix in self.directions] for layer in range(network["layers"])]
-                      for level in range(self.k + 1)]
-
-    def outputs(self, units, steps, slices, context):
-        """What a layer gives at every step, `[T, W]`: each slice is read from its own first state, after some steps of context."""
-        sides = []
-        for unit, backward in zip(units, self.backward):
-            side = []
-            for start, end in slices:
-                if backward:
-                    read = steps[start : min(end + context, len(steps))].flip(0)
-                    side.append(unit(read[None])[0][0][-(end - start) :].flip(0))
-                else:
-                    read = steps[max(start - context, 0) : end]
-                    side.append(unit(read[None])[0][0][-(end - start) :])
-            sides.append(torch.cat(side))
-        return torch.cat(sides, 1)
-
-    def pooled(self, outputs, level):
-        """What a slice passes up, of its outputs `[steps, W]`."""
-        how = self.pools[level]
-        if how == "last":
-            halves = outputs.chunk(len(self.backward), 1)
-            return torch.cat([half[0] if backward else half[-1] for half, backward in zip(halves, self.backward)])
-        if how == "attention":
-            shares = (outputs.tanh() @ self.attention[level].flatten()).softmax(0)
-            return shares @ outputs
-        return outputs.amax(0) if how == "max" else outputs.mean(0)
-
-    def forward(self, steps):
-        """Logits `[C]` of tokens `[T]` or numbers `[T, D]`."""
-        if not self.from_start:
-            steps = steps[-self.length :] if self.front else steps[: self.length]
-        if self.embedding is not None:
-            steps = self.embedding[steps]
-        for level, layers in enumerate(self.units):
-            size = self.first if level == 0 else self.n
-            count = len(steps)
-            if self.from_start:
-                # The last slice holds what is over; the top level reads all there are.
-                size = count if level == self.k else size
-                slices = [(start, min(start + size, count)) for start in range(0, count, size)]
-            else:
-                # The first slice holds what is over.
-                ends = list(range(count % size or size, count + 1, size))
-                slices = list(zip([0, *ends], ends))
-            for units in layers:
-                steps = self.outputs(units, steps, slices, self.context if level == 0 else 0)
-            steps = torch.stack([self.pooled(steps[start:end], level) for start, end in slices])
-        return self.head(steps[0], *self.head_weights)
+# As it stands in the repository: nothing compiled is needed for it.
+sys.path.insert(0, str(Path(__file__).parents[1] / "python"))
+import srnn.torch
 
 
 def normal(x, channels, logs):
@@ -161,10 +67,12 @@ def told(tells, logits):
 def main():
     folder, *given = sys.argv[1:]
     config = json.load(open(f"{folder}/config.json"))
-    model = Sliced(config["network"], load_file(f"{folder}/model.safetensors"))
+    if config["network"]["task"] in ("tags", "series"):
+        sys.exit("this example tells of sequences, and the model of their steps")
+    model = srnn.torch.load(folder)
     with torch.no_grad():
         for steps in sequences(config, folder, given):
-            print(json.dumps(told(config["tells"], model(steps))))
+            print(json.dumps(told(config["tells"], model(steps[None])[0])))
 
 
 if __name__ == "__main__":
