@@ -3,14 +3,14 @@
 use super::convert::{Inputs, examples};
 use super::device::Given;
 use super::errors::raised;
-use super::network::Config;
+use super::network::{Config, dictionary};
 use super::pool::listening;
 use numpy::{IntoPyArray, PyArray1, PyArray2, PyArrayMethods};
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyDict};
 use srnn::Network;
 use srnn::network::Task;
-use srnn::train::{InputEncoder, TargetEncoder, answers, encoding, model};
+use srnn::train::{InputEncoder, TargetEncoder, answers, encoding, model, states};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -127,8 +127,8 @@ impl Model {
     }
 
     /// The weights by PyTorch's names.
-    fn state_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, pyo3::types::PyDict>> {
-        super::network::dictionary(py, self.model.parameters.tensors(&self.model.config))
+    fn state_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        dictionary(py, self.model.parameters.tensors(&self.model.config))
     }
 
     /// What it tells of each sequence, `[N, C]`: probabilities of classes and labels, or numbers; of models of steps one
@@ -166,19 +166,11 @@ impl Model {
         device: Given,
     ) -> PyResult<Bound<'py, PyArray2<f32>>> {
         let examples = examples(&mut inputs, None)?;
-        let (config, width) = (&self.model.config, self.model.config.width());
+        let width = self.model.config.width();
         let states = self.with_network(py, device, |network, stop| {
             let data = encoding::dataset(&self.model.inputs, None, &examples)?;
             drop(examples);
-            let mut states = vec![0.0; data.len() * width];
-            for rows in data.by_length(BATCH, config.most_steps()) {
-                let own = network.states(&data.batch(config, &rows, |_| false)?)?;
-                for (row, state) in rows.iter().zip(own.chunks(width)) {
-                    states[row * width..][..width].copy_from_slice(state);
-                }
-                go_on(stop)?;
-            }
-            Ok(states)
+            states(network, &data, BATCH, || go_on(stop))
         })?;
         let rows = states.len() / width;
         states.into_pyarray(py).reshape([rows, width])

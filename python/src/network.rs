@@ -138,11 +138,12 @@ impl Network {
     fn infer<'py>(
         &self,
         py: Python<'py>,
-        batch: &Batch,
+        (values, ends): (&Values<'_>, &[usize]),
         width: usize,
         work: impl Fn(&mut srnn::Network, &Batch) -> srnn::Result<Vec<f32>> + Sync,
     ) -> PyResult<Bound<'py, PyArray2<f32>>> {
-        let values = self.with_network(py, |network| work(network, batch))?;
+        let batch = self.batch(values, ends, None)?;
+        let values = self.with_network(py, |network| work(network, &batch))?;
         let rows = values.len() / width;
         values.into_pyarray(py).reshape([rows, width])
     }
@@ -175,8 +176,7 @@ impl Network {
         values: Values<'_>,
         ends: Vec<usize>,
     ) -> PyResult<Bound<'py, PyArray2<f32>>> {
-        let batch = self.batch(&values, &ends, None)?;
-        self.infer(py, &batch, self.config.classes, srnn::Network::logits)
+        self.infer(py, (&values, &ends), self.config.classes, srnn::Network::logits)
     }
 
     /// As logits, through softmax or sigmoids.
@@ -186,8 +186,7 @@ impl Network {
         values: Values<'_>,
         ends: Vec<usize>,
     ) -> PyResult<Bound<'py, PyArray2<f32>>> {
-        let batch = self.batch(&values, &ends, None)?;
-        self.infer(py, &batch, self.config.classes, srnn::Network::probabilities)
+        self.infer(py, (&values, &ends), self.config.classes, srnn::Network::probabilities)
     }
 
     /// `[N, W]`: what the head reads of each sequence, or `[P, W]` of every step.
@@ -197,9 +196,8 @@ impl Network {
         values: Values<'_>,
         ends: Vec<usize>,
     ) -> PyResult<Bound<'py, PyArray2<f32>>> {
-        let batch = self.batch(&values, &ends, None)?;
         let work = if self.config.task.of_steps() { srnn::Network::outputs } else { srnn::Network::states };
-        self.infer(py, &batch, self.config.width(), work)
+        self.infer(py, (&values, &ends), self.config.width(), work)
     }
 
     /// One step; gives its mean loss.

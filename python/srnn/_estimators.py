@@ -229,7 +229,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
             self.model_, self.history_, self.chosen_ = model, told["history"], dict(told["chosen"])
             self._kind, self._first = X.kind, X.first
             self.__dict__.update(state)
-            self.n_features_in_ = X.steps()[0] * X.width if X.kind in ("numbers", "ids") else 1
+            self.n_features_in_ = X.ends[0] * X.width if X.kind in ("numbers", "ids") else 1
             self.n_iter_ = len(self.history_)
             self._fitted()
         if stopped is not None:

@@ -2,7 +2,7 @@
 
 use super::{DeviceArgs, InputArgs, check_free, note};
 use crate::data::{Source, npy_bytes};
-use crate::train::Model;
+use crate::train::{Model, states};
 use crate::{Error, Result};
 use clap::Args;
 use std::io::Write;
@@ -44,13 +44,7 @@ impl Embed {
         )?;
         let mut network = model.network(self.device.open()?)?;
         let (count, width) = (data.len(), model.config.width());
-        let mut states = vec![0.0; count * width];
-        for rows in data.by_length(self.batch as usize, model.config.most_steps()) {
-            let own = network.states(&data.batch(&model.config, &rows, |_| false)?)?;
-            for (row, state) in rows.iter().zip(own.chunks(width)) {
-                states[row * width..][..width].copy_from_slice(state);
-            }
-        }
+        let states = states(&mut network, &data, self.batch as usize, || Ok(()))?;
         let bytes = npy_bytes(&[count, width], &states)?;
         if self.out.as_os_str() == "-" {
             return std::io::stdout().lock().write_all(&bytes).map_err(Error::io("standard output"));

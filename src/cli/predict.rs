@@ -4,9 +4,8 @@ use super::answers::{Answers, Writer};
 use super::step_answers::StepWriter;
 use super::{DeviceArgs, InputArgs, check_free, ensure, named, note};
 use crate::Result;
-use crate::data::batch::Batch;
 use crate::data::{BETWEEN, Encoding, Source, read_lines};
-use crate::train::{Dataset, InputEncoder, Model};
+use crate::train::{self, Dataset, InputEncoder, Model};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -78,25 +77,21 @@ impl Predict {
         }
         ensure(answers != Answers::Conll, "--as conll is for tags of every step, and the model tells of sequences")?;
         let mut writer = Writer::new(answers, &model, None, out.clone());
-        let mut tell = |writer: &mut Writer, batch: Batch| writer.take(&network.probabilities(&batch)?);
         let tokenizer = match &model.inputs {
             InputEncoder::Tokens(tokenizer) if input.are_lines(&self.texts)? => tokenizer,
             _ => {
                 let mut options = input.without_labels(&self.texts, self.device.memory)?;
                 options.cells = answers == Answers::Csv;
-                let (data, examples) = model.read_examples(&options, &self.texts, false)?;
+                let (mut data, examples) = model.read_examples(&options, &self.texts, false)?;
                 let mut writer = Writer::new(answers, &model, examples.cells, out.clone());
-                let rows: Vec<usize> = (0..data.len()).collect();
-                for rows in rows.chunks(BATCH) {
-                    tell(&mut writer, data.batch(&model.config, rows, |_| false)?)?;
-                }
+                train::answers(&mut network, &mut data, BATCH, |_, told| writer.take(told))?;
                 return writer.finish();
             }
         };
         self.answer_lines(input.encoding(&self.texts), |texts| {
             let tokens = tokenizer.encode_batch(texts);
             let sequences: Vec<&[u32]> = tokens.iter().map(Vec::as_slice).collect();
-            tell(&mut writer, model.config.batch(&sequences, &[]))
+            writer.take(&network.probabilities(&model.config.batch(&sequences, &[]))?)
         })?;
         writer.finish()
     }

@@ -1,4 +1,5 @@
-//! What a network tells of every sequence of a data set, put together from the windows in which long ones are read.
+//! What a network tells of every sequence of a data set, put together from the windows in which long ones are read, and its final
+//! states.
 
 use super::Dataset;
 use crate::error::Result;
@@ -41,4 +42,28 @@ pub fn answers(
         }
     }
     Ok(())
+}
+
+/// The final states of all sequences, `[N, W]`, in their order. `batch` of them, of about one length, are read at once; after each `go_on`
+/// may end it.
+///
+/// # Errors
+/// As [`Network::states`], and those of `go_on`.
+pub fn states(
+    network: &mut Network,
+    data: &Dataset,
+    batch: usize,
+    mut go_on: impl FnMut() -> Result<()>,
+) -> Result<Vec<f32>> {
+    let config = network.config().clone();
+    let width = config.width();
+    let mut states = vec![0.0; data.len() * width];
+    for rows in data.by_length(batch.max(1), config.most_steps()) {
+        let own = network.states(&data.batch(&config, &rows, |_| false)?)?;
+        for (row, state) in rows.iter().zip(own.chunks(width)) {
+            states[row * width..][..width].copy_from_slice(state);
+        }
+        go_on()?;
+    }
+    Ok(states)
 }

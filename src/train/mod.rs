@@ -47,7 +47,7 @@ pub mod training;
 pub mod trial;
 pub mod windows;
 
-pub use answers::answers;
+pub use answers::{answers, states};
 pub use dataset::Dataset;
 pub use metric::Metric;
 pub use metrics::Evaluation;
